@@ -1,0 +1,1 @@
+"""The same jobs as the window, from a terminal."""

@@ -1,0 +1,1 @@
+"""From a plan, by steps that are journalled first, to a voice that answers."""

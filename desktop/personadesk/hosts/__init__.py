@@ -1,0 +1,1 @@
+"""Reaching one machine: running, copying and supervising there."""

@@ -1,0 +1,1 @@
+"""What is remembered: SQLite for everything but secrets."""

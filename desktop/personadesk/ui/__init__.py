@@ -1,0 +1,1 @@
+"""The window: everything that may import Qt, and nothing else may."""

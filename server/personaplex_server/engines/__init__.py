@@ -1,0 +1,1 @@
+"""What can answer a caller: the model, or an echo of the caller."""

@@ -1,0 +1,1 @@
+"""The model itself: language model, depth transformer, codec, sampling and weights."""
