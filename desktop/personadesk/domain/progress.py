@@ -1,0 +1,129 @@
+"""How a deploy stands: steps with their state, the log, and the end. Values only; the engine announces them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from personadesk.domain.text import NOTHING, Text
+
+if TYPE_CHECKING:
+    from personadesk.domain.errors import PersonaDeskError
+    from personadesk.domain.plan import Plan
+    from personadesk.domain.report import VoiceReport
+
+
+class StepName(StrEnum):
+    """The steps, in their order."""
+
+    CHECK = "check"
+    ROOM = "room"
+    INSTALL = "install"
+    MODEL = "model"
+    START = "start"
+    READY = "ready"
+    VOICE_TEST = "voice-test"
+    LINE = "line"
+
+
+class StepState(StrEnum):
+    """Where one step is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"
+    """What it makes was there already and right."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNDONE = "undone"
+
+
+class DeployState(StrEnum):
+    """Where the whole deploy is."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """The app died in the middle; it can be resumed or undone."""
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step as the window and the terminal show it.
+
+    Attributes:
+        name: Which step.
+        title: "Install".
+        state: Where it is.
+        doing: What it does or did, one line.
+        fraction: 0..1 while running, None when it cannot be told.
+        seconds: Time taken so far or in all.
+        expected: Usual time in seconds, shown as `≈` while it waits.
+        error: Why it failed.
+    """
+
+    name: StepName
+    title: Text
+    state: StepState = StepState.WAITING
+    doing: Text = NOTHING
+    fraction: float | None = None
+    seconds: float = 0.0
+    expected: float | None = None
+    error: PersonaDeskError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of "what is happening".
+
+    Attributes:
+        at: Unix time in seconds.
+        source: Step name or `server`.
+        text: The line, English, secrets removed.
+        warning: Whether the "Warnings" filter keeps it.
+    """
+
+    at: float
+    source: str
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeployView:
+    """A whole deploy at one moment.
+
+    Attributes:
+        plan: What was asked.
+        state: Where it is.
+        steps: All steps, in order.
+        started: Unix time.
+        seconds: Time taken so far or in all.
+        report: The voice test's result once there is one.
+        line_url: The address, once the voice is behind its line.
+        report_dir: Folder of the saved report.
+        error: Why it failed.
+    """
+
+    plan: Plan
+    state: DeployState
+    steps: tuple[StepView, ...]
+    started: float
+    seconds: float = 0.0
+    report: VoiceReport | None = None
+    line_url: str | None = None
+    report_dir: str | None = None
+    error: PersonaDeskError | None = None
+
+    @property
+    def current(self) -> StepView | None:
+        """The step that runs or failed, if any."""
+        for step in self.steps:
+            if step.state in {StepState.RUNNING, StepState.FAILED}:
+                return step
+        return None

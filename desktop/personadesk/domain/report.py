@@ -1,0 +1,193 @@
+"""The verdict of a voice test: figures, their limits with the reason for each, and what they mean together.
+
+The window, the terminal and the guardian all judge by this one table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from personadesk.domain.text import NOTHING, T, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Verdict(StrEnum):
+    """How one figure or a whole test came out."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a figure must keep to.
+
+    Attributes:
+        key: Name of the figure in reports, with its unit: `connect_s`.
+        title: How it is called in the window.
+        unit: `s`, `ms`, `%`, `x`, `dB` or "".
+        most: Upper limit, or None.
+        least: Lower limit, or None.
+        why: The reason for the limit, one sentence.
+    """
+
+    key: str
+    title: Text
+    unit: str
+    why: Text
+    most: float | None = None
+    least: float | None = None
+
+    def judge(self, value: float | None) -> Verdict:
+        """PASS within the limit, WARN when over by less than half of it, else FAIL; a missing value fails."""
+        if value is None or value != value:
+            return Verdict.FAIL
+        if self.most is not None and value > self.most:
+            return Verdict.WARN if value < 1.5 * self.most else Verdict.FAIL
+        if self.least is not None and value < self.least:
+            return Verdict.WARN if value > self.least - abs(self.least) / 2 else Verdict.FAIL
+        return Verdict.PASS
+
+
+LIMITS: tuple[Limit, ...] = (
+    Limit("connect_s", T("Connected in"), "s", T("Longer than two seconds feels like a dead line."), most=2.0),
+    Limit(
+        "handshake_s", T("Ready to talk after"), "s",
+        T("The persona is read before the handshake; a caller waits for it only once."), most=10.0,
+    ),
+    Limit(
+        "first_audio_s", T("First sound after"), "s",
+        T("People expect an answer within about a second."), most=1.2,
+    ),
+    Limit(
+        "real_time_factor", T("Time per second of sound"), "x",
+        T("Above 0.9 there is no reserve, and lag grows."), most=0.9,
+    ),
+    Limit(
+        "late_percent", T("Missed audio"), "%",
+        T("More than one late frame in a hundred is heard as crackle."), most=1.0,
+    ),
+    Limit(
+        "gap_p99_ms", T("Jitter"), "ms",
+        T("Half a frame over the 80 ms between frames is what a player's buffer hides."), most=40.0,
+    ),
+)  # fmt: skip
+"""Limits of the whole test; figures without one are told, not judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured value with its judgement.
+
+    Attributes:
+        limit: What it was held against.
+        value: In the limit's unit; None when it could not be measured.
+        verdict: How it came out.
+    """
+
+    limit: Limit
+    value: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceReport:
+    """What a voice test found.
+
+    Attributes:
+        verdict: All within: PASS. One over by less than half: WARN. Worse, or no voice: FAIL.
+        sentence: The verdict in words, as the result page's heading.
+        explanation: A second sentence with the figure that decided.
+        figures: Judged figures in the order of `LIMITS`.
+        values: Every measured value by key, judged or not (level_dbfs, silence_share, gap_p50_ms, …).
+        reasons: A sentence for each figure that did not pass, worst first.
+        url: What was called, without its query.
+        started: Unix time.
+        text: What the voice wrote.
+        sent_wave: Peaks 0..1 of what was said, one for each 40 ms.
+        heard_wave: The same of what was heard, on the same time axis.
+        engine: `personaplex`, `echo` or "" when the server does not tell.
+        rehearsal: True when the server says that its model is untrained.
+    """
+
+    verdict: Verdict
+    sentence: Text
+    explanation: Text
+    figures: tuple[Figure, ...]
+    values: Mapping[str, float | int | str | bool | None]
+    reasons: tuple[Text, ...] = ()
+    url: str = ""
+    started: float = 0.0
+    text: str = ""
+    sent_wave: tuple[float, ...] = ()
+    heard_wave: tuple[float, ...] = ()
+    engine: str = ""
+    rehearsal: bool = False
+
+
+def judge(values: Mapping[str, float | int | str | bool | None]) -> tuple[Figure, ...]:
+    """Hold measured values against `LIMITS`."""
+    figures = []
+    for limit in LIMITS:
+        raw = values.get(limit.key)
+        value = float(raw) if isinstance(raw, (int, float)) and not isinstance(raw, bool) else None
+        figures.append(Figure(limit, value, limit.judge(value)))
+    return tuple(figures)
+
+
+def conclude(
+    figures: Sequence[Figure], *, heard: bool, failure: Text = NOTHING
+) -> tuple[Verdict, Text]:
+    """Return the verdict of a whole test and its sentence.
+
+    Args:
+        figures: Judged figures.
+        heard: Whether any sound came back that is not silence.
+        failure: Why the call broke off, when it did; it is then the sentence.
+    """
+    if failure:
+        return Verdict.FAIL, failure
+    if not heard:
+        return Verdict.FAIL, T("It runs, but no voice came back.")
+    failed = [f for f in figures if f.verdict is Verdict.FAIL]
+    warned = [f for f in figures if f.verdict is Verdict.WARN]
+    if failed or len(warned) > 1:
+        worst = (failed or warned)[0]
+        return Verdict.FAIL, T(
+            "Too slow to talk with: {figure} is {value}, the limit is {limit}.", **_named(worst)
+        )
+    if warned:
+        return Verdict.WARN, T(
+            "It works, but not smoothly: {figure} is {value}, the limit is {limit}.",
+            **_named(warned[0]),
+        )
+    return Verdict.PASS, T("It works. You can talk.")
+
+
+def reason(figure: Figure) -> Text:
+    """Say in one sentence how a figure stands to its limit."""
+    if figure.value is None:
+        return T("{figure} could not be measured.", figure=str(figure.limit.title))
+    return T("{figure} is {value}, the limit is {limit}.", **_named(figure))
+
+
+def _named(figure: Figure) -> dict[str, str]:
+    limit = figure.limit
+    bound = limit.most if limit.most is not None else limit.least
+    return {
+        "figure": str(limit.title),
+        "value": "—" if figure.value is None else format_value(figure.value, limit.unit),
+        "limit": "—" if bound is None else format_value(bound, limit.unit),
+    }
+
+
+def format_value(value: float, unit: str) -> str:
+    """Format a figure as people read it: `0.39 s`, `6 ms`, `0.0 %`."""
+    digits = {"s": 2, "ms": 0, "%": 1, "x": 2, "dB": 0}.get(unit, 2)
+    number = f"{value:.{digits}f}"
+    return f"{number} {unit}" if unit and unit != "x" else number

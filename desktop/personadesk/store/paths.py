@@ -1,0 +1,49 @@
+"""Where PersonaDesk keeps its files; `PERSONADESK_HOME` moves all of it to one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+HOME_VARIABLE = "PERSONADESK_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The four folders, made on request.
+
+    Attributes:
+        config: Settings.
+        data: What must not be lost: the journal, models, reports.
+        state: What belongs to running things: servers, logs, window geometry.
+        cache: What can be made again: environments, downloads.
+    """
+
+    config: Path
+    data: Path
+    state: Path
+    cache: Path
+
+    def make(self) -> Folders:
+        """Make the folders, readable by their owner alone, and return self."""
+        for folder in (self.config, self.data, self.state, self.cache):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self
+
+
+def folders() -> Folders:
+    """Return the folders for this user, or below `PERSONADESK_HOME` when that is set."""
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        base = Path(home).expanduser().absolute()
+        return Folders(base / "config", base / "data", base / "state", base / "cache")
+    dirs = platformdirs.PlatformDirs("personadesk", appauthor=False)
+    return Folders(
+        Path(dirs.user_config_path),
+        Path(dirs.user_data_path),
+        Path(dirs.user_state_path),
+        Path(dirs.user_cache_path),
+    )
