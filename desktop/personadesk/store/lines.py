@@ -1,0 +1,98 @@
+"""The lines as they are remembered."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from personadesk.domain.errors import BadRequest
+from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.text import T
+
+if TYPE_CHECKING:
+    from personadesk.store.database import Database
+
+_COLUMNS = "name, port, target_url, server_id, state, since, reason"
+
+
+class LineStore:
+    """Reads and writes lines; each method is one committed transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> tuple[Line, ...]:
+        """Return the lines by name."""
+
+        def work(connection: sqlite3.Connection) -> tuple[Line, ...]:
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM lines ORDER BY name")  # noqa: S608 - a constant
+            return tuple(_line(row) for row in rows)
+
+        return await self._database.run(work)
+
+    async def get(self, name: str) -> Line | None:
+        """Return one line, or None."""
+        return next((line for line in await self.all() if line.name == name), None)
+
+    async def put(self, line: Line) -> None:
+        """Write a line down, replacing the one of that name.
+
+        Raises:
+            BadRequest: Another line has that port.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            target = line.target
+            connection.execute(
+                f"INSERT INTO lines ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - a constant
+                "ON CONFLICT (name) DO UPDATE SET port = excluded.port, "
+                "target_url = excluded.target_url, server_id = excluded.server_id, "
+                "state = excluded.state, since = excluded.since, reason = excluded.reason",
+                (
+                    line.name, line.port, target.url if target else None,
+                    target.server_id if target else None, line.state, line.since, line.reason,
+                ),
+            )  # fmt: skip
+
+        try:
+            await self._database.run(work)
+        except sqlite3.IntegrityError as error:
+            raise BadRequest(
+                T("Port {port} belongs to another line already.", port=line.port),
+                T("Choose another port, or put the voice behind that line."),
+                cause="port_taken",
+                details=str(error),
+            ) from error
+
+    async def tell(
+        self, name: str, state: LineState, since: float, reason: str, *, server_id: str | None
+    ) -> bool:
+        """Change the state of a line, unless it has meanwhile been led to another server.
+
+        Returns:
+            Whether anything changed.
+        """
+
+        def work(connection: sqlite3.Connection) -> bool:
+            done = connection.execute(
+                "UPDATE lines SET state = ?, since = ?, reason = ? WHERE name = ? "
+                "AND server_id IS ? AND (state != ? OR reason != ?)",
+                (state, since, reason, name, server_id, state, reason),
+            )
+            return done.rowcount > 0
+
+        return await self._database.run(work)
+
+    async def remove(self, name: str) -> None:
+        """Forget a line; harmless when there is none of that name."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM lines WHERE name = ?", (name,))
+
+        await self._database.run(work)
+
+
+def _line(row: tuple[Any, ...]) -> Line:
+    name, port, url, server_id, state, since, reason = row
+    target = Target(url, server_id or "") if url else None
+    return Line(name, port, target, LineState(state), since, reason)

@@ -1,0 +1,66 @@
+"""How the database's tables came to be: one function a version, never changed once released.
+
+To change a table, add a function at the end of `MIGRATIONS`; its docstring is logged when it runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+
+def first_tables(connection: sqlite3.Connection) -> None:
+    """Make the journal of deploys, the servers that were started, and the lines."""
+    connection.execute(
+        """CREATE TABLE deploys (
+            id TEXT PRIMARY KEY,
+            purpose TEXT NOT NULL,
+            plan TEXT NOT NULL,
+            state TEXT NOT NULL,
+            started REAL NOT NULL,
+            ended REAL,
+            facts TEXT NOT NULL DEFAULT '{}',
+            error TEXT
+        )"""
+    )
+    connection.execute(
+        """CREATE TABLE steps (
+            deploy_id TEXT NOT NULL REFERENCES deploys (id) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            state TEXT NOT NULL,
+            doing TEXT NOT NULL DEFAULT '',
+            started REAL NOT NULL,
+            seconds REAL NOT NULL DEFAULT 0,
+            error TEXT,
+            PRIMARY KEY (deploy_id, name)
+        ) WITHOUT ROWID"""
+    )
+    connection.execute(
+        """CREATE TABLE servers (
+            id TEXT PRIMARY KEY,
+            state_dir TEXT NOT NULL,
+            command TEXT NOT NULL,
+            url TEXT NOT NULL,
+            model TEXT NOT NULL,
+            state TEXT NOT NULL,
+            at REAL NOT NULL
+        )"""
+    )
+    connection.execute(
+        """CREATE TABLE lines (
+            name TEXT PRIMARY KEY,
+            port INTEGER NOT NULL UNIQUE,
+            target_url TEXT,
+            server_id TEXT,
+            state TEXT NOT NULL,
+            since REAL NOT NULL,
+            reason TEXT NOT NULL DEFAULT ''
+        )"""
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (first_tables,)
+"""Position + 1 is the version that the function leads to."""
