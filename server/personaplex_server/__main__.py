@@ -1,0 +1,190 @@
+"""The command line: `personaplex-server serve`, `offline` and `make-checkpoint`.
+
+What a subcommand needs is imported when it runs, so that help and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from personaplex_server import __version__, logs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from personaplex_server.engines.base import Engine
+    from personaplex_server.scheduler import Scheduler
+
+EXIT_USAGE: Final = 2
+EXIT_PORT_TAKEN: Final = 3
+_SWITCH_INTERVAL_S: Final = 0.0005
+"""How long the model thread may hold the interpreter: with the usual 5 ms the sockets' frames came late."""
+
+log = logging.getLogger("personaplex_server.main")
+
+
+class UsageError(ValueError):
+    """The command line cannot be followed; the text is a sentence for the person who wrote it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit code: 2 for a wrong command line, 3 for a port that is taken."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="personaplex-server",
+        description="A voice server for PersonaPlex 7B, with the released weights and wire protocol.",
+    )
+    parser.add_argument("--version", action="version", version=f"personaplex-server {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="answer callers over a WebSocket"))
+    offline = commands.add_parser("offline", help="send a sound file through the model")
+    checkpoint = commands.add_parser("make-checkpoint", help="make a small model for rehearsals")
+    run: Callable[[argparse.Namespace], int] = serve
+    # The two others bring their arguments from modules that load torch.
+    if given[:1] == ["offline"]:
+        from personaplex_server import offline as offline_module
+
+        offline_module.add_arguments(offline)
+        run = offline_module.run
+    elif given[:1] == ["make-checkpoint"]:
+        from personaplex_server import checkpoint as checkpoint_module
+
+        checkpoint_module.add_arguments(checkpoint)
+        run = checkpoint_module.run
+    options = parser.parse_args(given)
+    try:
+        return run(options)
+    except UsageError as error:
+        parser.exit(EXIT_USAGE, f"personaplex-server: {error}\n")
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--checkpoint", type=Path, metavar="DIR", help="folder laid out as the model repository")
+    add("--engine", choices=("personaplex", "echo"), default="personaplex",
+        help="what answers a caller who does not choose; echo needs no model")  # fmt: skip
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--port", type=int, default=8998, help="0 picks a free one (default: %(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
+    add("--rows", type=int, default=1, metavar="N", help="calls at a time (default: %(default)s)")
+    add("--voices", type=Path, metavar="DIR", help="a folder of further voices, .pt or wav")
+    add("--threads", type=int, metavar="N", help="CPU threads of the model")
+    add("--token-file", type=Path, metavar="FILE", help="file with the token callers must bring")
+    add("--ready-file", type=Path, metavar="FILE",
+        help="file to write the address into once the server listens")  # fmt: skip
+    add("--echo-delay", type=float, default=0.4, metavar="SECONDS",
+        help="delay of the echo engine (default: %(default)s)")  # fmt: skip
+    add("--verbose", action="store_true", help="log more")
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Listen at once, load in the background, and serve until told to stop."""
+    token = _token(options)
+    _check(options, token)
+    logs.setup(verbose=options.verbose, secrets=(token,) if token else ())
+    from personaplex_server import serving, web
+
+    try:
+        sock = serving.bind(options.host, options.port)
+    except serving.BindError as error:
+        print(f"personaplex-server: {error}", file=sys.stderr)
+        return EXIT_PORT_TAKEN if error.taken else EXIT_USAGE
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    engines = _engines(options)
+    service = web.Service(engines=engines, default=options.engine, token=token)
+    host, port = sock.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    log.info("listening %s", logs.fields(url=url, engine=options.engine, instance=service.instance))
+    if options.ready_file is not None:
+        _announce(options.ready_file, url, host, port, service.instance)
+    for scheduler in engines.values():
+        scheduler.start()
+    try:
+        serving.run(web.create_app(service), sock)
+    finally:
+        for scheduler in engines.values():
+            scheduler.stop()
+        if options.ready_file is not None:
+            options.ready_file.unlink(missing_ok=True)
+        log.info("stopped")
+    return 0
+
+
+def _check(options: argparse.Namespace, token: str | None) -> None:
+    from personaplex_server.serving import is_loopback
+
+    if options.engine == "personaplex" and options.checkpoint is None:
+        raise UsageError("Name the model's folder with --checkpoint, or use --engine echo.")
+    if not is_loopback(options.host) and token is None:
+        raise UsageError(
+            f"Other computers could reach {options.host}, so callers must bring a token. Name a file "
+            "that holds one with --token-file, or listen on 127.0.0.1."
+        )
+    if not 0 <= options.port <= 65535:
+        raise UsageError("--port must be from 0 to 65535.")
+    if options.rows < 1:
+        raise UsageError("--rows must be at least 1.")
+    if not 0 <= options.echo_delay <= 10:
+        raise UsageError("--echo-delay must be from 0 to 10 seconds.")
+
+
+def _token(options: argparse.Namespace) -> str | None:
+    if options.token_file is None:
+        return None
+    try:
+        token: str = options.token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The token file cannot be read: {error}.") from error
+    if len(token) < 8 or not token.isascii() or any(c.isspace() for c in token):
+        raise UsageError(
+            "The token file must hold one line of at least 8 plain characters without spaces."
+        )
+    return token
+
+
+def _engines(options: argparse.Namespace) -> dict[str, Scheduler]:
+    from personaplex_server.engines.echo import EchoEngine
+    from personaplex_server.scheduler import Scheduler
+
+    def echo(report: Callable[[float, str], None]) -> Engine:
+        return EchoEngine(delay_s=options.echo_delay)
+
+    def personaplex(report: Callable[[float, str], None]) -> Engine:
+        report(0.0, "loading the libraries")
+        from personaplex_server.engines.personaplex import PersonaPlexEngine
+
+        return PersonaPlexEngine.load(
+            options.checkpoint,
+            device=options.device,
+            dtype=options.dtype,
+            rows=options.rows,
+            voices_dir=options.voices,
+            threads=options.threads,
+            progress=report,
+        )
+
+    engines = {"echo": Scheduler("echo", echo)}
+    if options.checkpoint is not None:
+        engines["personaplex"] = Scheduler("personaplex", personaplex)
+    return engines
+
+
+def _announce(path: Path, url: str, host: str, port: int, instance: str) -> None:
+    """Write the address into `path` in one step, so that no reader sees half of it."""
+    facts = {"url": url, "host": host, "port": port, "pid": os.getpid(), "instance": instance}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        json.dump(facts, file)
+    Path(file.name).replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

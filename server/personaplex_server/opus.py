@@ -1,0 +1,274 @@
+"""Ogg Opus as a stream: bytes of any cut in, 24 kHz samples out, and the way back.
+
+Pages are taken apart here and each packet is handed to the codec alone, under headers of our own, because the
+codec library trusts its input: an empty packet gives five seconds of noise, one lost byte ends the stream.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import sphn
+
+from personaplex_server.protocol import FRAME_SAMPLES, SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+_CAPTURE: Final = b"OggS"
+_HEADER: Final = struct.Struct("<4sBBqIIIB")
+_HEADER_BYTES: Final = 27
+_CONTINUED: Final = 1
+_FIRST: Final = 2
+_LARGEST_PACKET: Final = 8_192
+"""A legal packet has at most 6 frames of 1275 bytes at 20 ms each."""
+_LONGEST_SAMPLES: Final = SAMPLE_RATE * 120 // 1000
+JUNK_LIMIT: Final = 65_536
+"""Bytes that may be passed over without one whole page among them before the stream is given up."""
+BROKEN_LIMIT: Final = 50
+"""Undecodable packets or pages in a row before the stream is given up: about 2 s of them."""
+
+_SILK_MS: Final = (10, 20, 40, 60)
+_HYBRID_MS: Final = (10, 20)
+_CELT_MS: Final = (2.5, 5, 10, 20)
+
+
+class OpusError(ValueError):
+    """What came in is not a usable Ogg Opus stream; the text is a sentence for the person who sent it."""
+
+
+_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def page_checksum(page: bytes) -> int:
+    """Return Ogg's checksum of a page whose checksum field is zero.
+
+    Ogg runs the polynomial of zlib's CRC-32 with the bits the other way round and without inversions, so the
+    bits are turned and zlib does the work: a loop in Python would take milliseconds a second.
+    """
+    crc = zlib.crc32(page.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return int(f"{crc:032b}"[::-1], 2)
+
+
+def make_page(packet: bytes, *, sequence: int, granule: int = 0, first: bool = False) -> bytes:
+    """Return one Ogg page that holds one whole packet (shorter than 65 kB)."""
+    lacing = b"\xff" * (len(packet) // 255) + bytes((len(packet) % 255,))
+    flags = _FIRST if first else 0
+    head = _HEADER.pack(_CAPTURE, 0, flags, granule, 1, sequence, 0, len(lacing))
+    page = bytearray(head + lacing + packet)
+    struct.pack_into("<I", page, 22, page_checksum(bytes(page)))
+    return bytes(page)
+
+
+_OWN_HEADERS: Final = make_page(
+    b"OpusHead\x01\x01" + struct.pack("<HIhB", 0, SAMPLE_RATE, 0, 0), sequence=0, first=True
+) + make_page(b"OpusTags" + struct.pack("<I", 0) + struct.pack("<I", 0), sequence=1)
+
+
+def packet_samples(packet: bytes) -> int:
+    """Return how many 24 kHz samples an Opus packet decodes to, 0 when no legal packet looks like this."""
+    if not packet or len(packet) > _LARGEST_PACKET:
+        return 0
+    config = packet[0] >> 3
+    if config < 12:
+        milliseconds: float = _SILK_MS[config % 4]
+    elif config < 16:
+        milliseconds = _HYBRID_MS[config % 2]
+    else:
+        milliseconds = _CELT_MS[config % 4]
+    code = packet[0] & 3
+    if code == 3:
+        if len(packet) < 2:
+            return 0
+        frames = packet[1] & 63
+    else:
+        frames = 1 if code == 0 else 2
+    samples = int(milliseconds * frames * SAMPLE_RATE / 1000)
+    return samples if samples <= _LONGEST_SAMPLES else 0
+
+
+class _Demuxer:
+    """Finds Opus packets in Ogg bytes that may be cut anywhere, wrong or mixed with junk."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._partial = b""
+        self._serial: int | None = None
+        self._headers_left = 0
+        self._junk = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take bytes and yield the audio packets that are complete by now.
+
+        Raises:
+            OpusError: Too much of it was no Ogg, or it carries another codec.
+        """
+        self._buffer += data
+        while (page := self._next_page()) is not None:
+            yield from self._packets(page)
+
+    def _next_page(self) -> bytes | None:
+        """Cut the next page with a right checksum off the buffer; None when more bytes are needed."""
+        while True:
+            start = self._buffer.find(_CAPTURE)
+            if start < 0:
+                # The last three bytes may be the beginning of a capture pattern.
+                self._skip(max(0, len(self._buffer) - 3))
+                return None
+            self._skip(start)
+            if len(self._buffer) < _HEADER_BYTES:
+                return None
+            if self._buffer[4] != 0 or self._buffer[5] > 7:
+                # Chance made a capture pattern; waiting for the page it promises could take seconds.
+                self._skip(len(_CAPTURE))
+                continue
+            body = _HEADER_BYTES + self._buffer[26]
+            if len(self._buffer) < body:
+                return None
+            size = body + sum(self._buffer[_HEADER_BYTES:body])
+            if len(self._buffer) < size:
+                return None
+            page = bytes(self._buffer[:size])
+            bare = page[:22] + b"\0\0\0\0" + page[26:]
+            if page_checksum(bare) == int.from_bytes(page[22:26], "little"):
+                del self._buffer[:size]
+                self._junk = 0
+                return page
+            # A capture pattern inside junk, or a damaged page: look for the next one right behind it.
+            self._partial = b""
+            self._skip(len(_CAPTURE))
+
+    def _skip(self, count: int) -> None:
+        if count:
+            del self._buffer[:count]
+            self._junk += count
+            if self._junk > JUNK_LIMIT:
+                raise OpusError(
+                    "The audio that arrived is not Ogg Opus. Send one continuous Ogg Opus stream "
+                    "in messages of kind 1."
+                )
+
+    def _packets(self, page: bytes) -> Iterator[bytes]:
+        flags, serial, segments = page[5], int.from_bytes(page[14:18], "little"), page[26]
+        lacing = page[_HEADER_BYTES : _HEADER_BYTES + segments]
+        position = _HEADER_BYTES + segments
+        if flags & _FIRST:
+            self._begin(serial, page[position:])
+        elif self._serial is None:
+            # Headers can be lost on the way to us; Opus packets explain themselves well enough.
+            self._serial = serial
+        if serial != self._serial:
+            return
+        packet = self._partial if flags & _CONTINUED else b""
+        # A continued packet whose beginning never came is of no use.
+        lost = bool(flags & _CONTINUED) and not self._partial
+        self._partial = b""
+        for length in lacing:
+            packet += page[position : position + length]
+            position += length
+            if length == 255:
+                continue
+            if not lost:
+                yield from self._audio(packet)
+            packet, lost = b"", False
+        if lacing and lacing[-1] == 255 and not lost:
+            if len(packet) > _LARGEST_PACKET:
+                packet = b""
+            self._partial = packet
+
+    def _begin(self, serial: int, body: bytes) -> None:
+        if not body.startswith(b"OpusHead"):
+            raise OpusError("The audio that arrived is Ogg, but not Opus. Send Ogg Opus.")
+        self._serial = serial
+        self._partial = b""
+        self._headers_left = 2
+
+    def _audio(self, packet: bytes) -> Iterator[bytes]:
+        if self._headers_left and packet.startswith((b"OpusHead", b"OpusTags")):
+            self._headers_left -= 1
+            return
+        self._headers_left = 0
+        yield packet
+
+
+class OpusReader:
+    """Decodes one caller's stream.
+
+    Attributes:
+        broken: Packets that could not be decoded so far; each is replaced by silence of its length.
+    """
+
+    def __init__(self) -> None:
+        self.broken = 0
+        self._in_a_row = 0
+        self._demuxer = _Demuxer()
+        self._sequence = 0
+        self._codec = self._fresh()
+
+    def _fresh(self) -> sphn.OpusStreamReader:
+        codec = sphn.OpusStreamReader(SAMPLE_RATE)
+        codec.append_bytes(_OWN_HEADERS)
+        self._sequence = 2
+        return codec
+
+    def feed(self, data: bytes) -> Iterator[NDArray[np.float32]]:
+        """Take bytes cut anywhere and yield what they complete: float32 [n] at 24 kHz, one piece a packet.
+
+        Raises:
+            OpusError: The stream is not usable; the reader is not to be used any more.
+        """
+        for packet in self._demuxer.feed(data):
+            samples = packet_samples(packet)
+            pcm = self._decode(packet, samples) if samples else None
+            if pcm is not None:
+                self._in_a_row = 0
+                yield pcm
+                continue
+            self.broken += 1
+            self._in_a_row += 1
+            if self._in_a_row > BROKEN_LIMIT:
+                raise OpusError(
+                    "The audio that arrived cannot be decoded. Send Ogg Opus, mono, "
+                    "with packets of at most 120 ms."
+                )
+            if samples:
+                yield np.zeros(samples, np.float32)
+
+    def _decode(self, packet: bytes, samples: int) -> NDArray[np.float32] | None:
+        page = make_page(packet, sequence=self._sequence)
+        self._sequence += 1
+        try:
+            pcm = self._codec.append_bytes(page)
+        except ValueError:
+            self._codec = self._fresh()
+            return None
+        if pcm is None or len(pcm) != samples:
+            return None
+        # Damaged packets decode to values far outside, which would ring in the model's ears.
+        return np.clip(np.asarray(pcm, np.float32), -1.0, 1.0)
+
+
+class OpusWriter:
+    """Encodes one answer: each call gives whole Ogg pages; the first begins with the two header pages."""
+
+    def __init__(self) -> None:
+        self._codec = sphn.OpusStreamWriter(SAMPLE_RATE)
+
+    def encode(self, pcm: NDArray[np.float32]) -> bytes:
+        """Return the pages of one 80 ms frame.
+
+        Args:
+            pcm: float32 [1920] at 24 kHz; values beyond ±1 are clipped, no number becomes silence.
+
+        Raises:
+            ValueError: `pcm` has another length.
+        """
+        if pcm.shape != (FRAME_SAMPLES,):
+            raise ValueError(f"One frame is {FRAME_SAMPLES} samples, not {pcm.shape}.")
+        clean = np.clip(np.nan_to_num(pcm, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+        return bytes(self._codec.append_pcm(np.ascontiguousarray(clean, np.float32)))

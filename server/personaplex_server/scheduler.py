@@ -1,0 +1,443 @@
+"""One engine in one thread: it loads there, seats callers in its rows and serves all that are due in one tick.
+
+The tick never waits for a caller: who has no frame at hand is left out of it, and what is said is handed over
+to the event loop, where each caller's socket is somebody else's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from personaplex_server.engines.base import Engine, EngineError, Persona
+from personaplex_server.logs import fields
+from personaplex_server.pace import Pace
+from personaplex_server.session import Session, Spoken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+_FAILURES_IN_A_ROW: Final = 3
+"""Failed ticks after which the engine is given up: a GPU that is gone fails every one."""
+_STOPPING: Final = "The voice server is stopping."
+_FIGURES: Final = 750
+"""Ticks of which times are kept: a minute."""
+BUNDLED_VOICES: Final = frozenset(
+    f"{family}{number}.pt"
+    for family, count in (("NATF", 4), ("NATM", 4), ("VARF", 5), ("VARM", 5))
+    for number in range(count)
+)
+"""The released voices. Existing clients have these names built in and always send one, so that a model folder
+without that voice must still answer them, with its own default voice."""
+
+_T = TypeVar("_T")
+
+
+class State(StrEnum):
+    """How far an engine is."""
+
+    LOADING = "loading"
+    READY = "ready"
+    BUSY = "busy"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class UnavailableError(Exception):
+    """No seat can be had; the text is a sentence for the caller.
+
+    Attributes:
+        later: It may work when tried again soon: loading or busy, not failed.
+    """
+
+    def __init__(self, reason: str, *, later: bool) -> None:
+        super().__init__(reason)
+        self.later = later
+
+
+class BrokenEngineError(EngineError):
+    """The engine failed where it should not have; the text is a sentence for the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an engine is doing now.
+
+    Attributes:
+        state: How far it is.
+        progress: 0..1 of loading.
+        stage: What loading is at, in words.
+        reason: Why it failed, else None.
+        facts: What the engine says of itself.
+        slots: Rows; 0 until it is loaded.
+        free: Rows nobody sits in.
+        served: Callers seated so far.
+        dropped: Frames of callers passed over so far.
+        tick_p50_ms: Median time of the last minute's ticks, None without any.
+        tick_p99_ms: The same at 99 %.
+    """
+
+    state: State
+    progress: float
+    stage: str
+    reason: str | None
+    facts: dict[str, object]
+    slots: int
+    free: int
+    served: int
+    dropped: int
+    tick_p50_ms: float | None
+    tick_p99_ms: float | None
+
+
+@dataclass(slots=True)
+class _Seat:
+    session: Session
+    row: int
+    open: bool = False
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """Something to do in the model thread between two ticks, and who waits for it, if anybody does."""
+
+    work: Callable[[Engine], None]
+    done: Future[Any] | None = None
+
+    def refuse(self, reason: str) -> None:
+        if self.done is not None and self.done.set_running_or_notify_cancel():
+            self.done.set_exception(BrokenEngineError(reason))
+
+
+class Scheduler:
+    """Seats callers and runs the ticks of one engine.
+
+    Attributes:
+        name: Name of the engine in addresses and logs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[Callable[[float, str], None]], Engine],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make a scheduler; `start` begins the loading.
+
+        Args:
+            name: Name of the engine in addresses and logs.
+            build: Makes the engine, in the model thread; is given a function to report progress (0..1) and
+                stage by. What it raises becomes the reason of the failure.
+            clock: Seconds, monotonic.
+        """
+        self.name = name
+        self._build = build
+        self._clock = clock
+        self._news = threading.Condition()
+        self._commands: deque[_Command] = deque()
+        self._seats: dict[Session, _Seat] = {}
+        self._free: list[int] = []
+        self._slots = 0
+        self._state = State.LOADING
+        self._progress = 0.0
+        self._stage = "starting"
+        self._reason: str | None = None
+        self._facts: dict[str, object] = {}
+        self._numbers = itertools.count(1)
+        self._served = 0
+        self._dropped = 0
+        self._ticks: deque[float] = deque(maxlen=_FIGURES)
+        self._failures = 0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
+
+    # For the event loop.
+
+    def start(self) -> None:
+        """Begin loading the engine in its thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 3.0) -> None:
+        """End all conversations and the thread; a thread deep in loading is left to die with the process."""
+        with self._news:
+            self._stopping = True
+            self._news.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def status(self) -> Status:
+        """Return what the engine is doing now."""
+        with self._news:
+            state = self._state
+            if state is State.READY and not self._free:
+                state = State.BUSY
+            ticks = sorted(self._ticks)
+            dropped = self._dropped + sum(session.dropped for session in self._seats)
+            return Status(
+                state=state,
+                progress=self._progress,
+                stage=self._stage,
+                reason=self._reason,
+                facts=dict(self._facts),
+                slots=self._slots,
+                free=len(self._free),
+                served=self._served,
+                dropped=dropped,
+                tick_p50_ms=ticks[len(ticks) // 2] if ticks else None,
+                tick_p99_ms=ticks[min(len(ticks) - 1, len(ticks) * 99 // 100)] if ticks else None,
+            )
+
+    def session(self) -> Session:
+        """Return a seat's session at once; `open` must follow, and `leave` in the end.
+
+        Raises:
+            UnavailableError: The engine is loading, failed, stopped, or all rows are taken.
+        """
+        with self._news:
+            if self._state is State.LOADING:
+                raise UnavailableError(
+                    f"The voice model is still loading ({self._progress:.0%}). Try again in a moment.",
+                    later=True,
+                )
+            if self._state is not State.READY:
+                raise UnavailableError(self._reason or _STOPPING, later=False)
+            if not self._free:
+                calls = "one call" if self._slots == 1 else f"{self._slots} calls"
+                raise UnavailableError(
+                    f"The voice server is busy: it holds {calls} at a time and is full. "
+                    "Try again when a call has ended.",
+                    later=True,
+                )
+            seat = _Seat(Session(next(self._numbers), self._wake, self._clock), self._free.pop(0))
+            self._seats[seat.session] = seat
+            self._served += 1
+        return seat.session
+
+    async def open(self, session: Session, persona: Persona) -> None:
+        """Prompt the session's row; when this returns, the caller may be told to talk.
+
+        Raises:
+            EngineError: The persona cannot be had; the text is a sentence for the caller.
+        """
+        seat = self._seats[session]
+        done: Future[None] = Future()
+
+        def work(engine: Engine) -> None:
+            if not seat.left:
+                _attempt(done, lambda: self._open(engine, seat, persona))
+
+        self._command(_Command(work, done))
+        await asyncio.wrap_future(done)
+
+    def leave(self, session: Session) -> None:
+        """Free the session's row, whatever it is at; more than once does no harm."""
+        with self._news:
+            seat = self._seats.get(session)
+            if seat is None or seat.left:
+                return
+            seat.left = True
+        self._command(_Command(lambda engine: self._close(engine, seat)))
+
+    async def voices(self) -> list[str]:
+        """Return the names of the voices as the engine sees them now; none while there is no engine."""
+        with self._news:
+            if self._state is not State.READY:
+                return []
+        done: Future[list[str]] = Future()
+        self._command(_Command(lambda engine: _attempt(done, engine.voices), done))
+        return await asyncio.wrap_future(done)
+
+    def _wake(self) -> None:
+        with self._news:
+            self._news.notify_all()
+
+    def _command(self, command: _Command) -> None:
+        with self._news:
+            gone = self._state in {State.FAILED, State.STOPPED}
+            if not gone:
+                self._commands.append(command)
+                self._news.notify_all()
+        if gone:
+            command.refuse(self._reason or _STOPPING)
+
+    # In the model thread.
+
+    def _run(self) -> None:
+        try:
+            engine = self._build(self._report)
+            facts = engine.describe()
+        except Exception as error:
+            self._fail(f"The voice model could not be loaded: {_sentence(error)}", error)
+            return
+        with self._news:
+            self._facts = facts
+            self._slots, self._free = engine.rows, list(range(engine.rows))
+            self._state, self._progress, self._stage = State.READY, 1.0, "ready"
+        log.info("engine ready %s", fields(engine=self.name, slots=engine.rows))
+        try:
+            self._serve(engine)
+        except Exception as error:
+            self._fail(f"The voice model stopped: {_sentence(error)}", error)
+
+    def _report(self, progress: float, stage: str) -> None:
+        with self._news:
+            self._progress, self._stage = min(max(progress, 0.0), 1.0), stage
+
+    def _fail(self, reason: str, error: Exception) -> None:
+        log.error("engine failed %s", fields(engine=self.name, reason=reason), exc_info=error)
+        self._finish(State.FAILED, "failed", reason)
+
+    def _finish(self, state: State, stage: str, reason: str) -> None:
+        """Leave nobody waiting: neither callers nor commands nor those who come later."""
+        with self._news:
+            self._state, self._stage, self._reason = state, stage, reason
+            sessions, commands = list(self._seats), list(self._commands)
+            self._dropped += sum(session.dropped for session in sessions)
+            self._seats.clear()
+            self._commands.clear()
+            self._free = []
+        for session in sessions:
+            session.end(reason)
+        for command in commands:
+            command.refuse(reason)
+
+    def _serve(self, engine: Engine) -> None:
+        pace = Pace()
+        while True:
+            work, was_ready = self._wait(pace)
+            if work is not None:
+                work(engine)
+                continue
+            if self._stopping:
+                break
+            self._tick(engine, pace, was_ready=was_ready)
+        self._finish(State.STOPPED, "stopped", _STOPPING)
+
+    def _wait(self, pace: Pace) -> tuple[Callable[[Engine], None] | None, bool]:
+        """Wait for a command, or until a tick is due; tell whether a frame was there when it was."""
+        was_ready: bool | None = None
+        with self._news:
+            while True:
+                if self._commands:
+                    return self._commands.popleft().work, False
+                if self._stopping:
+                    return None, False
+                if not any(seat.open for seat in self._seats.values()):
+                    pace.idle()
+                ready = any(seat.open and seat.session.ready() for seat in self._seats.values())
+                left = pace.due - self._clock()
+                if left <= 0:
+                    was_ready = ready if was_ready is None else was_ready
+                    if ready:
+                        return None, was_ready
+                    self._news.wait()
+                else:
+                    self._news.wait(left)
+
+    def _tick(self, engine: Engine, pace: Pace, *, was_ready: bool) -> None:
+        started = self._clock()
+        with self._news:
+            due = [s for s in self._seats.values() if s.open and s.session.ready()]
+        if not due:
+            return
+        frames: dict[int, NDArray[np.float32]] = {}
+        waits: dict[int, float] = {}
+        for seat in due:
+            frames[seat.row], waits[seat.row] = seat.session.take()
+        try:
+            answers = engine.tick(frames)
+        except Exception as error:
+            self._tick_failed(engine, due, error)
+            return
+        self._failures = 0
+        took = self._clock() - started
+        for seat in due:
+            answer, session = answers[seat.row], seat.session
+            session.say(
+                Spoken(
+                    pcm=answer.pcm,
+                    text=answer.text,
+                    frame=session.taken - 1,
+                    tick_ms=took * 1000,
+                    lag_ms=(waits[seat.row] + took) * 1000,
+                    queue=session.queue,
+                )
+            )
+        with self._news:
+            self._ticks.append(took * 1000)
+        pace.ticked(started, min(waits.values()), was_ready=was_ready)
+
+    def _tick_failed(self, engine: Engine, due: list[_Seat], error: Exception) -> None:
+        self._failures += 1
+        if self._failures >= _FAILURES_IN_A_ROW:
+            raise error
+        log.error("tick failed %s", fields(engine=self.name, rows=len(due)), exc_info=error)
+        for seat in due:
+            seat.session.end(f"The voice model made an error: {_sentence(error)} Call again.")
+
+    def _open(self, engine: Engine, seat: _Seat, persona: Persona) -> None:
+        if persona.voice in BUNDLED_VOICES and persona.voice not in engine.voices():
+            log.info("voice not here, default taken %s", fields(voice=persona.voice))
+            persona = dataclasses.replace(persona, voice=None)
+        began = self._clock()
+        try:
+            engine.open(seat.row, persona)
+        except EngineError:
+            raise
+        except Exception as error:
+            log.exception("prompt failed %s", fields(engine=self.name))
+            raise BrokenEngineError(
+                f"The voice model could not take the prompt: {_sentence(error)}"
+            ) from error
+        seat.open = True
+        log.info(
+            "caller seated %s",
+            fields(
+                engine=self.name,
+                call=seat.session.number,
+                row=seat.row,
+                prompt_ms=round((self._clock() - began) * 1000),
+            ),
+        )
+
+    def _close(self, engine: Engine, seat: _Seat) -> None:
+        try:
+            engine.close(seat.row)
+        finally:
+            with self._news:
+                self._seats.pop(seat.session, None)
+                self._dropped += seat.session.dropped
+                self._free.append(seat.row)
+                self._free.sort()
+
+
+def _attempt(done: Future[_T], work: Callable[[], _T]) -> None:
+    """Run `work` and settle `done`, unless whoever waited has gone."""
+    if not done.set_running_or_notify_cancel():
+        return
+    try:
+        done.set_result(work())
+    except Exception as error:
+        done.set_exception(error)
+
+
+def _sentence(error: Exception) -> str:
+    """Return the error's text as a sentence; its type stands in for a missing text."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if words.endswith((".", "!", "?")) else words + "."

@@ -1,0 +1,198 @@
+"""The ASGI application: the chat socket, and the routes that say how the server is. It holds no state of calls.
+
+With a token set, everything but `/ping` asks for it: in the Authorization header, as a WebSocket sub-protocol
+(browsers can set no header), or as the query parameter `token` (for pages that can set neither).
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
+
+import personaplex_server
+from personaplex_server import chat, gpu, protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
+
+    from personaplex_server.scheduler import Scheduler
+
+log = logging.getLogger(__name__)
+
+PING_PATH: Final = "/ping"
+STATUS_PATH: Final = "/api/status"
+_SUBPROTOCOL_PREFIX: Final = "token."
+_UNADMITTED: Final = (
+    "This voice server asks for an access token, and none or a wrong one was sent. "
+    "Use the token that the server was started with."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the application serves.
+
+    Attributes:
+        engines: Name to scheduler; `?engine=` chooses.
+        default: Name of the engine that a caller gets who names none; its state is the server's.
+        token: What every request must bring, None for open access.
+        instance: Marks this process, so that a restart can be noticed.
+        started: When the process began, monotonic.
+    """
+
+    engines: Mapping[str, Scheduler]
+    default: str
+    token: str | None = None
+    instance: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    started: float = field(default_factory=time.monotonic)
+
+    def health(self) -> dict[str, Any]:
+        """Return what `/health` answers."""
+        status = self.engines[self.default].status()
+        facts = status.facts
+        return {
+            "state": str(status.state),
+            "progress": round(status.progress, 3),
+            "stage": status.stage,
+            "reason": status.reason,
+            "engine": self.default,
+            "model": facts.get("model"),
+            "rehearsal": bool(facts.get("rehearsal", False)),
+            "device": facts.get("device"),
+            "dtype": facts.get("dtype"),
+            "slots": status.slots,
+            "free": status.free,
+            "version": personaplex_server.__version__,
+            "instance": self.instance,
+            "uptime_s": round(time.monotonic() - self.started, 1),
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """Return what `/api/status` answers beyond `/health`."""
+        engines = {}
+        for name, scheduler in self.engines.items():
+            status = scheduler.status()
+            engines[name] = {
+                "state": str(status.state),
+                "slots": status.slots,
+                "free": status.free,
+                "served": status.served,
+                "dropped": status.dropped,
+                "tick_p50_ms": _rounded(status.tick_p50_ms),
+                "tick_p99_ms": _rounded(status.tick_p99_ms),
+            }
+        mine = engines[self.default]
+        chosen = {key: mine[key] for key in ("served", "dropped", "tick_p50_ms", "tick_p99_ms")}
+        facts = self.engines[self.default].status().facts
+        return chosen | {"facts": facts, "engines": engines, "machine": gpu.readings()}
+
+    def admits(self, connection: HTTPConnection) -> bool:
+        """Tell whether a request brings the token; each offer is compared in constant time."""
+        if self.token is None:
+            return True
+        offers = [connection.query_params.get("token", "")]
+        scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            offers.append(bearer.strip())
+        for offered in connection.scope.get("subprotocols", ()):
+            offers += [offered, offered.removeprefix(_SUBPROTOCOL_PREFIX)]
+        wanted = self.token.encode()
+        return any(hmac.compare_digest(offer.encode(), wanted) for offer in offers)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def create_app(service: Service) -> Starlette:
+    """Return the ASGI application of `service`; starting and stopping its engines is the caller's part."""
+
+    def guarded(request: Request) -> Response | None:
+        if service.admits(request):
+            return None
+        return JSONResponse({"error": _UNADMITTED}, 401, {"WWW-Authenticate": "Bearer"})
+
+    async def ping(_: Request) -> Response:
+        return PlainTextResponse("pong")
+
+    async def health(request: Request) -> Response:
+        return guarded(request) or _fresh(service.health())
+
+    async def status(request: Request) -> Response:
+        return guarded(request) or _fresh(service.health() | service.figures())
+
+    async def voices(request: Request) -> Response:
+        if (refused := guarded(request)) is not None:
+            return refused
+        scheduler = service.engines[service.default]
+        names = await scheduler.voices()
+        now = scheduler.status()
+        return _fresh(
+            {
+                "voices": [{"name": name, "label": _label(name)} for name in names],
+                "default": now.facts.get("default_voice"),
+                "state": str(now.state),
+            }
+        )
+
+    async def talk(ws: WebSocket) -> None:
+        await ws.accept(_subprotocol(ws))
+        try:
+            await _talk(service, ws)
+        except WebSocketDisconnect:
+            # The caller left in the middle of a farewell; there is nobody to tell.
+            log.debug("caller left early")
+
+    return Starlette(
+        routes=[
+            Route(PING_PATH, ping),
+            Route(protocol.HEALTH_PATH, health),
+            Route(STATUS_PATH, status),
+            Route(protocol.VOICES_PATH, voices),
+            WebSocketRoute(protocol.CHAT_PATH, talk),
+        ]
+    )
+
+
+async def _talk(service: Service, ws: WebSocket) -> None:
+    if not service.admits(ws):
+        log.warning("caller refused: no or wrong token")
+        await chat.refuse(ws, _UNADMITTED, protocol.CLOSE_POLICY)
+        return
+    name = ws.query_params.get("engine", "").strip() or service.default
+    scheduler = service.engines.get(name)
+    if scheduler is None:
+        known = " or ".join(sorted(service.engines))
+        await chat.refuse(
+            ws, f"This server has no engine of that name; it has {known}.", protocol.CLOSE_POLICY
+        )
+        return
+    await chat.converse(ws, scheduler)
+
+
+def _subprotocol(ws: WebSocket) -> str | None:
+    """Choose what browsers insist on having chosen, and rather a name than a token."""
+    offered: list[str] = list(ws.scope.get("subprotocols", ()))
+    named = [name for name in offered if not name.startswith(_SUBPROTOCOL_PREFIX)]
+    return next(iter(named or offered), None)
+
+
+def _label(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _fresh(content: dict[str, Any]) -> Response:
+    return JSONResponse(content, headers={"Cache-Control": "no-store"})
