@@ -8,7 +8,10 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MEMINFO: Final = Path("/proc/meminfo")
 _MIB: Final = 1 << 20
@@ -60,11 +63,12 @@ def _gpu(nvml: Any, handle: Any) -> dict[str, Any]:
         "memory_total_mib": memory.total // _MIB,
         "memory_used_mib": memory.used // _MIB,
     }
-    for key, read in (
-        ("utilisation", lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
-        ("temperature_c", lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
-        ("power_w", lambda: round(nvml.nvmlDeviceGetPowerUsage(handle) / 1000, 1)),
-    ):
+    readers: dict[str, Callable[[], Any]] = {
+        "utilisation": lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu,
+        "temperature_c": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+        "power_w": lambda: round(nvml.nvmlDeviceGetPowerUsage(handle) / 1000, 1),
+    }
+    for key, read in readers.items():
         try:
             answer[key] = read()
         except nvml.NVMLError:
