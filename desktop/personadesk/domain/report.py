@@ -30,10 +30,11 @@ class Limit:
     Attributes:
         key: Name of the figure in reports, with its unit: `connect_s`.
         title: How it is called in the window.
-        unit: `s`, `ms`, `%`, `x`, `dB` or "".
+        unit: `s`, `ms`, `%`, `x`, `dB`, `yes/no` (1 or 0) or "".
         most: Upper limit, or None.
         least: Lower limit, or None.
         why: The reason for the limit, one sentence.
+        broken: The sentence when it is not kept, where numbers would not say it.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Limit:
     why: Text
     most: float | None = None
     least: float | None = None
+    broken: Text = NOTHING
 
     def judge(self, value: float | None) -> Verdict:
         """PASS within the limit, WARN when over by less than half of it, else FAIL; a missing value fails."""
@@ -77,7 +79,32 @@ LIMITS: tuple[Limit, ...] = (
         T("Half a frame over the 80 ms between frames is what a player's buffer hides."), most=40.0,
     ),
 )  # fmt: skip
-"""Limits of the whole test; figures without one are told, not judged."""
+"""What decides whether a voice can be talked with."""
+
+FURTHER_LIMITS: tuple[Limit, ...] = (
+    Limit(
+        "gap_p50_ms", T("Usual gap"), "ms",
+        T("Frames should normally come as evenly as they were spoken."), most=10.0,
+    ),
+    Limit(
+        "gap_p95_ms", T("Gap now and then"), "ms",
+        T("One gap in twenty of this size is still smoothed away."), most=30.0,
+    ),
+    Limit(
+        "level_dbfs", T("Loudness"), "dB",
+        T("Below -45 dB a voice is hard to hear at a usual volume."), least=-45.0,
+    ),
+    Limit(
+        "silence_percent", T("Share of silence"), "%",
+        T("A voice that is silent nearly all the time has not really answered."), most=97.0,
+    ),
+    Limit(
+        "clean_close", T("Hung up properly"), "yes/no",
+        T("A server that doesn't say goodbye may keep its place taken for the next caller."), least=1.0,
+        broken=T("The server didn't hang up properly."),
+    ),
+)  # fmt: skip
+"""What makes a voice that can be talked with less than smooth; these never fail a test alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +131,7 @@ class VoiceReport:
         sentence: The verdict in words, as the result page's heading.
         explanation: A second sentence with the figure that decided.
         figures: Judged figures in the order of `LIMITS`.
+        further: Judged figures in the order of `FURTHER_LIMITS`.
         values: Every measured value by key, judged or not (level_dbfs, silence_share, gap_p50_ms, …).
         reasons: A sentence for each figure that did not pass, worst first.
         url: What was called, without its query.
@@ -113,6 +141,7 @@ class VoiceReport:
         heard_wave: The same of what was heard, on the same time axis.
         engine: `personaplex`, `echo` or "" when the server does not tell.
         rehearsal: True when the server says that its model is untrained.
+        clip: Name of the file that was spoken.
     """
 
     verdict: Verdict
@@ -128,27 +157,37 @@ class VoiceReport:
     heard_wave: tuple[float, ...] = ()
     engine: str = ""
     rehearsal: bool = False
+    clip: str = ""
+    further: tuple[Figure, ...] = ()
 
 
-def judge(values: Mapping[str, float | int | str | bool | None]) -> tuple[Figure, ...]:
-    """Hold measured values against `LIMITS`."""
+def judge(
+    values: Mapping[str, float | int | str | bool | None], limits: Sequence[Limit] = LIMITS
+) -> tuple[Figure, ...]:
+    """Hold measured values against limits; a value that is missing or no number could not be measured."""
     figures = []
-    for limit in LIMITS:
+    for limit in limits:
         raw = values.get(limit.key)
-        value = float(raw) if isinstance(raw, (int, float)) and not isinstance(raw, bool) else None
+        known = isinstance(raw, (int, float)) and isinstance(raw, bool) == (limit.unit == "yes/no")
+        value = float(raw) if known and raw is not None else None
         figures.append(Figure(limit, value, limit.judge(value)))
     return tuple(figures)
 
 
 def conclude(
-    figures: Sequence[Figure], *, heard: bool, failure: Text = NOTHING
+    figures: Sequence[Figure],
+    *,
+    heard: bool,
+    failure: Text = NOTHING,
+    further: Sequence[Figure] = (),
 ) -> tuple[Verdict, Text]:
     """Return the verdict of a whole test and its sentence.
 
     Args:
-        figures: Judged figures.
+        figures: Judged figures that decide.
         heard: Whether any sound came back that is not silence.
         failure: Why the call broke off, when it did; it is then the sentence.
+        further: Judged figures that at most turn a pass into a warning.
     """
     if failure:
         return Verdict.FAIL, failure
@@ -161,16 +200,21 @@ def conclude(
         return Verdict.FAIL, T(
             "Too slow to talk with: {figure} is {value}, the limit is {limit}.", **_named(worst)
         )
-    if warned:
+    rough = [f for f in further if f.verdict is not Verdict.PASS]
+    if not warned and rough and rough[0].limit.broken:
+        return Verdict.WARN, T("It works, but one thing is not as it should be.")
+    if warned or rough:
         return Verdict.WARN, T(
             "It works, but not smoothly: {figure} is {value}, the limit is {limit}.",
-            **_named(warned[0]),
+            **_named((warned or rough)[0]),
         )
     return Verdict.PASS, T("It works. You can talk.")
 
 
 def reason(figure: Figure) -> Text:
     """Say in one sentence how a figure stands to its limit."""
+    if figure.value is not None and figure.limit.broken:
+        return figure.limit.broken
     if figure.value is None:
         return T("{figure} could not be measured.", figure=str(figure.limit.title))
     return T("{figure} is {value}, the limit is {limit}.", **_named(figure))
@@ -188,6 +232,8 @@ def _named(figure: Figure) -> dict[str, str]:
 
 def format_value(value: float, unit: str) -> str:
     """Format a figure as people read it: `0.39 s`, `6 ms`, `0.0 %`."""
+    if unit == "yes/no":
+        return "yes" if value else "no"
     digits = {"s": 2, "ms": 0, "%": 1, "x": 2, "dB": 0}.get(unit, 2)
     number = f"{value:.{digits}f}"
     return f"{number} {unit}" if unit and unit != "x" else number
