@@ -1,1 +1,1 @@
-"""The model itself: language model, depth transformer, codec, sampling and weights."""
+"""The voice model itself: sizes, weights, language model, codec, prompt; torch, and nothing of the network."""

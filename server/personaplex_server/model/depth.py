@@ -1,0 +1,147 @@
+"""The depth transformer: from one frame's thought to its 8 audio tokens, one codebook after the other.
+
+Only the steps of the model's own codebooks are loaded and run. The released file holds as many again for the
+caller's audio, which a server always overrides; leaving them out saves half of the time and changes no token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+
+from .config import CheckpointError
+from .layers import gated, rms_norm
+from .linear import Linear
+from .sampling import Draw, choose
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .config import LmConfig
+    from .weights import TensorFile
+
+
+class _Layer:
+    """One layer: norms shared by all steps, everything else per step."""
+
+    def __init__(self, file: TensorFile, config: LmConfig, index: int, rows: int) -> None:
+        steps, dim = config.own_codebooks, config.depth_dim
+        name = f"depformer.layers.{index}."
+        self.norm1 = file.take(f"{name}norm1.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
+        self.norm2 = file.take(f"{name}norm2.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
+        self.attend_in = _blocks(file, f"{name}self_attn.in_proj_weight", steps, 3 * dim, dim, rows)
+        self.attend_out = _blocks(file, f"{name}self_attn.out_proj.weight", steps, dim, dim, rows)
+        self.gate_in: list[Linear] = []
+        self.gate_out: list[Linear] = []
+        for step in range(steps):
+            gating = f"{name}gating.{step}."
+            hidden = file.shape(f"{gating}linear_out.weight")[-1]
+            self.gate_in.append(
+                Linear(file.take(f"{gating}linear_in.weight", (2 * hidden, dim)), rows=rows)
+            )
+            self.gate_out.append(
+                Linear(file.take(f"{gating}linear_out.weight", (dim, hidden)), rows=rows)
+            )
+
+
+def _blocks(
+    file: TensorFile, key: str, steps: int, outputs: int, inputs: int, rows: int
+) -> list[Linear]:
+    """Return the first `steps` blocks of a tensor that stacks one block per step."""
+    shape = file.shape(key)
+    stacked = shape[0] // outputs if len(shape) == 2 else 0
+    if stacked < steps or shape != (stacked * outputs, inputs):
+        raise CheckpointError(
+            f"{file.path.name}: “{key}” has the shape {list(shape)}; {steps} or more blocks of "
+            f"{[outputs, inputs]} are expected."
+        )
+    whole = file.take(key, shape, rows=steps * outputs)
+    return [Linear(block.contiguous(), rows=rows) for block in whole.split(outputs)]
+
+
+class Depth:
+    """The depth transformer of one model.
+
+    Args:
+        file: Where the weights are.
+        config: Sizes.
+        rows: Rows a usual call brings.
+
+    Raises:
+        CheckpointError: A weight is missing or has another shape.
+    """
+
+    def __init__(self, file: TensorFile, config: LmConfig, rows: int = 1) -> None:
+        self.steps, self.dim = config.own_codebooks, config.depth_dim
+        self.heads = config.depth_heads
+        self.width = self.dim // self.heads
+        dim = self.dim
+        self.inputs = Linear(
+            torch.cat(
+                [
+                    file.take(f"depformer_in.{step}.weight", (dim, config.dim))
+                    for step in range(self.steps)
+                ]
+            ),
+            rows=rows,
+        )
+        self.embeddings = [file.take("depformer_text_emb.weight", (config.text_card + 1, dim))]
+        self.embeddings += [
+            file.take(f"depformer_emb.{step}.weight", (config.card + 1, dim))
+            for step in range(self.steps - 1)
+        ]
+        self.layers = [_Layer(file, config, index, rows) for index in range(config.depth_layers)]
+        self.heads_out = [
+            Linear(file.take(f"linears.{step}.weight", (config.card, dim)), rows=rows)
+            for step in range(self.steps)
+        ]
+
+    def __call__(
+        self,
+        thought: Tensor,
+        text: Tensor,
+        draw: Draw | None,
+        given: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Speak one frame.
+
+        Args:
+            thought: Output of the temporal transformer, [rows, dim].
+            text: Text token of the frame, int64 [rows].
+            draw: How audio tokens are drawn, noise [rows, steps, k]; None is greedy.
+            given: Tokens [rows, steps] and mask [rows, steps] of codebooks that are not to be drawn.
+
+        Returns:
+            int64 [rows, steps].
+        """
+        rows = thought.shape[0]
+        inputs = self.inputs(thought).view(rows, self.steps, self.dim)
+        cache = thought.new_empty(len(self.layers), 2, rows, self.heads, self.steps, self.width)
+        previous = text
+        tokens: list[Tensor] = []
+        for step in range(self.steps):
+            x = inputs[:, step] + F.embedding(previous, self.embeddings[step])
+            for index, layer in enumerate(self.layers):
+                x = x + self._attend(layer, step, cache[index], rms_norm(x, layer.norm1))
+                x = x + layer.gate_out[step](gated(layer.gate_in[step](rms_norm(x, layer.norm2))))
+            logits = self.heads_out[step](x).float()
+            previous = choose(logits, None if draw is None else draw.at(step))
+            if given is not None:
+                previous = torch.where(given[1][:, step], given[0][:, step], previous)
+            tokens.append(previous)
+        return torch.stack(tokens, 1)
+
+    def _attend(self, layer: _Layer, step: int, cache: Tensor, x: Tensor) -> Tensor:
+        rows = x.shape[0]
+        joint = layer.attend_in[step](x).view(rows, 3, self.heads, self.width)
+        if step == 0 and self.steps > 1:
+            cache[:, :, :, 0] = joint[:, 1:].transpose(0, 1)
+        if step == 0:
+            # With a single key attention returns its value.
+            return layer.attend_out[step](joint[:, 2].reshape(rows, self.dim))
+        cache[:, :, :, step] = joint[:, 1:].transpose(0, 1)
+        keys, values = cache[0, :, :, : step + 1], cache[1, :, :, : step + 1]
+        mixed = F.scaled_dot_product_attention(joint[:, 0].unsqueeze(2), keys, values)
+        return layer.attend_out[step](mixed.reshape(rows, self.dim))
