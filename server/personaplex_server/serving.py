@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import logging
@@ -11,12 +12,14 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+import websockets.http11
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from personaplex_server.protocol import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from asyncio.transports import BaseTransport
+    from collections.abc import Callable
     from types import FrameType
 
     from starlette.applications import Starlette
@@ -29,6 +32,9 @@ _UNSENT_BYTES: Final = 16_384
 sizes hold minutes, so that a caller who does not read would go unnoticed."""
 _PING_S: Final = 20.0
 _FAREWELL_S: Final = 2.0
+_ADDRESS_BYTES: Final = 131_072
+"""A role of 8000 characters in the address, each of up to 12 bytes there. websockets allows 8 kB by default."""
+websockets.http11.MAX_LINE_LENGTH = _ADDRESS_BYTES
 
 
 class BindError(OSError):
@@ -65,7 +71,9 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
     except (OSError, UnicodeError) as error:
         raise BindError(f"The address {host} is not known: {error}.", taken=False) from error
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, because asyncio switches the waiting for full packets off only where it reads that; with it,
+    # sound right after a pong or figures came 36 ms late.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
@@ -124,8 +132,28 @@ class ChatProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
 
-def server(app: Starlette) -> uvicorn.Server:
-    """Return a server for `app` that logs no addresses, compresses nothing and answers pings' absence in 40 s."""
+class ChatServer(uvicorn.Server):
+    """uvicorn's server, which says good-bye to callers before it hangs up on them."""
+
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the application end its calls in words, then close what is left."""
+        self._ending()
+        if calls := set(self.server_state.tasks):
+            await asyncio.wait(calls, timeout=_FAREWELL_S)
+        await super().shutdown(sockets)
+
+
+def server(app: Starlette, ending: Callable[[], None]) -> ChatServer:
+    """Return a server that logs no addresses, compresses nothing, and notices a dead caller within 40 s.
+
+    Args:
+        app: The application.
+        ending: Called once when the server is told to stop; it should end all calls, without waiting.
+    """
     config = uvicorn.Config(
         app,
         http="h11",
@@ -134,6 +162,7 @@ def server(app: Starlette) -> uvicorn.Server:
         ws_ping_interval=_PING_S,
         ws_ping_timeout=_PING_S,
         ws_per_message_deflate=False,
+        h11_max_incomplete_event_size=_ADDRESS_BYTES,
         lifespan="off",
         log_config=None,
         log_level="warning",
@@ -141,10 +170,10 @@ def server(app: Starlette) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=3,
     )
-    return uvicorn.Server(config)
+    return ChatServer(config, ending)
 
 
-def run(app: Starlette, sock: socket.socket) -> None:
+def run(app: Starlette, sock: socket.socket, ending: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM, then return."""
 
     def already_ending(number: int, frame: FrameType | None) -> None:
@@ -153,4 +182,4 @@ def run(app: Starlette, sock: socket.socket) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, already_ending)
-    server(app).run(sockets=[sock])
+    server(app, ending).run(sockets=[sock])
