@@ -1,0 +1,96 @@
+"""Asks a voice server how it is, over plain HTTP on loopback.
+
+Not httpx: its import alone would stall a window for 80 ms, and two lines of HTTP are all that is needed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from personaplex_server.protocol import HEALTH_PATH
+
+LIMIT_SECONDS = 2.0
+MOST_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a server says of itself.
+
+    Attributes:
+        state: `loading`, `ready`, `busy` or `failed`.
+        progress: 0..1 while loading.
+        stage: What it is loading, English.
+        reason: Why it failed, a sentence.
+        facts: Everything it said.
+    """
+
+    state: str
+    progress: float | None
+    stage: str
+    reason: str
+    facts: dict[str, Any]
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether the model is there; a busy server is as good as a ready one."""
+        return self.state in {"ready", "busy"}
+
+
+async def ask(url: str, *, limit_s: float = LIMIT_SECONDS) -> Health | None:
+    """Return the health of the server at a WebSocket or HTTP address, or None when it does not answer.
+
+    Args:
+        url: Any address of the server; only host and port count.
+        limit_s: How long to wait.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            status, body = await _get(url, HEALTH_PATH)
+    except (OSError, EOFError, ValueError, TimeoutError):
+        return None
+    if status != 200:
+        return None
+    try:
+        facts = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(facts, dict) or not isinstance(facts.get("state"), str):
+        return None
+    progress = facts.get("progress")
+    return Health(
+        state=facts["state"],
+        progress=float(progress) if isinstance(progress, (int, float)) else None,
+        stage=str(facts.get("stage") or ""),
+        reason=str(facts.get("reason") or ""),
+        facts=facts,
+    )
+
+
+async def _get(url: str, path: str) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
+    reader, writer = await asyncio.open_connection(host, port, limit=MOST_BYTES)
+    try:
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode()
+        )
+        await writer.drain()
+        head = await reader.readuntil(b"\r\n\r\n")
+        status_line, *headers = head.decode("latin-1").split("\r\n")
+        status = int(status_line.split()[1])
+        length = next(
+            (int(h.split(":")[1]) for h in headers if h.lower().startswith("content-length:")), None
+        )
+        if length is not None:
+            return status, await reader.readexactly(min(length, MOST_BYTES))
+        return status, await reader.read(MOST_BYTES)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
