@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import shlex
 import subprocess
 import sys
@@ -43,6 +44,42 @@ def call(
     except FileNotFoundError:
         say(f"{words[0]} was not found.")
         return 127
+
+
+def call_quietly(command: Sequence[str | Path], log: Path) -> int:
+    """Run a pip command, showing only what it downloads; all of its words go into a log file.
+
+    When it fails, the end of what it said is shown too.
+
+    Args:
+        command: Program and arguments.
+        log: The file to add to; its folder is made.
+
+    Returns:
+        The exit status.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    last: collections.deque[str] = collections.deque(maxlen=15)
+    with (
+        log.open("a", encoding="utf-8") as file,
+        subprocess.Popen(
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as child,
+    ):
+        file.write(f"$ {shown(command)}\n")
+        for line in child.stdout or ():
+            file.write(line)
+            last.append(line.rstrip())
+            if line.strip().startswith("Downloading "):
+                say(f"  {line.strip()}")
+    if child.returncode != 0:
+        say("\n".join(last))
+        say(f"(All of it: {log})")
+    return child.returncode
 
 
 def shown(command: Sequence[str | Path]) -> str:

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from _setup import system
-from _setup.console import Trouble, call, say
+from _setup.console import Trouble, call, call_quietly, say
 from _setup.layout import Layout, project
 from _setup.torch_build import TORCH_LOCK, ensure_torch
 from _setup.wheels import Facts, write_wheel
@@ -54,6 +54,7 @@ def install(layout: Layout, *, dev: bool) -> None:
     Raises:
         Trouble: A step failed; the next start takes it up again.
     """
+    layout.log.unlink(missing_ok=True)
     moved = read_stamp(layout).get("root", str(layout.root)) != str(layout.root)
     layout.stamp.unlink(missing_ok=True)
     if moved or not _runs(layout):
@@ -165,7 +166,7 @@ def _install_lock(layout: Layout, *, dev: bool) -> None:
     lock = layout.locks / lock_name(dev=dev)
     say("Installing what is locked (the first time about 250 MB are fetched) …")
     command = [*pip_of(layout), "install", "--no-deps", "--require-hashes", "-r", str(lock)]
-    if call(command) != 0:
+    if call_quietly(command, layout.log) != 0:
         raise Trouble(
             "Not everything could be installed; the lines above say what failed. Check the internet "
             "connection (or the proxy) and the free disk space, then run the same command again: "
@@ -189,8 +190,8 @@ def _install_projects(layout: Layout, *, dev: bool) -> None:
             line = f"{source}{os.linesep}".encode()
             write_wheel(wheel, facts, {f"_editable_{facts.stem}.pth": line})
             wheels.append(str(wheel))
-        command = [*pip_of(layout), "install", "--quiet", "--no-deps", "--no-index"]
-        if call([*command, "--force-reinstall", *wheels]) != 0:
+        command = [*pip_of(layout), "install", "--no-deps", "--no-index", "--force-reinstall"]
+        if call_quietly([*command, *wheels], layout.log) != 0:
             raise Trouble(
                 "PersonaDesk itself could not be put into its environment; the lines above say why. "
                 f"Delete {layout.venv} and run the same command again."

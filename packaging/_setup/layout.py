@@ -55,6 +55,11 @@ class Layout:
         return self.root / "build"
 
     @property
+    def log(self) -> Path:
+        """All that pip said while setting up."""
+        return self.scratch / "setup.log"
+
+    @property
     def server(self) -> Path:
         """The voice server's folder, with its own pyproject.toml."""
         return self.root / "server"

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from _setup.console import Trouble, call, say
+from _setup.console import Trouble, call_quietly, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,12 +42,12 @@ def ensure_torch(layout: Layout, pip: Sequence[str]) -> None:
         return
     say(f"Installing {requirement} …")
     if not shutil.which("nvidia-smi") and _brings_gpu_libraries(pip, requirement):
-        if call([*_uv(layout), "--torch-backend", "cpu", requirement]) == 0:
+        if call_quietly([*_uv(layout), "--torch-backend", "cpu", requirement], layout.log) == 0:
             return
         say(
             "No CPU build could be had; taking the larger build for GPUs, which works without one too."
         )
-    if call([*pip, "install", requirement]) != 0:
+    if call_quietly([*pip, "install", requirement], layout.log) != 0:
         raise Trouble(
             "torch could not be installed; the lines above say why. Check the internet connection and "
             "the free disk space (up to 6 GB), then run the same command again."
