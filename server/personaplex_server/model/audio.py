@@ -48,7 +48,9 @@ def read_audio(path: Path) -> NDArray[np.float32]:
         raise AudioError(
             f"{path.name} cannot be read as sound ({error}); give a WAV file."
         ) from error
-    samples = np.ascontiguousarray(channels[0], np.float32) if len(channels) else np.empty(0, np.float32)
+    samples = (
+        np.ascontiguousarray(channels[0], np.float32) if len(channels) else np.empty(0, np.float32)
+    )
     if not len(samples):
         raise AudioError(f"The sound file {path.name} is empty; record it again.")
     if not np.isfinite(samples).all():
@@ -88,7 +90,8 @@ def level(samples: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     if not np.isfinite(loudness):
         raise AudioError(f"The voice {name} is silent; record it again, closer to the microphone.")
     # Not pyloudnorm's own normalising, which warns about clipping on its way; the product is the same.
-    return (samples * np.power(10.0, (VOICE_LUFS - loudness) / 20.0)).astype(np.float32)
+    gain = np.float64(10.0) ** ((VOICE_LUFS - loudness) / 20.0)
+    return np.asarray(samples * gain, np.float32)
 
 
 def frames(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -109,7 +109,9 @@ class _TransformerLayer:
         self.attend_in = Linear(
             file.take(f"{name}self_attn.in_proj_weight", (3 * dim, dim)), rows=steps
         )
-        self.attend_out = Linear(scaled("self_attn.out_proj.weight", "layer_scale_1", dim), rows=steps)
+        self.attend_out = Linear(
+            scaled("self_attn.out_proj.weight", "layer_scale_1", dim), rows=steps
+        )
         self.widen = Linear(file.take(f"{name}linear1.weight", (hidden, dim)), rows=steps)
         self.narrow = Linear(scaled("linear2.weight", "layer_scale_2", hidden), rows=steps)
 
@@ -156,9 +158,7 @@ class _Transformer:
             joint = layer.attend_in(F.layer_norm(x, (self.dim,), gain1, bias1, _NORM_EPSILON))
             joint = joint.view(rows, count, 3, heads, self.width)
             rotate_(joint[:, :, :2], turn)
-            memory.view(-1, self.width).index_copy_(
-                0, at, joint[:, :, 1:].reshape(-1, self.width)
-            )
+            memory.view(-1, self.width).index_copy_(0, at, joint[:, :, 1:].reshape(-1, self.width))
             mixed = F.scaled_dot_product_attention(
                 joint[:, :, 0].transpose(1, 2),
                 memory[0, :rows, :, :prefix],
@@ -253,10 +253,10 @@ class Codec:
         self._decoder_shapes: list[tuple[int, int]] = []
         stride, dim = config.positions, config.dimension
         if config.n_filters % config.compress:
-            raise CheckpointError("config.json: “seanet.compress” should divide “seanet.n_filters”.")
-        self.encoder = Encoder(
-            file, config, self._encoder_shapes, rows=rows, samples=FRAME_SAMPLES
-        )
+            raise CheckpointError(
+                "config.json: “seanet.compress” should divide “seanet.n_filters”."
+            )
+        self.encoder = Encoder(file, config, self._encoder_shapes, rows=rows, samples=FRAME_SAMPLES)
         self.encoder_transformer = _Transformer(file, "encoder_transformer", config, rows)
         self.down = self.up = None
         if stride > 1:
@@ -276,9 +276,7 @@ class Codec:
             )
         self.quantizer = _Quantizer(file, config, used, rows)
         self.decoder_transformer = _Transformer(file, "decoder_transformer", config, rows)
-        self.decoder = Decoder(
-            file, config, self._decoder_shapes, rows=rows, samples=FRAME_SAMPLES
-        )
+        self.decoder = Decoder(file, config, self._decoder_shapes, rows=rows, samples=FRAME_SAMPLES)
 
     def encoding(self, rows: int) -> Side:
         """Return fresh state for encoding `rows` rows."""

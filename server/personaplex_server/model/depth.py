@@ -58,7 +58,7 @@ def _blocks(
             f"{[outputs, inputs]} are expected."
         )
     whole = file.take(key, shape, rows=steps * outputs)
-    return [Linear(block.contiguous(), rows=rows) for block in whole.split(outputs)]
+    return [Linear(block, rows=rows) for block in whole.view(steps, outputs, inputs).unbind()]
 
 
 class Depth:

@@ -37,9 +37,9 @@ def rotate_(x: Tensor, turn: Tensor) -> Tensor:
     Works in place for float32, which saves a copy per layer; the turned tensor is returned in any case.
     """
     if x.dtype == torch.float32:
-        torch.view_as_complex(x.unflatten(-1, (-1, 2))).mul_(turn)
+        torch.view_as_complex(x.view(*x.shape[:-1], -1, 2)).mul_(turn)
         return x
-    turned = torch.view_as_complex(x.float().unflatten(-1, (-1, 2))) * turn
+    turned = torch.view_as_complex(x.float().view(*x.shape[:-1], -1, 2)) * turn
     return torch.view_as_real(turned).flatten(-2).to(x.dtype)
 
 

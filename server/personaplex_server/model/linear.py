@@ -60,7 +60,9 @@ class Linear:
             and packing_works()
         )
         # Only one of the two copies is kept.
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, rows) if self.packed else weight
+        self.weight = (
+            torch.ops.mkldnn._reorder_linear_weight(weight, rows) if self.packed else weight
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return [..., out] for `x` [..., in]."""

@@ -64,13 +64,22 @@ class LmState:
         forced: Which tokens of text and own audio are given rather than drawn, bool [rows, 1 + own, slots].
     """
 
-    def __init__(self, config: LmConfig, rows: int, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, config: LmConfig, rows: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
         # One slot less than the context: the reference hides the oldest slot of its full ring.
         self.window = config.context - 1
         self.slots = config.max_delay + 3
         width = config.dim // config.num_heads
         self.memory = torch.zeros(
-            config.num_layers, 2, rows, config.num_heads, self.window, width, dtype=dtype, device=device
+            config.num_layers,
+            2,
+            rows,
+            config.num_heads,
+            self.window,
+            width,
+            dtype=dtype,
+            device=device,
         )
         self.call = torch.ones(rows, dtype=torch.int64, device=device)
         self.ring = torch.zeros(rows, config.streams, self.slots, dtype=torch.int64, device=device)
@@ -143,7 +152,8 @@ class Lm:
         self.window = config.context - 1
         parts = [file.take("text_emb.weight", (config.text_card + 1, dim))]
         parts += [
-            file.take(f"emb.{stream}.weight", (config.card + 1, dim)) for stream in range(config.n_q)
+            file.take(f"emb.{stream}.weight", (config.card + 1, dim))
+            for stream in range(config.n_q)
         ]
         self.embedding = torch.cat(parts)
         del parts
@@ -220,7 +230,9 @@ class Lm:
             is_kept = forced.gather(2, target).squeeze(2)
             text = torch.where(is_kept[:, 0], kept[:, 0], text)
             given = (kept[:, 1:], is_kept[:, 1:])
-            left = is_kept & ~active.unsqueeze(1) if active is not None else is_kept & False
+            left = (
+                is_kept & ~active.unsqueeze(1) if active is not None else torch.zeros_like(is_kept)
+            )
             forced.scatter_(2, target, left.unsqueeze(2))
         audio = self.depth(thought, text, audio_draw, given)
         frame = torch.cat([text.unsqueeze(1), audio], 1)
@@ -244,6 +256,7 @@ class Lm:
         line = torch.arange(rows, device=x.device).unsqueeze(1) * heads + self._head_index
         keys_at = line * window + slot
         at = torch.stack([keys_at, keys_at + all_rows * heads * window], 1).view(-1)
+        in_place = x.dtype == torch.float32
         hidden = None
         if not full:
             seen = torch.arange(prefix, device=x.device) <= position.unsqueeze(1)
@@ -251,10 +264,7 @@ class Lm:
         for layer, memory in zip(self.layers, state.memory.unbind(), strict=True):
             joint = layer.attend_in(rms_norm(x, layer.norm1)).view(rows, 3, heads, self.width)
             turned = rotate_(joint[:, :2], turn)
-            if x.dtype == torch.float32:
-                fresh = joint[:, 1:]
-            else:
-                fresh = torch.stack([turned[:, 1], joint[:, 2]], 1)
+            fresh = joint[:, 1:] if in_place else torch.stack([turned[:, 1], joint[:, 2]], 1)
             memory.view(-1, self.width).index_copy_(0, at, fresh.reshape(-1, self.width))
             mixed = F.scaled_dot_product_attention(
                 turned[:, 0].unsqueeze(2),

@@ -102,6 +102,13 @@ class PromptCalls:
         ring = self.voice.ring
         return int(ring[stream, position % ring.shape[1]])
 
+    def rows(self, start: int, stop: int) -> list[list[int]]:
+        """Return the tokens of positions `start` to `stop` - 1, one row of all streams each."""
+        return [
+            [self._value(position, stream) or 0 for stream in range(self.config.streams)]
+            for position in range(start, stop)
+        ]
+
     def inputs(self, lm: Lm, start: int, stop: int) -> Tensor:
         """Return the summed input embeddings of positions `start` to `stop` - 1: [stop - start, dim]."""
         stored = 0 if self.voice is None else len(self.voice.embeddings)
@@ -110,10 +117,7 @@ class PromptCalls:
             parts.append(self.voice.embeddings[start:stop].to(lm.device, lm.dtype))
         begin = max(start, stored)
         if begin < stop:
-            rows = [
-                [self._value(position, stream) or 0 for stream in range(self.config.streams)]
-                for position in range(begin, stop)
-            ]
+            rows = self.rows(begin, stop)
             parts.append(lm.embed(torch.tensor(rows, dtype=torch.int64, device=lm.device)))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -129,9 +133,7 @@ class PromptCalls:
         forced = np.zeros((own, slots), np.bool_)
         following = max(self.calls, 1)
         for stream, delay in enumerate(config.delays):
-            for position in range(
-                max(following - 1 - config.max_delay + delay, 0), following + delay
-            ):
+            for position in range(max(following + delay - slots, 0), following + delay):
                 value = self._value(position, stream)
                 if value is not None:
                     ring[stream, position % slots] = value
@@ -140,18 +142,24 @@ class PromptCalls:
         return torch.from_numpy(ring).to(device), torch.from_numpy(forced).to(device)
 
 
-def _frames(codes: Sequence[int] | NDArray[np.int64], count: int, streams: int) -> NDArray[np.int64]:
+def _frames(
+    codes: Sequence[int] | NDArray[np.int64], count: int, streams: int
+) -> NDArray[np.int64]:
     return np.broadcast_to(np.asarray(codes, np.int64)[..., :streams], (count, streams))
 
 
-def _calls(
-    config: LmConfig, text: Sequence[int], own: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _calls(config: LmConfig, text: Sequence[int], own: NDArray[np.int64]) -> NDArray[np.int64]:
     caller = config.n_q - config.own_codebooks
     count = len(text)
     return np.concatenate(
         [np.asarray(text, np.int64).reshape(count, 1), own, _frames(SINE, count, caller)], axis=1
     )
+
+
+def voice_calls(config: LmConfig, voice: VoiceCodes) -> PromptCalls:
+    """Lay out the voice part of a prompt alone."""
+    text = [config.padding_id] * len(voice.codes)
+    return PromptCalls(_calls(config, text, voice.codes), config)
 
 
 def build_prompt(
@@ -170,7 +178,7 @@ def build_prompt(
     pad = config.padding_id
     parts: list[NDArray[np.int64]] = []
     if isinstance(voice, VoiceCodes):
-        parts.append(_calls(config, [pad] * len(voice.codes), voice.codes))
+        parts.append(voice_calls(config, voice).tokens)
     quiet = _calls(config, [pad] * SILENCE_FRAMES, _frames(SILENCE, SILENCE_FRAMES, own))
     parts += [quiet, _calls(config, text, _frames(SILENCE, len(text), own)), quiet]
     return PromptCalls(

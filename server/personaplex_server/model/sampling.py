@@ -70,17 +70,21 @@ class RowSampler:
     def _gumbel(self, *shape: int) -> Tensor:
         return torch.empty(shape).exponential_(generator=self._generator).log_().neg_()
 
-    def noise(self) -> tuple[Tensor | None, Tensor | None]:
-        """Return the Gumbel noise of the next tick: [text_k] and [codebooks, audio_k]; None where greedy."""
+    def noise(self, *, advance: bool = True) -> tuple[Tensor | None, Tensor | None]:
+        """Return the Gumbel noise of the next tick: [text_k] and [codebooks, audio_k]; None where greedy.
+
+        Args:
+            advance: Use it up; a row that sits a tick out keeps its noise for its own next tick.
+        """
         text = audio = None
         if self.text_temperature > 0:
             if not self._text:
                 self._text = list(self._gumbel(_BLOCK, self.text_k).unbind())
-            text = self._text.pop()
+            text = self._text.pop() if advance else self._text[-1]
         if self.audio_temperature > 0:
             if not self._audio:
                 self._audio = list(self._gumbel(_BLOCK, self._codebooks, self.audio_k).unbind())
-            audio = self._audio.pop()
+            audio = self._audio.pop() if advance else self._audio[-1]
         return text, audio
 
 
@@ -104,7 +108,9 @@ class Draw:
         return Draw(self.scale, self.noise[:, codebook], self.greedy)
 
 
-def _join(temperatures: Sequence[float], parts: Sequence[Tensor | None], device: torch.device) -> Draw | None:
+def _join(
+    temperatures: Sequence[float], parts: Sequence[Tensor | None], device: torch.device
+) -> Draw | None:
     """Return the draw of rows of which some may be greedy; None where all are."""
     given = [part for part in parts if part is not None]
     if not given:
@@ -126,9 +132,13 @@ def _join(temperatures: Sequence[float], parts: Sequence[Tensor | None], device:
     )
 
 
-def draws(samplers: Sequence[RowSampler], device: torch.device) -> tuple[Draw | None, Draw | None]:
+def draws(
+    samplers: Sequence[RowSampler], active: Sequence[bool], device: torch.device
+) -> tuple[Draw | None, Draw | None]:
     """Return how a batch of rows draws text and audio in the next tick; None where every row is greedy."""
-    parts = [sampler.noise() for sampler in samplers]
+    parts = [
+        sampler.noise(advance=advance) for sampler, advance in zip(samplers, active, strict=True)
+    ]
     return (
         _join([s.text_temperature for s in samplers], [p[0] for p in parts], device),
         _join([s.audio_temperature for s in samplers], [p[1] for p in parts], device),

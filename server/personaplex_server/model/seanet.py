@@ -31,7 +31,9 @@ class StreamState:
     """
 
     def __init__(self, shapes: list[tuple[int, int]], rows: int, device: torch.device) -> None:
-        self.past = [torch.zeros(rows, steps, channels, device=device) for steps, channels in shapes]
+        self.past = [
+            torch.zeros(rows, steps, channels, device=device) for steps, channels in shapes
+        ]
         self.first = torch.ones(rows, dtype=torch.bool, device=device)
 
     def reset(self, row: int) -> None:
@@ -220,7 +222,9 @@ class _Residual:
             steps=steps,
             dilation=dilation,
         )
-        self.point = Conv(file, f"{name}.block.3.conv.conv", (narrow, width), 1, shapes, steps=steps)
+        self.point = Conv(
+            file, f"{name}.block.3.conv.conv", (narrow, width), 1, shapes, steps=steps
+        )
         self.skip = (
             None
             if config.true_skip
@@ -261,7 +265,13 @@ class Encoder:
         for ratio in reversed(config.ratios):
             blocks = [
                 _Residual(
-                    file, f"encoder.model.{index + j}", config, width, config.dilation_base**j, shapes, steps
+                    file,
+                    f"encoder.model.{index + j}",
+                    config,
+                    width,
+                    config.dilation_base**j,
+                    shapes,
+                    steps,
                 )
                 for j in range(config.n_residual_layers)
             ]

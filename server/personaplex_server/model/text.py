@@ -57,7 +57,9 @@ class Tokenizer:
         tokens = [int(token) for token in self._model.EncodeAsIds(text)]
         unknown = sum(token >= self._known for token in tokens)
         if unknown:
-            log.warning("%d pieces of the prompt are unknown to the model and were left blank", unknown)
+            log.warning(
+                "%d pieces of the prompt are unknown to the model and were left blank", unknown
+            )
         return [token if token < self._known else 0 for token in tokens]
 
     def piece(self, token: int) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from .config import CheckpointError
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import torch
     from torch import Tensor
 
 LM_FILE: Final = "model.safetensors"
@@ -51,7 +51,7 @@ class TensorFile:
                 f"{path.name} is missing from {path.parent}; get the model again, or name another folder."
             )
         try:
-            self._file = safe_open(str(path), framework="pt", device="cpu")
+            self._file: Any = safe_open(str(path), framework="pt", device="cpu")
             self._keys = frozenset(self._file.keys())
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(

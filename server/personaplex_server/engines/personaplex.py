@@ -1,0 +1,459 @@
+"""The voice model as an engine: many callers, one batched tick.
+
+Callers keep the row they were given; inside, the rows in use lie packed at the front of all state, so that a tick
+costs what its callers cost. A row whose frame is late sits the tick out and keeps its state.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from personaplex_server.engines.base import EngineError, FrameOut, Persona, Sampling
+from personaplex_server.model.codec import Codec
+from personaplex_server.model.config import FRAME_SAMPLES, CheckpointError, load_config
+from personaplex_server.model.lm import Lm, Snapshot
+from personaplex_server.model.prompt import VoiceCodes, VoiceEmbeddings, build_prompt, wrap
+from personaplex_server.model.sampling import RowSampler, draws
+from personaplex_server.model.text import TextStream, Tokenizer
+from personaplex_server.model.voices import VoiceError, VoiceLibrary, load_voice
+from personaplex_server.model.weights import CODEC_FILE, LM_FILE, TensorFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from personaplex_server.model.config import ModelConfig
+
+log = logging.getLogger(__name__)
+
+PROMPT_CACHE_BYTES: Final = 512 << 20
+"""Filled prompts kept for the next caller with the same persona."""
+_VOICES_KEPT: Final = 32
+_VOICE_SHARE: Final = 0.5
+"""Part of the progress of `open` that goes to hearing a voice clip."""
+
+_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+_FileKey = tuple[str, int, int]
+
+
+@dataclass(slots=True)
+class _Row:
+    """What the host knows about a row in use.
+
+    Attributes:
+        sampler: How it draws, and its randomness.
+        words: Joins its text tokens.
+        call: Its next call; 0 only before the first frame of a conversation without a prompt.
+        forced_until: The first call that has no forced tokens any more.
+    """
+
+    sampler: RowSampler
+    words: TextStream
+    call: int
+    forced_until: int
+
+
+def _pick_device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise EngineError(f"There is no device {name!r}; choose auto, cpu or cuda.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise EngineError(f"The device {name!r} is not supported; choose auto, cpu or cuda.")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise EngineError(
+            "No NVIDIA GPU can be used here; choose the device cpu, or install the driver and a CUDA "
+            "build of torch."
+        )
+    return device
+
+
+def _pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    if name not in _DTYPES:
+        raise EngineError(f"There is no dtype {name!r}; choose auto, bfloat16 or float32.")
+    return _DTYPES[name]
+
+
+class PersonaPlexEngine:
+    """PersonaPlex on this machine; made by `load`.
+
+    Attributes:
+        name: "personaplex".
+        rows: Callers at once.
+        config: Sizes of the loaded model.
+    """
+
+    name: str = "personaplex"
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        lm: Lm,
+        codec: Codec,
+        tokenizer: Tokenizer,
+        library: VoiceLibrary,
+        rows: int,
+    ) -> None:
+        self.config, self.rows = config, rows
+        self.library, self.tokenizer = library, tokenizer
+        self._lm, self._codec = lm, codec
+        self._device = lm.device
+        self._state = lm.state(rows)
+        self._hearing, self._speaking = codec.encoding(rows), codec.decoding(rows)
+        # Rows in use, in the order in which their state lies.
+        self._order: list[int] = []
+        self._open: dict[int, _Row] = {}
+        self._voices: OrderedDict[_FileKey, VoiceCodes | VoiceEmbeddings] = OrderedDict()
+        self._prompts: OrderedDict[tuple[_FileKey | None, tuple[int, ...]], Snapshot] = (
+            OrderedDict()
+        )
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        rows: int = 1,
+        voices_dir: Path | None = None,
+        threads: int | None = None,
+        progress: Callable[[float, str], None] | None = None,
+    ) -> PersonaPlexEngine:
+        """Load a model folder and run it once, so that the first caller need not wait.
+
+        Args:
+            folder: Laid out as the model repository is.
+            device: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.
+            dtype: auto, float32 or bfloat16, of the language model; auto is bfloat16 on a GPU only. The codec is
+                always float32.
+            rows: Callers at once.
+            voices_dir: One more folder of voices.
+            threads: CPU threads of torch; None leaves torch's own choice.
+            progress: Called now and then with 0..1 and what is being done.
+
+        Raises:
+            EngineError: The folder, the device or a number cannot be used; the text says why.
+        """
+        if rows < 1:
+            raise EngineError("An engine needs at least one row.")
+        if threads is not None:
+            if threads < 1:
+                raise EngineError("An engine needs at least one CPU thread.")
+            torch.set_num_threads(threads)
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise EngineError(f"The model folder {folder} does not exist; get the model first.")
+        where = _pick_device(device)
+        kind = _pick_dtype(dtype, where)
+        started = time.monotonic()
+        report = progress or (lambda share, doing: None)
+        report(0.0, "reading the weights")
+        try:
+            config = load_config(folder)
+            total = sum(
+                path.stat().st_size
+                for path in (folder / LM_FILE, folder / CODEC_FILE)
+                if path.is_file()
+            )
+            done = 0
+
+            def on_bytes(count: int) -> None:
+                nonlocal done
+                done += count
+                report(min(0.95, 0.95 * done / max(total, 1)), "reading the weights")
+
+            with torch.inference_mode():
+                tokenizer = Tokenizer(folder, config.lm.text_card)
+                codec_file = TensorFile(folder / CODEC_FILE, where, torch.float32, on_bytes)
+                lm_file = TensorFile(folder / LM_FILE, where, kind, on_bytes)
+                codec = Codec(codec_file, config.codec, config.lm.own_codebooks, rows)
+                lm = Lm(lm_file, config.lm, rows)
+                engine = cls(config, lm, codec, tokenizer, VoiceLibrary(folder, voices_dir), rows)
+                report(0.95, "warming up")
+                engine._warm_up()
+        except CheckpointError as error:
+            raise EngineError(str(error)) from error
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            raise EngineError(
+                f"The model does not fit into the memory of {where.type}; choose a larger machine, or fewer "
+                "rows."
+            ) from error
+        report(1.0, "ready")
+        log.info("model of %s ready on %s after %.1f s", folder, where, time.monotonic() - started)
+        return engine
+
+    def voices(self) -> list[str]:
+        """Return the names a persona may use, sorted."""
+        return self.library.names()
+
+    def describe(self) -> dict[str, object]:
+        """Return facts for the status page."""
+        lm = self.config.lm
+        return {
+            "engine": self.name,
+            "model": "rehearsal" if self.config.rehearsal else "personaplex",
+            "rehearsal": self.config.rehearsal,
+            "device": str(self._device),
+            "dtype": str(self._lm.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+            "rows": self.rows,
+            "dim": lm.dim,
+            "layers": lm.num_layers,
+            "context": lm.context,
+            "voice": self.library.default(),
+        }
+
+    def open(
+        self, row: int, persona: Persona, progress: Callable[[float], None] | None = None
+    ) -> None:
+        """Reset `row` and fill it with the persona's prompt; ready for the first tick on return.
+
+        Args:
+            row: A free row, 0 to rows-1.
+            persona: Who answers.
+            progress: Called with 0..1 now and then.
+
+        Raises:
+            EngineError: The voice is unknown or unusable, a sampling value is out of range, or the row is taken.
+        """
+        for share in self.opening(row, persona):
+            if progress is not None:
+                progress(share)
+
+    def opening(self, row: int, persona: Persona) -> Iterator[float]:
+        """Do the work of `open` in short pieces, so that other rows can tick between them.
+
+        Yields:
+            The share done, 0 to 1. The row is ready when the iterator ends, and free if it is dropped before.
+
+        Raises:
+            EngineError: As `open`.
+        """
+        try:
+            voice = self.library.find(persona.voice)
+        except VoiceError as error:
+            raise EngineError(str(error)) from error
+        yield from self.opening_with(row, voice, persona.text, persona.sampling)
+
+    def opening_with(
+        self, row: int, voice: Path | None, text: str, sampling: Sampling
+    ) -> Iterator[float]:
+        """As `opening`, with the voice given as a file, or none at all.
+
+        Only for files that the person at this computer named: a path from a caller never comes here.
+
+        Raises:
+            EngineError: As `open`.
+        """
+        if not 0 <= row < self.rows:
+            raise EngineError(f"There is no row {row}; this engine has {self.rows}.")
+        if row in self._open:
+            raise EngineError(f"Row {row} is in use; close it first.")
+        lm = self.config.lm
+        try:
+            sampler = RowSampler(
+                (sampling.text_temperature, sampling.text_top_k),
+                (sampling.audio_temperature, sampling.audio_top_k),
+                text_card=lm.text_card,
+                card=lm.card,
+                codebooks=lm.own_codebooks,
+                seed=sampling.seed,
+            )
+        except ValueError as error:
+            raise EngineError(str(error)) from error
+        tokens = self.tokenizer.encode(wrap(text)) if text.strip() else []
+        snapshot: Snapshot | None = None
+        work = self._snapshot(voice, tokens)
+        while snapshot is None:
+            # Entered anew for each piece: the mode must not stay on while a caller holds the iterator.
+            with torch.inference_mode():
+                piece = next(work)
+            if isinstance(piece, Snapshot):
+                snapshot = piece
+            else:
+                yield piece
+        if row in self._open or len(self._order) >= self.rows:
+            raise EngineError(f"Row {row} was taken while its prompt was prepared.")
+        place = len(self._order)
+        with torch.inference_mode():
+            self._lm.install(self._state, place, snapshot)
+            self._hearing.reset(place)
+            self._speaking.reset(place)
+        self._order.append(row)
+        self._open[row] = _Row(
+            sampler,
+            TextStream(self.tokenizer),
+            snapshot.calls,
+            max(snapshot.calls, 1) + lm.max_delay,
+        )
+        yield 1.0
+
+    def tick(self, frames: Mapping[int, NDArray[np.float32]]) -> dict[int, FrameOut]:
+        """Give each named row one frame (float32 [1920], 24 kHz) and return each one's answer.
+
+        Raises:
+            EngineError: A row is not open, or a frame has another shape.
+        """
+        if not frames:
+            return {}
+        count = len(self._order)
+        pcm = np.zeros((count, FRAME_SAMPLES), np.float32)
+        heard = [row in frames for row in self._order]
+        for row, frame in frames.items():
+            if row not in self._open:
+                raise EngineError(f"Row {row} is not open.")
+            if frame.shape != (FRAME_SAMPLES,):
+                raise EngineError(f"A frame has {FRAME_SAMPLES} samples, not {frame.shape}.")
+            # One bad sample would stay in the row's attention for good.
+            pcm[self._order.index(row)] = np.nan_to_num(frame, posinf=1.0, neginf=-1.0)
+        with torch.inference_mode():
+            return self._tick(torch.from_numpy(pcm).to(self._device), heard)
+
+    def close(self, row: int) -> None:
+        """Free `row`; a row that is not open stays so."""
+        if self._open.pop(row, None) is None:
+            return
+        place, last = self._order.index(row), len(self._order) - 1
+        if place != last:
+            with torch.inference_mode():
+                for state in (self._state, self._hearing, self._speaking):
+                    state.move(last, place)
+            self._order[place] = self._order[last]
+        self._order.pop()
+
+    def _tick(self, pcm: torch.Tensor, heard: list[bool]) -> dict[int, FrameOut]:
+        count = len(heard)
+        rows = [self._open[row] for row in self._order]
+        hearing, speaking = self._hearing, self._speaking
+        codes = self._codec.encode(pcm, hearing, self._mask(heard), prefix=hearing.prefix(count))
+        hearing.advance(count, heard)
+        # Call 0 only takes its place in the count: the model begins with call 1.
+        thinks = [here and row.call > 0 for here, row in zip(heard, rows, strict=True)]
+        speaks = [
+            here and row.call > self.config.lm.max_delay
+            for here, row in zip(heard, rows, strict=True)
+        ]
+        tokens: list[list[int]] = []
+        samples: NDArray[np.float32] | None = None
+        if any(thinks):
+            frame = self._think(codes, rows, thinks)
+            if any(speaks):
+                # A row that does not speak may hold tokens that are no codes.
+                said = frame[:, 1:].clamp(max=self.config.codec.bins - 1)
+                out = self._codec.decode(
+                    said, speaking, self._mask(speaks), prefix=speaking.prefix(count)
+                )
+                speaking.advance(count, speaks)
+                samples, tokens = out.cpu().numpy(), frame.tolist()
+        answers: dict[int, FrameOut] = {}
+        for place, row in enumerate(rows):
+            if not heard[place]:
+                continue
+            row.call += 1
+            if samples is None or not speaks[place]:
+                answers[self._order[place]] = FrameOut(None)
+                continue
+            spoken = tuple(tokens[place])
+            answers[self._order[place]] = FrameOut(
+                samples[place], row.words.push(spoken[0]), spoken
+            )
+        return answers
+
+    def _think(self, codes: torch.Tensor, rows: list[_Row], thinks: list[bool]) -> torch.Tensor:
+        lm = self._lm
+        calls = [row.call for row, active in zip(rows, thinks, strict=True) if active]
+        furthest = max(calls)
+        # Rows that are equally far need no mask, and then not a slot more than there is.
+        full = min(calls) == furthest or min(calls) >= lm.window
+        text_draw, audio_draw = draws([row.sampler for row in rows], thinks, self._device)
+        result = lm.step(
+            self._state,
+            codes,
+            self._mask(thinks),
+            prefix=min(furthest, lm.window) if full else lm.prefix(furthest),
+            full=full,
+            forcing=any(row.call < row.forced_until for row in rows),
+            text_draw=text_draw,
+            audio_draw=audio_draw,
+        )
+        return result.tokens
+
+    def _mask(self, active: list[bool]) -> torch.Tensor | None:
+        return None if all(active) else torch.tensor(active, device=self._device)
+
+    def _snapshot(self, voice: Path | None, tokens: list[int]) -> Iterator[float | Snapshot]:
+        """Yield progress and at last the filled prompt of a voice file and the wrapped role's tokens."""
+        file = None if voice is None else _file_key(voice)
+        key = (file, tuple(tokens))
+        kept = self._prompts.get(key)
+        if kept is not None:
+            self._prompts.move_to_end(key)
+            yield kept
+            return
+        speaker: VoiceCodes | VoiceEmbeddings | None = None
+        if voice is not None and file is not None:
+            for piece in self._voice(voice, file):
+                if isinstance(piece, float):
+                    yield piece * _VOICE_SHARE
+                else:
+                    speaker = piece
+        for part in self._lm.prefill(build_prompt(self.config.lm, speaker, tokens)):
+            if isinstance(part, Snapshot):
+                self._keep(key, part)
+                yield part
+            else:
+                yield _VOICE_SHARE + part * (1.0 - _VOICE_SHARE)
+
+    def _voice(self, voice: Path, file: _FileKey) -> Iterator[float | VoiceCodes | VoiceEmbeddings]:
+        kept = self._voices.get(file)
+        if kept is not None:
+            self._voices.move_to_end(file)
+            yield kept
+            return
+        try:
+            for piece in load_voice(voice, self.config.lm, self._codec):
+                if not isinstance(piece, float):
+                    self._voices[file] = piece
+                    if len(self._voices) > _VOICES_KEPT:
+                        self._voices.popitem(last=False)
+                yield piece
+        except VoiceError as error:
+            raise EngineError(str(error)) from error
+
+    def _keep(self, key: tuple[_FileKey | None, tuple[int, ...]], snapshot: Snapshot) -> None:
+        if snapshot.bytes > PROMPT_CACHE_BYTES:
+            return
+        self._prompts[key] = snapshot
+        while sum(each.bytes for each in self._prompts.values()) > PROMPT_CACHE_BYTES:
+            self._prompts.popitem(last=False)
+
+    def _warm_up(self) -> None:
+        """Run two frames, so that kernels are chosen before anybody waits."""
+        for _ in self.opening_with(0, None, "", Sampling()):
+            pass
+        for _ in range(self.config.lm.max_delay + 2):
+            self.tick({0: np.zeros(FRAME_SAMPLES, np.float32)})
+        self.close(0)
+
+
+def _file_key(path: Path) -> _FileKey:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise EngineError(f"The voice {path.name} cannot be opened ({error.strerror}).") from error
+    return str(path), facts.st_mtime_ns, facts.st_size
