@@ -57,7 +57,8 @@ header p{color:var(--text2);margin-top:5px;max-width:75ch}
 .shape{fill:var(--ink);stroke:none}.shape path:last-child{fill:none;stroke:var(--on);stroke-width:2.4;
 stroke-linecap:round;stroke-linejoin:round}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(158px,1fr));gap:12px}
-.card{display:flex;flex-direction:column;background:var(--surface);border:1px solid var(--border);border-radius:10px;padding:14px 16px;position:relative}
+.card{display:flex;flex-direction:column}
+.card{background:var(--surface);border:1px solid var(--border);border-radius:10px;padding:14px 16px;position:relative}
 .card.warn,.card.fail{background:var(--soft);border-color:var(--ink)}
 .card .shape{position:absolute;right:14px;top:14px;width:18px;height:18px}
 .card h3{font-size:.92em;font-weight:400;color:var(--text2);margin:0 26px 4px 0;flex:1}
@@ -185,7 +186,7 @@ def _timeline(moments: Sequence[Moment], say: Translate) -> str:
 
 
 def _clock(at: float) -> str:
-    return f"{at + 0.0:.2f} s".replace("-", "\u2212")
+    return f"{round(at, 2) + 0.0:.2f} s".replace("-", "\u2212")
 
 
 def _further(report: VoiceReport, say: Translate) -> str:
