@@ -1,0 +1,120 @@
+"""What a step of a deploy is, and what it gets to work with."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from personadesk.domain.line import Line, LineState
+    from personadesk.domain.plan import Plan
+    from personadesk.domain.progress import StepName
+    from personadesk.domain.report import VoiceReport
+    from personadesk.domain.text import Text
+    from personadesk.hosts.local import Computer
+    from personadesk.hosts.servers import Servers
+    from personadesk.store.journal import Journal
+    from personadesk.store.paths import Folders
+
+
+class Lines(Protocol):
+    """What deploys need of the lines; they live on the same floor and know each other by this alone."""
+
+    async def get(self, name: str) -> Line | None:
+        """Return a line, or None."""
+
+    async def all(self) -> tuple[Line, ...]:
+        """Return every line."""
+
+    async def put(self, line: Line) -> None:
+        """Make or lead a line; returns when its address answers.
+
+        Raises:
+            PersonaDeskError: Its port is taken.
+        """
+
+    async def tell(self, name: str, state: LineState, reason: str = "") -> None:
+        """Say how a line stands."""
+
+    async def forget(self, name: str) -> None:
+        """Remove a line and close its address, whatever is behind it."""
+
+    async def serves(self, port: int) -> bool:
+        """Whether it is we who listen on that port."""
+
+
+@dataclass(slots=True)
+class Context:
+    """What a step works with.
+
+    Attributes:
+        plan: What was asked.
+        folders: Where files go.
+        journal: Where facts are written before they are acted on.
+        servers: The server processes of this computer.
+        lines: The addresses.
+        facts: What earlier steps found out (JSON values).
+        tell: Takes what is being done and how far it is (0..1 or None).
+        log: Takes one line: source, text, whether it is a warning.
+        computer: Facts about this computer, once the check has them.
+        report: The voice test's result, once there is one.
+    """
+
+    plan: Plan
+    folders: Folders
+    journal: Journal
+    servers: Servers
+    lines: Lines
+    facts: dict[str, Any]
+    tell: Callable[[Text, float | None], None]
+    log: Callable[[str, str, bool], None]
+    computer: Computer | None = None
+    report: VoiceReport | None = None
+    clock: Callable[[], float] = field(default=time.time)
+
+    async def remember(self, **facts: Any) -> None:
+        """Write facts down now, before acting on them."""
+        self.facts.update(facts)
+        await self.journal.set_facts(self.plan.id, self.facts)
+
+    @property
+    def state_dir(self) -> Path:
+        """Folder of this deploy's server."""
+        return self.folders.state / "servers" / self.plan.id
+
+
+class Step(ABC):
+    """One step. Running it twice does no harm, and undoing it leaves nothing that should not stay.
+
+    Attributes:
+        name: Which step it is.
+        title: How it is called.
+        limit_s: How long it may take.
+        expected_s: How long it usually takes.
+    """
+
+    name: ClassVar[StepName]
+    title: ClassVar[Text]
+    limit_s: float = 60.0
+    expected_s: float = 1.0
+
+    async def done(self, context: Context) -> Text | None:
+        """Say what is there already, or return None when the step must run. Changes nothing."""
+        return None
+
+    @abstractmethod
+    async def run(self, context: Context) -> Text:
+        """Do it; return what was done in one line.
+
+        Raises:
+            PersonaDeskError: It cannot be done.
+        """
+
+    async def undo(self, context: Context) -> bool:
+        """Remove what must not stay; return whether there was anything. May be called at any time."""
+        return False

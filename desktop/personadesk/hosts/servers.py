@@ -1,0 +1,91 @@
+"""The servers of this computer, each written down before it exists and forgotten only after it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from personadesk.domain.errors import NotFound
+from personadesk.domain.text import T
+from personadesk.hosts import server_process
+from personadesk.store.servers import ServerIntent, ServerRecord, ServerStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from personadesk.hosts.server_process import ServerStatus
+
+
+class Servers:
+    """Starts and stops servers and keeps the record of it straight.
+
+    Attributes:
+        store: The record.
+    """
+
+    def __init__(self, store: ServerStore, logs: Path) -> None:
+        self.store = store
+        self._logs = logs
+
+    async def start(self, server: ServerRecord) -> ServerStatus:
+        """Write down that the server is about to run, start it, and write down that it runs.
+
+        Raises:
+            PersonaDeskError: It did not come up.
+        """
+        await self.store.put(replace(server, intent=ServerIntent.STARTING, at=time.time()))
+        status = await server_process.start(server.state_dir, server.command)
+        await self.store.put(replace(server, intent=ServerIntent.RUNNING, at=time.time()))
+        return status
+
+    async def stop(self, server_id: str) -> None:
+        """Stop a server but keep what is needed to start it again.
+
+        Raises:
+            NotFound: No such server is known.
+            PersonaDeskError: It would not stop.
+        """
+        server = await self.get(server_id)
+        await server_process.stop(server.state_dir)
+        await self.store.put(replace(server, intent=ServerIntent.STOPPED, at=time.time()))
+
+    async def remove(self, server_id: str) -> bool:
+        """Stop a server and forget it; its logs are kept.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            PersonaDeskError: It would not stop; it is then not forgotten.
+        """
+        server = await self.store.get(server_id)
+        if server is None:
+            return False
+        await server_process.stop(server.state_dir)
+        await server_process.remove(server.state_dir, self._logs / server.id)
+        await self.store.forget(server.id)
+        return True
+
+    async def get(self, server_id: str) -> ServerRecord:
+        """Return a server's record.
+
+        Raises:
+            NotFound: No such server is known.
+        """
+        server = await self.store.get(server_id)
+        if server is None:
+            raise NotFound(
+                T("The voice server {name} no longer exists.", name=server_id),
+                T("Deploy it again."),
+                cause="no_server",
+            )
+        return server
+
+    async def status(self, server_id: str) -> ServerStatus | None:
+        """Return how a server stands, None when no such server is known."""
+        server = await self.store.get(server_id)
+        if server is None:
+            return None
+        return await asyncio.to_thread(server_process.status, server.state_dir)
