@@ -92,6 +92,9 @@ def serve(options: argparse.Namespace) -> int:
     logs.setup(verbose=options.verbose, secrets=(token,) if token else ())
     from personaplex_server import serving, web
 
+    if options.ready_file is not None:
+        # One that a killed server left behind names a port that is no longer ours.
+        options.ready_file.unlink(missing_ok=True)
     try:
         sock = serving.bind(options.host, options.port)
     except serving.BindError as error:
@@ -107,11 +110,17 @@ def serve(options: argparse.Namespace) -> int:
         _announce(options.ready_file, url, host, port, service.instance)
     for scheduler in engines.values():
         scheduler.start()
+
+    def ending() -> None:
+        for scheduler in engines.values():
+            scheduler.stop()
+
     try:
-        serving.run(web.create_app(service), sock)
+        serving.run(web.create_app(service), sock, ending)
     finally:
         for scheduler in engines.values():
             scheduler.stop()
+            scheduler.join()
         if options.ready_file is not None:
             options.ready_file.unlink(missing_ok=True)
         log.info("stopped")

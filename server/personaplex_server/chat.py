@@ -204,7 +204,7 @@ class _Call:
             log.warning("caller does not read, dropped %s", fields(call=self._session.number))
             abort(self._ws)
             return "unread"
-        return await self._tell(result.reason, protocol.CLOSE_FAILED, "ended")
+        return await self._tell(result.reason, result.code, "ended")
 
     async def _tell(self, reason: str, code: int, outcome: str) -> str:
         with contextlib.suppress(TimeoutError, WebSocketDisconnect):

@@ -121,27 +121,48 @@ class _Demuxer:
                 self._skip(max(0, len(self._buffer) - 3))
                 return None
             self._skip(start)
-            if len(self._buffer) < _HEADER_BYTES:
+            size = self._page_size(0)
+            if size is None and (later := self._whole_page_behind()) is None:
                 return None
-            if self._buffer[4] != 0 or self._buffer[5] > 7:
-                # Chance made a capture pattern; waiting for the page it promises could take seconds.
-                self._skip(len(_CAPTURE))
+            if size is None:
+                self._partial = b""
+                self._skip(later)
                 continue
-            body = _HEADER_BYTES + self._buffer[26]
-            if len(self._buffer) < body:
-                return None
-            size = body + sum(self._buffer[_HEADER_BYTES:body])
-            if len(self._buffer) < size:
-                return None
-            page = bytes(self._buffer[:size])
-            bare = page[:22] + b"\0\0\0\0" + page[26:]
-            if page_checksum(bare) == int.from_bytes(page[22:26], "little"):
+            if size:
+                page = bytes(self._buffer[:size])
                 del self._buffer[:size]
                 self._junk = 0
                 return page
             # A capture pattern inside junk, or a damaged page: look for the next one right behind it.
             self._partial = b""
             self._skip(len(_CAPTURE))
+
+    def _page_size(self, start: int) -> int | None:
+        """Return the length of the page at `start`, 0 when it is none or damaged, None when it is not all here."""
+        head = bytes(self._buffer[start : start + _HEADER_BYTES])
+        if head[4:5] not in {b"", b"\0"} or (len(head) > 5 and head[5] > 7):
+            return 0
+        if len(head) < _HEADER_BYTES:
+            return None
+        body = start + _HEADER_BYTES + head[26]
+        end = body + sum(self._buffer[start + _HEADER_BYTES : body])
+        if len(self._buffer) < body or len(self._buffer) < end:
+            return None
+        page = bytes(self._buffer[start:end])
+        bare = page[:22] + b"\0\0\0\0" + page[26:]
+        return len(page) if page_checksum(bare) == int.from_bytes(page[22:26], "little") else 0
+
+    def _whole_page_behind(self) -> int | None:
+        """Return where a whole page begins behind one that is not all here, if there is such a page.
+
+        The first one's length must be damaged then; it may promise 65 kB, which would be 16 s of waiting.
+        """
+        start = self._buffer.find(_CAPTURE, len(_CAPTURE))
+        while start >= 0:
+            if self._page_size(start):
+                return start
+            start = self._buffer.find(_CAPTURE, start + len(_CAPTURE))
+        return None
 
     def _skip(self, count: int) -> None:
         if count:

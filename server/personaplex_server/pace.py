@@ -26,14 +26,14 @@ class Pace:
 
     def __init__(self) -> None:
         self.due = 0.0
+        self._beat = 0.0
         self._pull = 0.0
         self._least_wait = float("inf")
         self._ticks = 0
 
     def idle(self) -> None:
         """Note that nobody is talking: the next first frame is served the moment it comes."""
-        self.due = 0.0
-        self._pull = 0.0
+        self.due = self._beat = self._pull = 0.0
         self._least_wait, self._ticks = float("inf"), 0
 
     def ticked(self, started: float, waited: float, *, was_ready: bool) -> None:
@@ -45,13 +45,12 @@ class Pace:
             was_ready: A frame was there when the tick was due; if not, the tick was late because its callers
                 were, and the schedule follows them.
         """
-        late = started - self.due
-        if not was_ready or late > FRAME_SECONDS:
-            self.due = started + FRAME_SECONDS
+        if not was_ready or started - self._beat > FRAME_SECONDS:
+            self._beat = started
             self._least_wait, self._ticks = float("inf"), 0
-            return
-        self.due = max(self.due + FRAME_SECONDS, started + LEAST_STEP_S)
+        self._beat += FRAME_SECONDS
         self._draw_near(waited)
+        self.due = max(self._beat, started + LEAST_STEP_S)
 
     def _draw_near(self, waited: float) -> None:
         """Move the schedule towards the frames' arrival when all of them have been waiting for it.
@@ -65,4 +64,4 @@ class Pace:
             self._least_wait, self._ticks = float("inf"), 0
         step = min(self._pull, _PULL_S)
         self._pull -= step
-        self.due -= step
+        self._beat -= step

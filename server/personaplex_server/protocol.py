@@ -30,6 +30,7 @@ CLOSE_POLICY: Final = 1008
 CLOSE_TOO_BIG: Final = 1009
 CLOSE_FAILED: Final = 1011
 CLOSE_NORMAL: Final = 1000
+CLOSE_RESTART: Final = 1012
 
 
 class Kind(IntEnum):

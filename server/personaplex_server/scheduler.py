@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from personaplex_server.engines.base import Engine, EngineError, Persona
 from personaplex_server.logs import fields
 from personaplex_server.pace import Pace
+from personaplex_server.protocol import CLOSE_FAILED, CLOSE_RESTART
 from personaplex_server.session import Session, Spoken
 
 if TYPE_CHECKING:
@@ -173,11 +174,14 @@ class Scheduler:
         """Begin loading the engine in its thread."""
         self._thread.start()
 
-    def stop(self, timeout: float = 3.0) -> None:
-        """End all conversations and the thread; a thread deep in loading is left to die with the process."""
+    def stop(self) -> None:
+        """End all conversations, and the thread after its tick; returns at once."""
         with self._news:
             self._stopping = True
             self._news.notify_all()
+
+    def join(self, timeout: float = 3.0) -> None:
+        """Wait for the end of the thread; one that is deep in loading is left to die with the process."""
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -312,8 +316,9 @@ class Scheduler:
             self._seats.clear()
             self._commands.clear()
             self._free = []
+        code = CLOSE_RESTART if state is State.STOPPED else CLOSE_FAILED
         for session in sessions:
-            session.end(reason)
+            session.end(reason, code)
         for command in commands:
             command.refuse(reason)
 

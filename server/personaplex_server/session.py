@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from personaplex_server.opus import OpusReader
-from personaplex_server.protocol import FRAME_SAMPLES, FRAME_SECONDS
+from personaplex_server.protocol import CLOSE_FAILED, FRAME_SAMPLES, FRAME_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +63,12 @@ class Ended:
 
     Attributes:
         reason: A sentence for the caller.
+        code: Close code that fits.
         unread: The caller stopped reading, so that nothing more can be told.
     """
 
     reason: str
+    code: int = CLOSE_FAILED
     unread: bool = False
 
 
@@ -208,9 +210,9 @@ class Session:
         """Hand over what the model said; returns at once."""
         self._post(self._spoke, spoken)
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, code: int = CLOSE_FAILED) -> None:
         """End the conversation after what was said so far; the caller is told `reason`."""
-        self._post(self._end, Ended(reason))
+        self._post(self._end, Ended(reason, code))
 
     def _post(self, call: Callable[[_T], None], value: _T) -> None:
         try:
