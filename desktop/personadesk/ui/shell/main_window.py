@@ -17,8 +17,9 @@ from personadesk.ui.theme import Look, Role, theme
 from personadesk.ui.widgets import FocusRing, hbox, vbox
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent
     from collections.abc import Sequence
+
+    from PySide6.QtGui import QCloseEvent, QPaintEvent, QResizeEvent
 
     from personadesk.ui.preferences import Preferences
     from personadesk.ui.shell.pages import Page, PageSpec
@@ -83,6 +84,8 @@ class MainWindow(QMainWindow):
             page = spec.factory()
             page.title_changed.connect(self._retitle)
             page.page_asked.connect(self.open_page)
+            page.look_asked.connect(self.choose_look)
+            page.language_asked.connect(self.choose_language)
             self._pages[page_id] = page
             self._stack.addWidget(page)
         return self._pages[page_id]

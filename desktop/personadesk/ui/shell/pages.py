@@ -22,10 +22,14 @@ class Page(QWidget):
     Signals:
         title_changed: Title, sub-line or primary action are others now.
         page_asked: The user wants another page (its id).
+        look_asked: The user wants other colours (a ``Look``'s value).
+        language_asked: The user wants another language (its code).
     """
 
     title_changed = Signal()
     page_asked = Signal(str)
+    look_asked = Signal(str)
+    language_asked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
