@@ -122,9 +122,10 @@ class _Demuxer:
                 return None
             self._skip(start)
             size = self._page_size(0)
-            if size is None and (later := self._whole_page_behind()) is None:
-                return None
             if size is None:
+                later = self._whole_page_behind()
+                if later is None:
+                    return None
                 self._partial = b""
                 self._skip(later)
                 continue

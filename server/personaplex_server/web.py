@@ -143,7 +143,7 @@ def create_app(service: Service) -> Starlette:
         return _fresh(
             {
                 "voices": [{"name": name, "label": _label(name)} for name in names],
-                "default": now.facts.get("default_voice"),
+                "default": now.facts.get("voice"),
                 "state": str(now.state),
             }
         )

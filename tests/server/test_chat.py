@@ -338,6 +338,6 @@ def test_packets_of_any_length_are_answered_in_frames(serve, dial, tone, scripte
     )
     for begin in range(0, len(stream), 100):
         caller.send(b"\x01" + stream[begin : begin + 100])
-        time.sleep(0.01)
+        time.sleep(0.8 * 100 / len(stream))
     caller.until(lambda c: len(c.pcm) == 10)
     assert struct.unpack_from("<I", stream, 14)[0] == 42
