@@ -23,6 +23,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QEventLoop, QSize, Qt, QTimer  # noqa: E402 - the platform is chosen above
 from PySide6.QtWidgets import QApplication, QGridLayout, QLineEdit, QSlider, QWidget  # noqa: E402
 
+from personadesk.store.settings import Settings  # noqa: E402
 from personadesk.ui.application import make_application  # noqa: E402
 from personadesk.ui.home import (  # noqa: E402
     HomeModel,
@@ -34,7 +35,7 @@ from personadesk.ui.home import (  # noqa: E402
 )
 from personadesk.ui.i18n import language, mark, tr  # noqa: E402
 from personadesk.ui.preferences import Preferences  # noqa: E402
-from personadesk.ui.shell import MainWindow, Page, PageSpec  # noqa: E402
+from personadesk.ui.shell import MainWindow, Page, PageSpec, scrolled  # noqa: E402
 from personadesk.ui.theme import Look, Role, theme  # noqa: E402
 from personadesk.ui.widgets import (  # noqa: E402
     AddressField,
@@ -158,7 +159,10 @@ class WidgetsPage(Page):
 
     def __init__(self) -> None:
         super().__init__()
-        grid = QGridLayout(self)
+        content = QWidget()
+        outer = hbox(self)
+        outer.addWidget(scrolled(content))
+        grid = QGridLayout(content)
         px = theme().px
         grid.setSpacing(px(12))
         grid.setContentsMargins(px(24), px(18), px(24), px(18))
@@ -173,7 +177,7 @@ class WidgetsPage(Page):
             figures.addWidget(FigureCard("First sound after", "0.39 s", "limit 1.2 s", shape, word))
         grid.addLayout(figures, 3, 0)
         grid.addWidget(
-            MessageBanner("A line stopped.", "It is being started again.", action="See why"),
+            MessageBanner("A line stopped.", "It is being started again.", actions=["See why"]),
             3, 1, 1, 2,
         )  # fmt: skip
         grid.addWidget(
@@ -193,6 +197,7 @@ class WidgetsPage(Page):
 
     @property
     def title(self) -> str:
+        """Heading of the page."""
         return "Widgets"
 
     def _marks(self) -> Card:
@@ -332,7 +337,9 @@ def render(scene: str, look: Look, code: str, size: QSize, folder: Path) -> Path
     """Draw one picture and return where it lies."""
     theme().set_look(look)
     language().choose(code)
-    window = MainWindow(specs(scene), Preferences(folder / ".state"))
+    window = MainWindow(
+        specs(scene), Preferences(Settings(folder / ".state" / "settings.toml"), folder / ".state")
+    )
     window.resize(size)
     place = _PLACE.get(scene, scene.split("-")[0])
     window.show()

@@ -62,6 +62,7 @@ def make_application(
     look: Look = Look.SYSTEM,
     language_code: str = "en",
     text_percent: int = 100,
+    less_motion: bool = False,
     base_pixels: int | None = None,
     faces: Faces | None = None,
 ) -> QApplication:
@@ -72,6 +73,7 @@ def make_application(
         look: Colours that the user chose.
         language_code: ``en`` or ``nl``.
         text_percent: Size of text against the system's.
+        less_motion: The user's wish, beyond what the system asks for.
         base_pixels: Height of body text instead of the system's; for pictures and tests.
         faces: Families to use instead of loading the bundled ones.
 
@@ -90,6 +92,7 @@ def make_application(
             application,
             look=look,
             text_percent=text_percent,
+            less_motion=less_motion,
             base_pixels=base_pixels,
             faces=faces,
         )

@@ -1,6 +1,7 @@
-"""What the window remembers by itself: its place, the look, the language, the size of text.
+"""What the window looks up at its start and remembers: look, language, size of text, and its own place.
 
-Kept in one ini file in the state folder. It is not for settings that change what PersonaDesk does.
+The first three are settings like any other; the place of the window is Qt's own business and lies apart in an ini
+file in the state folder.
 """
 
 from __future__ import annotations
@@ -9,76 +10,102 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QLocale, QSettings
 
-from personadesk.ui.i18n import LANGUAGES, PSEUDO
-from personadesk.ui.theme import TEXT_SIZES, Look
+from personadesk.domain.errors import PersonaDeskError
+from personadesk.store.settings import LANGUAGE, LOOK, REDUCED_MOTION, TEXT_SIZE, Settings
+from personadesk.ui.i18n import LANGUAGES
+from personadesk.ui.messages import bus
+from personadesk.ui.theme import Look
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from personadesk.store.paths import Folders
+    from personadesk.store.settings import Setting, V
+
 __all__ = ["Preferences"]
 
 FILE = "window.ini"
+_LOOKS = {
+    "system": Look.SYSTEM,
+    "light": Look.LIGHT,
+    "dark": Look.DARK,
+    "contrast": Look.HIGH_CONTRAST,
+}
+_LOOK_KEYS = {look: key for key, look in _LOOKS.items()}
 
 
 class Preferences:
-    """Reads and writes the window's own file; what is missing or nonsense has a sensible default."""
+    """The settings as the window understands them. A change that cannot be saved is told, and holds until the end."""
 
-    def __init__(self, state: Path) -> None:
-        """Open the file.
+    def __init__(self, settings: Settings, state: Path) -> None:
+        """Wrap the settings.
 
         Args:
-            state: The state folder; it is made when something is first written.
+            settings: The declared settings.
+            state: The state folder; made when the window's place is first written.
         """
-        self._folder = state
-        self._settings = QSettings(str(state / FILE), QSettings.Format.IniFormat)
+        self._settings = settings
+        self._state = state
+
+    @classmethod
+    def open(cls, folders: Folders) -> Preferences:
+        """Read the preferences of this user."""
+        return cls(Settings(folders.config / "settings.toml"), folders.state)
 
     @property
     def look(self) -> Look:
         """Colours that the user chose."""
-        try:
-            return Look(str(self._settings.value("look", Look.SYSTEM.value)))
-        except ValueError:
-            return Look.SYSTEM
+        return _LOOKS[self._settings.get(LOOK)]
 
     @look.setter
     def look(self, look: Look) -> None:
-        self._write("look", look.value)
+        self._set(LOOK, _LOOK_KEYS[look])
 
     @property
     def language(self) -> str:
         """Language that the user chose, else the system's where it is one of ours, else English."""
-        chosen = str(self._settings.value("language", ""))
-        if chosen in LANGUAGES or chosen == PSEUDO:
+        chosen = self._settings.get(LANGUAGE)
+        if chosen in LANGUAGES:
             return chosen
         system = QLocale.system().name().split("_")[0]
         return system if system in LANGUAGES else "en"
 
     @language.setter
     def language(self, code: str) -> None:
-        self._write("language", code)
+        self._set(LANGUAGE, code)
 
     @property
     def text_percent(self) -> int:
         """Size of text against the system's."""
-        raw = str(self._settings.value("text_percent", "100"))
-        percent = int(raw) if raw.isdigit() else 100
-        return percent if percent in TEXT_SIZES else 100
+        return self._settings.get(TEXT_SIZE)
 
     @text_percent.setter
     def text_percent(self, percent: int) -> None:
-        self._write("text_percent", str(percent))
+        self._set(TEXT_SIZE, percent)
+
+    @property
+    def reduced_motion(self) -> bool:
+        """Whether the user asked for less motion than the system does."""
+        return self._settings.get(REDUCED_MOTION)
 
     @property
     def geometry(self) -> QByteArray:
         """Place and size of the main window, as Qt wrote it; empty at the first start."""
-        raw = self._settings.value("geometry", QByteArray())
+        raw = self._place().value("geometry", QByteArray())
         return raw if isinstance(raw, QByteArray) else QByteArray()
 
     @geometry.setter
     def geometry(self, geometry: QByteArray) -> None:
-        self._write("geometry", geometry)
+        self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place = self._place()
+        place.setValue("geometry", geometry)
+        place.sync()
 
-    def _write(self, key: str, value: str | QByteArray) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._settings.setValue(key, value)
-        self._settings.sync()
+    def _place(self) -> QSettings:
+        return QSettings(str(self._state / FILE), QSettings.Format.IniFormat)
+
+    def _set(self, setting: Setting[V], value: V) -> None:
+        try:
+            self._settings.set(setting, value)
+        except PersonaDeskError as error:
+            bus().error(error)

@@ -5,8 +5,6 @@ A widget asks ``theme()`` and listens to ``theme_changed``; it names no colour a
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QStyle, QStyleFactory
@@ -29,7 +27,7 @@ __all__ = [
 DESIGN_PIXELS = 13
 """Text height at which the design was drawn; every size scales with the real one against this."""
 
-TEXT_SIZES = (100, 125, 150, 200)
+TEXT_SIZES = (100, 125, 150, 175, 200)
 """Percentages that the window offers for the text."""
 
 SPACES = (2, 4, 8, 12, 16, 20, 24, 32)
@@ -54,6 +52,7 @@ class Theme(QObject):
         *,
         look: Look = Look.SYSTEM,
         text_percent: int = 100,
+        less_motion: bool = False,
         base_pixels: int | None = None,
         faces: Faces | None = None,
     ) -> None:
@@ -63,6 +62,7 @@ class Theme(QObject):
             application: The running application; style, palette, font and style sheet are set on it.
             look: What the user chose.
             text_percent: Text size against the system's.
+            less_motion: The user's wish, beyond what the system asks for.
             base_pixels: Height of body text, instead of the system's; for pictures and tests.
             faces: Families to use, instead of loading the bundled ones.
         """
@@ -70,6 +70,7 @@ class Theme(QObject):
         self._application = application
         self._look = look
         self._text_percent = text_percent
+        self._less_motion = less_motion
         self._base_pixels = base_pixels or _system_pixels()
         self.faces = faces or load_faces()
         self.palette: Palette = load_palette(self._resolve(look))
@@ -91,11 +92,11 @@ class Theme(QObject):
         """Text size against the system's."""
         return self._text_percent
 
-    @cached_property
+    @property
     def reduced_motion(self) -> bool:
-        """Whether the system asks for less motion; what moves only decorates and then stands still."""
+        """Whether the user or the system asks for less motion; what moves only decorates and then stands still."""
         style = self._application.style()
-        return not style.styleHint(QStyle.StyleHint.SH_Widget_Animate)
+        return self._less_motion or not style.styleHint(QStyle.StyleHint.SH_Widget_Animate)
 
     @property
     def is_dark(self) -> bool:

@@ -76,12 +76,13 @@ class FirstStart(QWidget):
             free=True,
             recommended=True,
         )
-        self.card.setFixedWidth(px(CARD_WIDTH))
-        self.card.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Minimum)
+        self.card.setMaximumWidth(px(CARD_WIDTH))
+        self.card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self.card.clicked.connect(self.try_here_asked)
         cards = hbox(gap=20)
         cards.addStretch(1)
-        cards.addWidget(self.card)
+        # The stretch of the card outweighs the room beside it until its greatest width is reached.
+        cards.addWidget(self.card, 100)
         cards.addStretch(1)
         column.addLayout(cards)
         column.addStretch(4)

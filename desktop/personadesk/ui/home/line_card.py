@@ -45,7 +45,7 @@ class LineCard(Card):
 
     def __init__(self, line: LineView, parent: QWidget | None = None) -> None:
         super().__init__(padding=18, gap=0, parent=parent)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         px = theme().px
         self._line = line
         self._buttons: list[tuple[Button, LineAction]] = []
@@ -69,6 +69,8 @@ class LineCard(Card):
         self._strip, self._day = self._make_day(line)
         self.add(self._day_row)
         self.column.addSpacing(px(16))
+        # Cards of one row are equally high, with their buttons on one line.
+        self.column.addStretch(1)
         self.add(Rule())
         self.column.addSpacing(px(12))
         self._row = hbox(gap=8)

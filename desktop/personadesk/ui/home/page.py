@@ -64,8 +64,7 @@ class HomePage(Page):
     def subtitle(self) -> str:
         if not self._model.view.lines:
             return tr("No lines yet")
-        pattern = tr("dddd d MMMM, HH:mm")
-        now = language().locale.toString(QDateTime.currentDateTime(), pattern)
+        now = language().locale.toString(QDateTime.currentDateTime(), "dddd d MMMM, HH:mm")
         return now[:1].upper() + now[1:]
 
     @property

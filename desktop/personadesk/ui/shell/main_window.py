@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 from personadesk.ui.actions import ActionId, make_action
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.shell import about, menus
+from personadesk.ui.shell.banner_area import BannerArea
 from personadesk.ui.shell.navigation import NavigationBar, StatusLine
 from personadesk.ui.shell.top_bar import TopBar
 from personadesk.ui.theme import Look, Role, theme
@@ -162,6 +163,7 @@ class MainWindow(QMainWindow):
         self._stack = QStackedWidget()
         right = vbox()
         right.addWidget(self._top_bar)
+        right.addWidget(BannerArea())
         right.addWidget(self._stack, 1)
         row.addWidget(self._navigation)
         row.addLayout(right, 1)
@@ -208,7 +210,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{page.title} – PersonaDesk")
 
     def _fit_width(self) -> None:
-        self._navigation.set_narrow(self.width() < NARROW_BELOW)
+        self._navigation.set_narrow(self.width() < theme().px(NARROW_BELOW))
 
     def _toggle_full_screen(self) -> None:
         if self.isFullScreen():

@@ -68,7 +68,7 @@ class NavigationBar(QFrame):
         self._column = vbox(self, gap=2)
         self._brand = hbox(gap=10)
         self._logo = IconLabel("logo", 26)
-        self._name: QLabel = label("PersonaDesk", Type.CARD_TITLE, weight=600)
+        self._name: QLabel = label("PersonaDesk", Type.CARD_TITLE)
         self._brand.addWidget(self._logo)
         self._brand.addWidget(self._name, 1)
         self._column.addLayout(self._brand)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 
@@ -12,18 +14,21 @@ from personadesk.ui.widgets.card import hbox, vbox
 from personadesk.ui.widgets.state import SHAPE_ROLE, Shape, StateShape
 from personadesk.ui.widgets.text import label
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["MessageBanner"]
 
 
 class MessageBanner(QFrame):
-    """A message with its shape, an action, and a way to put it away.
+    """A message with its shape, what can be done, and a way to put it away.
 
     Signals:
-        acted: The action was pressed.
+        acted: A button was pressed (its index).
         closed: The message was put away.
     """
 
-    acted = Signal()
+    acted = Signal(int)
     closed = Signal()
 
     def __init__(
@@ -33,7 +38,7 @@ class MessageBanner(QFrame):
         *,
         shape: Shape = Shape.WARN,
         word: str = "",
-        action: str = "",
+        actions: Sequence[str] = (),
         closable: bool = True,
         parent: QWidget | None = None,
     ) -> None:
@@ -44,7 +49,7 @@ class MessageBanner(QFrame):
             text: What it means.
             shape: State shape; it decides the colours.
             word: The state in a word, for assistive technology.
-            action: Text of its button; none when empty.
+            actions: Texts of its buttons.
             closable: Whether it can be put away.
         """
         super().__init__(parent)
@@ -60,9 +65,9 @@ class MessageBanner(QFrame):
         if text:
             column.addWidget(label(text, Type.BODY, Role.TEXT2, wrap=True))
         row.addLayout(column, 1)
-        if action:
+        for index, action in enumerate(actions):
             button = Button(action)
-            button.clicked.connect(self.acted)
+            button.clicked.connect(lambda _checked=False, index=index: self.acted.emit(index))
             row.addWidget(button, alignment=Qt.AlignmentFlag.AlignVCenter)
         if closable:
             close = Button(kind=Kind.ICON, icon="close", name=tr("Put this message away"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QEvent, QSize, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
@@ -109,6 +109,12 @@ class Button(QPushButton):
         if name != self._icon_name:
             self._icon_name = name
             self._draw_icon()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        # The sheet's font comes with the first polish; layouts have measured the plain one until then.
+        if event.type() == QEvent.Type.FontChange:
+            self.updateGeometry()
 
     def _draw_icon(self) -> None:
         if self._icon_name is None:

@@ -41,6 +41,7 @@ class ErrorPanel(QFrame):
         money: str = "",
         details: str = "",
         actions: Sequence[str] = (),
+        opened: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         """Make the panel.
@@ -51,6 +52,7 @@ class ErrorPanel(QFrame):
             money: What it means for the bill.
             details: The raw answer, secrets removed.
             actions: Texts of the buttons, the best first.
+            opened: Whether the details start unfolded.
         """
         super().__init__(parent)
         self.setProperty("kind", "banner")
@@ -78,7 +80,7 @@ class ErrorPanel(QFrame):
             column.addSpacing(theme().px(4))
             column.addLayout(buttons)
         if details:
-            column.addWidget(self._make_fold())
+            column.addWidget(self._make_fold(opened=opened))
         row.addLayout(column, 1)
 
     @classmethod
@@ -99,8 +101,8 @@ class ErrorPanel(QFrame):
         """Put the sentence and the raw answer on the clipboard."""
         QGuiApplication.clipboard().setText(f"{self._what}\n\n{self._details}")
 
-    def _make_fold(self) -> Fold:
-        fold = Fold(tr("Details"), small=True)
+    def _make_fold(self, *, opened: bool) -> Fold:
+        fold = Fold(tr("Details"), opened=opened, small=True)
         copy = Button(
             tr("Copy"), kind=Kind.QUIET, icon="copy", size=Size.SMALL, name=tr("Copy the details")
         )
