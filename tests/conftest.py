@@ -57,6 +57,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.obj = _leaving_no_task(item.obj)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name the checks that failed before the tests, where nobody overlooks it."""
+    failed = os.environ.get("PERSONADESK_FAILED_CHECKS")
+    if failed:
+        terminalreporter.write_sep("=", f"FAILED before the tests: {failed}", red=True, bold=True)
+
+
 @pytest.fixture(autouse=True)
 def personadesk_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh `PERSONADESK_HOME` for the test; the folder itself is not made."""
