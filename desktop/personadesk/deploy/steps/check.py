@@ -80,17 +80,7 @@ class CheckStep(Step):
                 )
         if await lines.serves(plan.port) or await asyncio.to_thread(local.port_is_free, plan.port):
             return
-        owner = await asyncio.to_thread(local.port_owner, plan.port)
-        raise port_taken(plan.port, owner)
-
-
-def port_taken(port: int, owner: str) -> BadRequest:
-    """Return the error for a port that another program holds."""
-    if owner:
-        what = T("Port {port} is taken by {owner}.", port=port, owner=owner)
-    else:
-        what = T("Port {port} is taken by another program.", port=port)
-    return BadRequest(what, T("Choose another port, or close that program."), cause="port_taken")
+        raise await asyncio.to_thread(local.port_taken, plan.port)
 
 
 def check_plan(plan: Plan) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from personadesk.deploy.step import Context, Step
+from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
 from personadesk.hosts import bundle
@@ -53,7 +54,11 @@ class InstallStep(Step):
 
     async def undo(self, context: Context) -> bool:
         """Keep a whole environment, remove a torn one."""
-        package = await asyncio.to_thread(bundle.load, self._bundle_folder)
+        try:
+            package = await asyncio.to_thread(bundle.load, self._bundle_folder)
+        except PersonaDeskError as error:
+            context.log(self.name, f"no package, so nothing of it is torn: {error}", False)
+            return False
         await self._environments.clear_torn(package)
         return False
 

@@ -64,12 +64,10 @@ class LineStep(Step):
         await context.lines.tell(line.name, LineState.UP)
         await context.remember(line_url=line.url)
         old = context.facts["line_before"]
-        if old and old.get("server_id") not in {None, "", plan.id}:
-            # Nothing leads to it any more, so nobody would ever stop it.
-            if await context.servers.remove(old["server_id"]):
-                context.log(
-                    self.name, f"stopped {old['server_id']}, which this one replaces", False
-                )
+        replaced = (old or {}).get("server_id") or plan.id
+        # Nothing leads to it any more, so nobody would ever stop it.
+        if replaced != plan.id and await context.servers.remove(replaced):
+            context.log(self.name, f"stopped {replaced}, which this one replaces", False)
         return T("{url} leads to it", url=line.url)
 
     async def undo(self, context: Context) -> bool:
