@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Value = float | int | str | bool | None
 
 FALLS_BEHIND: Final = 1.03
-_STRETCH_SECONDS: Final = 0.96
+_STRETCH_SECONDS: Final = 0.96 - 1e-6
 _NO_WORSE_THAN: Final = 0.9
 _PAUSE_SECONDS: Final = 0.2
 
