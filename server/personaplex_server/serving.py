@@ -180,6 +180,6 @@ def run(app: Starlette, sock: socket.socket, ending: Callable[[], None]) -> None
         # uvicorn raises its signals once more when it is done, which would end the process by signal.
         log.debug("signal %d after the end", number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in uvicorn.server.HANDLED_SIGNALS:
         signal.signal(number, already_ending)
     server(app, ending).run(sockets=[sock])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import socket
+import struct
 import threading
 
 import pytest
@@ -163,3 +167,34 @@ def test_unknown_routes_are_not_found(serve):
     server = serve()
     assert (server.get("/api/nothing")).status_code == 404
     assert (server.get("/api/chat")).status_code == 404
+
+
+def test_requests_that_are_none_leave_nothing_behind(serve, raw_socket, caplog):
+    server = serve()
+    upgrade = (
+        b"GET /api/chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    requests = [
+        upgrade,
+        upgrade.replace(b"/api/chat", b"/api/chat?seed=none"),
+        upgrade.replace(b"/api/chat", b"/api/chat?text_prompt=%ff%fe%00"),
+        upgrade.replace(b"/api/chat", b"/nowhere"),
+        upgrade.replace(b": 13", b": 12"),
+        upgrade + b"\x82\x83\x00\x00\x00\x00\x01ab",
+        upgrade + random.Random(4).randbytes(300),
+        b"GARBAGE\r\n\r\n",
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n",
+    ]
+    for request in requests:
+        for abruptly in (True, False):
+            sock = raw_socket(server.url)
+            # The server may hang up on the longest before it is all sent.
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(request)
+            if abruptly:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+    server.until(lambda health: health["free"] == health["slots"] == 8)
+    assert server.get("/health").json()["state"] == "ready"
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
