@@ -3,6 +3,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
 from personadesk.domain.errors import BadRequest
 from personadesk.voice.address import PERSONA, parse
 
@@ -43,7 +44,8 @@ def test_the_querys_own_values_stay_and_ours_come_over_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "ws://", "ftp://h/", "ws://h:99999", "ws://h:0", "ws://a b/", "ws://[::1", "ws://h:x"]
+    "typed",
+    ["", "ws://", "ftp://h/", "ws://h:99999", "ws://h:0", "ws://a b/", "ws://[::1", "ws://h:x"],
 )
 def test_what_is_no_address_is_refused_in_words(typed: str) -> None:
     with pytest.raises(BadRequest, match="is not the address of a voice") as caught:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from personadesk.domain.errors import (
     AuthFailed,
     BadRequest,
@@ -18,7 +19,6 @@ from personadesk.domain.errors import (
 )
 from personadesk.voice.client import AudioIn, Closed, ErrorIn, MetadataIn, TextIn, VoiceClient
 from personadesk.voice.levels import dbfs
-
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
@@ -176,7 +176,11 @@ async def test_a_ping_is_timed(fake_voice: StartVoice) -> None:
     ],
 )  # fmt: skip
 async def test_each_refusal_is_its_own_error_in_words(
-    fake_voice: StartVoice, script: dict[str, Any], kind: type[PersonaDeskError], cause: str, words: str
+    fake_voice: StartVoice,
+    script: dict[str, Any],
+    kind: type[PersonaDeskError],
+    cause: str,
+    words: str,
 ) -> None:
     voice = await fake_voice(**script)
     with pytest.raises(kind) as caught:
@@ -242,7 +246,7 @@ async def test_something_else_that_listens_is_said_to_be_no_voice_server(
 
 
 async def test_encrypted_calls_to_a_plain_server_say_what_to_write(
-    plain_server: Callable[..., Awaitable[int]]
+    plain_server: Callable[..., Awaitable[int]],
 ) -> None:
     port = await plain_server(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with pytest.raises(BadRequest, match="does not speak encrypted") as caught:
@@ -252,7 +256,7 @@ async def test_encrypted_calls_to_a_plain_server_say_what_to_write(
 
 
 async def test_a_server_that_never_answers_is_given_up(
-    plain_server: Callable[..., Awaitable[int]]
+    plain_server: Callable[..., Awaitable[int]],
 ) -> None:
     port = await plain_server(None)
     with pytest.raises(Unreachable, match="didn't answer within 0 seconds") as caught:
@@ -261,7 +265,9 @@ async def test_a_server_that_never_answers_is_given_up(
     assert caught.value.cause == "timeout"
 
 
-async def test_a_token_with_a_line_break_is_refused_before_it_is_sent(fake_voice: StartVoice) -> None:
+async def test_a_token_with_a_line_break_is_refused_before_it_is_sent(
+    fake_voice: StartVoice,
+) -> None:
     voice = await fake_voice()
     with pytest.raises(BadRequest, match="token"):
         async with VoiceClient.connect(voice.url, token="a\r\nX-Evil: 1"):
