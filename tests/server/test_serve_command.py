@@ -205,18 +205,23 @@ def test_the_rehearsal_model_answers_a_caller(launch, dial, tone, rehearsal):
     assert second.closed()[0] == 1013
 
 
-@pytest.mark.parametrize(
-    "voice", ["..%2Fconfig.json", "..", "%2Fetc%2Fpasswd", "config.json", "nobody.wav", "evil.pt"]
-)
-def test_the_model_reads_no_voice_but_its_own(launch, dial, copy, voice):
-    (copy / "voices" / "evil.pt").write_bytes(b"cos\nsystem\n(S'touch /tmp/owned'\ntR.")
+def test_the_model_reads_no_voice_but_its_own(launch, dial, copy):
+    (copy / "voices" / "evil.pt").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     server = launch("--checkpoint", copy, "--threads", "1")
     server.until("ready")
-    caller = dial(f"{server.chat}?voice_prompt={voice}")
-    code, _ = caller.closed()
-    assert code == 1008
-    assert caller.of(Kind.ERROR)[0].decode().endswith(".")
-    assert server.until("ready")["free"] == 1
+    for voice in (
+        "..%2Fconfig.json",
+        "..",
+        "%2Fetc%2Fpasswd",
+        "config.json",
+        "nobody.wav",
+        "evil.pt",
+    ):
+        caller = dial(f"{server.chat}?voice_prompt={voice}")
+        code, _ = caller.closed()
+        assert code == 1008, voice
+        assert caller.of(Kind.ERROR)[0].decode().endswith(".")
+        assert server.until("ready")["free"] == 1
 
 
 def spoil_cut(model: Path) -> None:
@@ -234,17 +239,13 @@ def spoil_shape(model: Path) -> None:
     (model / "config.json").write_text(json.dumps(config))
 
 
-def spoil_missing(model: Path) -> None:
-    (model / "model.safetensors").unlink()
-
-
 def spoil_all(model: Path) -> None:
     shutil.rmtree(model)
 
 
 @pytest.mark.parametrize(
     "spoil",
-    [spoil_cut, spoil_kind, spoil_shape, spoil_missing, spoil_all],
+    [spoil_cut, spoil_kind, spoil_shape, spoil_all],
     ids=lambda f: f.__name__,
 )
 def test_a_spoilt_model_is_told_and_the_process_stays(launch, dial, copy, spoil):
