@@ -42,7 +42,7 @@ def is_ready(layout: Layout, *, dev: bool) -> bool:
     stamp = read_stamp(layout)
     if stamp.get("format") != _FORMAT or stamp.get("root") != str(layout.root):
         return False
-    if not layout.python.exists():
+    if not os.access(layout.python, os.X_OK):
         return False
     sets = (True,) if dev else (True, False)
     return any(stamp.get("content") == content_hash(layout, dev=each) for each in sets)
@@ -125,7 +125,7 @@ def _pyprojects(layout: Layout) -> tuple[Path, Path]:
 
 
 def _runs(layout: Layout) -> bool:
-    if not layout.python.exists():
+    if not os.access(layout.python, os.X_OK):
         return False
     asked = subprocess.run(
         [layout.python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
@@ -156,7 +156,8 @@ def make(layout: Layout) -> None:
 
 def _has(module: str) -> bool:
     importlib.invalidate_caches()
-    return importlib.util.find_spec(module) is not None
+    found = importlib.util.find_spec(module)
+    return found is not None and found.origin is not None
 
 
 def _get_ensurepip() -> None:

@@ -14,7 +14,7 @@ from _setup.layout import Layout
 
 def pretend_installed(layout: Layout, *, dev: bool) -> None:
     layout.python.parent.mkdir(parents=True, exist_ok=True)
-    layout.python.touch()
+    layout.python.touch(mode=0o755)
     environment.write_stamp(layout, dev=dev, window=True)
 
 
