@@ -8,11 +8,15 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray
 from PySide6.QtGui import QFont, QFontDatabase
 
 from personadesk import resources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["FACES", "SCALE", "Faces", "Type", "load_faces", "make_font"]
 
@@ -76,20 +80,21 @@ class Faces:
     mono: str
 
 
-def load_faces(*, use_system: bool = False) -> Faces:
+def load_faces(*, use_system: bool = False, files: Sequence[str] = FACES) -> Faces:
     """Register the bundled faces with Qt and return the families to use.
 
     A face that cannot be loaded is replaced by the system's: the window must open all the same.
 
     Args:
         use_system: The user's choice *Use the system's font*.
+        files: Names in ``resources/fonts``.
     """
     general = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).family()
     fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
     if use_system:
         return Faces(general, fixed)
     loaded: set[str] = set()
-    for name in FACES:
+    for name in files:
         try:
             data = resources.read_bytes("fonts", name)
         except OSError as error:

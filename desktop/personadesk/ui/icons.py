@@ -37,12 +37,14 @@ def _renderer(name: str, colour: str) -> QSvgRenderer:
 
 @lru_cache(maxsize=512)
 def _drawn(name: str, colour: str, size: int, trailing: int, ratio: float, _look: str) -> QPixmap:
+    # First, for it may fail: a painter that is left running on a pixmap takes the process down.
+    renderer = _renderer(name, colour)
     drawn = QPixmap(round((size + trailing) * ratio), round(size * ratio))
     drawn.setDevicePixelRatio(ratio)
     drawn.fill(Qt.GlobalColor.transparent)
     painter = QPainter(drawn)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    _renderer(name, colour).render(painter, QRectF(0, 0, size, size))
+    renderer.render(painter, QRectF(0, 0, size, size))
     painter.end()
     return drawn
 

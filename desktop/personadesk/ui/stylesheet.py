@@ -41,7 +41,7 @@ QFrame[kind="banner"][tone="accent_text"] { background: $accent_soft; border-col
 
 _BUTTONS = """
 QPushButton { background: $surface; color: $text; border: ${edge}px solid $border_strong; font-weight: 500;
-  border-radius: ${r7}px; padding: 0 ${s12}px; min-height: ${control}px; min-width: ${s20}px; }
+  border-radius: ${r7}px; padding: 0 ${s12}px; min-height: ${control}px; }
 QPushButton:hover { background: $hover; }
 QPushButton:pressed { background: $accent_soft; }
 QPushButton:disabled { background: $inset; color: $text3; border-color: $border; }

@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from personadesk.ui.i18n import tr
 from personadesk.ui.widgets.buttons import Button, Kind, Size
 from personadesk.ui.widgets.card import hbox, vbox
 
+if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
 __all__ = ["Fold"]
+
+
+class _Heading(Button):
+    """The heading; it ends in … where there is no room beside what else stands in its row."""
+
+    elides = True
+
+    def __init__(self, title: str, size: Size) -> None:
+        super().__init__(title, kind=Kind.FOLD, icon="chevron-down", size=size)
+        self._title = title
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(
+            hint.width() - self._wide(self.text()) + self._wide(self._title), hint.height()
+        )
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        shortest = min(self._wide("MMMMM…"), self._wide(self._title))
+        return QSize(hint.width() - self._wide(self.text()) + shortest, hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.width() - (super().sizeHint().width() - self._wide(self.text()))
+        shown = self.fontMetrics().elidedText(self._title, Qt.TextElideMode.ElideRight, room)
+        if shown != self.text():
+            self.setText(shown)
+            self.setToolTip("" if shown == self._title else self._title)
+
+    def _wide(self, text: str) -> int:
+        return self.fontMetrics().horizontalAdvance(text)
 
 
 class Fold(QWidget):
@@ -43,9 +81,7 @@ class Fold(QWidget):
         self._title = title
         column = vbox(self, gap=8)
         self._head = hbox(gap=8)
-        self._button = Button(
-            title, kind=Kind.FOLD, icon="chevron-down", size=Size.SMALL if small else Size.REGULAR
-        )
+        self._button = _Heading(title, Size.SMALL if small else Size.REGULAR)
         self._button.clicked.connect(lambda: self.set_open(not self.is_open))
         self._head.addWidget(self._button)
         self._head.addStretch(1)
