@@ -71,8 +71,9 @@ def test_no_module_is_longer_than_600_lines(root: Path) -> None:
 
 def test_no_machine_and_no_registry_is_named(root: Path) -> None:
     # Put together here, so that this file does not hold what it looks for.
-    words = ["/wo" + "rk/", "/ro" + "ot/", "/fa" + "rm/", "/opt/" + "wheels", "/opt/" + "pypi"]
-    words += ["py" + "pi.org", "python" + "hosted.org", "download." + "pytorch.org"]
+    folders = [("work",), ("root",), ("farm",), ("opt", "wheels"), ("opt", "pypi")]
+    hosts = [("pypi", "org"), ("pythonhosted", "org"), ("download.pytorch", "org")]
+    words = ["/".join(["", *parts, ""]) for parts in folders] + [".".join(parts) for parts in hosts]
     found = {
         f"{path.relative_to(root)}: {word}"
         for path, text in texts(root)
