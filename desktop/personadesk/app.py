@@ -12,7 +12,7 @@ from personadesk.deploy.steps import local_steps
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.servers import Servers
 from personadesk.lines import background
-from personadesk.lines.service import LineService
+from personadesk.lines.service import BACKGROUND, LineService
 from personadesk.store import logs, paths
 from personadesk.store.database import Database
 from personadesk.store.instance import lines_lock
@@ -111,7 +111,7 @@ async def open_services(
     # Only now is it known that the folders can be written.
     await asyncio.to_thread(folders.make)
     handler = await asyncio.to_thread(
-        logs.set_up, folders.state, name="lines" if kind == background.KIND else kind
+        logs.set_up, folders.state, name="lines" if kind == BACKGROUND else kind
     )
     settings = await asyncio.to_thread(Settings, folders.config / "settings.toml")
     journal = Journal(database)

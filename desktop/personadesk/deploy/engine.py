@@ -165,6 +165,12 @@ class DeployEngine:
         deployment.set(replace(deployment.raw, state=DeployState.UNDONE, line_url=None))
         return deployment.view
 
+    async def keep(self, plan_id: str) -> None:
+        """Let a demo's deploy stay: from now on it is one like any other."""
+        await self._journal.set_purpose(plan_id, Purpose.DEPLOY)
+        self._purposes[plan_id] = Purpose.DEPLOY
+        self._release(plan_id)
+
     async def close(self) -> None:
         """Cancel what runs, wait for its undo, and let go of the locks."""
         for deployment in self._running.values():

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import ProviderFault
 from personadesk.domain.text import T
+from personadesk.hosts import health
+from personadesk.lines.service import BACKGROUND
 from personadesk.store.paths import HOME_VARIABLE
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from personadesk.store.locks import FileLock
     from personadesk.store.paths import Folders
 
-KIND = "background"
 SECONDS = 15.0
 
 
@@ -32,8 +33,9 @@ async def hand_over(lines: LineService, lock: FileLock, folders: Folders) -> int
         ProviderFault: It did not take over.
     """
     holder = lock.holder()
-    if not lines.serving and holder is not None and holder.get("kind") == KIND:
+    if not lines.serving and holder is not None and holder.get("kind") == BACKGROUND:
         return int(holder.get("pid", 0))
+    ports = [line.port for line in lines.lines()]
     pid = await asyncio.to_thread(_spawn, folders)
     # It waits for the lock; the gap in which nobody listens is a few hundredths of a second.
     await asyncio.sleep(0.5)
@@ -41,7 +43,7 @@ async def hand_over(lines: LineService, lock: FileLock, folders: Folders) -> int
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         holder = await asyncio.to_thread(lock.holder)
-        if holder is not None and holder.get("pid") == pid:
+        if holder is not None and holder.get("pid") == pid and await _answer(ports):
             return pid
         await asyncio.sleep(0.05)
     raise ProviderFault(
@@ -55,7 +57,7 @@ async def hand_over(lines: LineService, lock: FileLock, folders: Folders) -> int
 async def end(lock: FileLock) -> bool:
     """End the background process, if it is that which serves the lines; returns whether it did."""
     holder = await asyncio.to_thread(lock.holder)
-    if holder is None or holder.get("kind") != KIND or not holder.get("pid"):
+    if holder is None or holder.get("kind") != BACKGROUND or not holder.get("pid"):
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(int(holder["pid"]), signal.SIGTERM)
@@ -73,6 +75,13 @@ async def end(lock: FileLock) -> bool:
     )  # fmt: skip
 
 
+async def _answer(ports: list[int]) -> bool:
+    for port in ports:
+        if await health.get_json(f"http://127.0.0.1:{port}", "/health", limit_s=0.5) is None:
+            return False
+    return True
+
+
 def _spawn(folders: Folders) -> int:
     flags = 0
     if sys.platform == "win32":
@@ -83,7 +92,7 @@ def _spawn(folders: Folders) -> int:
     folders.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folders.state / "background.err").open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "personadesk", "line", "serve", "--background"],
+            [sys.executable, "-P", "-m", "personadesk", "line", "serve", "--background"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BACKGROUND = "background"
+"""The kind of a process that is there for nothing but the lines."""
+
 PULSE_SECONDS = 0.5
+TAKE_OVER_SECONDS = 0.1
+"""How often a background process that was started to take over looks whether it may."""
 CHECK_SECONDS = 1.5
 OWNER_SECONDS = 8.0
 """How long another process that serves the lines gets to open or move an address."""
@@ -147,7 +152,7 @@ class LineService:
 
     async def tell(self, name: str, state: LineState, reason: str = "") -> None:
         """Say how a line stands."""
-        line = await self._need(name)
+        line = await self.need(name)
         server_id = line.target.server_id if line.target else None
         await self._store.tell(name, state, time.time(), reason, server_id=server_id)
         await self._reload()
@@ -166,7 +171,7 @@ class LineService:
             NotFound: There is no such line.
             PersonaDeskError: The server would not stop.
         """
-        line = await self._need(name)
+        line = await self.need(name)
         if line.target is not None and await self._servers.store.get(line.target.server_id):
             await self._servers.stop(line.target.server_id)
         await self.tell(name, LineState.STOPPED)
@@ -178,7 +183,7 @@ class LineService:
             NotFound: There is no such line, or nothing is behind it any more.
             PersonaDeskError: The server did not start.
         """
-        line = await self._need(name)
+        line = await self.need(name)
         if line.target is None:
             raise NotFound(
                 T("There is no voice behind the line “{name}”.", name=name),
@@ -214,7 +219,7 @@ class LineService:
             NotFound: There is no such line.
             PersonaDeskError: The server would not stop; nothing is forgotten then.
         """
-        line = await self._need(name)
+        line = await self.need(name)
         if line.target is not None:
             await self._servers.remove(line.target.server_id)
         await self.forget(name)
@@ -223,7 +228,7 @@ class LineService:
         """Wait until a line is in one of these states; return it as it is then, or when the time is over."""
         until = time.monotonic() + limit_s
         while True:
-            line = await self._need(name)
+            line = await self.need(name)
             if line.state in states or time.monotonic() >= until:
                 return line
             await asyncio.sleep(0.1)
@@ -234,7 +239,12 @@ class LineService:
         if self._lock.acquire(kind=self.kind):
             log.info("This process serves the lines now")
 
-    async def _need(self, name: str) -> Line:
+    async def need(self, name: str) -> Line:
+        """Return a line.
+
+        Raises:
+            NotFound: There is no such line.
+        """
         line = await self.get(name)
         if line is None:
             raise NotFound(
@@ -265,7 +275,8 @@ class LineService:
         checked = 0.0
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PULSE_SECONDS):
+                eager = self.kind == BACKGROUND and not self.serving
+                async with asyncio.timeout(TAKE_OVER_SECONDS if eager else PULSE_SECONDS):
                     await self._wake.wait()
             self._wake.clear()
             try:
