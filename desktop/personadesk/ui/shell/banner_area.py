@@ -40,6 +40,7 @@ class BannerArea(QWidget):
         px = theme().px
         self._column.setContentsMargins(px(24), px(14), px(24), 0)
         self._bus.changed.connect(self._follow)
+        self.hide()
         self._follow()
 
     @property
