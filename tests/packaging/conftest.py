@@ -1,17 +1,15 @@
-"""Makes bootstrap's own modules importable, and gives tests a checkout that they may break."""
+"""A checkout that tests of the setting up may break, and stand-ins for the system's programs."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "packaging"))
+from _setup.layout import Layout
 
-from _setup.layout import Layout  # noqa: E402 - found only through the line above
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
