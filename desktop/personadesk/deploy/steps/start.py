@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.deploy.step import Context, Step
 from personadesk.domain.errors import ProviderFault
+from personadesk.domain.plan import ModelKind
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
 from personadesk.hosts import health, local, server_process
@@ -28,12 +29,15 @@ _POLL_SECONDS = 0.05
 
 def serve_command(context: Context, port: int) -> tuple[str, ...]:
     """Return the command line of a deploy's server."""
+    rehearsal = context.plan.model.kind is ModelKind.REHEARSAL
     return (
         context.facts["python"], "-m", "personaplex_server", "serve",
         "--checkpoint", context.facts["model"],
         "--host", "127.0.0.1", "--port", str(port),
         # The state folder on the server's own command line is the tag by which a stray one is found.
         "--ready-file", str(context.state_dir / "ready.json"),
+        # So small a model runs slower on more threads: they wait for each other, and for a busy computer.
+        *(("--threads", "1") if rehearsal else ()),
     )  # fmt: skip
 
 
