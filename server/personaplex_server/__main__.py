@@ -10,11 +10,11 @@ import json
 import logging
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from personaplex_server import __version__, logs
+from personaplex_server.supervise import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,8 +94,7 @@ def serve(options: argparse.Namespace) -> int:
     from personaplex_server import serving, web
 
     if options.ready_file is not None:
-        # One that a killed server left behind names a port that is no longer ours.
-        options.ready_file.unlink(missing_ok=True)
+        _withdraw(options.ready_file)
     try:
         sock = serving.bind(options.host, options.port)
     except serving.BindError as error:
@@ -108,7 +107,8 @@ def serve(options: argparse.Namespace) -> int:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     log.info("listening %s", logs.fields(url=url, engine=options.engine, instance=service.instance))
     if options.ready_file is not None:
-        _announce(options.ready_file, url, host, port, service.instance)
+        here = {"url": url, "host": host, "port": port}
+        _announce(options.ready_file, here | {"pid": os.getpid(), "instance": service.instance})
     for scheduler in engines.values():
         scheduler.start()
 
@@ -122,9 +122,9 @@ def serve(options: argparse.Namespace) -> int:
         for scheduler in engines.values():
             scheduler.stop()
             scheduler.join()
-        if options.ready_file is not None:
-            options.ready_file.unlink(missing_ok=True)
         log.info("stopped")
+    if options.ready_file is not None:
+        _withdraw(options.ready_file)
     return 0
 
 
@@ -197,13 +197,20 @@ def _threads(options: argparse.Namespace) -> int:
     return max(1, (os.cpu_count() or 2) // 2)
 
 
-def _announce(path: Path, url: str, host: str, port: int, instance: str) -> None:
-    """Write the address into `path` in one step, so that no reader sees half of it."""
-    facts = {"url": url, "host": host, "port": port, "pid": os.getpid(), "instance": instance}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        json.dump(facts, file)
-    Path(file.name).replace(path)
+def _withdraw(path: Path) -> None:
+    """Remove the ready file, ours or the one of a server that was killed: it names a port that is not ours."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"The ready file cannot be removed: {error}.") from error
+
+
+def _announce(path: Path, facts: dict[str, object]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(facts))
+    except OSError as error:
+        raise UsageError(f"The ready file cannot be written: {error}.") from error
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from personaplex_server.opus import OpusReader
-from personaplex_server.protocol import CLOSE_FAILED, FRAME_SAMPLES, FRAME_SECONDS
+from personaplex_server.protocol import CLOSE_FAILED, FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,10 @@ EARLY_FRAMES: Final = 125
 """Frames kept from before the handshake: 10 s."""
 SPOKEN_FRAMES: Final = 64
 """Answers that may wait for a caller who does not read: 5 s, then the call is over."""
+_CREDIT_S: Final = 15.0
+"""Sound that may come at once; more than is ever kept."""
+_HASTE: Final = 2.0
+"""Sound that may come in a second in the long run, in seconds."""
 _QUIET: Final = 0.003
 """Root mean square (-50 dBFS) under which a frame may be passed over to catch up."""
 _WINDOW_FRAMES: Final = 64
@@ -103,7 +107,9 @@ class Session:
         self._wake = wake
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._reader = OpusReader()
+        self._reader = OpusReader(self._admit)
+        self._credit, self._credited = _CREDIT_S, clock()
+        self._skipped = 0
         self._pieces: list[NDArray[np.float32]] = []
         self._samples = 0
         self._lock = threading.Lock()
@@ -130,6 +136,21 @@ class Session:
             self._samples += len(pcm)
             if self._samples >= FRAME_SAMPLES:
                 self._cut()
+
+    def _admit(self, samples: int) -> bool:
+        """Tell whether sound may be decoded: who sends it far faster than it can be said keeps the loop busy."""
+        now = self._clock()
+        self._credit = min(_CREDIT_S, self._credit + _HASTE * (now - self._credited))
+        self._credited = now
+        seconds = samples / SAMPLE_RATE
+        if seconds <= self._credit:
+            self._credit -= seconds
+            return True
+        self._skipped += samples
+        if self._skipped >= FRAME_SAMPLES:
+            self.dropped += self._skipped // FRAME_SAMPLES
+            self._skipped %= FRAME_SAMPLES
+        return False
 
     def _cut(self) -> None:
         joined = np.concatenate(self._pieces)

@@ -118,6 +118,7 @@ def test_help_and_version_load_nothing_heavy():
         (["serve", "--engine", "echo", "--token-file", "/nowhere"], "token file"),
         (["serve", "--engine", "echo", "--token-file", os.devnull], "token file"),
         (["serve", "--engine", "echo", "--host", "example.org"], "--token-file"),
+        (["serve", "--engine", "echo", "--port", "0", "--ready-file", "/dev/null/x"], "ready file"),
         (["serve", "--device", "abacus"], "--device"),
     ],
 )

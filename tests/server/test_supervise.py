@@ -255,3 +255,31 @@ def test_a_log_goes_on_where_it_was(tmp_path):
         log.write(f"{number}\n".encode())
         log.close()
     assert (tmp_path / "server.log").read_text() == "0\n1\n"
+
+
+def test_a_disk_that_is_full_costs_lines_only(tmp_path, monkeypatch):
+    log = RotatingLog(tmp_path / "missing" / "server.log")
+    log.write(b"one\n")
+    log.write(b"two\n")
+    assert log.lost == 2
+    (tmp_path / "missing").mkdir()
+    log.write(b"three\n")
+    log.close()
+    kept = (tmp_path / "missing" / "server.log").read_text()
+    assert kept == "(2 lines could not be written)\nthree\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_server_goes_on_when_the_disk_is_full(supervise, folder):
+    chatty = "import time\nwhile True: print('x' * 10000, flush=True); time.sleep(0.001)"
+    folder.mkdir()
+    (folder / LOG_FILE).symlink_to("/dev/full")
+    supervise([sys.executable, "-c", chatty])
+    record = until(folder, running)
+    time.sleep(0.5)
+    assert alive(record["child_pid"])
+    ticks = Path(f"/proc/{record['child_pid']}/stat").read_text().rpartition(")")[2].split()
+    # Not stuck in a write to us: it still uses the processor.
+    time.sleep(0.5)
+    later = Path(f"/proc/{record['child_pid']}/stat").read_text().rpartition(")")[2].split()
+    assert int(later[11]) + int(later[12]) > int(ticks[11]) + int(ticks[12])
