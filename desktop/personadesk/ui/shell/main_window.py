@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 
 from personadesk.ui.actions import ActionId, make_action
@@ -13,6 +13,7 @@ from personadesk.ui.i18n import language, tr
 from personadesk.ui.shell import about, menus
 from personadesk.ui.shell.banner_area import BannerArea
 from personadesk.ui.shell.navigation import NavigationBar, StatusLine
+from personadesk.ui.shell.pages import takes_focus
 from personadesk.ui.shell.top_bar import TopBar
 from personadesk.ui.theme import Look, Role, theme
 from personadesk.ui.widgets import FocusRing, hbox, vbox
@@ -146,7 +147,7 @@ class MainWindow(QMainWindow):
             if area is self._stack:
                 self.current_page.focus_first()
                 return
-            target = next((w for w in area.findChildren(QWidget) if _takes_focus(w)), None)
+            target = next((w for w in area.findChildren(QWidget) if takes_focus(w)), None)
             if target is not None:
                 target.setFocus()
                 return
@@ -168,6 +169,7 @@ class MainWindow(QMainWindow):
         row.addWidget(self._navigation)
         row.addLayout(right, 1)
         self.setCentralWidget(central)
+        central.setVisible(True)
         self._fill_menus()
         self._fit_width()
         self.open_page(self._current)
@@ -239,11 +241,3 @@ class MainWindow(QMainWindow):
         if not self._painted:
             self._painted = True
             self.first_painted.emit()
-
-
-def _takes_focus(widget: QWidget) -> bool:
-    return (
-        widget.isVisible()
-        and widget.isEnabled()
-        and bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
-    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QButtonGroup, QFrame, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QWidget
 
 from personadesk.ui.i18n import tr
 from personadesk.ui.icons import icon
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.widgets import IconLabel, hbox, label, repolish, vbox
+from personadesk.ui.widgets import ElidedLabel, IconLabel, hbox, label, repolish, vbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ class StatusLine(QWidget):
         super().__init__(parent)
         row = hbox(self, gap=8)
         row.addWidget(IconLabel(icon_name, 15, tone))
-        self._text = label(text, Type.SMALL, Role.TEXT2)
+        self._text = ElidedLabel(text, Type.SMALL, Role.TEXT2)
         row.addWidget(self._text, 1)
         self.set_text(text)
 
@@ -63,7 +63,6 @@ class NavigationBar(QFrame):
         self._narrow = False
         self._buttons: dict[str, QPushButton] = {}
         self._specs = {spec.id: spec for spec in specs}
-        self._group = QButtonGroup(self)
         px = theme().px
         self._column = vbox(self, gap=2)
         self._brand = hbox(gap=10)
@@ -95,7 +94,9 @@ class NavigationBar(QFrame):
 
     def set_current(self, page_id: str) -> None:
         """Mark a place as open."""
-        self._buttons[page_id].setChecked(True)
+        # No button group: in one, Tab would reach the open place only, and arrows would open the others.
+        for id_, button in self._buttons.items():
+            button.setChecked(id_ == page_id)
 
     def button(self, page_id: str) -> QPushButton:
         """Return the button of a place."""
@@ -117,7 +118,6 @@ class NavigationBar(QFrame):
         button.setAccessibleName(title)
         button.setToolTip(f"{title} (Ctrl+{number})")
         button.clicked.connect(lambda _checked=False, id_=spec.id: self.page_chosen.emit(id_))
-        self._group.addButton(button)
         self._buttons[spec.id] = button
         return button
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QPushButton
 
-__all__ = ["Page", "PageSpec", "scrolled"]
+__all__ = ["Page", "PageSpec", "scrolled", "takes_focus"]
 
 
 class Page(QWidget):
@@ -53,7 +53,12 @@ class Page(QWidget):
 
     def focus_first(self) -> None:
         """Put the keyboard on the first useful thing."""
-        self.focusNextPrevChild(True)
+        step: QWidget | None = self.nextInFocusChain()
+        while step is not None and step is not self:
+            if self.isAncestorOf(step) and takes_focus(step):
+                step.setFocus(Qt.FocusReason.OtherFocusReason)
+                return
+            step = step.nextInFocusChain()
 
     def entered(self) -> None:
         """Begin what costs time only while the page shows."""
@@ -77,6 +82,15 @@ class PageSpec:
     title: str
     icon: str
     factory: Callable[[], Page]
+
+
+def takes_focus(widget: QWidget) -> bool:
+    """Whether the Tab key would stop at a widget."""
+    return (
+        widget.isVisible()
+        and widget.isEnabled()
+        and bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+    )
 
 
 def scrolled(content: QWidget) -> QScrollArea:
