@@ -36,6 +36,9 @@ _HASTE: Final = 2.0
 _QUIET: Final = 0.003
 """Root mean square (-50 dBFS) under which a frame may be passed over to catch up."""
 _WINDOW_FRAMES: Final = 64
+"""Frames (5 s) that must all have waited longer than a frame lasts before one of them is dropped."""
+_QUIET_WINDOW_FRAMES: Final = 12
+"""The same when the one to drop is quiet: nobody misses it."""
 _UNREAD: Final = "The caller stopped reading."
 _T = TypeVar("_T")
 
@@ -197,7 +200,7 @@ class Session:
         """Take the frame that is due (float32 [1920]) and the time it has waited, in seconds.
 
         A backlog shrinks here: quiet frames are passed over while more than the queue's length waits, and one
-        frame is dropped when all frames of the last 5 s had to wait longer than a frame lasts.
+        frame is dropped when all frames of a while had to wait longer than a frame lasts.
 
         Raises:
             IndexError: No frame waits.
@@ -209,7 +212,8 @@ class Session:
                 pcm, arrived = self._pass_over()
             self._window += 1
             self._least_wait = min(self._least_wait, now - arrived)
-            if self._window >= _WINDOW_FRAMES:
+            enough = _QUIET_WINDOW_FRAMES if _quiet(pcm) else _WINDOW_FRAMES
+            if self._window >= enough:
                 if self._least_wait > FRAME_SECONDS and self._heard:
                     pcm, arrived = self._pass_over()
                 self._window, self._least_wait = 0, float("inf")

@@ -86,10 +86,11 @@ async def test_quiet_frames_of_a_backlog_are_passed_over(tone):
     assert ticks + session.dropped == 30
 
 
-async def test_a_lasting_delay_is_worked_off(tone, clock):
+@pytest.mark.parametrize(("level", "seconds"), [(0.3, 16.0), (0.001, 3.2)])
+async def test_a_lasting_delay_is_worked_off_sooner_in_silence(tone, clock, level, seconds):
     session = Session(1, lambda: None, clock)
     session.start()
-    pages = frames_of(tone, 16)
+    pages = frames_of(tone, seconds, level)
     for page in pages[:3]:
         session.hear(page)
     for page in pages[3:]:
