@@ -8,6 +8,7 @@ from personadesk.app import open_services
 from personadesk.cli import result, work
 from personadesk.cli.running import FAILED, print_json, run_command, say, tell_error
 from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.line import LineState
 from personadesk.domain.report import Verdict
 from personadesk.store.journal import Purpose
 
@@ -49,7 +50,7 @@ async def _demo(arguments: argparse.Namespace, stop: Stop) -> int:
 async def _run(
     services: Services, arguments: argparse.Namespace, stop: Stop
 ) -> tuple[DeployView, int]:
-    line = LINE if arguments.keep else await _unused_name(services)
+    line = LINE if arguments.keep else await _line_name(services)
     plan = await work.make_plan(services, arguments, line)
     deployment = await services.deploys.start(plan, purpose=Purpose.DEMO)
     view = await work.watch(deployment, stop)
@@ -81,10 +82,14 @@ def _tell(
     return 0 if error is None and result.verdict(view) is Verdict.PASS else FAILED
 
 
-async def _unused_name(services: Services) -> str:
-    """A demo that cleans up must not take over a line that somebody uses."""
-    names = {line.name for line in await services.lines.all()}
+async def _line_name(services: Services) -> str:
+    """A demo that cleans up must not cut off a line that somebody uses; one that is down gets its place back."""
+    in_use = {
+        line.name
+        for line in await services.lines.all()
+        if line.state in {LineState.UP, LineState.STARTING}
+    }
     name, number = LINE, 2
-    while name in names:
+    while name in in_use:
         name, number = f"{LINE} {number}", number + 1
     return name

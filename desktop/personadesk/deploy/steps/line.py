@@ -63,12 +63,14 @@ class LineStep(Step):
         await self._call(line.url)
         await context.lines.tell(line.name, LineState.UP)
         await context.remember(line_url=line.url)
-        old = context.facts["line_before"]
-        replaced = (old or {}).get("server_id") or plan.id
-        # Nothing leads to it any more, so nobody would ever stop it.
-        if replaced != plan.id and await context.servers.remove(replaced):
-            context.log(self.name, f"stopped {replaced}, which this one replaces", False)
         return T("{url} leads to it", url=line.url)
+
+    async def settle(self, context: Context) -> None:
+        """Stop the server that was behind the line before: nothing leads to it, so nobody else ever would."""
+        before = context.facts.get("line_before") or {}
+        replaced = before.get("server_id") or context.plan.id
+        if replaced != context.plan.id and await context.servers.remove(replaced):
+            context.log(self.name, f"stopped {replaced}, which this one replaces", False)
 
     async def undo(self, context: Context) -> bool:
         """Put the line back to what it was, if it still leads here."""
