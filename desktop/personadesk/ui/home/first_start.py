@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["FirstStart"]
 
 CARD_WIDTH = 400
+LOGO_FROM = 640
 
 
 class FirstStart(QWidget):
@@ -44,8 +45,9 @@ class FirstStart(QWidget):
         column = vbox(self, margin=24)
         column.addStretch(3)
         centre = Qt.AlignmentFlag.AlignHCenter
-        column.addWidget(IconLabel("logo", 52), alignment=centre)
-        column.addSpacing(px(16))
+        self._logo = IconLabel("logo", 52)
+        column.addWidget(self._logo, alignment=centre)
+        column.addSpacing(px(12))
         welcome = label(tr("Welcome to PersonaDesk"), Type.HERO)
         welcome.setAlignment(centre)
         column.addWidget(welcome)
@@ -85,8 +87,13 @@ class FirstStart(QWidget):
         cards.addWidget(self.card, 100)
         cards.addStretch(1)
         column.addLayout(cards)
+        column.addSpacing(px(16))
         column.addStretch(4)
         column.addLayout(self._make_foot())
+
+    def fit_height(self, height: int) -> None:
+        """Leave the logo out where the window is low; the side bar has it too."""
+        self._logo.setVisible(height >= theme().px(LOGO_FROM))
 
     def set_computer(self, sentence: str) -> None:
         """Say what this computer can do, once that is known."""

@@ -169,5 +169,6 @@ class HomePage(Page):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._first.fit_height(self.height())
         if self._columns != self._wanted_columns():
             self._place()

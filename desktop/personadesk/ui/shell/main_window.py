@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 
 from personadesk.ui.actions import ActionId, make_action
 from personadesk.ui.i18n import language, tr
-from personadesk.ui.shell import about, menus
+from personadesk.ui.shell import menus
 from personadesk.ui.shell.banner_area import BannerArea
 from personadesk.ui.shell.navigation import NavigationBar, StatusLine
 from personadesk.ui.shell.pages import takes_focus
@@ -203,7 +203,7 @@ class MainWindow(QMainWindow):
         view.addAction(make_action(ActionId.PREVIOUS_AREA, self, lambda: self.focus_area(-1)))
         view.addAction(make_action(ActionId.FULL_SCREEN, self, self._toggle_full_screen))
         help_ = bar.addMenu(tr("&Help"))
-        help_.addAction(make_action(ActionId.ABOUT, self, lambda: about.show_about(self)))
+        help_.addAction(make_action(ActionId.ABOUT, self, self._show_about))
 
     def _retitle(self) -> None:
         page = self.current_page
@@ -219,6 +219,11 @@ class MainWindow(QMainWindow):
             self.showNormal()
         else:
             self.showFullScreen()
+
+    def _show_about(self) -> None:
+        from personadesk.ui.shell.about import show_about  # not needed for the first paint
+
+        show_about(self)
 
     def _quit(self) -> None:
         self.close()

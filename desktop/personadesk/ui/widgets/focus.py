@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QWidget,
 )
+from shiboken6 import isValid
 
 from personadesk.ui.theme import Role, theme
 
@@ -50,7 +51,8 @@ class FocusRing(QWidget):
     @property
     def target(self) -> QWidget | None:
         """What the ring is around."""
-        return self._target if self.isVisible() else None
+        shown = self._target is not None and isValid(self._target) and self.isVisible()
+        return self._target if shown else None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in _FOLLOWED:
@@ -71,7 +73,8 @@ class FocusRing(QWidget):
 
     def _focus_moved(self, _old: QWidget | None, new: QWidget | None) -> None:
         for widget in self._followed:
-            widget.removeEventFilter(self)
+            if isValid(widget):
+                widget.removeEventFilter(self)
         self._followed = []
         self._target = None
         if new is not None and new.window() is self.window() and _wants_ring(new):
@@ -79,19 +82,13 @@ class FocusRing(QWidget):
             step: QWidget | None = new
             while step is not None and step is not self.window():
                 step.installEventFilter(self)
-                step.destroyed.connect(self._forget)
                 self._followed.append(step)
                 step = step.parentWidget()
         self._place()
 
-    def _forget(self) -> None:
-        self._followed = []
-        self._target = None
-        self.hide()
-
     def _place(self) -> None:
         target = self._target
-        if target is None or not target.isVisible():
+        if target is None or not isValid(target) or not target.isVisible():
             self.hide()
             return
         reach = theme().px(GAP + WIDTH)
