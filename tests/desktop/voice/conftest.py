@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import struct
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from personadesk.voice.clips import Clip
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from http import HTTPStatus
     from pathlib import Path
 
@@ -150,13 +151,17 @@ StartVoice = "Callable[..., Awaitable[FakeVoice]]"
 
 
 @pytest.fixture
-async def fake_voice() -> AsyncIterator[Callable[..., Awaitable[FakeVoice]]]:
-    """Start fake voice servers: `await fake_voice(silent=True)`; gone after the test."""
+def fake_voice() -> Iterator[Callable[..., Awaitable[FakeVoice]]]:
+    """Start fake voice servers: `await fake_voice(level=0.0)`; gone after the test.
+
+    They have a thread and loop of their own, so that neither a busy test nor a caller makes them late.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="fake-voice")
+    thread.start()
     servers: list[Server] = []
 
-    async def start(**script: Any) -> FakeVoice:
-        voice = FakeVoice(Script(**script))
-
+    async def listen(voice: FakeVoice) -> FakeVoice:
         def refuse(connection: ServerConnection, _request: object) -> Any:
             status = voice.script.status
             return connection.respond(status, "no\n") if status else None
@@ -168,10 +173,21 @@ async def fake_voice() -> AsyncIterator[Callable[..., Awaitable[FakeVoice]]]:
         voice.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         return voice
 
+    async def end() -> None:
+        for server in servers:
+            server.close(close_connections=True)
+            await server.wait_closed()
+        await loop.shutdown_default_executor()
+
+    def start(**script: Any) -> Awaitable[FakeVoice]:
+        voice = FakeVoice(Script(**script))
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(listen(voice), loop))
+
     yield start
-    for server in servers:
-        server.close(close_connections=True)
-        await server.wait_closed()
+    asyncio.run_coroutine_threadsafe(end(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The voice test against servers that misbehave. Speed is judged elsewhere, on recorded times: here machines may be busy."""
+"""The voice test against servers that misbehave; fine figures are judged elsewhere, since a machine may be busy."""
 
 from __future__ import annotations
 
