@@ -256,7 +256,11 @@ class Scheduler:
         Raises:
             EngineError: The persona cannot be had; the text is a sentence for the caller.
         """
-        seat = self._seats[session]
+        with self._news:
+            seat = self._seats.get(session)
+            if seat is None:
+                # The engine broke since the session was made.
+                raise BrokenEngineError(self._reason or _STOPPING)
         done: Future[None] = Future()
         self._command(_Command(lambda engine: self._begin(engine, seat, persona, done), done))
         await asyncio.wrap_future(done)
@@ -418,9 +422,6 @@ class Scheduler:
     def _begin(self, engine: Engine, seat: _Seat, persona: Persona, done: Future[None]) -> None:
         if seat.left or not done.set_running_or_notify_cancel():
             return
-        if persona.voice in BUNDLED_VOICES and persona.voice not in engine.voices():
-            log.info("voice not here, default taken %s", fields(voice=persona.voice))
-            persona = dataclasses.replace(persona, voice=None)
         pieces = _pieces(engine, seat.row, persona)
         self._openings.append(_Opening(seat, pieces, done, self._clock()))
 
@@ -464,6 +465,9 @@ class Scheduler:
 
 def _pieces(engine: Engine, row: int, persona: Persona) -> Iterator[float]:
     """Return the pieces in which an engine fills a row's prompt; one that cannot stop on the way does all in one."""
+    if persona.voice in BUNDLED_VOICES and persona.voice not in engine.voices():
+        log.info("voice not here, default taken %s", fields(voice=persona.voice))
+        persona = dataclasses.replace(persona, voice=None)
     opening: Callable[[int, Persona], Iterator[float]] | None = getattr(engine, "opening", None)
     if opening is not None:
         yield from opening(row, persona)

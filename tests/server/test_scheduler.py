@@ -167,6 +167,8 @@ async def test_an_engine_that_breaks_leaves_nobody_waiting(schedule, scripted):
         scheduler.session()
     assert not caught.value.later
     assert await scheduler.voices() == []
+    with pytest.raises(BrokenEngineError, match="row lost"):
+        await scheduler.open(second, Persona())
     scheduler.leave(second)
 
 
@@ -211,3 +213,19 @@ async def test_a_model_slower_than_speech_drops_frames_instead_of_falling_behind
     while session.queue:
         lags.append((await session.answer()).lag_ms)
     assert max(lags) < 1500
+
+
+async def test_a_folder_of_voices_that_fails_costs_one_call_only(schedule, scripted):
+    class Unlisted(scripted):
+        def voices(self):
+            raise OSError("the folder is gone")
+
+    scheduler = schedule(Unlisted())
+    session = scheduler.session()
+    with pytest.raises(BrokenEngineError, match="the folder is gone"):
+        await scheduler.open(session, Persona(voice="NATF2.pt"))
+    with pytest.raises(OSError, match="the folder is gone"):
+        await scheduler.voices()
+    scheduler.leave(session)
+    await soon(lambda: scheduler.status().free == 1)
+    await seated(scheduler)

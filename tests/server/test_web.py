@@ -105,6 +105,16 @@ def test_voices_are_listed(serve, scripted):
     assert answer["default"] == "anna.wav"
 
 
+def test_voices_that_cannot_be_listed_are_told(serve, scripted):
+    class Unlisted(scripted):
+        def voices(self):
+            raise OSError("the folder is gone")
+
+    answer = serve(Unlisted()).get("/api/voices")
+    assert answer.status_code == 500
+    assert "the folder is gone" in answer.json()["error"]
+
+
 def test_status_counts_calls_and_times_ticks(serve, dial, tone, scripted):
     server = serve(scripted())
     caller = dial(server.chat)
