@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import QAbstractItemModel, QPoint, QPointF, Qt
-from PySide6.QtGui import QGuiApplication, QWheelEvent
+from PySide6.QtGui import QAccessible, QGuiApplication, QWheelEvent
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
@@ -372,6 +372,18 @@ def test_progress_stays_within_its_bar(fraction: float | None, value: int) -> No
     bar = ProgressBar("Progress")
     bar.set_fraction(fraction)
     assert bar.value() == value
+
+
+def test_assistive_technology_hears_the_names() -> None:
+    """Names set in code reach Qt's accessibility tree, also without a display."""
+    card = ChoiceCard(
+        icon="computer", title="Here", text="t", promises=(), action="Go", pill="Free"
+    )
+    meter = LevelMeter("Microphone", clock=Clock())
+    for widget, name in ((card, "Here, Free"), (meter, "Microphone: quiet")):
+        interface = QAccessible.queryAccessibleInterface(widget)
+        assert interface.text(QAccessible.Text.Name) == name
+    assert QAccessible.queryAccessibleInterface(card).role() == QAccessible.Role.PushButton
 
 
 def test_a_button_without_text_must_have_a_name() -> None:
