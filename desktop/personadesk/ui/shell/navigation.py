@@ -127,8 +127,9 @@ class NavigationBar(QFrame):
         self.setFixedWidth(px(NARROW if narrow else WIDE))
         side = px(8 if narrow else 12)
         self._column.setContentsMargins(side, px(16), side + theme().border, px(20))
-        self._brand.setContentsMargins(px(7 if narrow else 4), 0, 0, 0)
-        self._status.setContentsMargins(px(12 if narrow else 9), 0, 0, 0)
+        # An icon that stands alone in its row is centred by the layout itself.
+        self._brand.setContentsMargins(px(0 if narrow else 4), 0, 0, 0)
+        self._status.setContentsMargins(px(0 if narrow else 9), 0, 0, 0)
         self._name.setVisible(not narrow)
         for line in self._lines:
             line.set_narrow(narrow)
