@@ -105,10 +105,11 @@ async def run_voice_test(
         if on_progress is not None:
             loop.call_soon_threadsafe(on_progress, done, doing)
 
-    recording = await realtime.run(
-        lambda: _call(address.url, said, token, waits, progress), "voice-test"
-    )
-    who = await facts.ask(address, token)
+    async def job() -> tuple[Recording, ServerFacts]:
+        recording = await _call(address.url, said, token, waits, progress)
+        return recording, await facts.ask(address, token)
+
+    recording, who = await realtime.run(job, "voice-test")
     report = await asyncio.to_thread(judge_recording, recording, who, said.warning)
     return report, recording
 
