@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
+EXIT_BROKEN: Final = 5
 _SWITCH_INTERVAL_S: Final = 0.0005
 """How long the model thread may hold the interpreter: with the usual 5 ms the sockets' frames came late."""
 
@@ -35,7 +36,10 @@ class UsageError(ValueError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand and return its exit code: 2 for a wrong command line, 3 for a port that is taken."""
+    """Run a subcommand and return its exit code: 2 for a wrong command line, 3 for a port that is taken.
+
+    `serve` returns 5 when the model broke after it had been ready, so that whoever supervises it starts it anew.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(
         prog="personaplex-server",
@@ -101,7 +105,8 @@ def serve(options: argparse.Namespace) -> int:
         print(f"personaplex-server: {error}", file=sys.stderr)
         return EXIT_PORT_TAKEN if error.taken else EXIT_USAGE
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    engines = _engines(options)
+    stopper = serving.Stopper()
+    engines = _engines(options, stopper.stop)
     service = web.Service(engines=engines, default=options.engine, token=token)
     host, port = sock.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -117,7 +122,7 @@ def serve(options: argparse.Namespace) -> int:
             scheduler.stop()
 
     try:
-        serving.run(web.create_app(service), sock, ending)
+        serving.run(web.create_app(service), sock, ending, stopper)
     finally:
         for scheduler in engines.values():
             scheduler.stop()
@@ -125,7 +130,7 @@ def serve(options: argparse.Namespace) -> int:
         log.info("stopped")
     if options.ready_file is not None:
         _withdraw(options.ready_file)
-    return 0
+    return EXIT_BROKEN if stopper.asked else 0
 
 
 def _check(options: argparse.Namespace, token: str | None) -> None:
@@ -160,7 +165,7 @@ def _token(options: argparse.Namespace) -> str | None:
     return token
 
 
-def _engines(options: argparse.Namespace) -> dict[str, Scheduler]:
+def _engines(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict[str, Scheduler]:
     from personaplex_server.engines.echo import EchoEngine
     from personaplex_server.scheduler import Scheduler
 
@@ -183,7 +188,7 @@ def _engines(options: argparse.Namespace) -> dict[str, Scheduler]:
 
     engines = {"echo": Scheduler("echo", echo)}
     if options.checkpoint is not None:
-        engines["personaplex"] = Scheduler("personaplex", personaplex)
+        engines["personaplex"] = Scheduler("personaplex", personaplex, on_broken=on_broken)
     return engines
 
 

@@ -153,6 +153,7 @@ class Scheduler:
         name: str,
         build: Callable[[Callable[[float, str], None]], Engine],
         *,
+        on_broken: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a scheduler; `start` begins the loading.
@@ -161,9 +162,12 @@ class Scheduler:
             name: Name of the engine in addresses and logs.
             build: Makes the engine, in the model thread; is given a function to report progress (0..1) and
                 stage by. What it raises becomes the reason of the failure.
+            on_broken: Called in the model thread when an engine that once was ready has failed for good; one
+                that could not be loaded would fail again and stays, to say why.
             clock: Seconds, monotonic.
         """
         self.name = name
+        self._on_broken = on_broken
         self._build = build
         self._clock = clock
         self._news = threading.Condition()
@@ -314,6 +318,8 @@ class Scheduler:
             self._serve(engine)
         except Exception as error:
             self._fail(f"The voice model stopped: {_sentence(error)}", error)
+            if self._on_broken is not None:
+                self._on_broken()
 
     def _report(self, progress: float, stage: str) -> None:
         with self._news:

@@ -21,8 +21,8 @@ def schedule() -> Iterator[Callable[..., Scheduler]]:
     """Run engines: `schedule(engine)` returns once it is ready."""
     started: list[Scheduler] = []
 
-    def start(engine) -> Scheduler:
-        scheduler = Scheduler("scripted", lambda report: engine)
+    def start(engine, **options) -> Scheduler:
+        scheduler = Scheduler("scripted", lambda report: engine, **options)
         started.append(scheduler)
         scheduler.start()
         until(lambda: scheduler.status().state is not State.LOADING)
@@ -156,11 +156,13 @@ async def test_an_engine_that_breaks_leaves_nobody_waiting(schedule, scripted):
         def close(self, row):
             raise RuntimeError("row lost")
 
-    scheduler = schedule(Breaking(rows=2))
+    broken = threading.Event()
+    scheduler = schedule(Breaking(rows=2), on_broken=broken.set)
     first, second = await seated(scheduler), await seated(scheduler)
     scheduler.leave(first)
     ended = await second.answer()
     assert isinstance(ended, Ended)
+    assert broken.wait(20)
     assert "row lost" in ended.reason
     assert scheduler.status().state is State.FAILED
     with pytest.raises(UnavailableError, match="row lost") as caught:

@@ -261,3 +261,19 @@ def test_a_spoilt_model_is_told_and_the_process_stays(launch, dial, copy, spoil)
     assert caller.closed()[0] == 1011
     dial(f"{server.chat}?engine=echo").handshake()
     assert server.popen.poll() is None
+
+
+def test_a_server_whose_model_broke_ends_so_that_it_is_started_anew():
+    words = """
+import threading
+from personaplex_server import serving, web
+stopper = serving.Stopper()
+sock = serving.bind("127.0.0.1", 0)
+threading.Timer(0.3, stopper.stop).start()
+serving.run(web.create_app(web.Service(engines={}, default="none")), sock, lambda: None, stopper)
+print("ended", stopper.asked)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stdout.strip() == "ended True", ended.stderr
