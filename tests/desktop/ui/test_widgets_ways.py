@@ -235,6 +235,25 @@ def test_a_short_place_shows_the_beginning_and_tells_the_whole(qtbot) -> None:
     assert label.toolTip() == ""
 
 
+@pytest.mark.parametrize("title", ["Details", "What is happening, line by line"])
+@pytest.mark.parametrize("percent", [100, 125, 150, 175, 200])
+def test_a_heading_that_has_room_is_whole(qtbot, settle, title: str, percent: int) -> None:
+    theme().set_text_percent(percent)
+    for small in (False, True):
+        fold = Fold(title, small=small)
+        qtbot.addWidget(fold)
+        fold.resize(1200, 200)
+        fold.show()
+        settle()
+        assert fold.findChild(QPushButton).text() == title
+        fold.resize(190, 200)
+        settle()
+        assert fold.findChild(QPushButton).text().endswith("…") is (len(title) > 7)
+        fold.resize(1200, 200)
+        settle()
+        assert fold.findChild(QPushButton).text() == title
+
+
 def test_a_fold_opens_closes_and_says_so(qtbot) -> None:
     fold = Fold("Details")
     qtbot.addWidget(fold)

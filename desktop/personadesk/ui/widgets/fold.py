@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Fold"]
 
+SLACK = 3
+"""Widths are rounded in several places; one pixel too few would cost two letters."""
+
 
 class _Heading(Button):
     """The heading; it ends in … where there is no room beside what else stands in its row."""
@@ -29,9 +32,8 @@ class _Heading(Button):
 
     def sizeHint(self) -> QSize:
         hint = super().sizeHint()
-        return QSize(
-            hint.width() - self._wide(self.text()) + self._wide(self._title), hint.height()
-        )
+        width = hint.width() - self._wide(self.text()) + self._wide(self._title)
+        return QSize(width + SLACK, hint.height())
 
     def minimumSizeHint(self) -> QSize:
         hint = super().sizeHint()
