@@ -17,23 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "desktop"), str(ROOT / "server")]
+sys.path[:0] = [str(ROOT / "desktop"), str(ROOT / "server"), str(ROOT / "packaging")]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QEventLoop, QSize, Qt, QTimer  # noqa: E402 - the platform is chosen above
 from PySide6.QtWidgets import QApplication, QGridLayout, QLineEdit, QSlider, QWidget  # noqa: E402
 
+import scenes  # noqa: E402
 from personadesk.store.settings import Settings  # noqa: E402
 from personadesk.ui.application import make_application  # noqa: E402
-from personadesk.ui.home import (  # noqa: E402
-    HomeModel,
-    HomePage,
-    HomeView,
-    LineAction,
-    LineVerb,
-    LineView,
-)
-from personadesk.ui.i18n import language, mark, tr  # noqa: E402
+from personadesk.ui.i18n import language, mark  # noqa: E402
 from personadesk.ui.preferences import Preferences  # noqa: E402
 from personadesk.ui.shell import MainWindow, Page, PageSpec, scrolled  # noqa: E402
 from personadesk.ui.theme import Look, Role, theme  # noqa: E402
@@ -76,7 +69,8 @@ from personadesk.ui.widgets import (  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SIZES = (QSize(1440, 900), QSize(960, 640))
+SIZES = (QSize(1440, 900), QSize(1024, 700), QSize(960, 640))
+LOOKS = (Look.LIGHT, Look.DARK, Look.HIGH_CONTRAST)
 LANGUAGES = ("en", "nl", "pseudo")
 
 
@@ -87,71 +81,6 @@ def speech(start: float, end: float, seconds: float = 10.0, step: float = 0.04) 
         abs(math.sin(i / 3.1)) * dice.uniform(0.35, 1.0) if start < i * step < end else 0.0
         for i in range(round(seconds / step))
     ]
-
-
-def lines() -> tuple[LineView, ...]:
-    """Return three lines in different states."""
-    dice = random.Random(3)  # noqa: S311 - a picture, not a secret
-    talk = LineAction(LineVerb.TALK, tr("Talk"), "voice", Kind.PRIMARY)
-    stop = LineAction(LineVerb.STOP, tr("Stop…"), "stop")
-    test = LineAction(LineVerb.TEST, tr("Test again"), "refresh")
-    watch = LineAction(LineVerb.WATCH, tr("Watch"), "monitor", Kind.PRIMARY)
-    return (
-        LineView(
-            name="Front desk",
-            about=f"{tr('This computer')} · {tr('rehearsal model')} · 14:02",
-            shape=Shape.OK,
-            word=tr("Up"),
-            address="ws://127.0.0.1:8998/api/chat",
-            now="$0.00 /h",
-            today="$0.00",
-            fact_title=tr("First sound after"),
-            fact="0.41 s",
-            trend=tuple(0.4 + 0.1 * math.sin(i / 6) + dice.random() * 0.1 for i in range(60)),
-            quarters=(Quarter.UP,) * 40 + (Quarter.ASLEEP,) * 35 + (Quarter.UP,) * 21,
-            day="15 h · 9 h",
-            actions=(talk, stop, test),
-        ),
-        LineView(
-            name="Practice",
-            about=f"{tr('This computer')} · Echo",
-            shape=Shape.BUSY,
-            word=tr("Starting"),
-            address="ws://127.0.0.1:8999/api/chat",
-            now="$0.00 /h",
-            today="$0.00",
-            fact_title=tr("Install the server"),
-            fraction=0.46,
-            actions=(watch, stop),
-        ),
-    )
-
-
-def home_scene() -> Page:
-    """Home with two lines."""
-    model = HomeModel()
-    model.show(
-        HomeView(
-            lines=lines(),
-            up="1 / 2",
-            up_note=tr("Starting"),
-            now="$0.00 /h",
-            now_note=tr("This computer"),
-            today="$0.00",
-            today_note=tr("Nothing costs money"),
-        )
-    )
-    page = HomePage(model)
-    model.setParent(page)
-    return page
-
-
-def first_start_scene() -> Page:
-    """Home without a line."""
-    model = HomeModel()
-    page = HomePage(model)
-    model.setParent(page)
-    return page
 
 
 class WidgetsPage(Page):
@@ -301,15 +230,11 @@ class WidgetsPage(Page):
         return card
 
 
-SCENES: dict[str, Callable[[], Page]] = {
-    "first-start": first_start_scene,
-    "home": home_scene,
-    "widgets": WidgetsPage,
-}
-"""Pages by name; to show another page, add what makes it with made-up data."""
+SCENES: dict[str, Callable[[], Page]] = {**scenes.SCENES, "widgets": WidgetsPage}
+"""Pages by name; to show another state of a page, add it to `scenes.py`."""
 
-_PLACE = {"first-start": "home", "widgets": "home"}
-_EMPTY: Callable[[], Page] = first_start_scene
+_PLACE = {"widgets": "home"}
+_EMPTY: Callable[[], Page] = scenes.SCENES["home-first"]
 
 
 def specs(scene: str) -> list[PageSpec]:
@@ -363,17 +288,21 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "screenshots")
     parser.add_argument("--only", action="append", choices=sorted(SCENES))
     parser.add_argument("--all", action="store_true", help="every look, language and size")
+    parser.add_argument("--look", action="append", choices=[look.value for look in LOOKS])
+    parser.add_argument("--language", action="append", choices=LANGUAGES)
+    parser.add_argument("--width", action="append", type=int, choices=[s.width() for s in SIZES])
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     make_application(sys.argv[:1], look=Look.LIGHT, base_pixels=13)
-    looks = (
-        (Look.LIGHT, Look.DARK, Look.HIGH_CONTRAST) if arguments.all else (Look.LIGHT, Look.DARK)
-    )
+    everything = arguments.all
+    looks = arguments.look or (LOOKS if everything else LOOKS[:2])
+    languages = arguments.language or (LANGUAGES if everything else LANGUAGES[:1])
+    widths = arguments.width or ([s.width() for s in SIZES] if everything else [SIZES[0].width()])
     for scene in arguments.only or SCENES:
         for look in looks:
-            for code in LANGUAGES if arguments.all else ("en",):
-                for size in SIZES if arguments.all else SIZES[:1]:
-                    print(render(scene, look, code, size, arguments.out))
+            for code in languages:
+                for size in (size for size in SIZES if size.width() in widths):
+                    print(render(scene, Look(look), code, size, arguments.out))
     return 0
 
 

@@ -49,6 +49,7 @@ class FormField(QWidget):
         self.edit.installEventFilter(self)
         title_label.setBuddy(self.edit)
         row.addWidget(self.edit, 1)
+        row.addStretch()
         self._row = row
         column.addLayout(row)
         below = hbox(gap=6)
@@ -114,7 +115,7 @@ class OptionCard(QAbstractButton):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         px = theme().px
         self._row = row = hbox(self, gap=12, margin=16)
-        row.addSpacing(px(26))
+        row.addSpacing(px(30))
         self.column = vbox(gap=4)
         head = hbox(gap=8)
         head.addWidget(label(title, Type.CARD_TITLE, wrap=True), 1)

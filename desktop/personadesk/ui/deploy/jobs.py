@@ -256,9 +256,17 @@ class Jobs(QObject):
 
         spawn(self._test(job), f"test {job.id}", owner=self, failed=failed)
 
+    def add(self, view: DeployView) -> Job:
+        """Know another deploy."""
+        job = Job(view, self)
+        job.changed.connect(self.progressed)
+        job.ended.connect(lambda: self._has_ended(job))
+        self._jobs.append(job)
+        return job
+
     def add_tested(self, plan: Plan, line_url: str, started: float) -> Job:
         """Know a deploy of an earlier day, whose voice is about to be tested."""
-        return self._add(DeployView(plan, DeployState.DONE, (), started=started, line_url=line_url))
+        return self.add(DeployView(plan, DeployState.DONE, (), started=started, line_url=line_url))
 
     def forget(self, job: Job) -> None:
         """Show an ended one no more."""
@@ -275,16 +283,16 @@ class Jobs(QObject):
         engine = await self._engine()
         for deployment in engine.active():
             if self.find(deployment.view.plan.id) is None:
-                self._add(deployment.view).follow(deployment)
+                self.add(deployment.view).follow(deployment)
         for view in await engine.refresh():
             if self.find(view.plan.id) is None:
-                self._add(view)
+                self.add(view)
         self.changed.emit()
 
     async def _start(self, plan: Plan) -> None:
         engine = await self._engine()
         deployment = await engine.start(plan)
-        job = self._add(deployment.view)
+        job = self.add(deployment.view)
         job.follow(deployment)
         self.draft, self.page = None, flow.Page.WHERE
         self._shown = job
@@ -311,13 +319,6 @@ class Jobs(QObject):
         report, folder = await self._tester(job.view, told)
         job.testing = None
         job.show_view(replace(job.view, report=report, report_dir=folder))
-
-    def _add(self, view: DeployView) -> Job:
-        job = Job(view, self)
-        job.changed.connect(self.progressed)
-        job.ended.connect(lambda: self._has_ended(job))
-        self._jobs.append(job)
-        return job
 
     def _has_ended(self, job: Job) -> None:
         self.ended.emit(job)

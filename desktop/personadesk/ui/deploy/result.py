@@ -153,10 +153,12 @@ class ResultView(QWidget):
         row = hbox(gap=16)
         row.addWidget(StateShape(shape, word, size=44), alignment=Qt.AlignmentFlag.AlignVCenter)
         told = vbox(gap=4)
-        sentence = label(show(report.sentence), Type.VERDICT, wrap=True)
+        sentence = label(words.sentence(report.sentence), Type.VERDICT, wrap=True)
         told.addWidget(sentence)
-        if report.explanation:
-            told.addWidget(label(show(report.explanation), Type.BODY, Role.TEXT2, wrap=True))
+        if report.explanation and str(report.explanation) != str(report.sentence):
+            told.addWidget(
+                label(words.sentence(report.explanation), Type.BODY, Role.TEXT2, wrap=True)
+            )
         row.addLayout(told, 1)
         for button in self._verdict_buttons(view):
             row.addWidget(button, alignment=Qt.AlignmentFlag.AlignVCenter)
@@ -173,7 +175,9 @@ class ResultView(QWidget):
             )
         for sentence_text in report.reasons[:3] if report.verdict is not Verdict.PASS else ():
             if str(sentence_text) != str(report.explanation):
-                card.add(label(f"• {show(sentence_text)}", Type.BODY, Role.TEXT2, wrap=True))
+                card.add(
+                    label(f"• {words.sentence(sentence_text)}", Type.BODY, Role.TEXT2, wrap=True)
+                )
         card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return card
 
@@ -199,6 +203,7 @@ class ResultView(QWidget):
                 tr("Play both"),
                 kind=Kind.LINK,
                 icon="play",
+                size=Size.SMALL,
                 name=tr("Play what was said and heard"),
             )
             self._play.clicked.connect(self.play_wanted)
@@ -212,7 +217,6 @@ class ResultView(QWidget):
             seconds,
         )
         self.waveform.set_sounds([report.sent_wave, report.heard_wave], WAVE_STEP)
-        self.waveform.setMinimumHeight(theme().px(200))
         card.add(self.waveform, 1)
         card.add(_heard_text(report))
         return card

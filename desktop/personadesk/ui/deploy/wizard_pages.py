@@ -249,7 +249,7 @@ class LinePage(WizardPage):
         )
         self.port.edit.setMaxLength(5)
         self.port.edit.setInputMethodHints(Qt.InputMethodHint.ImhDigitsOnly)
-        self.port.setMaximumWidth(theme().px(280))
+        self.port.edit.setMaximumWidth(theme().px(200))
         card.add(self.name)
         card.add(self.port)
         card.setMaximumWidth(theme().px(620))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.domain.progress import DeployState, StepName, StepState, StepView
 from personadesk.domain.report import Figure, Verdict, format_value
+from personadesk.domain.text import Text
 from personadesk.ui.i18n import language, mark, show, tr, trn
 from personadesk.ui.widgets import LogEntry, Shape, StepRow
 
@@ -29,6 +30,7 @@ __all__ = [
     "model_name",
     "rough_time",
     "seconds_left",
+    "sentence",
     "step_row",
     "steps_settled",
     "verdict_shape",
@@ -77,6 +79,17 @@ _USUAL_SECONDS = {
 }
 """Where the engine does not tell what it expects; only the bar's speed hangs on it."""
 
+_TO_COME = {
+    StepName.CHECK: mark("Processor, memory, Python and the port"),
+    StepName.ROOM: mark("Disk space and folders"),
+    StepName.INSTALL: mark("An environment of its own; a torch that is here is used"),
+    StepName.MODEL: mark("Made here, or looked at in its folder"),
+    StepName.START: mark("A process of its own, which outlives the window"),
+    StepName.READY: mark("Load the model"),
+    StepName.VOICE_TEST: mark("A spoken question, not just “running”"),
+    StepName.LINE: mark("The address leads to the new voice"),
+}
+
 _SETTLED = {StepState.DONE, StepState.SKIPPED}
 
 _VERDICTS = {
@@ -111,7 +124,9 @@ def step_row(step: StepView, *, current: bool) -> StepRow:
         told = f"≈ {minutes_seconds(step.expected)}" if step.expected else ""
     elif step.state is not StepState.UNDONE:
         told = minutes_seconds(step.seconds)
-    detail = show(step.error.what) if step.error is not None else show(step.doing)
+    detail = sentence(step.error.what if step.error is not None else step.doing)
+    if not detail and step.state is StepState.WAITING:
+        detail = tr(_TO_COME[step.name])
     running = step.state is StepState.RUNNING
     return StepRow(
         title=show(step.title),
@@ -201,6 +216,18 @@ def figure_value(figure: Figure) -> str:
     if figure.value is None:
         return "–"
     return _localised(format_value(figure.value, figure.limit.unit))
+
+
+def sentence(text: Text) -> str:
+    """Return a sentence of a report; the figure that it names is named in the user's language too."""
+    figure = text.values.get("figure")
+    if not isinstance(figure, str):
+        return show(text)
+    told: dict[str, str | int | float] = {
+        key: _localised(value) if isinstance(value, str) else value
+        for key, value in text.values.items()
+    }
+    return show(Text(text.template, {**told, "figure": show(Text(figure))}))
 
 
 def figure_limit(figure: Figure) -> str:

@@ -126,14 +126,16 @@ class LineCard(Card):
             row.addWidget(figure)
         self._fact_box = QWidget()
         fact = hbox(self._fact_box, gap=12)
-        words = vbox(gap=3)
+        # A widget, not only a layout: an empty layout would still take its share of the row.
+        self._fact_words = QWidget()
+        words = vbox(self._fact_words, gap=3)
         self._fact_title = ElidedLabel("", Type.SMALL, Role.TEXT3)
         self._fact = label("", Type.BODY, weight=600)
         self._fact_sentence = label("", Type.SMALL, Role.TEXT2, wrap=True)
         self._progress = ProgressBar(tr("Progress of {line}", line=line.name), height=8)
         for part in (self._fact_title, self._fact, self._progress):
             words.addWidget(part)
-        fact.addLayout(words, 1)
+        fact.addWidget(self._fact_words, 1)
         fact.addWidget(self._fact_sentence, 1)
         self._curve = Sparkline(line.fact_title)
         fact.addWidget(self._curve, 1)
@@ -143,7 +145,7 @@ class LineCard(Card):
     def _show_fact(self, line: LineView) -> None:
         titled = bool(line.fact_title)
         self._fact_title.setText(line.fact_title)
-        self._fact_title.setVisible(titled)
+        self._fact_words.setVisible(titled)
         self._fact.setText(line.fact)
         self._fact.setVisible(titled and bool(line.fact) and line.fraction is None)
         self._fact_sentence.setText(line.fact)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.theme import Role, Type
-from personadesk.ui.widgets import Button, Card, ComboBox, Kind, LevelMeter, label
+from personadesk.ui.widgets import Button, Card, ComboBox, Kind, LevelMeter, Size, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,12 @@ class AudioCard(Card):
         super().__init__(tr("Microphone and speaker"), padding=18, gap=10, parent=parent)
         self._call = call
         self._shown: object = None
-        again = Button(tr("Look again"), kind=Kind.LINK, name=tr("Look again for sound devices"))
+        again = Button(
+            tr("Look again"),
+            kind=Kind.LINK,
+            size=Size.SMALL,
+            name=tr("Look again for sound devices"),
+        )
         again.clicked.connect(lambda: call.look_for_devices(again=True))
         self._again = again
         self.add_to_head(again)

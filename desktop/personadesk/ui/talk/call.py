@@ -100,6 +100,7 @@ class Call(QObject):
         self._partners: tuple[Partner, ...] = ()
         self._name = ""
         self._session: Session | None = None
+        self._ended: Session | None = None
         self._last: TalkSnapshot | None = None
         self._muted = False
         self._to_model: set[str] = set()
@@ -108,7 +109,7 @@ class Call(QObject):
         self.sink: str | None = None
         self._watch = QTimer(self)
         self._watch.setInterval(WATCH_MS)
-        self._watch.timeout.connect(self._look)
+        self._watch.timeout.connect(self.look)
 
     # -- choices ----------------------------------------------------------------------------------------------
 
@@ -228,19 +229,19 @@ class Call(QObject):
 
     async def close(self) -> None:
         """End the call and wait until its devices are closed."""
-        session, self._session = self._session, None
+        session, self._session = self._session or self._ended, None
         self._watch.stop()
         if session is not None:
             session.hang_up()
             await asyncio.to_thread(session.join, 5.0)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Notice whether the call has ended; done by itself every now and then."""
         from personadesk.voice.talk_view import TalkState
 
         snapshot = self.snapshot()
         if snapshot is not None and snapshot.state in {TalkState.ENDED, TalkState.FAILED}:
             self._watch.stop()
-            session, self._session = self._session, None
-            if session is not None:
-                spawn(asyncio.to_thread(session.join, 5.0), "close the call", owner=self)
+            # It closes its devices by itself; only the program's end has to wait for that.
+            self._ended, self._session = self._session, None
             self.changed.emit()

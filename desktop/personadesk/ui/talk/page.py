@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QWidget
 
-from personadesk.ui.i18n import show, tr
+from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.shell.pages import Page, scrolled
 from personadesk.ui.talk.audio_card import AudioCard
 from personadesk.ui.talk.partner_card import PartnerCard
@@ -137,8 +137,7 @@ class TalkPage(Page):
             seconds=WAVE_SECONDS,
             step=WAVE_STEP,
         )
-        self.waves.setMinimumHeight(px_height := theme().px(150))
-        self._wave_height = px_height
+        self.waves.setMinimumHeight(theme().px(130))
         card.add(self.waves, 1)
         return card
 
@@ -271,7 +270,7 @@ class TalkPage(Page):
         lag = tr("{ms} ms", ms=round(snapshot.lag_ms)) if snapshot.lag_ms is not None else ""
         facts = [(tr("Lag, mouth to ear"), lag or tr("not told by the server"))]
         facts.append((tr("Frames received"), f"{snapshot.frames}"))
-        facts.append((tr("Loudspeaker ran dry"), tr("{n} times", n=snapshot.late)))
+        facts.append((tr("Loudspeaker ran dry"), trn("{n} time", "{n} times", snapshot.late)))
         facts.append((tr("Costs"), tr("Free")))
         self._facts.set_facts(facts)
 
