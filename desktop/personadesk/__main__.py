@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-STARTED = time.monotonic()
-"""When this program began; commands that tell how long they took count from here."""
 
 NO_DISPLAY = """\
 PersonaDesk's window needs a display, and there is none here.

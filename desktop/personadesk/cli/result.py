@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from personadesk import __main__ as program
+import personadesk
 from personadesk.cli.running import error_dict
 from personadesk.domain.progress import DeployState
 from personadesk.domain.report import Verdict, format_value
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def seconds() -> float:
     """Return how long this program has run."""
-    return round(time.monotonic() - program.STARTED, 2)
+    return round(time.monotonic() - personadesk.STARTED, 2)
 
 
 def verdict(view: DeployView | None) -> Verdict:

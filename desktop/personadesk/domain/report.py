@@ -219,15 +219,15 @@ def reason(figure: Figure) -> Text:
     if figure.value is not None and figure.limit.broken:
         return figure.limit.broken
     if figure.value is None:
-        return T("{figure} could not be measured.", figure=str(figure.limit.title))
+        return T("{figure} could not be measured.", figure=figure.limit.title)
     return T("{figure} is {value}, the limit is {limit}.", **_named(figure))
 
 
-def _named(figure: Figure) -> dict[str, str]:
+def _named(figure: Figure) -> dict[str, str | Text]:
     limit = figure.limit
     bound = limit.most if limit.most is not None else limit.least
     return {
-        "figure": str(limit.title),
+        "figure": limit.title,
         "value": "—" if figure.value is None else format_value(figure.value, limit.unit),
         "limit": "—" if bound is None else format_value(bound, limit.unit),
     }
