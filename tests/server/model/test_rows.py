@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from personaplex_server.engines.base import EngineError, Persona, Sampling
 from personaplex_server.engines import personaplex as module
+from personaplex_server.engines.base import EngineError, Persona, Sampling
 from personaplex_server.engines.personaplex import PersonaPlexEngine
 from personaplex_server.model.audio import frames, read_audio
 from personaplex_server.protocol import FRAME_SAMPLES
