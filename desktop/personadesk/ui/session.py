@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt
 
@@ -44,12 +44,24 @@ class WindowSession(QObject):
     """
 
     def __init__(
-        self, preferences: Preferences, instance: SingleInstance | None, opener: Opener
+        self,
+        preferences: Preferences,
+        instance: SingleInstance | None,
+        opener: Opener,
+        **devices: Any,
     ) -> None:
+        """Build the window; nothing shows before `run`.
+
+        Args:
+            preferences: Look, language and the window's place.
+            instance: Tells when PersonaDesk is started again.
+            opener: Opens the services.
+            **devices: Where conversations and sound devices come from, as for `Desk`.
+        """
         super().__init__()
         self._done = asyncio.Event()
         self._leaving = False
-        self.desk = Desk(opener, parent=self)
+        self.desk = Desk(opener, parent=self, **devices)
         self.window = MainWindow(
             [
                 PageSpec(HOME, mark("Home"), "home", self._make_home),
@@ -87,11 +99,17 @@ class WindowSession(QObject):
         window.raise_()
         window.activateWindow()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the window is closed for good; the rest is being closed."""
+        return self._done.is_set()
+
     def quit_now(self) -> None:
-        """Close without a question."""
-        self._leaving = True
-        self.window.close()
-        self._done.set()
+        """Close without a question; harmless when it is closed already."""
+        if not self.is_over:
+            self._leaving = True
+            self.window.close()
+            self._done.set()
 
     # -- pages ------------------------------------------------------------------------------------------------
 
