@@ -21,7 +21,7 @@ from personadesk.ui.home import presenter
 from personadesk.ui.home.model import HomeModel, LineVerb
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.messages import Action, Message, Severity, bus, from_error
-from personadesk.ui.spawn import spawn
+from personadesk.ui.spawn import drain, spawn
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.throttle import Throttle
 from personadesk.ui.world import LocalWorld
@@ -85,6 +85,7 @@ class Desk(QObject):
         self._opener = opener
         self._services: Services | None = None
         self._opened = asyncio.Event()
+        self._opening: asyncio.Task[None] | None = None
         self._models: dict[str, ModelChoice] = {}
         self._asked: set[str] = set()
         self._computer: Computer | None = None
@@ -117,12 +118,15 @@ class Desk(QObject):
 
     # -- opening and closing ----------------------------------------------------------------------------------
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Open the services; what fails is told, with a way to try again."""
+        self._opening = spawn(self._open(), "open the services")
+
+    async def _open(self) -> None:
         try:
             services = await self._opener()
         except Exception as error:
-            retry = Action(T("Try again"), self._open_again)
+            retry = Action(T("Try again"), self.open)
             bus().post(replace(from_error(error), actions=(retry,), key="open"))
             return
         self._services = services
@@ -136,11 +140,13 @@ class Desk(QObject):
         await self._follow_now()
         spawn(self._look_at_computer(services), "look at this computer", owner=self)
 
-    def _open_again(self) -> None:
-        spawn(self.open(), "open the services", owner=self)
-
     async def close(self) -> None:
         """End the call and close the services; deploys that run are stopped and undone."""
+        if self._opening is not None:
+            # Half-opened services could not be closed; a whole opening takes a moment.
+            await asyncio.wait({self._opening})
+        # What was asked of the services must not reach them while they close.
+        await drain()
         await self.call.close()
         services, self._services = self._services, None
         if services is not None:
@@ -218,7 +224,7 @@ class Desk(QObject):
         await self._ready()
         draft = flow.fresh_draft(self.jobs.world, tr("My line"))
         plan = Plan(new_plan_id(), draft.line, int(draft.port))
-        self.jobs.start(plan)
+        await self.jobs.begin(plan)
         self.page_asked.emit(DEPLOY)
 
     async def _talk_to(self, name: str) -> None:

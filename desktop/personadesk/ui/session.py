@@ -17,7 +17,7 @@ from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
 from personadesk.ui.messages import bus
 from personadesk.ui.shell import MainWindow, PageSpec
-from personadesk.ui.spawn import drain, spawn
+from personadesk.ui.spawn import spawn
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -87,12 +87,13 @@ class WindowSession(QObject):
         self.window.first_painted.connect(painted.set)
         self.window.show()
         await painted.wait()
-        spawn(self.desk.open(), "open the services", owner=self.desk)
+        self.desk.open()
         await self._done.wait()
         await self._close()
 
     def come_forward(self) -> None:
         """Bring the window to the front."""
+        log.info("PersonaDesk was started again; the window comes forward")
         window = self.window
         window.setWindowState(window.windowState() & ~Qt.WindowState.WindowMinimized)
         window.show()
@@ -205,6 +206,5 @@ class WindowSession(QObject):
             log.exception("The services did not close in %s seconds", CLOSE_SECONDS)
         except Exception as error:
             bus().error(error)
-        await drain()
         with contextlib.suppress(RuntimeError):
             self.window.deleteLater()
