@@ -18,9 +18,10 @@ from personadesk.domain.text import T
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.jobs import Job, Jobs
 from personadesk.ui.home import presenter
-from personadesk.ui.home.model import HomeModel, LineVerb
+from personadesk.ui.home.model import LineVerb
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.messages import Action, Message, Severity, bus, from_error
+from personadesk.ui.places import DEPLOY, TALK
 from personadesk.ui.spawn import drain, spawn
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.throttle import Throttle
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
     from personadesk.domain.report import VoiceReport
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
+    from personadesk.ui.home.model import HomeModel
     from personadesk.ui.talk.call import Session
     from personadesk.voice.devices import Devices
 
     Opener = Callable[[], Awaitable[Services]]
 
-__all__ = ["DEPLOY", "HOME", "TALK", "Desk"]
+__all__ = ["Desk"]
 
-HOME, DEPLOY, TALK = "home", "deploy", "talk"
 FOLLOW_MS = 100
 
 
@@ -69,6 +70,7 @@ class Desk(QObject):
     def __init__(
         self,
         opener: Opener,
+        home: HomeModel,
         *,
         open_session: Callable[..., Session] | None = None,
         list_devices: Callable[..., Devices] | None = None,
@@ -78,6 +80,7 @@ class Desk(QObject):
 
         Args:
             opener: Opens the services.
+            home: What Home shows; it is there before the desk is.
             open_session: Makes a conversation; None takes the real one.
             list_devices: Lists sound devices; None asks the system.
         """
@@ -90,13 +93,10 @@ class Desk(QObject):
         self._asked: set[str] = set()
         self._computer: Computer | None = None
         self._free_bytes = 0
-        self.home = HomeModel(self)
+        self.home = home
         self.jobs = Jobs(self._engine, LocalWorld(lambda: self.lines), self._test, self)
         self.call = Call(open_session or _session, list_devices or _devices, self)
         self._follow_soon = Throttle(self._follow, FOLLOW_MS, self)
-        self.home.try_here_asked.connect(self.try_here)
-        self.home.new_line_asked.connect(self.new_line)
-        self.home.asked.connect(self._line_asked)
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
         language().language_changed.connect(self._follow)
@@ -180,7 +180,8 @@ class Desk(QObject):
         """Remove a line and its server; the user has agreed."""
         spawn(self._remove_line(name), f"remove {name}", owner=self)
 
-    def _line_asked(self, name: str, verb: str) -> None:
+    def line_asked(self, name: str, verb: str) -> None:
+        """Do what was asked of a line on Home, after a question where it cannot be taken back."""
         job = self.jobs.of_line(name)
         match LineVerb(verb):
             case LineVerb.TALK:

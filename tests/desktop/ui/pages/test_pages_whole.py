@@ -18,9 +18,9 @@ from personadesk.domain.progress import DeployState, StepState
 from personadesk.domain.report import Verdict
 from personadesk.store.paths import folders
 from personadesk.store.settings import Settings
-from personadesk.ui.desk import DEPLOY, HOME, TALK
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home.page import HomePage
+from personadesk.ui.places import DEPLOY, HOME, TALK
 from personadesk.ui.preferences import Preferences
 from personadesk.ui.session import WindowSession
 from personadesk.voice.devices import Devices
@@ -92,7 +92,7 @@ def test_first_start_to_hearing_a_voice_is_two_clicks(
         clicker.press(window, "Hang up")
         await wait_for(lambda: not desk.call.is_on, 20)
         window.open_page(HOME)
-        await wait_for(lambda: desk.home.view.lines[0].word == "Up", 20)
+        await wait_for(lambda: session.home.view.lines[0].word == "Up", 20)
         copy = next(
             b for b in window.findChildren(QPushButton)
             if b.accessibleName() == "Copy address of My line" and b.isVisible()
