@@ -115,6 +115,8 @@ def test_help_and_version_load_nothing_heavy():
         (["serve", "--engine", "echo", "--port", "70000"], "--port"),
         (["serve", "--engine", "echo", "--rows", "0"], "--rows"),
         (["serve", "--engine", "echo", "--echo-delay", "-1"], "--echo-delay"),
+        (["serve", "--engine", "echo", "--max-wait", "-1"], "--max-wait"),
+        (["serve", "--engine", "echo", "--max-call", "nan"], "--max-call"),
         (["serve", "--engine", "echo", "--token-file", "/nowhere"], "token file"),
         (["serve", "--engine", "echo", "--token-file", os.devnull], "token file"),
         (["serve", "--engine", "echo", "--host", "example.org"], "--token-file"),
