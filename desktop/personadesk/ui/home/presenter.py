@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from personadesk.hosts.local import Computer
 
-__all__ = ["describe_computer", "home_view"]
+__all__ = ["describe_computer", "home_view", "state_word"]
 
 FREE = "$0.00"
 DAY_SECONDS = 20 * 3600
@@ -99,6 +99,11 @@ def describe_computer(computer: Computer) -> str:
         gpu=gpu.name,
         size=size,
     )
+
+
+def state_word(line: Line) -> str:
+    """Return how a line stands, in a word."""
+    return tr(_STATES[line.state][1])
 
 
 def _line_card(line: Line, model: ModelChoice | None, deploy: DeployView | None) -> LineView:
