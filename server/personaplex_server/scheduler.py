@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from personaplex_server.capacity import Capacity
+
 log = logging.getLogger(__name__)
 
 _FAILURES_IN_A_ROW: Final = 3
@@ -155,6 +157,7 @@ class Scheduler:
         build: Callable[[Callable[[float, str], None]], Engine],
         *,
         on_broken: Callable[[], None] | None = None,
+        capacity: Callable[[Engine], Capacity] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a scheduler; `start` begins the loading.
@@ -165,9 +168,11 @@ class Scheduler:
                 stage by. What it raises becomes the reason of the failure.
             on_broken: Called in the model thread when an engine that once was ready has failed for good; one
                 that could not be loaded would fail again and stays, to say why.
+            capacity: Finds out how many rows to use, in the model thread; None uses all.
             clock: Seconds, monotonic.
         """
         self.name = name
+        self._capacity = capacity
         self._on_broken = on_broken
         self._build = build
         self._clock = clock
@@ -321,15 +326,19 @@ class Scheduler:
     def _run(self) -> None:
         try:
             engine = self._build(self._report)
-            facts = engine.describe()
+            facts, slots = engine.describe(), engine.rows
+            if self._capacity is not None:
+                self._report(0.97, "measuring how many calls it can hold")
+                capacity = self._capacity(engine)
+                facts, slots = facts | {"capacity": capacity.facts()}, capacity.seats
         except Exception as error:
             self._fail(f"The voice model could not be loaded: {_sentence(error)}", error)
             return
         with self._news:
             self._facts = facts
-            self._slots, self._free = engine.rows, list(range(engine.rows))
+            self._slots, self._free = slots, list(range(slots))
             self._state, self._progress, self._stage = State.READY, 1.0, "ready"
-        log.info("engine ready %s", fields(engine=self.name, slots=engine.rows))
+        log.info("engine ready %s", fields(engine=self.name, slots=slots))
         self._tell_news()
         try:
             self._serve(engine)

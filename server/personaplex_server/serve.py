@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
 EXIT_BROKEN: Final = 5
+AUTO: Final = -1
+"""`--rows auto`."""
 _SWITCH_INTERVAL_S: Final = 0.0005
 """How long the model thread may hold the interpreter: with the usual 5 ms the sockets' frames came late."""
 _LONGEST_S: Final = 86_400
@@ -44,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--port", type=int, default=8998, help="0 picks a free one (default: %(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
-    add("--rows", type=int, default=1, metavar="N", help="calls at a time (default: %(default)s)")
+    add("--rows", type=_rows, default=1, metavar="N",
+        help="calls at a time; auto measures what this machine can hold (default: %(default)s)")  # fmt: skip
     add("--voices", type=Path, metavar="DIR", help="a folder of further voices, .pt or wav")
     add("--threads", type=int, metavar="N",
         help="CPU threads of the model (default: half of the processors)")  # fmt: skip
@@ -62,6 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--resume", type=float, default=30.0, metavar="SECONDS",
         help="how long the seat of a broken connection is kept (default: %(default)s)")  # fmt: skip
     add("--verbose", action="store_true", help="log more")
+
+
+def _rows(given: str) -> int:
+    return AUTO if given == "auto" else int(given)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -122,8 +129,8 @@ def _check(options: argparse.Namespace, token: str | None) -> None:
         )
     if not 0 <= options.port <= 65535:
         raise UsageError("--port must be from 0 to 65535.")
-    if options.rows < 1:
-        raise UsageError("--rows must be at least 1.")
+    if options.rows != AUTO and options.rows < 1:
+        raise UsageError("--rows must be at least 1, or auto.")
     for name in _LIMITS:
         if not 0 <= getattr(options, name) <= _LONGEST_S:
             raise UsageError(f"--{name.replace('_', '-')} must be from 0 to {_LONGEST_S} seconds.")
@@ -146,6 +153,7 @@ def _token(options: argparse.Namespace) -> str | None:
 
 
 def _engines(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict[str, Scheduler]:
+    from personaplex_server import capacity
     from personaplex_server.engines.echo import EchoEngine
     from personaplex_server.scheduler import Scheduler
 
@@ -156,11 +164,14 @@ def _engines(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict
         report(0.0, "loading the libraries")
         from personaplex_server.engines.personaplex import PersonaPlexEngine
 
+        rows = options.rows
+        if rows == AUTO:
+            rows = capacity.rows_that_fit(options.checkpoint, options.device, options.dtype)
         return PersonaPlexEngine.load(
             options.checkpoint,
             device=options.device,
             dtype=options.dtype,
-            rows=options.rows,
+            rows=rows,
             voices_dir=options.voices,
             threads=_threads(options),
             progress=report,
@@ -168,7 +179,12 @@ def _engines(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict
 
     engines = {"echo": Scheduler("echo", echo)}
     if options.checkpoint is not None:
-        engines["personaplex"] = Scheduler("personaplex", personaplex, on_broken=on_broken)
+        engines["personaplex"] = Scheduler(
+            "personaplex",
+            personaplex,
+            on_broken=on_broken,
+            capacity=capacity.measure if options.rows == AUTO else None,
+        )
     return engines
 
 
