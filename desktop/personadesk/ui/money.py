@@ -10,6 +10,6 @@ __all__ = ["dollars"]
 def dollars(amount: float) -> str:
     """Return an amount of dollars."""
     locale = language().locale
-    number = locale.toString(amount, "f", 2)
+    number = locale.toString(float(amount), "f", 2)
     # Dutch sets the sign apart.
     return f"$ {number}" if locale.decimalPoint() == "," else f"${number}"
