@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 from personadesk.app import Services
 from personadesk.deploy.step import Context
 from personadesk.deploy.steps.line import LineStep
