@@ -106,7 +106,7 @@ class _Live:
         from rich.text import Text
 
         steps = self._deployment.view.steps
-        table = Table.grid(padding=(0, 1))
+        table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(no_wrap=True, min_width=2 + max(len(str(step.title)) for step in steps))
         table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
         table.add_column(no_wrap=True, min_width=BAR_CELLS)
