@@ -103,7 +103,7 @@ class _Live:
     def _draw(self) -> Any:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
-        from rich.text import Text
+        from rich.text import Text as Styled
 
         steps = self._deployment.view.steps
         table = Table.grid(padding=(0, 1), expand=True)
@@ -123,10 +123,10 @@ class _Live:
                     pulse=total is None,
                 )
             table.add_row(
-                Text(f"{SIGNS[step.state]} {step.title}", style=style),
-                Text(str(step.doing), style="dim"),
+                Styled(f"{SIGNS[step.state]} {step.title}", style=style),
+                Styled(str(step.doing), style="dim"),
                 bar,
-                Text(_time(step), style="dim"),
+                Styled(_time(step), style="dim"),
             )
         return table
 
