@@ -1,4 +1,4 @@
-"""The command line: `personaplex-server serve`, `offline` and `make-checkpoint`.
+"""The command line: `personaplex-server serve`, `offline`, `make-checkpoint` and `fetch-model`.
 
 What a subcommand needs is imported when it runs, so that help and mistakes answer at once.
 """
@@ -50,8 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_serve(commands.add_parser("serve", help="answer callers over a WebSocket"))
     offline = commands.add_parser("offline", help="send a sound file through the model")
     checkpoint = commands.add_parser("make-checkpoint", help="make a small model for rehearsals")
+    fetch = commands.add_parser("fetch-model", help="get the released model from Hugging Face")
     run: Callable[[argparse.Namespace], int] = serve
-    # The two others bring their arguments from modules that load torch.
+    # The others bring their arguments from modules of their own; the first two load torch.
     if given[:1] == ["offline"]:
         from personaplex_server import offline as offline_module
 
@@ -62,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         checkpoint_module.add_arguments(checkpoint)
         run = checkpoint_module.run
+    elif given[:1] == ["fetch-model"]:
+        from personaplex_server.fetch import command as fetch_module
+
+        fetch_module.add_arguments(fetch)
+        run = fetch_module.run
     options = parser.parse_args(given)
     try:
         return run(options)
