@@ -111,7 +111,7 @@ class Hub:
         """Commit new content."""
         self.files = dict(files)
         self.digests = {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
-        self.commit = hashlib.sha1(json.dumps(self.digests, sort_keys=True).encode()).hexdigest()
+        self.commit = _sha1(json.dumps(self.digests, sort_keys=True).encode())
 
     @property
     def url(self) -> str:
@@ -174,9 +174,29 @@ def running(files: Mapping[str, bytes], **choices: Any) -> Iterator[Hub]:
         hub.close()
 
 
+def _sha1(content: bytes) -> str:
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._taken: list[socket.socket] = []
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        taken = super().get_request()
+        self._taken.append(taken[0])
+        return taken
+
+    def server_close(self) -> None:
+        """Break what clients keep open, so that no thread waits for them."""
+        super().server_close()
+        for each in self._taken:
+            with contextlib.suppress(OSError):  # closed already
+                each.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is what these tests are about."""
@@ -212,9 +232,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._from_hub(token)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the library's way of naming
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         return
 
     # -- the hub ----------------------------------------------------------------------------------------------
@@ -254,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.hub
         siblings = []
         for name, body in hub.files.items():
-            blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+            blob = _sha1(b"blob %d\0" % len(body) + body)
             entry: dict[str, Any] = {"rfilename": name, "size": hub.size(name), "blobId": blob}
             if hub.is_large(name):
                 entry["lfs"] = {
@@ -286,10 +306,15 @@ class _Handler(BaseHTTPRequestHandler):
         if token in self.hub.granted:
             return True
         if token == "hf_waiting":
-            words = f"Your request to access model {repo} is awaiting a review from the repo authors."
+            words = (
+                f"Your request to access model {repo} is awaiting a review from the repo authors."
+            )
             self._refuse(403, "GatedRepo", words)
         elif token == "hf_narrow":
-            words = "Please enable access to public gated repositories in your fine-grained token settings to view this repository."
+            words = (
+                "Please enable access to public gated repositories in your fine-grained token "
+                "settings to view this repository."
+            )
             self._refuse(403, "", words)
         elif token in self.hub.known:
             words = (

@@ -166,35 +166,36 @@ class _Bringing:
     def _fetch(
         self, hub: Hub, commit: str, wanted: list[RemoteFile], missing: list[RemoteFile]
     ) -> None:
-        downloads = [
-            Download(hub, hub.address(f.name, commit), f, self._folder / f.name, self._manner)
-            for f in missing
-        ]
-        begun = sum(download.done for download in downloads)
-        self._check_room(sum(file.size for file in missing) - begun)
+        def begin(file: RemoteFile) -> Download:
+            address = hub.address(file.name, commit)
+            return Download(hub, address, file, self._folder / file.name, self._manner)
+
+        lacking = sum(file.size for file in missing)
+        self._check_room(lacking - sum(begin(file).done for file in missing))
         total = sum(file.size for file in wanted)
-        done = total - sum(file.size for file in missing)
-        for file, download in zip(missing, downloads, strict=True):
-            self._fetch_one(file, download, done, total)
+        done = total - lacking
+        for file in missing:
+            self._fetch_one(file, begin, done, total)
             done += file.size
 
-    def _fetch_one(self, file: RemoteFile, download: Download, before: int, total: int) -> None:
+    def _fetch_one(
+        self, file: RemoteFile, begin: Callable[[RemoteFile], Download], before: int, total: int
+    ) -> None:
+        def tick(done: int) -> None:
+            self._report.progress("fetching", file.name, before + done, total)
+
+        def read(done: int) -> None:
+            self._report.progress("checking", file.name, done, file.size)
+
         found = ""
         for _ in range(2):
+            download = begin(file)
             began = download.done
-
-            def tick(done: int) -> None:
-                self._report.progress("fetching", file.name, before + done, total)
-
             try:
                 download.run(tick)
             finally:
                 self._fetched += download.done - began
-            found = manifest.content_of(
-                download.part,
-                file.digest.partition(":")[0],
-                lambda done: self._report.progress("checking", file.name, done, file.size),
-            )
+            found = manifest.content_of(download.part, file.digest.partition(":")[0], read)
             if found == file.digest:
                 download.finish(self._folder / file.name)
                 self._note(file)

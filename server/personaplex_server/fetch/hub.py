@@ -59,9 +59,12 @@ class Hub:
         repo: Owner and name.
         revision: Branch, tag or commit; None for the newest.
         token: The user's token, None for none. It is sent to the hub alone, not to where the hub redirects.
+        endpoint: Where the hub is; None for `HF_ENDPOINT`, or the one everybody knows.
     """
 
-    def __init__(self, repo: str, revision: str | None, token: str | None) -> None:
+    def __init__(
+        self, repo: str, revision: str | None, token: str | None, endpoint: str | None = None
+    ) -> None:
         # What runs here and with which programs is nobody's business; unasked, the library tells it.
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import huggingface_hub
@@ -70,11 +73,14 @@ class Hub:
         self.repo = repo
         self.revision = revision
         self._token = token
-        self._endpoint = constants.ENDPOINT
+        self._endpoint = endpoint or constants.ENDPOINT
         # Without a token `False` keeps the library from looking for one by itself.
         self._given: str | bool = token or False
         self._api = huggingface_hub.HfApi(
-            token=self._given, library_name="personaplex-server", library_version=__version__
+            endpoint=self._endpoint,
+            token=self._given,
+            library_name="personaplex-server",
+            library_version=__version__,
         )
         self._answered: type[errors.HfHubHTTPError] = errors.HfHubHTTPError
         self._offline: type[Exception] = errors.OfflineModeIsEnabled

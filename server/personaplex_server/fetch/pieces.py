@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PIECE_BYTES: Final = 64 << 20
 TICK_SECONDS: Final = 0.25
+_MOST_PIECES: Final = 10_000
 _SAVE_SECONDS: Final = 1.0
 _CONNECT_SECONDS: Final = 10.0
 _LONGEST_PAUSE_S: Final = 15.0
@@ -63,7 +64,7 @@ class _Piece:
 
 
 class Download:
-    """One file on its way.
+    """One file on its way; `run` is called once.
 
     Args:
         hub: Whom to ask.
@@ -80,6 +81,8 @@ class Download:
         self._manner = manner
         self.part = target.with_name(f".{target.name}.part")
         self._notes = target.with_name(f".{target.name}.part.json")
+        # Whatever size is claimed, the pieces can be counted.
+        self._step = max(PIECE_BYTES, file.size // _MOST_PIECES)
         self._pieces = self._recall()
         self._waiting: list[_Piece] = []
         self._guard = threading.Lock()
@@ -143,11 +146,10 @@ class Download:
         """Throw away what came."""
         self.part.unlink(missing_ok=True)
         self._notes.unlink(missing_ok=True)
-        self._pieces = self._fresh()
 
     def _fresh(self) -> list[_Piece]:
-        size = self._file.size
-        return [_Piece(at, min(at + PIECE_BYTES, size)) for at in range(0, size, PIECE_BYTES)]
+        size, step = self._file.size, self._step
+        return [_Piece(at, min(at + step, size)) for at in range(0, size, step)]
 
     def _recall(self) -> list[_Piece]:
         """Take up notes only where they speak of this very content, and of a file that is there."""
@@ -157,7 +159,7 @@ class Download:
             there = self.part.stat().st_size
             done = [int(count) for count in notes["done"]]
             same = (notes["digest"], notes["piece"], len(done), there) == (
-                self._file.digest, PIECE_BYTES, len(pieces), self._file.size,
+                self._file.digest, self._step, len(pieces), self._file.size,
             )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError):
             return pieces
@@ -174,7 +176,7 @@ class Download:
     def _save(self) -> None:
         notes = {
             "digest": self._file.digest,
-            "piece": PIECE_BYTES,
+            "piece": self._step,
             "done": [piece.done for piece in self._pieces],
         }
         write_whole(self._notes, json.dumps(notes))
