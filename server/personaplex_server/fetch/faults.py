@@ -36,10 +36,19 @@ class FetchError(Exception):
         next: What to do now, one sentence.
         link: The page to open, empty where there is none.
         details: The raw answer.
+        values: What the sentence is about, for programs that say it in their own words.
     """
 
     def __init__(
-        self, exit_: Exit, cause: str, what: str, next_: str, *, link: str = "", details: str = ""
+        self,
+        exit_: Exit,
+        cause: str,
+        what: str,
+        next_: str,
+        *,
+        link: str = "",
+        details: str = "",
+        **values: str | int,
     ) -> None:
         self.exit = exit_
         self.cause = cause
@@ -47,6 +56,7 @@ class FetchError(Exception):
         self.next = next_
         self.link = link
         self.details = details
+        self.values = values
         super().__init__(what)
 
 
@@ -61,6 +71,7 @@ def no_token(repo: str, details: str = "") -> FetchError:
         f"Accept the licence at {link}, make a token of the kind “Read” at {TOKENS_PAGE}, and give it.",
         link=link,
         details=details,
+        repo=repo,
     )
 
 
@@ -74,6 +85,7 @@ def gated(repo: str, details: str = "") -> FetchError:
         f"Open {link} with that account, accept the licence, then try again.",
         link=link,
         details=details,
+        repo=repo,
     )
 
 
@@ -87,6 +99,7 @@ def pending(repo: str, details: str = "") -> FetchError:
         f"Wait for their answer (you can see it at {link}), then try again.",
         link=link,
         details=details,
+        repo=repo,
     )
 
 
@@ -112,6 +125,7 @@ def weak_token(repo: str, details: str = "") -> FetchError:
         f"{TOKENS_PAGE}, or make a token of the kind “Read”, then try again.",
         link=TOKENS_PAGE,
         details=details,
+        repo=repo,
     )
 
 
@@ -125,6 +139,7 @@ def no_repo(repo: str, *, with_token: bool, details: str = "") -> FetchError:
         "Check its name, in the form owner/name, then try again.",
         link=f"{WEBSITE}/{repo}",
         details=details,
+        repo=repo,
     )
 
 
@@ -136,6 +151,8 @@ def no_revision(repo: str, revision: str, details: str = "") -> FetchError:
         f"The model {repo} has no revision “{revision}”.",
         "Name another one, or none for the newest.",
         details=details,
+        repo=repo,
+        revision=revision,
     )
 
 
@@ -147,6 +164,8 @@ def no_file(repo: str, name: str, details: str = "") -> FetchError:
         f"The repository {repo} has no file {name}, so it is not a PersonaPlex model.",
         "Name a repository laid out as nvidia/personaplex-7b-v1.",
         details=details,
+        repo=repo,
+        file=name,
     )
 
 
@@ -160,6 +179,7 @@ def unreachable(host: str, details: str = "", *, timed_out: bool = False) -> Fet
         else f"{host} cannot be reached from this machine.",
         "Check this machine's way to the internet, then try again: it goes on where it stopped.",
         details=details,
+        host=host,
     )
 
 
@@ -172,6 +192,7 @@ def hub_fault(host: str, status: int, details: str = "") -> FetchError:
             f"{host} was asked too often from here and refuses for a while.",
             "Try again in a few minutes: it goes on where it stopped.",
             details=details,
+            host=host,
         )
     return FetchError(
         Exit.HUB_FAULT,
@@ -179,6 +200,8 @@ def hub_fault(host: str, status: int, details: str = "") -> FetchError:
         f"{host} answered with an error of its own ({status}).",
         "Try again in a few minutes: it goes on where it stopped.",
         details=details,
+        host=host,
+        status=status,
     )
 
 
@@ -191,6 +214,9 @@ def disk_full(folder: str, needed: int, free: int) -> FetchError:
         f"{gigabytes(free)} is free.",
         "Free some space or name a folder on another disk, then try again.",
         details=f"needed {needed} bytes, free {free} bytes",
+        folder=folder,
+        needed=needed,
+        free=free,
     )
 
 
@@ -210,6 +236,7 @@ def files(error: OSError) -> FetchError:
         f"A file or folder cannot be used: {error.strerror or error}.",
         "Look at the details, mend it or name another folder, then try again.",
         details=str(error),
+        reason=error.strerror or str(error),
     )
 
 
@@ -221,6 +248,7 @@ def hash_mismatch(name: str, expected: str, found: str) -> FetchError:
         f"{name} came with wrong content twice, so it was thrown away.",
         "Try again on another network: something between here and Hugging Face changes what it carries.",
         details=f"expected {expected}, got {found}",
+        file=name,
     )
 
 
@@ -232,6 +260,7 @@ def bad_archive(name: str, details: str) -> FetchError:
         f"{name} cannot be unpacked safely.",
         "Check that the repository is the one you meant; nothing of it was unpacked.",
         details=details,
+        file=name,
     )
 
 

@@ -42,7 +42,7 @@ class Reporter:
 
     Args:
         as_json: For a program.
-        secret: The token; it is taken out of whatever is said.
+        secret: The token; should an answer repeat it, it is taken out.
     """
 
     def __init__(self, *, as_json: bool, secret: str | None) -> None:
@@ -96,19 +96,20 @@ class Reporter:
         if self._as_json:
             self._say({
                 "event": "error", "cause": fault.cause, "exit": int(fault.exit),
-                "message": fault.what, "next": fault.next, "link": fault.link, "details": fault.details,
+                "message": fault.what, "next": fault.next, "link": fault.link,
+                "values": fault.values, "details": self._clean(fault.details),
             })  # fmt: skip
         else:
-            print(self._clean(f"{fault.what} {fault.next}"), file=sys.stderr)
+            print(f"{fault.what} {fault.next}", file=sys.stderr)
             if fault.details:
-                print(self._clean(f"Details: {fault.details}"), file=sys.stderr)
+                print(f"Details: {self._clean(fault.details)}", file=sys.stderr)
 
     def _say(self, values: dict[str, object]) -> None:
         self._print(json.dumps(values, ensure_ascii=False))
 
     def _print(self, line: str) -> None:
         try:
-            print(self._clean(line), flush=True)
+            print(line, flush=True)
         except BrokenPipeError as error:
             raise ListenerGone from error
 
