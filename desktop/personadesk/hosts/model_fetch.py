@@ -68,6 +68,78 @@ class Wanted:
     revision: str = ""
 
 
+def command(wanted: Wanted, *, token_stdin: bool = False, token_file: str = "") -> list[str]:
+    """Return the words of the command; for whoever runs it in a way of his own, a job that outlives a connection.
+
+    Args:
+        wanted: What to get.
+        token_stdin: Whether it shall read the token from standard input.
+        token_file: A file there that holds the token; the command removes it. Empty for none.
+    """
+    words = [
+        wanted.python, "-m", "personaplex_server", "fetch-model", "--json",
+        "--to", wanted.folder, "--repo", wanted.repo,
+    ]  # fmt: skip
+    if wanted.revision:
+        words += ["--revision", wanted.revision]
+    if token_stdin:
+        words.append("--token-stdin")
+    if token_file:
+        words += ["--token-file", token_file]
+    return words
+
+
+class Listener:
+    """Understands what the command says.
+
+    Args:
+        on_progress: Told about four times a second how far it is.
+        on_line: Told whatever is not for programs, for the log.
+    """
+
+    def __init__(
+        self,
+        on_progress: Callable[[FetchProgress], None],
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        self._on_progress = on_progress
+        self._on_line = on_line
+        self._end: dict[str, Any] = {}
+
+    def take(self, line: str) -> None:
+        """Take one line of the command's output."""
+        event = _event(line)
+        if event is None:
+            if self._on_line is not None:
+                self._on_line(line)
+        elif event["event"] != "progress":
+            self._end = event
+        elif (progress := progress_of(event)) is not None:
+            self._on_progress(progress)
+
+    def result(self, done: commands.Completed) -> Fetched:
+        """Return what came of it.
+
+        Raises:
+            PersonaDeskError: As `fetch` does.
+        """
+        end = self._end
+        if end.get("event") == "error":
+            raise fault_of(end)
+        if done.code != 0 or end.get("event") != "done":
+            said = "\n".join(line for line in done.lines if _event(line) is None)
+            raise ProviderFault(
+                T("The model could not be fetched."),
+                T("Try again: it goes on where it stopped; the details say what went wrong."),
+                cause="no_model",
+                details=said or f"exit status {done.code}",
+            )
+        return Fetched(
+            str(end["folder"]), str(end["commit"]), int(end["size"]), int(end["fetched"]),
+            int(end["voices"]),
+        )  # fmt: skip
+
+
 async def fetch(
     machine: Runner,
     wanted: Wanted,
@@ -96,30 +168,13 @@ async def fetch(
         HostUnfit: The disk is too small or refuses.
         PersonaDeskError: Anything else, in words.
     """
-    ends: list[dict[str, Any]] = []
-
-    def take(line: str) -> None:
-        event = _event(line)
-        if event is None:
-            if on_line is not None:
-                on_line(line)
-        elif event["event"] != "progress":
-            ends.append(event)
-        elif (progress := progress_of(event)) is not None:
-            on_progress(progress)
-
-    argv = [
-        wanted.python, "-m", "personaplex_server", "fetch-model", "--json",
-        "--to", wanted.folder, "--repo", wanted.repo,
-    ]  # fmt: skip
-    if wanted.revision:
-        argv += ["--revision", wanted.revision]
-    secret = b""
-    if token is not None:
-        argv.append("--token-stdin")
-        secret = f"{token}\n".encode()
+    listener = Listener(on_progress, on_line)
+    secret = b"" if token is None else f"{token}\n".encode()
     try:
-        done = await machine.run(argv, limit_s=limit_s, on_line=take, stdin=secret, env=env)
+        done = await machine.run(
+            command(wanted, token_stdin=token is not None),
+            limit_s=limit_s, on_line=listener.take, stdin=secret, env=env,
+        )  # fmt: skip
     except commands.CommandTimeout as error:
         raise Unreachable(
             T("Getting the model took too long."),
@@ -127,21 +182,7 @@ async def fetch(
             cause="model_timeout",
             details=str(error),
         ) from error
-    end = ends[-1] if ends else {}
-    if end.get("event") == "error":
-        raise fault_of(end)
-    if done.code != 0 or end.get("event") != "done":
-        raise ProviderFault(
-            T("The model could not be fetched."),
-            T("Try again: it goes on where it stopped; the details say what went wrong."),
-            cause="no_model",
-            details="\n".join(line for line in done.lines if _event(line) is None)
-            or f"exit status {done.code}",
-        )
-    return Fetched(
-        str(end["folder"]), str(end["commit"]), int(end["size"]), int(end["fetched"]),
-        int(end["voices"]),
-    )  # fmt: skip
+    return listener.result(done)
 
 
 def _event(line: str) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """`personaplex-server fetch-model`: get the released model from Hugging Face, or go on getting it.
 
-The token comes by standard input alone, so that it stands on no command line and in no environment.
+The token comes by standard input, or by a file that is removed once it was read, so that it stands on no command
+line and in no environment.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--repo", default=REPO, metavar="OWNER/NAME",
         help="repository on Hugging Face (default: %(default)s)")  # fmt: skip
     add("--revision", default="", metavar="R", help="branch, tag or commit (default: the newest)")
-    add("--token-stdin", action="store_true", help="read a Hugging Face token from standard input")
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--token-stdin", action="store_true",
+        help="read a Hugging Face token from standard input")  # fmt: skip
+    given.add_argument("--token-file", type=Path, metavar="FILE",
+        help="read it from a file, and remove that file")  # fmt: skip
     add("--verify", action="store_true", help="read again every byte that lies there")
     add("--connections", type=int, default=4, metavar="N",
         help="connections at a time (default: %(default)s)")  # fmt: skip
@@ -52,7 +57,11 @@ def run(options: argparse.Namespace) -> int:
         print("personaplex-server: --connections must be from 1 to 32.", file=sys.stderr)
         return int(faults.Exit.USAGE)
     signal.signal(signal.SIGTERM, _end)
-    token = _token() if options.token_stdin else None
+    try:
+        token = _token(options)
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"personaplex-server: The token cannot be read: {error}.", file=sys.stderr)
+        return int(faults.Exit.USAGE)
     report = Reporter(as_json=options.json, secret=token)
     try:
         outcome = _bring(options, token, report)
@@ -87,8 +96,14 @@ def _bring(options: argparse.Namespace, token: str | None, report: Reporter) -> 
     return bring(asked, connect, manner, report)
 
 
-def _token() -> str | None:
-    line = sys.stdin.readline(_LONGEST_TOKEN)
+def _token(options: argparse.Namespace) -> str | None:
+    line = ""
+    if options.token_stdin:
+        line = sys.stdin.readline(_LONGEST_TOKEN)
+    elif options.token_file is not None:
+        with options.token_file.open(encoding="utf-8") as file:
+            line = file.readline(_LONGEST_TOKEN)
+        options.token_file.unlink()
     return line.strip() or None
 
 

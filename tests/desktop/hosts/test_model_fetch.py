@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import personaplex_server
-from peers.hub import REPO, running
+from peers.hugging_face import REPO, running
 from personadesk.domain.errors import (
     AuthFailed,
     HostUnfit,

@@ -21,7 +21,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 
-from peers.hub import REPO, Hub, running
+from peers.hugging_face import REPO, Hub, running
 from personaplex_server.fetch import faults, folder, manifest, pieces, voices
 from personaplex_server.fetch.folder import Asked
 from personaplex_server.fetch.hub import Hub as Repository
@@ -185,6 +185,16 @@ def test_the_token_reaches_the_hub_alone(hub: Hub, fetch: Fetch) -> None:
     kept = b"".join(p.read_bytes() for p in fetch.to.rglob(".*") if p.is_file())
     assert "hf_granted" not in said
     assert b"hf_granted" not in kept
+
+
+def test_a_token_in_a_file_is_read_and_removed(hub: Hub, fetch: Fetch, tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("hf_granted\n")
+    assert fetch(hub, "--token-file", str(secret), token=None).code == 0
+    assert not secret.exists()
+    ended = fetch(hub, "--token-file", str(secret), token=None)
+    assert ended.code == 2
+    assert "The token cannot be read" in ended.errors
 
 
 def test_a_token_of_this_computer_is_not_taken_unasked(
