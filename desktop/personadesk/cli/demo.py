@@ -57,8 +57,7 @@ async def _run(
     error = work.error_of(view, stop)
     if error is None and arguments.keep:
         await services.deploys.keep(plan.id)
-        if services.lines.serving:
-            await services.hand_over()
+        await services.hand_over()
     elif error is None:
         await services.deploys.undo(plan.id)
     return view, _tell(view, error, arguments, stop)
@@ -89,6 +88,7 @@ async def _line_name(services: Services) -> str:
         for line in await services.lines.all()
         if line.state in {LineState.UP, LineState.STARTING}
     }
+    in_use |= {plan.line for plan in await work.running_plans(services)}
     name, number = LINE, 2
     while name in in_use:
         name, number = f"{LINE} {number}", number + 1

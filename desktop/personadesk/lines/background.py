@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING
 from personadesk.domain.errors import ProviderFault
 from personadesk.domain.text import T
 from personadesk.hosts import health
-from personadesk.lines.service import BACKGROUND
+from personadesk.lines.service import BACKGROUND, COMMAND
 from personadesk.store.paths import HOME_VARIABLE
 
 if TYPE_CHECKING:
@@ -27,16 +25,21 @@ SECONDS = 15.0
 
 
 async def hand_over(lines: LineService, lock: FileLock, folders: Folders) -> int:
-    """Leave the lines to a process of their own; returns its pid. Calls that go through us end.
+    """See to it that a process serves the lines when we are gone; returns its pid. Calls through us end.
+
+    Where a window or another lasting process serves them, nothing is to be done.
 
     Raises:
         ProviderFault: It did not take over.
     """
     holder = lock.holder()
-    if not lines.serving and holder is not None and holder.get("kind") == BACKGROUND:
+    if not lines.serving and holder is not None and holder.get("kind") != COMMAND:
         return int(holder.get("pid", 0))
     ports = [line.port for line in lines.lines()]
     pid = await asyncio.to_thread(_spawn, folders)
+    if not lines.serving and holder is not None:
+        # A command that is about to end serves them; who waits for its lock takes over then.
+        return pid
     # It waits for the lock; the gap in which nobody listens is a few hundredths of a second.
     await asyncio.sleep(0.5)
     await lines.close()
@@ -59,20 +62,29 @@ async def end(lock: FileLock) -> bool:
     holder = await asyncio.to_thread(lock.holder)
     if holder is None or holder.get("kind") != BACKGROUND or not holder.get("pid"):
         return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(int(holder["pid"]), signal.SIGTERM)
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        now = await asyncio.to_thread(lock.holder)
-        if now is None or now.get("pid") != holder["pid"]:
-            return True
-        await asyncio.sleep(0.05)
+    if await asyncio.to_thread(_end_process, int(holder["pid"])):
+        return True
     raise ProviderFault(
         T("The background process that serves the lines would not end (process {pid}).",
           pid=int(holder["pid"])),
         T("End that process in the system's task manager, then try again."),
         cause="would_not_stop",
     )  # fmt: skip
+
+
+def _end_process(pid: int) -> bool:
+    """End a process politely and wait until it is gone; return whether it is."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        process.terminate()
+        process.wait(SECONDS)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        return False
+    return True
 
 
 async def _answer(ports: list[int]) -> bool:

@@ -14,6 +14,7 @@ from personadesk.domain.errors import NotFound, PersonaDeskError, Unreachable
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.text import T
 from personadesk.hosts import health, local
+from personadesk.lines import truth
 from personadesk.lines.keeper import LineKeeper
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 BACKGROUND = "background"
 """The kind of a process that is there for nothing but the lines."""
+COMMAND = "command"
+"""The kind of a process that will soon have done its work."""
 
 PULSE_SECONDS = 0.5
 TAKE_OVER_SECONDS = 0.1
@@ -41,7 +44,7 @@ class LineService:
     """All lines of this computer.
 
     Attributes:
-        kind: What this process is to people: `window`, `terminal` or `background`.
+        kind: What this process is: `window`, `terminal` (serves until told to end), `background` or `command`.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class LineService:
         servers: Servers,
         lock: FileLock,
         *,
-        kind: str = "terminal",
+        kind: str = COMMAND,
     ) -> None:
         self.kind = kind
         self._database = database
@@ -73,6 +76,7 @@ class LineService:
         await self._reload()
         if serve:
             self._become_owner()
+        if self.serving:
             await self._follow()
         self._task = asyncio.create_task(self._pulse(serve), name="lines")
 
@@ -201,7 +205,7 @@ class LineService:
             server = replace(server, url=url, command=command)
         starting = Line(
             name, line.port, Target(server.url, server.id), LineState.STARTING, time.time(),
-            "The voice server is starting.",
+            str(truth.STARTING),
         )  # fmt: skip
         await self._store.put(starting)
         await self._reload()

@@ -60,7 +60,7 @@ def run(qt_loop: asyncio.AbstractEventLoop) -> Iterator[Callable[[Awaitable[Any]
     asyncio.set_event_loop(qt_loop)
 
     def until_done(work: Awaitable[Any]) -> Any:
-        return qt_loop.run_until_complete(asyncio.wait_for(work, 170))
+        return qt_loop.run_until_complete(asyncio.wait_for(work, 400))
 
     yield until_done
     asyncio.set_event_loop(None)

@@ -16,10 +16,10 @@ from personadesk.domain.line import LineState
 from personadesk.domain.progress import DeployState
 from personadesk.domain.text import T
 from personadesk.store.settings import CLOSING
-from personadesk.ui.desk import DEPLOY, HOME, TALK
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.messages import Severity, bus, catch_everything
+from personadesk.ui.places import DEPLOY, HOME, TALK
 from personadesk.ui.session import WindowSession
 from personadesk.ui.spawn import running, spawn
 
@@ -101,7 +101,7 @@ def test_removing_a_line_asks_and_brings_the_first_start_back(
     fake_services.lines.show(samples.line())
 
     async def story(session: WindowSession) -> None:
-        session.desk.home.asked.emit("Front desk", "remove")
+        session.home.asked.emit("Front desk", "remove")
         clicker.press(question(session), "Remove")
         await wait_for(lambda: fake_services.lines.deeds == [("remove", "Front desk")])
         page = session.window.current_page
@@ -320,13 +320,13 @@ def test_lines_that_come_up_later_are_shown(
 ) -> None:
     async def story(session: WindowSession) -> None:
         fake_services.lines.show(samples.line(state=LineState.STARTING))
-        await wait_for(lambda: session.desk.home.view.lines)
+        await wait_for(lambda: session.home.view.lines)
         fake_services.lines.show(samples.line())
-        await wait_for(lambda: session.desk.home.view.lines[0].word == "Up")
+        await wait_for(lambda: session.home.view.lines[0].word == "Up")
         await wait_for(lambda: session.desk.call.partner is not None)
         assert session.desk.call.uses_echo, "the journal tells that it is the rehearsal model"
         session.window.open_page(HOME)
-        assert "Rehearsal model" in session.desk.home.view.lines[0].about
+        assert "Rehearsal model" in session.home.view.lines[0].about
 
     live_window(story)
 
@@ -341,7 +341,7 @@ def test_a_line_of_an_earlier_day_can_be_tested(
             return samples.report(), "/reports/one"
 
         session.desk.jobs._tester = tester
-        session.desk.home.asked.emit("Front desk", "test")
+        session.home.asked.emit("Front desk", "test")
         await wait_for(lambda: session.window.current_page.title == "Front desk is ready")
         (job,) = session.desk.jobs.all
         assert job.view.state is DeployState.DONE
