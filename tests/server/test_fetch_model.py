@@ -598,6 +598,23 @@ def test_torn_notes_only_cost_time(tmp_path: Path, text: str) -> None:
     assert manifest.load(tmp_path) == manifest.Manifest()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="another way of locking")
+def test_a_volume_that_knows_no_locks_is_used_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    with folder._alone(tmp_path / "lock") as first, folder._alone(tmp_path / "lock") as second:
+        assert (first, second) == (True, False)
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with folder._alone(tmp_path / "lock") as alone:
+        assert alone
+
+
 def test_a_full_disk_while_fetching_keeps_what_came(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from personadesk.domain.errors import ProviderFault, Unreachable
 from personadesk.domain.model_fetch import REPO, Fetched, fault_of, progress_of
 from personadesk.domain.text import T
-from personadesk.hosts import commands
+from personadesk.hosts import commands, hub_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 24 * 3600.0
 """Not a guess of how long it takes: the command gives up by itself when nothing comes."""
+
+
+NO_SECRETS = dict.fromkeys(hub_token.VARIABLES, "")
+"""A token of ours goes to the command by standard input, so it needs none from our environment."""
 
 
 class Runner(Protocol):
@@ -48,7 +52,9 @@ class ThisComputer:
         env: Mapping[str, str] | None = None,
     ) -> commands.Completed:
         """Run a program to its end; `stdin` is what it reads."""
-        return await commands.run(argv, limit_s=limit_s, on_line=on_line, stdin=stdin, env=env)
+        return await commands.run(
+            argv, limit_s=limit_s, on_line=on_line, stdin=stdin, env=NO_SECRETS | dict(env or {})
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from personaplex_server.model.weights import CODEC_FILE, LM_FILE, TEXT_FILE
-from personaplex_server.supervise import locked
 
 from . import faults, manifest, voices
 from .pieces import Download, Manner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .hub import Hub, RemoteFile
@@ -77,14 +79,35 @@ def bring(asked: Asked, connect: Callable[[], Hub], manner: Manner, report: Repo
     try:
         asked.folder.mkdir(parents=True, exist_ok=True)
         while True:
-            with locked(asked.folder / LOCK) as ours:
-                if ours:
+            with _alone(asked.folder / LOCK) as alone:
+                if alone:
                     return _Bringing(asked, connect, manner, report).run()
             # Another fetch into the same folder is at work; when it ends there is little left to do.
             report.progress("waiting")
             time.sleep(_WAIT_SECONDS)
     except OSError as error:
         raise faults.files(error) from error
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Hold the lock on `path` while the block runs; yields False while another process has it."""
+    with path.open("a+b") as file:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                file.seek(0)
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            # Some network volumes know no locks; to wait there for the other one would be to wait for ever.
+            yield error.errno not in {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+            return
+        yield True
 
 
 class _Bringing:

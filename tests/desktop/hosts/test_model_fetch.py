@@ -243,6 +243,13 @@ def test_progress_without_a_total_has_no_fraction() -> None:
     assert progress_of({"phase": "unheard of"}) is None
 
 
+async def test_our_tokens_are_in_no_childs_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    code = "import os; print('hf_secret' in str(os.environ))"
+    done = await ThisComputer().run([sys.executable, "-c", code], limit_s=20)
+    assert done.lines == ("False",)
+
+
 async def test_a_command_is_given_what_it_shall_read() -> None:
     code = "import sys; print(sys.stdin.read().upper())"
     done = await commands.run([sys.executable, "-c", code], limit_s=20, stdin=b"secret\n")
