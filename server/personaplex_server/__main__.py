@@ -1,4 +1,4 @@
-"""The command line: `personaplex-server serve`, `offline`, `make-checkpoint` and `bench`.
+"""The command line: `personaplex-server serve`, `offline`, `make-checkpoint`, `bench` and `fetch-model`.
 
 What a subcommand needs is imported when it runs, so that help and mistakes answer at once.
 """
@@ -33,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     offline = commands.add_parser("offline", help="send a sound file through the model")
     checkpoint = commands.add_parser("make-checkpoint", help="make a small model for rehearsals")
     bench = commands.add_parser("bench", help="measure the model's parts, beside the moshi package")
+    fetch = commands.add_parser("fetch-model", help="get the released model from Hugging Face")
     run: Callable[[argparse.Namespace], int] = serve.run
-    # The others bring their arguments from modules that load torch.
+    # The others bring their arguments from modules of their own, most of which load torch.
     if given[:1] == ["offline"]:
         from personaplex_server import offline as offline_module
 
@@ -50,6 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         bench_module.add_arguments(bench)
         run = bench_module.run
+    elif given[:1] == ["fetch-model"]:
+        from personaplex_server.fetch import command as fetch_module
+
+        fetch_module.add_arguments(fetch)
+        run = fetch_module.run
     options = parser.parse_args(given)
     try:
         return run(options)

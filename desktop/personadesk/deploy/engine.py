@@ -271,11 +271,11 @@ class DeployEngine:
             await self._journal.begin_step(context.plan.id, step.name, began)
             view = deployment.set_step(step.name, StepState.RUNNING, fraction=None)
             try:
-                async with asyncio.timeout(step.limit_s):
+                async with asyncio.timeout(step.limit(context)):
                     there = await step.done(context)
                     doing = there or await step.run(context)
             except TimeoutError as error:
-                raise _too_long(view, step.limit_s) from error
+                raise _too_long(view, step.limit(context)) from error
             except OSError as error:
                 raise _disk(error) from error
             state = StepState.SKIPPED if there else StepState.DONE

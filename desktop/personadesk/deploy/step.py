@@ -94,7 +94,7 @@ class Step(ABC):
     Attributes:
         name: Which step it is.
         title: How it is called.
-        limit_s: How long it may take.
+        limit_s: How long it may take, unless `limit` says otherwise.
         expected_s: How long it usually takes.
     """
 
@@ -106,6 +106,10 @@ class Step(ABC):
     async def done(self, context: Context) -> Text | None:
         """Say what is there already, or return None when the step must run. Changes nothing."""
         return None
+
+    def limit(self, context: Context) -> float:
+        """Return how long it may take in this deploy, in seconds."""
+        return self.limit_s
 
     @abstractmethod
     async def run(self, context: Context) -> Text:

@@ -55,6 +55,7 @@ async def run(
     on_line: Callable[[str], None] | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
 ) -> Completed:
     """Run a program to its end.
 
@@ -64,12 +65,13 @@ async def run(
         on_line: Called on the loop's thread with each line, without its end.
         cwd: Where it runs.
         env: Variables to set in addition to our own; an empty value removes one.
+        stdin: What it reads, at most a few kilobytes; the way for secrets.
 
     Raises:
         CommandTimeout: The limit was reached.
         FileNotFoundError: There is no such program.
     """
-    running = _Running(argv, cwd, env, on_line)
+    running = _Running(argv, cwd, env, on_line, stdin)
     try:
         async with asyncio.timeout(limit_s):
             return await running.ended()
@@ -88,7 +90,9 @@ class _Running:
         cwd: Path | None,
         env: Mapping[str, str] | None,
         on_line: Callable[[str], None] | None,
+        stdin: bytes,
     ) -> None:
+        self._stdin = stdin
         self._loop = asyncio.get_running_loop()
         self._on_line = on_line
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
@@ -144,7 +148,7 @@ class _Running:
             if self._cancelled:
                 return -15
             child = self._child = subprocess.Popen(
-                [*leash(), *argv],
+                [*leash(len(self._stdin)), *argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -152,7 +156,12 @@ class _Running:
                 env=_environment(env),
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
+        assert child.stdin is not None  # noqa: S101 - asked for above
         assert child.stdout is not None  # noqa: S101 - asked for above
+        if self._stdin:
+            with contextlib.suppress(OSError, ValueError):  # it ended, or was ended, before it read
+                child.stdin.write(self._stdin)
+                child.stdin.flush()
         with child.stdout:
             rest = b""
             while chunk := os.read(child.stdout.fileno(), 65536):
@@ -198,9 +207,14 @@ class _Running:
                 self._on_line(line)
 
 
-def leash() -> list[str]:
-    """Return the words that put a command on a leash."""
-    return [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))]
+def leash(give: int = 0) -> list[str]:
+    """Return the words that put a command on a leash.
+
+    Args:
+        give: How many bytes of what the leash reads are for the command.
+    """
+    words = [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))]
+    return [*words, "--give", str(give)] if give else words
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 Started as a file of its own by any Python, so it may import only the standard library. A caller that is killed
 cannot clean up after itself; the closing of its end of the pipe is the one thing it cannot fail to do.
+`--give COUNT` hands that many bytes of standard input on to the command first: a secret, for one.
 """
 
 from __future__ import annotations
@@ -34,9 +35,22 @@ def end(child: subprocess.Popen[bytes]) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
+def receive(count: int) -> bytes:
+    """Read so many bytes of standard input, or fewer where it ends."""
+    given = b""
+    while len(given) < count and (chunk := os.read(0, count - len(given))):
+        given += chunk
+    return given
+
+
 def main(argv: list[str]) -> int:
     """Run `argv` until it ends or standard input does; returns its exit status."""
-    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
+    given = b""
+    if argv[0] == "--give":
+        given = receive(int(argv[1]))
+        argv = argv[2:]
+    stdin = subprocess.PIPE if given else subprocess.DEVNULL
+    child = subprocess.Popen(argv, stdin=stdin, start_new_session=True)
 
     def watch() -> None:
         while os.read(0, 1):
@@ -44,6 +58,10 @@ def main(argv: list[str]) -> int:
         end(child)
 
     threading.Thread(target=watch, daemon=True).start()
+    if child.stdin is not None:
+        with contextlib.suppress(OSError):  # it may not care to read
+            child.stdin.write(given)
+            child.stdin.close()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end(child))
     return child.wait()

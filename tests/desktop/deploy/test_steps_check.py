@@ -10,6 +10,7 @@ import pytest
 
 from personadesk.app import Services
 from personadesk.deploy.steps import check
+from personadesk.deploy.steps.room import RoomStep
 from personadesk.domain.errors import BadRequest, HostUnfit, PersonaDeskError
 from personadesk.domain.line import Line
 from personadesk.domain.plan import ModelChoice, ModelKind, Plan
@@ -87,7 +88,6 @@ async def test_a_port_of_another_line_is_told_by_its_name(
         ((), HostUnfit, "no NVIDIA GPU"),
         ((Gpu("RTX 4080", 16_000_000_000),), HostUnfit, "RTX 4080 has 16.0 GB"),
         ((Gpu("GB10", None),), HostUnfit, "GB10"),
-        ((Gpu("L4", 24_500_000_000),), BadRequest, "cannot be fetched"),
     ],
 )
 async def test_the_released_model_needs_its_gpu(
@@ -98,6 +98,28 @@ async def test_the_released_model_needs_its_gpu(
     error = await _failure(open_quick, harness, plan, replace(HERE, gpus=gpus))
     assert isinstance(error, kind)
     assert words in str(error.what)
+
+
+async def test_with_its_gpu_the_released_model_is_let_through(
+    open_quick: Open, harness: ModuleType, port: int
+) -> None:
+    async def look() -> Computer:
+        return replace(HERE, gpus=(Gpu("L4", 24_500_000_000),))
+
+    def steps(places: object) -> list[object]:
+        later = harness.quick_steps(places)[1:]
+        later[0] = RoomStep(
+            later[0]._environments, later[0]._bundle_folder, lambda _folder: 9_000_000_000
+        )
+        return [check.CheckStep(look), *later]
+
+    services = await open_quick(make_steps=steps)
+    plan = Plan("pd-1", port=port, model=ModelChoice(ModelKind.PERSONAPLEX_7B))
+    view = await (await services.deploys.start(plan)).wait()
+    assert str(view.steps[0].doing) == "L4, 2 cores, 8.6 GB of memory free"
+    assert view.error is not None
+    assert view.error.cause == "disk_full"
+    assert "9.0 GB is free" in str(view.error.what)
 
 
 async def test_too_little_memory_is_told_with_figures(

@@ -28,6 +28,8 @@ LONGEST_NAME = 40
 LOWEST_PORT = 1024
 GPU_BYTES_7B = 24_000_000_000
 """16-bit weights take 16.7 GB; with state and codec a 24 GB card is the least that works."""
+MODEL_BYTES_7B = 17_100_000_000
+"""Weights, codec and voices as they come."""
 SERVER_BYTES = 900_000_000
 """Python, torch and the server before any model, resident."""
 BIG_MODEL_BYTES = 4_000_000_000
@@ -155,11 +157,7 @@ async def _check_model(plan: Plan, computer: Computer) -> int:
                 ),
                 cause="no_gpu",
             )
-        raise BadRequest(
-            T("PersonaPlex 7B cannot be fetched by PersonaDesk yet."),
-            T("Download it from Hugging Face yourself, and name its folder as the model."),
-            cause="no_download",
-        )
+        return MODEL_BYTES_7B
     if plan.model.kind is ModelKind.FOLDER:
         total = await asyncio.to_thread(_model_bytes, plan.model.folder or "")
         if total > BIG_MODEL_BYTES and not computer.gpus:

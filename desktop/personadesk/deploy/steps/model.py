@@ -1,4 +1,7 @@
-"""Step 4: the model. The rehearsal model is made here, once for each version of the server; a folder is looked at."""
+"""Step 4: the model. Rehearsal's is made here, once a version of the server; the released one is fetched, once.
+
+A folder that the user names is only looked at.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,18 @@ from typing import TYPE_CHECKING
 
 from personadesk.deploy import model_folder
 from personadesk.deploy.step import Context, Step
-from personadesk.deploy.words import size
+from personadesk.deploy.words import duration, size
 from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
+from personadesk.domain.model_fetch import FetchPhase, FetchProgress
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
-from personadesk.hosts import commands
+from personadesk.hosts import commands, hub_token, model_fetch
 from personadesk.store.locks import FileLock
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from personadesk.hosts.bundle import Bundle
     from personadesk.store.paths import Folders
 
@@ -33,13 +39,36 @@ def _folder(folders: Folders, package: str) -> Path:
     return folders.data / "models" / f"rehearsal-{package[:12]}"
 
 
+def released_folder(folders: Folders) -> Path:
+    """Return where the released model lies, whole or on its way."""
+    return folders.data / "models" / "personaplex-7b-v1"
+
+
+async def token_here() -> str | None:
+    """Return the Hugging Face token that this computer has already, if any."""
+    found = await asyncio.to_thread(hub_token.find)
+    return None if found is None else found.token
+
+
 class ModelStep(Step):
-    """Makes or checks the model's folder."""
+    """Makes, checks or fetches the model's folder.
+
+    Args:
+        token: Returns the user's Hugging Face token, None where there is none.
+    """
 
     name = StepName.MODEL
     title = T("Get the model")
     limit_s = 600.0
     expected_s = 5.0
+
+    def __init__(self, token: Callable[[], Awaitable[str | None]] = token_here) -> None:
+        self._token = token
+
+    def limit(self, context: Context) -> float:
+        """As long as bytes come, a fetch may take what it takes; it gives up by itself when none do."""
+        fetched = context.plan.model.kind is ModelKind.PERSONAPLEX_7B
+        return model_fetch.LIMIT_SECONDS if fetched else self.limit_s
 
     async def done(self, context: Context) -> Text | None:
         """A folder that is there and whole."""
@@ -55,17 +84,19 @@ class ModelStep(Step):
         return T("the rehearsal model was made already")
 
     async def run(self, context: Context) -> Text:
-        """Make or check it."""
+        """Make, check or fetch it."""
         model = context.plan.model
         if model.kind is ModelKind.REHEARSAL:
             return await self._make(context)
+        if model.kind is ModelKind.PERSONAPLEX_7B:
+            return await self._fetch(context)
         folder = Path(model.folder or "").expanduser().absolute()  # noqa: ASYNC240 - no disk access
         total = await asyncio.to_thread(model_folder.check, folder)
         await context.remember(model=str(folder))
         return T("{size} in {folder}", size=size(total), folder=str(folder))
 
     async def undo(self, context: Context) -> bool:
-        """Keep a whole model, remove a torn one."""
+        """Keep a whole model, remove a torn one; keep what was fetched, since the next deploy goes on from there."""
         package = context.facts.get("package")
         if package:
             folder = _folder(context.folders, package)
@@ -75,6 +106,24 @@ class ModelStep(Step):
                 await asyncio.to_thread(shutil.rmtree, making, True)
                 lock.release()
         return False
+
+    async def _fetch(self, context: Context) -> Text:
+        folder = released_folder(context.folders)
+        fetched = await model_fetch.fetch(
+            model_fetch.ThisComputer(),
+            model_fetch.Wanted(context.facts["python"], str(folder)),
+            token=await self._token(),
+            on_progress=lambda progress: context.tell(_told(progress), progress.fraction),
+            on_line=lambda line: context.log(StepName.MODEL, line, False),
+        )
+        total = await asyncio.to_thread(model_folder.check, folder)
+        await context.remember(model=str(folder))
+        if not fetched.fetched:
+            return T("{size} in {folder}, fetched already", size=size(total), folder=str(folder))
+        return T(
+            "{size} fetched, its content is as it should be; {voices} voices",
+            size=size(total), voices=fetched.voices,
+        )  # fmt: skip
 
     async def _make(self, context: Context) -> Text:
         folder = _folder(context.folders, context.facts["package"])
@@ -116,6 +165,24 @@ class ModelStep(Step):
             lock.release()
         await context.remember(model=str(folder))
         return T("rehearsal model made ({size}); it is untrained and babbles", size=size(total))
+
+
+def _told(progress: FetchProgress) -> Text:
+    if progress.phase is FetchPhase.WAITING:
+        return T("waiting for another PersonaDesk that fetches the same")
+    if progress.phase is FetchPhase.CHECKING:
+        return T("checking the content of {file}", file=progress.file)
+    if progress.phase is FetchPhase.UNPACKING:
+        return T("unpacking the voices")
+    if progress.phase is FetchPhase.LOOKING:
+        return T("asking Hugging Face what there is")
+    done, total = size(progress.done), size(progress.total)
+    if progress.rate is None or progress.left_s is None:
+        return T("{done} of {total} fetched", done=done, total=total)
+    return T(
+        "{done} of {total} fetched, {rate} a second, {left} left",
+        done=done, total=total, rate=size(progress.rate), left=duration(progress.left_s),
+    )  # fmt: skip
 
 
 def _clear(*folders: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from personadesk.deploy.step import Context, Step
-from personadesk.deploy.steps.model import rehearsal_folder
+from personadesk.deploy.steps.check import MODEL_BYTES_7B
+from personadesk.deploy.steps.model import rehearsal_folder, released_folder
 from personadesk.deploy.words import size
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.plan import ModelKind
@@ -69,6 +70,9 @@ class RoomStep(Step):
             folder = rehearsal_folder(context.folders, package)
             if not folder.exists():
                 wanted.append((folder, REHEARSAL_BYTES))
+        if context.plan.model.kind is ModelKind.PERSONAPLEX_7B:
+            folder = released_folder(context.folders)
+            wanted.append((folder, max(0, MODEL_BYTES_7B - _held(folder))))
         by_disk: dict[int, tuple[int, Path]] = {}
         for folder, count in wanted:
             there = _existing(folder)
@@ -92,6 +96,15 @@ class RoomStep(Step):
                        context.folders.state / "servers", self._environments.root):  # fmt: skip
             _make(folder)
         return (total if len(wanted) > 1 else 0), least
+
+
+def _held(folder: Path) -> int:
+    """Bytes that a fetch has brought so far; a file on its way is as long as it will be, but full of holes."""
+    held = 0
+    for path in folder.glob("*"):
+        facts = path.stat()
+        held += getattr(facts, "st_blocks", facts.st_size // 512) * 512
+    return held
 
 
 def _existing(folder: Path) -> Path:
