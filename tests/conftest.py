@@ -22,6 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from _setup import server_bundle
+from _setup.exclusive import exclusive
+from _setup.layout import here
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -55,6 +59,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = _leaving_no_task(item.obj)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name the checks that failed before the tests, where nobody overlooks it."""
+    failed = os.environ.get("PERSONADESK_FAILED_CHECKS")
+    if failed:
+        terminalreporter.write_sep("=", f"FAILED before the tests: {failed}", red=True, bold=True)
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +106,15 @@ def _no_network() -> Iterator[None]:
         patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
         patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _server_bundle() -> None:
+    """What is deployed in tests is the server as it lies in the tree, not as it was when last set up."""
+    layout = here()
+    if not server_bundle.is_current(layout):
+        with exclusive(layout.scratch / "setup.lock"):
+            server_bundle.ensure_bundle(layout)
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC}:
             raise
-        say(f"\n{_cannot_write(layout, error)}")
+        say(f"\n{cannot_write(layout, error)}")
     except KeyboardInterrupt:
         say("\nStopped. The same command goes on where this one was.")
         return 130
@@ -133,7 +133,8 @@ def _become(program: Path, arguments: Sequence[str]) -> int:
     return subprocess.run(words, check=False).returncode
 
 
-def _cannot_write(layout: Layout, error: OSError) -> str:
+def cannot_write(layout: Layout, error: OSError) -> str:
+    """Return what to tell a person whose folder is read-only or whose disk is full."""
     if error.errno == errno.ENOSPC:
         return (
             f"The disk that holds {layout.root} is full. "

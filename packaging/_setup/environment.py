@@ -42,10 +42,10 @@ def is_ready(layout: Layout, *, dev: bool) -> bool:
     stamp = read_stamp(layout)
     if stamp.get("format") != _FORMAT or stamp.get("root") != str(layout.root):
         return False
-    if not layout.python.exists():
+    if not os.access(layout.python, os.X_OK):
         return False
     sets = (True,) if dev else (True, False)
-    return any(stamp.get("content") == _content(layout, dev=each) for each in sets)
+    return any(stamp.get("content") == content_hash(layout, dev=each) for each in sets)
 
 
 def install(layout: Layout, *, dev: bool) -> None:
@@ -58,21 +58,13 @@ def install(layout: Layout, *, dev: bool) -> None:
     moved = read_stamp(layout).get("root", str(layout.root)) != str(layout.root)
     layout.stamp.unlink(missing_ok=True)
     if moved or not _runs(layout):
-        _make(layout)
+        make(layout)
     _install_lock(layout, dev=dev)
     if dev:
         ensure_torch(layout, pip_of(layout))
-    _install_projects(layout, dev=dev)
+    install_projects(layout, dev=dev)
     _verify(layout)
-    stamp = {
-        "format": _FORMAT,
-        "root": str(layout.root),
-        "content": _content(layout, dev=dev),
-        "window": not _load_qt(layout),
-    }
-    temporary = layout.stamp.with_suffix(".new")
-    temporary.write_text(json.dumps(stamp), encoding="utf-8")
-    temporary.replace(layout.stamp)
+    write_stamp(layout, dev=dev, window=not _load_qt(layout))
 
 
 def window_trouble(layout: Layout) -> str:
@@ -104,7 +96,21 @@ def read_stamp(layout: Layout) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _content(layout: Layout, *, dev: bool) -> str:
+def write_stamp(layout: Layout, *, dev: bool, window: bool) -> None:
+    """Say that a set is installed completely, and whether Qt loads; all at once or not at all."""
+    stamp = {
+        "format": _FORMAT,
+        "root": str(layout.root),
+        "content": content_hash(layout, dev=dev),
+        "window": window,
+    }
+    temporary = layout.stamp.with_suffix(".new")
+    temporary.write_text(json.dumps(stamp), encoding="utf-8")
+    temporary.replace(layout.stamp)
+
+
+def content_hash(layout: Layout, *, dev: bool) -> str:
+    """Return what a set's stamp must say: a hash over its lock and both projects' facts."""
     digest = hashlib.sha256(b"dev\n" if dev else b"desktop\n")
     files = [layout.locks / lock_name(dev=dev), *_pyprojects(layout)]
     if dev:
@@ -119,7 +125,7 @@ def _pyprojects(layout: Layout) -> tuple[Path, Path]:
 
 
 def _runs(layout: Layout) -> bool:
-    if not layout.python.exists():
+    if not os.access(layout.python, os.X_OK):
         return False
     asked = subprocess.run(
         [layout.python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
@@ -129,7 +135,12 @@ def _runs(layout: Layout) -> bool:
     return asked.returncode == 0
 
 
-def _make(layout: Layout) -> None:
+def make(layout: Layout) -> None:
+    """Make an empty environment, in place of what may be there.
+
+    Raises:
+        Trouble: This Python cannot make environments, or it failed.
+    """
     say(f"Making the environment in {layout.venv} (Python {sys.version.split()[0]}) …")
     command = [sys.executable, "-m", "venv", "--clear"]
     if not _has("ensurepip"):
@@ -145,7 +156,8 @@ def _make(layout: Layout) -> None:
 
 def _has(module: str) -> bool:
     importlib.invalidate_caches()
-    return importlib.util.find_spec(module) is not None
+    found = importlib.util.find_spec(module)
+    return found is not None and found.origin is not None
 
 
 def _get_ensurepip() -> None:
@@ -174,7 +186,7 @@ def _install_lock(layout: Layout, *, dev: bool) -> None:
         )
 
 
-def _install_projects(layout: Layout, *, dev: bool) -> None:
+def install_projects(layout: Layout, *, dev: bool) -> None:
     """Put both packages in as they lie in the tree: a `.pth` line each, and their commands."""
     with tempfile.TemporaryDirectory(prefix="personadesk-") as folder:
         wheels = []

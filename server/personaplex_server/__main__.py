@@ -10,11 +10,11 @@ import json
 import logging
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from personaplex_server import __version__, logs
+from personaplex_server.supervise import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
+EXIT_BROKEN: Final = 5
 _SWITCH_INTERVAL_S: Final = 0.0005
 """How long the model thread may hold the interpreter: with the usual 5 ms the sockets' frames came late."""
 
@@ -35,7 +36,10 @@ class UsageError(ValueError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand and return its exit code: 2 for a wrong command line, 3 for a port that is taken."""
+    """Run a subcommand and return its exit code: 2 for a wrong command line, 3 for a port that is taken.
+
+    `serve` returns 5 when the model broke after it had been ready, so that whoever supervises it starts it anew.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(
         prog="personaplex-server",
@@ -76,7 +80,8 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     add("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
     add("--rows", type=int, default=1, metavar="N", help="calls at a time (default: %(default)s)")
     add("--voices", type=Path, metavar="DIR", help="a folder of further voices, .pt or wav")
-    add("--threads", type=int, metavar="N", help="CPU threads of the model")
+    add("--threads", type=int, metavar="N",
+        help="CPU threads of the model (default: half of the processors)")  # fmt: skip
     add("--token-file", type=Path, metavar="FILE", help="file with the token callers must bring")
     add("--ready-file", type=Path, metavar="FILE",
         help="file to write the address into once the server listens")  # fmt: skip
@@ -93,21 +98,22 @@ def serve(options: argparse.Namespace) -> int:
     from personaplex_server import serving, web
 
     if options.ready_file is not None:
-        # One that a killed server left behind names a port that is no longer ours.
-        options.ready_file.unlink(missing_ok=True)
+        _withdraw(options.ready_file)
     try:
         sock = serving.bind(options.host, options.port)
     except serving.BindError as error:
         print(f"personaplex-server: {error}", file=sys.stderr)
         return EXIT_PORT_TAKEN if error.taken else EXIT_USAGE
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    engines = _engines(options)
+    stopper = serving.Stopper()
+    engines = _engines(options, stopper.stop)
     service = web.Service(engines=engines, default=options.engine, token=token)
     host, port = sock.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     log.info("listening %s", logs.fields(url=url, engine=options.engine, instance=service.instance))
     if options.ready_file is not None:
-        _announce(options.ready_file, url, host, port, service.instance)
+        here = {"url": url, "host": host, "port": port}
+        _announce(options.ready_file, here | {"pid": os.getpid(), "instance": service.instance})
     for scheduler in engines.values():
         scheduler.start()
 
@@ -116,15 +122,15 @@ def serve(options: argparse.Namespace) -> int:
             scheduler.stop()
 
     try:
-        serving.run(web.create_app(service), sock, ending)
+        serving.run(web.create_app(service), sock, ending, stopper)
     finally:
         for scheduler in engines.values():
             scheduler.stop()
             scheduler.join()
-        if options.ready_file is not None:
-            options.ready_file.unlink(missing_ok=True)
         log.info("stopped")
-    return 0
+    if options.ready_file is not None:
+        _withdraw(options.ready_file)
+    return EXIT_BROKEN if stopper.asked else 0
 
 
 def _check(options: argparse.Namespace, token: str | None) -> None:
@@ -159,7 +165,7 @@ def _token(options: argparse.Namespace) -> str | None:
     return token
 
 
-def _engines(options: argparse.Namespace) -> dict[str, Scheduler]:
+def _engines(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict[str, Scheduler]:
     from personaplex_server.engines.echo import EchoEngine
     from personaplex_server.scheduler import Scheduler
 
@@ -176,23 +182,40 @@ def _engines(options: argparse.Namespace) -> dict[str, Scheduler]:
             dtype=options.dtype,
             rows=options.rows,
             voices_dir=options.voices,
-            threads=options.threads,
+            threads=_threads(options),
             progress=report,
         )
 
     engines = {"echo": Scheduler("echo", echo)}
     if options.checkpoint is not None:
-        engines["personaplex"] = Scheduler("personaplex", personaplex)
+        engines["personaplex"] = Scheduler("personaplex", personaplex, on_broken=on_broken)
     return engines
 
 
-def _announce(path: Path, url: str, host: str, port: int, instance: str) -> None:
-    """Write the address into `path` in one step, so that no reader sees half of it."""
-    facts = {"url": url, "host": host, "port": port, "pid": os.getpid(), "instance": instance}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        json.dump(facts, file)
-    Path(file.name).replace(path)
+def _threads(options: argparse.Namespace) -> int:
+    """Half of the processors unless told: with all of them each operation waits for the busiest one.
+
+    Measured with two, both also used by others: a tick takes 15 ms in one thread, and 200 to 800 in two.
+    """
+    if options.threads is not None:
+        return int(options.threads)
+    return max(1, (os.cpu_count() or 2) // 2)
+
+
+def _withdraw(path: Path) -> None:
+    """Remove the ready file, ours or the one of a server that was killed: it names a port that is not ours."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"The ready file cannot be removed: {error}.") from error
+
+
+def _announce(path: Path, facts: dict[str, object]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(facts))
+    except OSError as error:
+        raise UsageError(f"The ready file cannot be written: {error}.") from error
 
 
 if __name__ == "__main__":

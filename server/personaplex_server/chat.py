@@ -37,6 +37,10 @@ _WORDS_AFTER_S: Final = 0.12
 _SIGN_OF_LIFE_S: Final = 5.0
 """The existing page hangs up when it has heard nothing for 10 s, which a muted caller's silence would cause."""
 _LAST_WORDS_S: Final = 2.0
+_PAGE_WARM_UP_S: Final = 2.0
+"""The existing page listens for sound only a second after it has connected, and never makes up for what it missed."""
+_PAGE_PARAMETER: Final = "pad_mult"
+"""A parameter that only the existing page sends."""
 
 
 class BadQueryError(ValueError):
@@ -243,7 +247,10 @@ class _Call:
             log.info("ignored %s", fields(call=self._session.number, what=what))
 
     async def _answer(self) -> Ended:
+        accepted = time.monotonic()
         await self._scheduler.open(self._session, self._persona)
+        if _PAGE_PARAMETER in self._ws.query_params:
+            await asyncio.sleep(accepted + _PAGE_WARM_UP_S - time.monotonic())
         self._session.start()
         await self._ws.send_bytes(protocol.handshake())
         writer = OpusWriter()

@@ -16,7 +16,7 @@ import sphn
 from personaplex_server.protocol import FRAME_SAMPLES, SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -122,9 +122,10 @@ class _Demuxer:
                 return None
             self._skip(start)
             size = self._page_size(0)
-            if size is None and (later := self._whole_page_behind()) is None:
-                return None
             if size is None:
+                later = self._whole_page_behind()
+                if later is None:
+                    return None
                 self._partial = b""
                 self._skip(later)
                 continue
@@ -224,8 +225,15 @@ class OpusReader:
         broken: Packets that could not be decoded so far; each is replaced by silence of its length.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, admit: Callable[[int], bool] | None = None) -> None:
+        """Make a reader.
+
+        Args:
+            admit: Asked before a packet is decoded, with the samples it would give; what is not admitted is left
+                out. A megabyte can hold hours of silence, and decoding them takes minutes.
+        """
         self.broken = 0
+        self._admit = admit
         self._in_a_row = 0
         self._demuxer = _Demuxer()
         self._sequence = 0
@@ -245,6 +253,8 @@ class OpusReader:
         """
         for packet in self._demuxer.feed(data):
             samples = packet_samples(packet)
+            if samples and self._admit is not None and not self._admit(samples):
+                continue
             pcm = self._decode(packet, samples) if samples else None
             if pcm is not None:
                 self._in_a_row = 0

@@ -25,7 +25,7 @@ from personaplex_server.protocol import CLOSE_FAILED, CLOSE_RESTART
 from personaplex_server.session import Session, Spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -114,6 +114,22 @@ class _Seat:
 
 
 @dataclass(frozen=True, slots=True)
+class _Opening:
+    """A prompt being filled in, piece by piece, and who waits for it."""
+
+    seat: _Seat
+    pieces: Iterator[float]
+    done: Future[None]
+    began: float
+
+    def settle(self, error: Exception | None) -> None:
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
+
+@dataclass(frozen=True, slots=True)
 class _Command:
     """Something to do in the model thread between two ticks, and who waits for it, if anybody does."""
 
@@ -137,6 +153,7 @@ class Scheduler:
         name: str,
         build: Callable[[Callable[[float, str], None]], Engine],
         *,
+        on_broken: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a scheduler; `start` begins the loading.
@@ -145,14 +162,18 @@ class Scheduler:
             name: Name of the engine in addresses and logs.
             build: Makes the engine, in the model thread; is given a function to report progress (0..1) and
                 stage by. What it raises becomes the reason of the failure.
+            on_broken: Called in the model thread when an engine that once was ready has failed for good; one
+                that could not be loaded would fail again and stays, to say why.
             clock: Seconds, monotonic.
         """
         self.name = name
+        self._on_broken = on_broken
         self._build = build
         self._clock = clock
         self._news = threading.Condition()
         self._commands: deque[_Command] = deque()
         self._seats: dict[Session, _Seat] = {}
+        self._openings: deque[_Opening] = deque()
         self._free: list[int] = []
         self._slots = 0
         self._state = State.LOADING
@@ -239,14 +260,13 @@ class Scheduler:
         Raises:
             EngineError: The persona cannot be had; the text is a sentence for the caller.
         """
-        seat = self._seats[session]
+        with self._news:
+            seat = self._seats.get(session)
+            if seat is None:
+                # The engine broke since the session was made.
+                raise BrokenEngineError(self._reason or _STOPPING)
         done: Future[None] = Future()
-
-        def work(engine: Engine) -> None:
-            if not seat.left:
-                _attempt(done, lambda: self._open(engine, seat, persona))
-
-        self._command(_Command(work, done))
+        self._command(_Command(lambda engine: self._begin(engine, seat, persona, done), done))
         await asyncio.wrap_future(done)
 
     def leave(self, session: Session) -> None:
@@ -298,6 +318,8 @@ class Scheduler:
             self._serve(engine)
         except Exception as error:
             self._fail(f"The voice model stopped: {_sentence(error)}", error)
+            if self._on_broken is not None:
+                self._on_broken()
 
     def _report(self, progress: float, stage: str) -> None:
         with self._news:
@@ -319,30 +341,37 @@ class Scheduler:
         code = CLOSE_RESTART if state is State.STOPPED else CLOSE_FAILED
         for session in sessions:
             session.end(reason, code)
+        for opening in self._openings:
+            opening.settle(BrokenEngineError(reason))
+        self._openings.clear()
         for command in commands:
             command.refuse(reason)
 
     def _serve(self, engine: Engine) -> None:
         pace = Pace()
         while True:
-            work, was_ready = self._wait(pace)
-            if work is not None:
-                work(engine)
-                continue
+            due = self._wait(pace)
             if self._stopping:
                 break
-            self._tick(engine, pace, was_ready=was_ready)
+            if due is not None:
+                self._tick(engine, pace, was_ready=due)
+            elif self._commands:
+                self._commands.popleft().work(engine)
+            else:
+                self._go_on_opening()
         self._finish(State.STOPPED, "stopped", _STOPPING)
 
-    def _wait(self, pace: Pace) -> tuple[Callable[[Engine], None] | None, bool]:
-        """Wait for a command, or until a tick is due; tell whether a frame was there when it was."""
+    def _wait(self, pace: Pace) -> bool | None:
+        """Wait until there is something to do.
+
+        Returns:
+            For a tick, whether a frame was there when it was due; None for anything else.
+        """
         was_ready: bool | None = None
         with self._news:
             while True:
-                if self._commands:
-                    return self._commands.popleft().work, False
-                if self._stopping:
-                    return None, False
+                if self._stopping or self._commands:
+                    return None
                 if not any(seat.open for seat in self._seats.values()):
                     pace.idle()
                 ready = any(seat.open and seat.session.ready() for seat in self._seats.values())
@@ -350,10 +379,10 @@ class Scheduler:
                 if left <= 0:
                     was_ready = ready if was_ready is None else was_ready
                     if ready:
-                        return None, was_ready
-                    self._news.wait()
-                else:
-                    self._news.wait(left)
+                        return was_ready
+                if self._openings:
+                    return None
+                self._news.wait(left if left > 0 else None)
 
     def _tick(self, engine: Engine, pace: Pace, *, was_ready: bool) -> None:
         started = self._clock()
@@ -396,30 +425,38 @@ class Scheduler:
         for seat in due:
             seat.session.end(f"The voice model made an error: {_sentence(error)} Call again.")
 
-    def _open(self, engine: Engine, seat: _Seat, persona: Persona) -> None:
-        if persona.voice in BUNDLED_VOICES and persona.voice not in engine.voices():
-            log.info("voice not here, default taken %s", fields(voice=persona.voice))
-            persona = dataclasses.replace(persona, voice=None)
-        began = self._clock()
+    def _begin(self, engine: Engine, seat: _Seat, persona: Persona, done: Future[None]) -> None:
+        if seat.left or not done.set_running_or_notify_cancel():
+            return
+        pieces = _pieces(engine, seat.row, persona)
+        self._openings.append(_Opening(seat, pieces, done, self._clock()))
+
+    def _go_on_opening(self) -> None:
+        """Do one piece of the oldest prompt that is being filled in; ticks come between pieces."""
+        opening = self._openings[0]
+        seat = opening.seat
         try:
-            engine.open(seat.row, persona)
-        except EngineError:
-            raise
-        except Exception as error:
+            if not seat.left:
+                next(opening.pieces)
+                return
+            error: Exception | None = None
+        except StopIteration:
+            seat.open, error = True, None
+        except EngineError as refused:
+            error = refused
+        except Exception as broken:
             log.exception("prompt failed %s", fields(engine=self.name))
-            raise BrokenEngineError(
-                f"The voice model could not take the prompt: {_sentence(error)}"
-            ) from error
-        seat.open = True
-        log.info(
-            "caller seated %s",
-            fields(
-                engine=self.name,
-                call=seat.session.number,
-                row=seat.row,
-                prompt_ms=round((self._clock() - began) * 1000),
-            ),
-        )
+            error = BrokenEngineError(
+                f"The voice model could not take the prompt: {_sentence(broken)}"
+            )
+        self._openings.popleft()
+        opening.settle(error)
+        if seat.open:
+            spent = round((self._clock() - opening.began) * 1000)
+            log.info(
+                "caller seated %s",
+                fields(engine=self.name, call=seat.session.number, row=seat.row, prompt_ms=spent),
+            )
 
     def _close(self, engine: Engine, seat: _Seat) -> None:
         try:
@@ -430,6 +467,18 @@ class Scheduler:
                 self._dropped += seat.session.dropped
                 self._free.append(seat.row)
                 self._free.sort()
+
+
+def _pieces(engine: Engine, row: int, persona: Persona) -> Iterator[float]:
+    """Return the pieces in which an engine fills a row's prompt; one that cannot stop on the way does all in one."""
+    if persona.voice in BUNDLED_VOICES and persona.voice not in engine.voices():
+        log.info("voice not here, default taken %s", fields(voice=persona.voice))
+        persona = dataclasses.replace(persona, voice=None)
+    opening: Callable[[int, Persona], Iterator[float]] | None = getattr(engine, "opening", None)
+    if opening is not None:
+        yield from opening(row, persona)
+    else:
+        engine.open(row, persona)
 
 
 def _attempt(done: Future[_T], work: Callable[[], _T]) -> None:

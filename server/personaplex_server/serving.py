@@ -173,13 +173,38 @@ def server(app: Starlette, ending: Callable[[], None]) -> ChatServer:
     return ChatServer(config, ending)
 
 
-def run(app: Starlette, sock: socket.socket, ending: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then return."""
+class Stopper:
+    """Ends the serving from any thread, also before it has begun.
+
+    Attributes:
+        asked: Whether the end was asked for here, and not by a signal.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._server: uvicorn.Server | None = None
+
+    def stop(self) -> None:
+        """Let the server say good-bye to its callers and end."""
+        self.asked = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def hold(self, server: uvicorn.Server) -> None:
+        """Stop `server` when asked, which may have been before."""
+        self._server = server
+        server.should_exit = self.asked
+
+
+def run(app: Starlette, sock: socket.socket, ending: Callable[[], None], stopper: Stopper) -> None:
+    """Serve until SIGINT or SIGTERM, or until `stopper` is used; then return."""
 
     def already_ending(number: int, frame: FrameType | None) -> None:
         # uvicorn raises its signals once more when it is done, which would end the process by signal.
         log.debug("signal %d after the end", number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in uvicorn.server.HANDLED_SIGNALS:
         signal.signal(number, already_ending)
-    server(app, ending).run(sockets=[sock])
+    serving = server(app, ending)
+    stopper.hold(serving)
+    serving.run(sockets=[sock])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from personaplex_server.opus import OpusReader
-from personaplex_server.protocol import CLOSE_FAILED, FRAME_SAMPLES, FRAME_SECONDS
+from personaplex_server.protocol import CLOSE_FAILED, FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +29,16 @@ EARLY_FRAMES: Final = 125
 """Frames kept from before the handshake: 10 s."""
 SPOKEN_FRAMES: Final = 64
 """Answers that may wait for a caller who does not read: 5 s, then the call is over."""
+_CREDIT_S: Final = 15.0
+"""Sound that may come at once; more than is ever kept."""
+_HASTE: Final = 2.0
+"""Sound that may come in a second in the long run, in seconds."""
 _QUIET: Final = 0.003
 """Root mean square (-50 dBFS) under which a frame may be passed over to catch up."""
 _WINDOW_FRAMES: Final = 64
+"""Frames (5 s) that must all have waited longer than a frame lasts before one of them is dropped."""
+_QUIET_WINDOW_FRAMES: Final = 12
+"""The same when the one to drop is quiet: nobody misses it."""
 _UNREAD: Final = "The caller stopped reading."
 _T = TypeVar("_T")
 
@@ -103,7 +110,9 @@ class Session:
         self._wake = wake
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._reader = OpusReader()
+        self._reader = OpusReader(self._admit)
+        self._credit, self._credited = _CREDIT_S, clock()
+        self._skipped = 0
         self._pieces: list[NDArray[np.float32]] = []
         self._samples = 0
         self._lock = threading.Lock()
@@ -130,6 +139,21 @@ class Session:
             self._samples += len(pcm)
             if self._samples >= FRAME_SAMPLES:
                 self._cut()
+
+    def _admit(self, samples: int) -> bool:
+        """Tell whether sound may be decoded: who sends it far faster than it can be said keeps the loop busy."""
+        now = self._clock()
+        self._credit = min(_CREDIT_S, self._credit + _HASTE * (now - self._credited))
+        self._credited = now
+        seconds = samples / SAMPLE_RATE
+        if seconds <= self._credit:
+            self._credit -= seconds
+            return True
+        self._skipped += samples
+        if self._skipped >= FRAME_SAMPLES:
+            self.dropped += self._skipped // FRAME_SAMPLES
+            self._skipped %= FRAME_SAMPLES
+        return False
 
     def _cut(self) -> None:
         joined = np.concatenate(self._pieces)
@@ -176,7 +200,7 @@ class Session:
         """Take the frame that is due (float32 [1920]) and the time it has waited, in seconds.
 
         A backlog shrinks here: quiet frames are passed over while more than the queue's length waits, and one
-        frame is dropped when all frames of the last 5 s had to wait longer than a frame lasts.
+        frame is dropped when all frames of a while had to wait longer than a frame lasts.
 
         Raises:
             IndexError: No frame waits.
@@ -188,7 +212,8 @@ class Session:
                 pcm, arrived = self._pass_over()
             self._window += 1
             self._least_wait = min(self._least_wait, now - arrived)
-            if self._window >= _WINDOW_FRAMES:
+            enough = _QUIET_WINDOW_FRAMES if _quiet(pcm) else _WINDOW_FRAMES
+            if self._window >= enough:
                 if self._least_wait > FRAME_SECONDS and self._heard:
                     pcm, arrived = self._pass_over()
                 self._window, self._least_wait = 0, float("inf")

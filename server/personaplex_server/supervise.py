@@ -47,6 +47,7 @@ _HEARTBEAT_S: Final = 10.0
 _LOG_BYTES: Final = 2_000_000
 _LOG_FILES: Final = 3
 _LAST_LINES: Final = 20
+_LONGEST_LINE: Final = 65_536
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -109,36 +110,52 @@ def _started(ticks: int | None) -> float:
 class RotatingLog:
     """A text log of bounded size: `server.log`, then `.1`, `.2`, oldest last.
 
+    A full disk costs lines and never stops the writer: a server whose words nobody takes would hang.
+
     Attributes:
         path: The newest file.
+        lost: Lines that could not be written since the last that could.
     """
 
     def __init__(self, path: Path, size: int = _LOG_BYTES, files: int = _LOG_FILES) -> None:
         self.path = path
+        self.lost = 0
         self._size = size
         self._files = files
         self._lock = threading.Lock()
-        self._file = path.open("ab", buffering=0)
+        self._file: IO[bytes] | None = None
 
     def write(self, line: bytes) -> None:
         """Append a line, moving the files on when the newest is full."""
         with self._lock:
-            if self._file.tell() + len(line) > self._size and self._file.tell():
-                self._rotate()
-            self._file.write(line)
+            try:
+                if self.lost:
+                    self._append(b"(%d lines could not be written)\n" % self.lost)
+                    self.lost = 0
+                self._append(line)
+            except OSError:
+                # Told in the log itself as soon as there is room again; there is nowhere else to tell it.
+                self.lost += 1
 
-    def _rotate(self) -> None:
-        self._file.close()
-        names = [self.path, *(Path(f"{self.path}.{n}") for n in range(1, self._files))]
-        for older, newer in reversed(list(zip(names[1:], names, strict=False))):
-            if newer.exists():
-                newer.replace(older)
-        self._file = self.path.open("ab", buffering=0)
+    def _append(self, line: bytes) -> None:
+        if self._file is None:
+            self._file = self.path.open("ab", buffering=0)
+        if self._file.tell() + len(line) > self._size and self._file.tell():
+            self._file.close()
+            self._file = None
+            names = [self.path, *(Path(f"{self.path}.{n}") for n in range(1, self._files))]
+            for older, newer in reversed(list(zip(names[1:], names, strict=False))):
+                if newer.exists():
+                    newer.replace(older)
+            self._file = self.path.open("ab", buffering=0)
+        self._file.write(line)
 
     def close(self) -> None:
         """Close the newest file."""
         with self._lock:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
 
 @contextlib.contextmanager
@@ -296,7 +313,8 @@ class Supervisor:
     def _pump(self, pipe: IO[bytes] | None) -> None:
         if pipe is None:
             return
-        for line in pipe:
+        # Cut, so that words without an end do not pile up here.
+        while line := pipe.readline(_LONGEST_LINE):
             self._log.write(line)
             self._last.append(line.decode("utf-8", "replace").rstrip())
 
@@ -347,10 +365,27 @@ class Supervisor:
     def _write(self) -> None:
         self._written = self._clock()
         self.record.updated = time.time()
-        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".supervisor-")
+        try:
+            write_whole(self._folder / STATE_FILE, json.dumps(asdict(self.record)))
+        except OSError as error:
+            # The heartbeat tries again; a full disk is no reason to hang up on callers.
+            self._say(f"cannot write {STATE_FILE}: {error}")
+
+
+def write_whole(path: Path, words: str) -> None:
+    """Replace a file in one step, so that no reader sees half of it.
+
+    Raises:
+        OSError: It cannot be written; the old content is still there.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(self.record), file)
-        Path(name).replace(self._folder / STATE_FILE)
+            file.write(words)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _manner(code: int) -> str:

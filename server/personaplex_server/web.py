@@ -138,12 +138,16 @@ def create_app(service: Service) -> Starlette:
         if (refused := guarded(request)) is not None:
             return refused
         scheduler = service.engines[service.default]
-        names = await scheduler.voices()
+        try:
+            names = await scheduler.voices()
+        except Exception as error:
+            log.exception("voices cannot be listed")
+            return JSONResponse({"error": f"The voices cannot be listed: {error}."}, 500)
         now = scheduler.status()
         return _fresh(
             {
                 "voices": [{"name": name, "label": _label(name)} for name in names],
-                "default": now.facts.get("default_voice"),
+                "default": now.facts.get("voice"),
                 "state": str(now.state),
             }
         )

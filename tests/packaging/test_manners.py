@@ -65,7 +65,8 @@ def test_on_a_display():
 
 def test_bad_manners_fail_and_good_ones_pass(pytester: pytest.Pytester) -> None:
     pytester.makeini(
-        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+        f"[pytest]\npythonpath = {CONFTEST.parents[1] / 'packaging'}\n"
+        "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
         "filterwarnings = error\nmarkers =\n    logs_warnings: x\n    xcb: x\n"
     )
     short = CONFTEST.read_text(encoding="utf-8").replace(

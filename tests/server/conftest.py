@@ -56,7 +56,7 @@ class ScriptedEngine:
             "device": "cpu",
             "dtype": "float32",
             "rehearsal": True,
-            "default_voice": "anna.wav",
+            "voice": "anna.wav",
         }
 
     def open(

@@ -249,7 +249,10 @@ def test_one_who_leaves_during_the_prompt_frees_the_row(serve, dial, scripted):
 def test_one_who_does_not_read_is_cut_off_and_disturbs_nobody(
     serve, dial, tone, scripted, raw_socket, elsewhere, caplog
 ):
-    server = serve(scripted(rows=2))
+    engine = scripted(rows=2)
+    # Many words fill the buffers between here and there sooner than sound does.
+    engine.text = "word " * 600
+    server = serve(engine)
     deaf = raw_socket(server.url)
     deaf.sendall(
         b"GET /api/chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -338,6 +341,19 @@ def test_packets_of_any_length_are_answered_in_frames(serve, dial, tone, scripte
     )
     for begin in range(0, len(stream), 100):
         caller.send(b"\x01" + stream[begin : begin + 100])
-        time.sleep(0.01)
+        time.sleep(0.8 * 100 / len(stream))
     caller.until(lambda c: len(c.pcm) == 10)
     assert struct.unpack_from("<I", stream, 14)[0] == 42
+
+
+def test_the_web_page_is_told_to_talk_when_it_listens_and_others_at_once(
+    serve, dial, scripted, monkeypatch
+):
+    monkeypatch.setattr("personaplex_server.chat._PAGE_WARM_UP_S", 0.5)
+    server = serve(scripted(rows=2))
+    began = time.monotonic()
+    dial(server.chat).handshake()
+    assert time.monotonic() - began < 0.4
+    began = time.monotonic()
+    dial(server.chat + "?pad_mult=0").handshake()
+    assert time.monotonic() - began >= 0.5

@@ -65,3 +65,11 @@ def test_a_very_slow_tick_starts_a_new_schedule():
     run(pace, [1.0])
     pace.ticked(1.5, 0.4, was_ready=True)
     assert pace.due == pytest.approx(1.58)
+
+
+@pytest.mark.parametrize("period", [0.0792, 0.0808])
+def test_a_clock_that_differs_is_followed(period):
+    arrivals = [1 + n * period for n in range(2000)]
+    starts = run(Pace(), arrivals)
+    assert max(start - arrival for start, arrival in zip(starts, arrivals, strict=True)) < FRAME
+    assert min(b - a for a, b in pairwise(starts)) >= LEAST_STEP_S

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
 
-from personaplex_server.opus import OpusWriter
+from personaplex_server.opus import OpusWriter, make_page, page_checksum
 from personaplex_server.protocol import FRAME_SECONDS
 from personaplex_server.session import (
     EARLY_FRAMES,
@@ -85,10 +86,11 @@ async def test_quiet_frames_of_a_backlog_are_passed_over(tone):
     assert ticks + session.dropped == 30
 
 
-async def test_a_lasting_delay_is_worked_off(tone, clock):
+@pytest.mark.parametrize(("level", "seconds"), [(0.3, 16.0), (0.001, 3.2)])
+async def test_a_lasting_delay_is_worked_off_sooner_in_silence(tone, clock, level, seconds):
     session = Session(1, lambda: None, clock)
     session.start()
-    pages = frames_of(tone, 16)
+    pages = frames_of(tone, seconds, level)
     for page in pages[:3]:
         session.hear(page)
     for page in pages[3:]:
@@ -138,3 +140,21 @@ def test_the_model_may_speak_after_the_loop_has_gone():
     session = asyncio.run(make())
     session.say(spoken())
     session.end("Gone.")
+
+
+async def test_hours_of_sound_in_one_message_are_not_decoded(clock):
+    """A page of 255 packets of one byte, each of which stands for 120 ms."""
+    session = Session(1, lambda: None, clock)
+    packet = bytes((3 << 3 | 1,))
+    page = bytearray(make_page(b"", sequence=0)[:26] + b"\xff" + b"\x01" * 255 + packet * 255)
+    page[22:26] = bytes(4)
+    page[22:26] = page_checksum(bytes(page)).to_bytes(4, "little")
+    began = time.monotonic()
+    for _ in range(400):
+        session.hear(bytes(page))
+    assert time.monotonic() - began < 5
+    assert session.dropped > 400 * 255 * 1.5 - 200
+    clock.now += 60
+    session.start()
+    session.hear(bytes(page))
+    assert session.queue > 0

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import socket
+import struct
 import threading
 
 import pytest
@@ -101,6 +105,16 @@ def test_voices_are_listed(serve, scripted):
     assert answer["default"] == "anna.wav"
 
 
+def test_voices_that_cannot_be_listed_are_told(serve, scripted):
+    class Unlisted(scripted):
+        def voices(self):
+            raise OSError("the folder is gone")
+
+    answer = serve(Unlisted()).get("/api/voices")
+    assert answer.status_code == 500
+    assert "the folder is gone" in answer.json()["error"]
+
+
 def test_status_counts_calls_and_times_ticks(serve, dial, tone, scripted):
     server = serve(scripted())
     caller = dial(server.chat)
@@ -163,3 +177,34 @@ def test_unknown_routes_are_not_found(serve):
     server = serve()
     assert (server.get("/api/nothing")).status_code == 404
     assert (server.get("/api/chat")).status_code == 404
+
+
+def test_requests_that_are_none_leave_nothing_behind(serve, raw_socket, caplog):
+    server = serve()
+    upgrade = (
+        b"GET /api/chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    requests = [
+        upgrade,
+        upgrade.replace(b"/api/chat", b"/api/chat?seed=none"),
+        upgrade.replace(b"/api/chat", b"/api/chat?text_prompt=%ff%fe%00"),
+        upgrade.replace(b"/api/chat", b"/nowhere"),
+        upgrade.replace(b": 13", b": 12"),
+        upgrade + b"\x82\x83\x00\x00\x00\x00\x01ab",
+        upgrade + random.Random(4).randbytes(300),
+        b"GARBAGE\r\n\r\n",
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n",
+    ]
+    for request in requests:
+        for abruptly in (True, False):
+            sock = raw_socket(server.url)
+            # The server may hang up on the longest before it is all sent.
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(request)
+            if abruptly:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+    server.until(lambda health: health["free"] == health["slots"] == 8)
+    assert server.get("/health").json()["state"] == "ready"
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

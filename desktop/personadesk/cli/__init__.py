@@ -1,1 +1,1 @@
-"""The same jobs as the window, from a terminal."""
+"""The same jobs as in the window, from a terminal; thin."""

@@ -165,6 +165,14 @@ class DeployEngine:
         deployment.set(replace(deployment.raw, state=DeployState.UNDONE, line_url=None))
         return deployment.view
 
+    async def keep(self, plan_id: str) -> None:
+        """Let a demo's deploy stay: from now on it is one like any other."""
+        record = await self._load(plan_id)
+        await self._settle(self._context(self._running[plan_id], record.plan, dict(record.facts)))
+        await self._journal.set_purpose(plan_id, Purpose.DEPLOY)
+        self._purposes[plan_id] = Purpose.DEPLOY
+        self._release(plan_id)
+
     async def close(self) -> None:
         """Cancel what runs, wait for its undo, and let go of the locks."""
         for deployment in self._running.values():
@@ -198,6 +206,8 @@ class DeployEngine:
         plan_id = context.plan.id
         try:
             await self._run_steps(deployment, context)
+            if self._purposes[plan_id] is not Purpose.DEMO:
+                await self._settle(context)
             await self._journal.set_state(plan_id, DeployState.DONE, ended=time.time())
         except asyncio.CancelledError:
             await self._finish(deployment, context, DeployState.CANCELLED, None)
@@ -250,6 +260,10 @@ class DeployEngine:
         finally:
             self._release(plan_id)
             deployment.set(replace(deployment.raw, state=state, error=error, line_url=None))
+
+    async def _settle(self, context: Context) -> None:
+        for step in self._steps:
+            await step.settle(context)
 
     async def _run_steps(self, deployment: Deployment, context: Context) -> None:
         for step in self._steps:

@@ -115,6 +115,10 @@ class Step(ABC):
             PersonaDeskError: It cannot be done.
         """
 
+    async def settle(self, context: Context) -> None:
+        """Do what may only be done once the deploy is there to stay; it cannot be undone."""
+        return
+
     async def undo(self, context: Context) -> bool:
         """Remove what must not stay; return whether there was anything. May be called at any time."""
         return False

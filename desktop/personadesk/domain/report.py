@@ -34,6 +34,7 @@ class Limit:
         most: Upper limit, or None.
         least: Lower limit, or None.
         why: The reason for the limit, one sentence.
+        hard: Beyond this it fails outright, however near the limit is; None for the usual half.
         broken: The sentence when it is not kept, where numbers would not say it.
     """
 
@@ -43,6 +44,7 @@ class Limit:
     why: Text
     most: float | None = None
     least: float | None = None
+    hard: float | None = None
     broken: Text = NOTHING
 
     def judge(self, value: float | None) -> Verdict:
@@ -50,7 +52,8 @@ class Limit:
         if value is None or value != value:
             return Verdict.FAIL
         if self.most is not None and value > self.most:
-            return Verdict.WARN if value < 1.5 * self.most else Verdict.FAIL
+            hard = 1.5 * self.most if self.hard is None else self.hard
+            return Verdict.WARN if value < hard else Verdict.FAIL
         if self.least is not None and value < self.least:
             return Verdict.WARN if value > self.least - abs(self.least) / 2 else Verdict.FAIL
         return Verdict.PASS
@@ -68,7 +71,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "real_time_factor", T("Time per second of sound"), "x",
-        T("Above 0.9 there is no reserve, and lag grows."), most=0.9,
+        T("Above 0.9 there is no reserve, above 1 the lag grows with every word."), most=0.9, hard=1.0,
     ),
     Limit(
         "late_percent", T("Missed audio"), "%",
@@ -216,15 +219,15 @@ def reason(figure: Figure) -> Text:
     if figure.value is not None and figure.limit.broken:
         return figure.limit.broken
     if figure.value is None:
-        return T("{figure} could not be measured.", figure=str(figure.limit.title))
+        return T("{figure} could not be measured.", figure=figure.limit.title)
     return T("{figure} is {value}, the limit is {limit}.", **_named(figure))
 
 
-def _named(figure: Figure) -> dict[str, str]:
+def _named(figure: Figure) -> dict[str, str | Text]:
     limit = figure.limit
     bound = limit.most if limit.most is not None else limit.least
     return {
-        "figure": str(limit.title),
+        "figure": limit.title,
         "value": "—" if figure.value is None else format_value(figure.value, limit.unit),
         "limit": "—" if bound is None else format_value(bound, limit.unit),
     }

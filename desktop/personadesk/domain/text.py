@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Value = str | int | float
-
 
 def _no_values() -> Mapping[str, Value]:
     return MappingProxyType({})
@@ -22,7 +20,8 @@ class Text:
 
     Attributes:
         template: English, with named placeholders: `"Port {port} is taken."`. It is also the key of its translation.
-        values: What the placeholders stand for; kept apart so that each language formats them its own way.
+        values: What the placeholders stand for, other sentences among them; kept apart so that each language
+            formats them its own way.
     """
 
     template: str
@@ -38,6 +37,9 @@ class Text:
 
     def __hash__(self) -> int:
         return hash((self.template, tuple(sorted(self.values.items()))))
+
+
+Value = str | int | float | Text
 
 
 def T(template: str, **values: Value) -> Text:  # noqa: N802 - short and like the usual marker, since it stands everywhere

@@ -49,18 +49,8 @@ async def ask(url: str, *, limit_s: float = LIMIT_SECONDS) -> Health | None:
         url: Any address of the server; only host and port count.
         limit_s: How long to wait.
     """
-    try:
-        async with asyncio.timeout(limit_s):
-            status, body = await _get(url, HEALTH_PATH)
-    except (OSError, EOFError, ValueError, TimeoutError):
-        return None
-    if status != 200:
-        return None
-    try:
-        facts = json.loads(body)
-    except ValueError:
-        return None
-    if not isinstance(facts, dict) or not isinstance(facts.get("state"), str):
+    facts = await get_json(url, HEALTH_PATH, limit_s=limit_s)
+    if facts is None or not isinstance(facts.get("state"), str):
         return None
     progress = facts.get("progress")
     return Health(
@@ -70,6 +60,17 @@ async def ask(url: str, *, limit_s: float = LIMIT_SECONDS) -> Health | None:
         reason=str(facts.get("reason") or ""),
         facts=facts,
     )
+
+
+async def get_json(url: str, path: str, *, limit_s: float = LIMIT_SECONDS) -> dict[str, Any] | None:
+    """Return the JSON object at a path of a loopback server, or None when there is none to be had."""
+    try:
+        async with asyncio.timeout(limit_s):
+            status, body = await _get(url, path)
+        facts = json.loads(body)
+    except (OSError, EOFError, ValueError, TimeoutError):
+        return None
+    return facts if status == 200 and isinstance(facts, dict) else None
 
 
 async def _get(url: str, path: str) -> tuple[int, bytes]:

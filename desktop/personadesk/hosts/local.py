@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from personadesk.domain.errors import BadRequest
+from personadesk.domain.text import T
 from personadesk.hosts import commands
 
 if TYPE_CHECKING:
@@ -153,3 +155,13 @@ def port_owner(port: int) -> str:
                     return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
                 return f"pid {connection.pid}"
     return ""
+
+
+def port_taken(port: int) -> BadRequest:
+    """Return the error for a port that another program holds, naming that program if it can be told."""
+    owner = port_owner(port)
+    if owner:
+        what = T("Port {port} is taken by {owner}.", port=port, owner=owner)
+    else:
+        what = T("Port {port} is taken by another program.", port=port)
+    return BadRequest(what, T("Choose another port, or close that program."), cause="port_taken")

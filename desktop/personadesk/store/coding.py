@@ -27,15 +27,25 @@ def plan_from_json(text: str) -> Plan:
 
 def text_to_json(text: Text) -> str:
     """Encode a sentence; "" for none."""
-    return json.dumps([text.template, dict(text.values)]) if text else ""
+    return json.dumps(_plain(text)) if text else ""
 
 
 def text_from_json(text: str) -> Text:
     """Decode a sentence."""
     if not text:
         return NOTHING
-    template, values = json.loads(text)
-    return T(template, **values)
+    return _sentence(json.loads(text))
+
+
+def _plain(text: Text) -> list[Any]:
+    """Return the sentence as lists: a value that is a list is a sentence of its own."""
+    values = {k: _plain(v) if isinstance(v, Text) else v for k, v in text.values.items()}
+    return [text.template, values]
+
+
+def _sentence(plain: list[Any]) -> Text:
+    template, values = plain
+    return T(template, **{k: _sentence(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 def error_to_json(error: PersonaDeskError | None) -> str | None:

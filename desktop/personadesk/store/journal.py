@@ -148,6 +148,14 @@ class Journal:
 
         await self._database.run(work)
 
+    async def set_purpose(self, plan_id: str, purpose: Purpose) -> None:
+        """Write down that a deploy is meant otherwise from now on."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE deploys SET purpose = ? WHERE id = ?", (purpose, plan_id))
+
+        await self._database.run(work)
+
     async def load(self, plan_id: str) -> DeployRecord | None:
         """Return one deploy, or None when there is none of that id."""
         found = await self._select("WHERE id = ?", (plan_id,))

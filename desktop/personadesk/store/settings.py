@@ -110,8 +110,8 @@ class Settings:
                 T("Choose one of: {choices}.", choices=", ".join(map(str, setting.choices))),
                 cause="bad_setting",
             )
-        self._values[setting.key] = value
         self._write(setting.key, value)
+        self._values[setting.key] = value
         for watcher in tuple(self._watchers):
             watcher(setting.key)
 

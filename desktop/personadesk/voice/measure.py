@@ -4,8 +4,9 @@
 as long as it lasts, fast or slow: the plain quotient says 1.00 as long as the server keeps up. So three things
 are looked at:
 
-1. The pace: seconds that a second of sound took to come, the median over stretches of one second. More than
-   1.03 means that the server falls behind, and that is the figure (a single hiccup moves one stretch only).
+1. The pace: seconds that a second of sound took to come, over the whole call or as the median of stretches of one
+   second, whichever is less: a single hiccup moves the first, jitter the second, a slow server both. More than
+   1.03 means that the server falls behind, and that is the figure.
 2. Otherwise the server's own word, where it gives one: milliseconds of a tick out of the 80 there are.
 3. Otherwise what can be seen from outside: how long after a frame was complete the next sound came, less the round
    trip of a ping. A server that waits for its own clock looks busier so than it is, therefore this never counts
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Value = float | int | str | bool | None
 
 FALLS_BEHIND: Final = 1.03
-_STRETCH_SECONDS: Final = 0.96
+_STRETCH_SECONDS: Final = 0.96 - 1e-6
 _NO_WORSE_THAN: Final = 0.9
 _PAUSE_SECONDS: Final = 0.2
 
@@ -94,19 +95,18 @@ def gap_excess(pieces: Sequence[tuple[float, float]]) -> list[float]:
 
 
 def pace(pieces: Sequence[tuple[float, float]]) -> float | None:
-    """Return the seconds that a second of sound took to come, the median over stretches; None with too little."""
-    stretches, begin, sound = [], 0, 0.0
-    for index, (at, seconds) in enumerate(pieces):
-        if index and sound >= _STRETCH_SECONDS:
-            stretches.append((at - pieces[begin][0]) / sound)
-            begin, sound = index, 0.0
-        sound += seconds
-    if stretches:
-        return round(statistics.median(stretches), 4)
+    """Return the seconds that a second of sound took to come; None with too little to tell."""
     if len(pieces) < 3:
         return None
     whole = sum(seconds for _, seconds in pieces[:-1])
-    return round((pieces[-1][0] - pieces[0][0]) / whole, 4)
+    overall = (pieces[-1][0] - pieces[0][0]) / whole
+    stretches, begin, sound = [], 0, 0.0
+    for index, (at, seconds) in enumerate(pieces):
+        if sound >= _STRETCH_SECONDS:
+            stretches.append((at - pieces[begin][0]) / sound)
+            begin, sound = index, 0.0
+        sound += seconds
+    return round(min(overall, statistics.median(stretches)) if stretches else overall, 4)
 
 
 def real_time_factor(

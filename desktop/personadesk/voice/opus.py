@@ -21,7 +21,6 @@ PACKET_SECONDS: Final = PACKET_SAMPLES / SAMPLE_RATE
 _CAPTURE: Final = b"OggS"
 _HEADER_BYTES: Final = 27
 _FIRST_PAGE: Final = 2
-_LARGEST_PAGE: Final = _HEADER_BYTES + 255 + 255 * 255
 
 
 class OpusEncoder:
@@ -72,11 +71,17 @@ class OpusDecoder:
             self.skipped_bytes += start
             rest = rest[start:]
             size = _page_size(rest)
+            # A page inside a page: the outer one is cut short, or was none.
+            inner = rest.find(_CAPTURE, len(_CAPTURE), size)
+            if inner >= 0:
+                self.skipped_bytes += inner
+                rest = rest[inner:]
+                continue
             if size is None:
                 break
-            if size > _LARGEST_PAGE or rest[4]:
-                self.skipped_bytes += 4
-                rest = rest[4:]
+            if rest[4]:
+                self.skipped_bytes += len(_CAPTURE)
+                rest = rest[len(_CAPTURE) :]
                 continue
             if len(rest) < size:
                 break

@@ -66,7 +66,8 @@ def play(
             ends = at + buffer
         starts.append(ends)
         ends += seconds
-    if until > ends:
+    # The last frame may still be on its way when the listener leaves; that alone is no fault.
+    if until > ends + buffer:
         stalls.append(Stall(ends, until - ends))
     missed = sum((stall.seconds for stall in stalls), 0.0)
     heard = max(until - pieces[0][0], missed, 1e-9)

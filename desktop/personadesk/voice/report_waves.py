@@ -50,7 +50,7 @@ def draw(
     parts = [_axis(seconds, x), *_marks(moments, x, say)]
     parts += [
         f'<rect x="{x(stall.at):.1f}" y="{_VOICE - _HALF:.1f}" width="{max(1.0, stall.seconds * scale):.1f}" '
-        f'height="{2 * _HALF:.1f}" fill="var(--fail-soft)"/>'
+        f'height="{2 * _HALF:.1f}" fill="var(--fail-soft)" stroke="var(--fail)" stroke-dasharray="2 3"/>'
         for stall in recording.playback().stalls
     ]
     for wave, middle, colour in (

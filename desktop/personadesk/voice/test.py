@@ -27,9 +27,10 @@ from personadesk.voice.client import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from personadesk.domain.report import Figure
     from personadesk.voice.clips import Clip
     from personadesk.voice.facts import ServerFacts
     from personadesk.voice.recording import Recording
@@ -104,10 +105,11 @@ async def run_voice_test(
         if on_progress is not None:
             loop.call_soon_threadsafe(on_progress, done, doing)
 
-    recording = await realtime.run(
-        lambda: _call(address.url, said, token, waits, progress), "voice-test"
-    )
-    who = await facts.ask(address, token)
+    async def job() -> tuple[Recording, ServerFacts]:
+        recording = await _call(address.url, said, token, waits, progress)
+        return recording, await facts.ask(address, token)
+
+    recording, who = await realtime.run(job, "voice-test")
     report = await asyncio.to_thread(judge_recording, recording, who, said.warning)
     return report, recording
 
@@ -149,7 +151,7 @@ def judge_recording(
     return VoiceReport(
         verdict=verdict,
         sentence=sentence,
-        explanation=_explain(recording, who, verdict, values, reasons),
+        explanation=_explain(recording, who, values, broken),
         figures=figures,
         further=further,
         values=values,
@@ -313,9 +315,8 @@ def _died(recording: Recording) -> Text:
 def _explain(
     recording: Recording,
     who: ServerFacts,
-    verdict: Verdict,
     values: Mapping[str, float | int | str | bool | None],
-    reasons: list[Text],
+    broken: Sequence[Figure],
 ) -> Text:
     if recording.failure:
         return recording.failure_next
@@ -326,8 +327,8 @@ def _explain(
         return T(
             "Sound came back after {seconds} seconds, but it was silence.", seconds=round(first, 2)
         )
-    if verdict is not Verdict.PASS and reasons:
-        return reasons[0]
+    if broken:
+        return broken[0].limit.broken or broken[0].limit.why
     seconds = f"{first:.2f}"
     if who.rehearsal:
         return T(

@@ -65,7 +65,7 @@ def moments(report: VoiceReport, recording: Recording) -> tuple[Moment, ...]:
         found.append(Moment(recording.until, "end", recording.failure))
     else:
         found.append(Moment(recording.until, "end", T("Hung up")))
-    return tuple(sorted(found, key=lambda moment: moment.at))
+    return tuple(sorted(found, key=lambda moment: round(moment.at, 3)))
 
 
 def _words(recording: Recording) -> list[tuple[float, str]]:

@@ -20,7 +20,13 @@ from personaplex_server.engines.base import EngineError, FrameOut, Persona, Samp
 from personaplex_server.model.codec import Codec
 from personaplex_server.model.config import FRAME_SAMPLES, CheckpointError, load_config
 from personaplex_server.model.lm import Lm, Snapshot
-from personaplex_server.model.prompt import VoiceCodes, VoiceEmbeddings, build_prompt, wrap
+from personaplex_server.model.prompt import (
+    PromptError,
+    VoiceCodes,
+    VoiceEmbeddings,
+    build_prompt,
+    wrap,
+)
 from personaplex_server.model.sampling import RowSampler, draws
 from personaplex_server.model.text import TextStream, Tokenizer
 from personaplex_server.model.voices import VoiceError, VoiceLibrary, load_voice
@@ -412,7 +418,11 @@ class PersonaPlexEngine:
                     yield piece * _VOICE_SHARE
                 else:
                     speaker = piece
-        for part in self._lm.prefill(build_prompt(self.config.lm, speaker, tokens)):
+        try:
+            prompt = build_prompt(self.config.lm, speaker, tokens)
+        except PromptError as error:
+            raise EngineError(str(error)) from error
+        for part in self._lm.prefill(prompt):
             if isinstance(part, Snapshot):
                 self._keep(key, part)
                 yield part

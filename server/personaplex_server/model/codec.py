@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
-from .config import FRAME_SAMPLES, CheckpointError
+from .config import FRAME_SAMPLES
 from .layers import rotary_frequencies, rotate_, rotation
 from .linear import Linear
 from .seanet import Conv, Decoder, DepthwiseUpsample, Encoder, StreamState
@@ -252,10 +252,6 @@ class Codec:
         self._encoder_shapes: list[tuple[int, int]] = []
         self._decoder_shapes: list[tuple[int, int]] = []
         stride, dim = config.positions, config.dimension
-        if config.n_filters % config.compress:
-            raise CheckpointError(
-                "config.json: “seanet.compress” should divide “seanet.n_filters”."
-            )
         self.encoder = Encoder(file, config, self._encoder_shapes, rows=rows, samples=FRAME_SAMPLES)
         self.encoder_transformer = _Transformer(file, "encoder_transformer", config, rows)
         self.down = self.up = None

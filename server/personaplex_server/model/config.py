@@ -307,6 +307,10 @@ def _codec(seanet_raw: object, quantizer_raw: object, transformer_raw: object) -
         bins=quantizer.whole("bins", base.bins),
         stored_codebooks=quantizer.whole("n_q", base.stored_codebooks),
     )
+    if config.compress > config.n_filters:
+        raise CheckpointError(
+            f"{CONFIG_FILE}: “seanet.compress” leaves no channel of “seanet.n_filters”."
+        )
     if FRAME_SAMPLES % config.hop:
         raise CheckpointError(
             f"{CONFIG_FILE}: “seanet.ratios” give a hop of {config.hop} samples, which does not divide "

@@ -54,6 +54,10 @@ class VoiceEmbeddings:
     ring: NDArray[np.int64]
 
 
+class PromptError(ValueError):
+    """A prompt that this model cannot take; the text is a sentence for a person."""
+
+
 def wrap(text: str) -> str:
     """Return the role between the tags that the model was trained with."""
     text = text.strip()
@@ -171,15 +175,24 @@ def build_prompt(
         config: Sizes of the model.
         voice: Whose voice the model takes; None leaves the part out.
         text: Tokens of the wrapped role; empty leaves the part out. With neither part there is no prompt at all.
+
+    Raises:
+        PromptError: The model's codebooks are smaller than a prompt needs.
     """
     own = config.own_codebooks
     if voice is None and not text:
         return PromptCalls(np.zeros((0, config.streams), np.int64), config)
-    pad = config.padding_id
+    if max(*SILENCE, *SINE) >= config.card:
+        raise PromptError(
+            f"This model's codebooks have {config.card} entries, too few for the frames of a prompt; "
+            "it can only be used without voice and text."
+        )
     parts: list[NDArray[np.int64]] = []
     if isinstance(voice, VoiceCodes):
         parts.append(voice_calls(config, voice).tokens)
-    quiet = _calls(config, [pad] * SILENCE_FRAMES, _frames(SILENCE, SILENCE_FRAMES, own))
+    quiet = _calls(
+        config, [config.padding_id] * SILENCE_FRAMES, _frames(SILENCE, SILENCE_FRAMES, own)
+    )
     parts += [quiet, _calls(config, text, _frames(SILENCE, len(text), own)), quiet]
     return PromptCalls(
         np.concatenate(parts), config, voice if isinstance(voice, VoiceEmbeddings) else None

@@ -7,6 +7,10 @@ unpickled: both come from strangers.
 from __future__ import annotations
 
 import logging
+import tarfile
+import tempfile
+import zlib
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -16,7 +20,6 @@ from .prompt import VoiceCodes, VoiceEmbeddings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -34,7 +37,10 @@ BUNDLED: Final = tuple(
     for number in range(count)
 )
 """Voices that come with the released model; web pages ask for them whatever the server offers."""
+ARCHIVE: Final = "voices.tgz"
+"""How the model repository ships its voices."""
 _MAX_BYTES: Final = 1 << 30
+_MAX_VOICES: Final = 1000
 
 
 class VoiceError(ValueError):
@@ -50,6 +56,8 @@ class VoiceLibrary:
     """
 
     def __init__(self, checkpoint: Path, extra: Path | None = None) -> None:
+        if not (checkpoint / FOLDER).exists() and (checkpoint / ARCHIVE).is_file():
+            _unpack(checkpoint)
         self._folders = [checkpoint / FOLDER] + ([extra] if extra is not None else [])
 
     def _files(self) -> dict[str, Path]:
@@ -105,6 +113,32 @@ class VoiceLibrary:
         if name is not None:
             log.warning("voice %s is not in this model's folder; %s speaks instead", name, default)
         return None if default is None else files.get(default)
+
+
+def _unpack(checkpoint: Path) -> None:
+    """Unpack the voices that came as an archive; only files with a voice's ending, by their bare names."""
+    total = count = 0
+    try:
+        with (
+            tempfile.TemporaryDirectory(dir=checkpoint, prefix=".voices-") as work,
+            tarfile.open(checkpoint / ARCHIVE) as archive,
+        ):
+            fresh = Path(work) / FOLDER
+            fresh.mkdir()
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                if not member.isfile() or name.startswith(".") or not name.endswith(SUFFIXES):
+                    continue
+                total, count = total + member.size, count + 1
+                if total > _MAX_BYTES or count > _MAX_VOICES:
+                    log.warning("%s holds more than voices; it was left packed", ARCHIVE)
+                    return
+                content = archive.extractfile(member)
+                if content is not None:
+                    (fresh / name).write_bytes(content.read())
+            fresh.rename(checkpoint / FOLDER)
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+        log.warning("the voices in %s could not be unpacked: %s", ARCHIVE, error)
 
 
 def read_embeddings(path: Path, config: LmConfig) -> VoiceEmbeddings:

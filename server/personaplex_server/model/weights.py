@@ -51,7 +51,8 @@ class TensorFile:
                 f"{path.name} is missing from {path.parent}; get the model again, or name another folder."
             )
         try:
-            self._file: Any = safe_open(str(path), framework="pt", device="cpu")
+            opener: Any = safe_open  # its methods carry no types
+            self._file = opener(str(path), framework="pt", device="cpu")
             self._keys = frozenset(self._file.keys())
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(

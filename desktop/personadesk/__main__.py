@@ -1,0 +1,42 @@
+"""Starts PersonaDesk: the window when nothing is asked for and there is a display, else the terminal's commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NO_DISPLAY = """\
+PersonaDesk's window needs a display, and there is none here.
+Without one, this does the main job in the terminal:  personadesk demo
+All commands:  personadesk --help
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run PersonaDesk; returns its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words:
+        from personadesk.cli.main import run
+
+        return run(words)
+    if not has_display():
+        sys.stderr.write(NO_DISPLAY)
+        return 2
+    from personadesk.ui import start
+
+    return int(start.run())
+
+
+def has_display() -> bool:
+    """Whether a window can be shown."""
+    if sys.platform in {"win32", "darwin"}:
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

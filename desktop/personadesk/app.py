@@ -1,0 +1,137 @@
+"""Wiring: builds the services once and hands them out. No decisions live here."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from personadesk import resources
+from personadesk.deploy.engine import DeployEngine
+from personadesk.deploy.steps import local_steps
+from personadesk.hosts.python_env import Environments
+from personadesk.hosts.servers import Servers
+from personadesk.lines import background
+from personadesk.lines.service import BACKGROUND, LineService
+from personadesk.store import logs, paths
+from personadesk.store.database import Database
+from personadesk.store.instance import lines_lock
+from personadesk.store.journal import Journal
+from personadesk.store.lines import LineStore
+from personadesk.store.servers import ServerStore
+from personadesk.store.settings import Settings
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Sequence
+
+    from personadesk.deploy.step import Step
+    from personadesk.domain.text import Text
+    from personadesk.store.locks import FileLock
+    from personadesk.store.paths import Folders
+
+    MakeSteps = Callable[[Folders], Sequence[Step]]
+
+
+@dataclass(slots=True)
+class Services:
+    """Everything below the window and the terminal.
+
+    Attributes:
+        folders: Where files are.
+        settings: What a person chose.
+        database: The one database.
+        journal: What deploys were asked and where they are.
+        servers: The voice servers of this computer.
+        deploys: Runs, resumes and undoes deploys.
+        lines: The addresses.
+        lines_lock: Tells who serves the addresses.
+        log_handler: The log file of this process.
+    """
+
+    folders: Folders
+    settings: Settings
+    database: Database
+    journal: Journal
+    servers: Servers
+    deploys: DeployEngine
+    lines: LineService
+    lines_lock: FileLock
+    log_handler: logging.Handler
+
+    @property
+    def notices(self) -> tuple[Text, ...]:
+        """What a person should know about the opening: files that were set aside."""
+        return (*self.settings.notices, *self.database.notices)
+
+    async def hand_over(self) -> int:
+        """Leave the lines to a background process, for a window that closes or a command that ends.
+
+        Raises:
+            ProviderFault: It did not take over.
+        """
+        return await background.hand_over(self.lines, self.lines_lock, self.folders)
+
+    async def end_background(self) -> bool:
+        """End the background process that serves the lines, if there is one."""
+        return await background.end(self.lines_lock)
+
+    async def close(self) -> None:
+        """Cancel what runs, close the addresses of this process, and write everything down.
+
+        Voice servers go on; they are processes of their own.
+        """
+        await self.deploys.close()
+        await self.lines.close()
+        await self.database.close()
+        logs.take_down(self.log_handler)
+
+
+async def open_services(
+    folders: Folders | None = None,
+    *,
+    kind: str = "terminal",
+    serve_lines: bool = True,
+    make_steps: MakeSteps | None = None,
+) -> Services:
+    """Open everything.
+
+    Args:
+        folders: Where files are; None takes the user's own.
+        kind: What this process is to people: `window`, `terminal` or `background`.
+        serve_lines: Whether it may serve the lines' addresses when nobody else does.
+        make_steps: Builds the steps of a deploy; None takes the real ones.
+
+    Raises:
+        PersonaDeskError: The folders or the database cannot be used.
+    """
+    folders = folders or paths.folders()
+    database = Database(folders.data / "personadesk.db")
+    await database.open()
+    # Only now is it known that the folders can be written.
+    await asyncio.to_thread(folders.make)
+    handler = await asyncio.to_thread(
+        logs.set_up, folders.state, name="lines" if kind == BACKGROUND else kind
+    )
+    settings = await asyncio.to_thread(Settings, folders.config / "settings.toml")
+    journal = Journal(database)
+    servers = Servers(ServerStore(database), folders.state / "logs" / "servers")
+    lock = lines_lock(folders)
+    lines = LineService(database, LineStore(database), servers, lock, kind=kind)
+    steps = (make_steps or _steps)(folders)
+    deploys = DeployEngine(folders, journal, servers, lines, steps)
+    services = Services(
+        folders, settings, database, journal, servers, deploys, lines, lock, handler
+    )
+    try:
+        await lines.open(serve=serve_lines)
+        await deploys.refresh()
+    except BaseException:
+        await services.close()
+        raise
+    return services
+
+
+def _steps(folders: Folders) -> Sequence[Step]:
+    # Not `resources.path`: a missing package is a sentence of the deploy, not a reason not to open.
+    return local_steps(Environments(folders.cache / "environments"), resources.root() / "server")

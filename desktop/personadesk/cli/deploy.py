@@ -1,0 +1,73 @@
+"""`personadesk deploy`: put a voice behind a line and leave it there; also resumes or undoes an interrupted one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from personadesk.app import open_services
+from personadesk.cli import result, work
+from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.progress import DeployState
+from personadesk.domain.report import Verdict
+
+if TYPE_CHECKING:
+    import argparse
+
+    from personadesk.app import Services
+    from personadesk.cli.running import Stop
+    from personadesk.domain.progress import DeployView
+
+LINE = "My line"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; returns 0 only when the voice test passed (or the undo worked)."""
+    return run_command(lambda stop: _deploy(arguments, stop), as_json=False)
+
+
+async def _deploy(arguments: argparse.Namespace, stop: Stop) -> int:
+    view: DeployView | None = None
+    try:
+        services = await open_services()
+        try:
+            if arguments.undo:
+                view = await services.deploys.undo(arguments.undo)
+                return _tell_undone(view, arguments)
+            view = await _run(services, arguments, stop)
+            error = work.error_of(view, stop)
+            if error is None and services.lines.serving:
+                await services.hand_over()
+        finally:
+            await services.close()
+    except PersonaDeskError as failure:
+        error = failure
+    if error is not None:
+        say(f"{error.what}\n{error.next}")
+    if arguments.json:
+        print_json(result.as_dict(view, error))
+    elif view is not None:
+        print(result.in_words(view))
+        if error is None:
+            print(f"“{view.plan.line}” is at {view.line_url}. To stop it: personadesk stop")
+    if stop.signal is not None and error is not None:
+        return stop.exit_status
+    return 0 if error is None and result.verdict(view) is Verdict.PASS else FAILED
+
+
+async def _run(services: Services, arguments: argparse.Namespace, stop: Stop) -> DeployView:
+    if arguments.resume:
+        deployment = await services.deploys.resume(arguments.resume)
+    else:
+        plan = await work.make_plan(services, arguments, arguments.line or LINE)
+        deployment = await services.deploys.start(plan)
+    return await work.watch(deployment, stop)
+
+
+def _tell_undone(view: DeployView, arguments: argparse.Namespace) -> int:
+    done = view.state in {DeployState.UNDONE, DeployState.CANCELLED}
+    if arguments.json:
+        print_json(result.as_dict(view) | {"verdict": "undone" if done else "fail"})
+    else:
+        print(f"What {view.plan.id} had started is gone.")
+    return 0 if done else FAILED

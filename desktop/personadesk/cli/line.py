@@ -1,0 +1,87 @@
+"""`personadesk line …`: the addresses, and the process that serves them when no window is open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from personadesk.app import open_services
+from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.cli.status import describe, line_dict
+from personadesk.domain.line import LineState
+from personadesk.lines.service import BACKGROUND
+
+if TYPE_CHECKING:
+    import argparse
+
+    from personadesk.app import Services
+    from personadesk.cli.running import Stop
+
+START_SECONDS = 60.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it."""
+    work = _serve if arguments.action == "serve" else _once
+    return run_command(lambda stop: work(arguments, stop), as_json=arguments.json)
+
+
+async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
+    # Only a process that serves the lines finds out that a started voice is up, so that `start` may do it.
+    services = await open_services(serve_lines=arguments.action == "start")
+    try:
+        return await _act(services, arguments)
+    finally:
+        await services.close()
+
+
+async def _act(services: Services, arguments: argparse.Namespace) -> int:
+    lines, action = services.lines, arguments.action
+    if action == "list":
+        found = [line_dict(line) for line in await lines.all()]
+        if arguments.json:
+            print_json({"lines": found, "served_by": lines.owner()})
+        else:
+            print(
+                "\n".join(map(describe, found)) or "No lines yet. To make one: personadesk deploy"
+            )
+        return 0
+    if action == "remove":
+        await lines.remove(arguments.name)
+        if arguments.json:
+            print_json({"removed": arguments.name})
+        else:
+            print(f"The line “{arguments.name}” is gone.")
+        return 0
+    if action == "stop":
+        await lines.stop(arguments.name)
+    elif action == "start":
+        await lines.start(arguments.name)
+        await lines.wait_until(
+            arguments.name, LineState.UP, LineState.FAILED, limit_s=START_SECONDS
+        )
+        if lines.serving:
+            await services.hand_over()
+    line = line_dict(await lines.need(arguments.name))
+    if arguments.json:
+        print_json(line)
+    else:
+        print(describe(line))
+    return FAILED if action == "start" and line["state"] != LineState.UP else 0
+
+
+async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
+    services = await open_services(kind=BACKGROUND if arguments.background else "terminal")
+    try:
+        if services.lines.serving:
+            say(
+                "Serving: "
+                + (", ".join(line.url for line in services.lines.lines()) or "no lines yet")
+            )
+        else:
+            say("Another PersonaDesk serves the lines; this one takes over when it ends.")
+        await stop.wait()
+    finally:
+        await services.close()
+    if arguments.json:
+        print_json({"served": [line_dict(line) for line in services.lines.lines()]})
+    return 0

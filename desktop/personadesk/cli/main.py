@@ -1,0 +1,100 @@
+"""The terminal's commands: what can be said, and which module does it. Imports nothing that is not asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import TYPE_CHECKING
+
+from personadesk import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DESCRIPTION = "Put NVIDIA's PersonaPlex voice model where you want it, keep it under one address, and talk to it."
+EPILOG = "Without a command, the window opens. PERSONADESK_HOME moves all of PersonaDesk's folders to one place."
+
+
+def run(words: Sequence[str]) -> int:
+    """Do what the words say; returns the exit status: 0 done (or passed), 1 failed, 2 not understood."""
+    arguments = parser().parse_args(words)
+    module = importlib.import_module(f"personadesk.cli.{arguments.module}")
+    return int(module.run(arguments))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser("personadesk", description=DESCRIPTION, epilog=EPILOG)
+    top.add_argument("--version", action="version", version=f"PersonaDesk {__version__}")
+    commands = top.add_subparsers(metavar="command", required=True)
+
+    demo = commands.add_parser(
+        "demo", help="the whole job: install, start, voice test, address; then clean up"
+    )
+    demo.set_defaults(module="demo")
+    demo.add_argument("--keep", action="store_true", help="leave the voice and its address up")
+    _add_plan(demo)
+    _add_json(demo)
+
+    deploy = commands.add_parser("deploy", help="the same, to stay")
+    deploy.set_defaults(module="deploy")
+    deploy.add_argument("--line", default=None, metavar="NAME", help="name of the line (My line)")
+    deploy.add_argument("--resume", metavar="ID", help="go on with a deploy that was interrupted")
+    deploy.add_argument("--undo", metavar="ID", help="remove what an interrupted deploy left")
+    _add_plan(deploy)
+    _add_json(deploy)
+
+    status = commands.add_parser("status", help="what is up, what runs, what was interrupted")
+    status.set_defaults(module="status")
+    _add_json(status)
+
+    stop = commands.add_parser("stop", help="stop a line's voice, or everything")
+    stop.set_defaults(module="stop")
+    stop.add_argument("name", nargs="?", help="the line; without it, all lines and the background")
+    _add_json(stop)
+
+    test = commands.add_parser("voice-test", help="test any PersonaPlex or Moshi server")
+    test.set_defaults(module="voice_test")
+    test.add_argument("url", help="for example ws://127.0.0.1:8998/api/chat")
+    test.add_argument("--clip", metavar="WAV", help="what to say instead of the bundled question")
+    test.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
+    test.add_argument("--report", metavar="DIR", help="where to save the report")
+    _add_json(test)
+
+    line = commands.add_parser("line", help="the addresses")
+    actions = line.add_subparsers(metavar="action", required=True)
+    for name, words, wants_name in (
+        ("list", "all lines", False),
+        ("show", "one line", True),
+        ("start", "start the voice behind a line again", True),
+        ("stop", "stop the voice behind a line; its address stays", True),
+        ("remove", "stop the voice and forget the line", True),
+        ("serve", "serve the addresses until told to end", False),
+    ):
+        action = actions.add_parser(name, help=words)
+        action.set_defaults(module="line", action=name)
+        if wants_name:
+            action.add_argument("name")
+        if name == "serve":
+            action.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
+        _add_json(action)
+    return top
+
+
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--port", type=int, metavar="N", help="the line's port (8998, or the next free)"
+    )
+    command.add_argument(
+        "--model", default="rehearsal", metavar="MODEL",
+        help="rehearsal (small, untrained, made here), personaplex-7b, or a model folder",
+    )  # fmt: skip
+    command.add_argument(
+        "--clip", metavar="WAV", help="voice test clip instead of the bundled question"
+    )
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line on stdout"
+    )

@@ -1,0 +1,65 @@
+"""`personadesk stop`: stop one line's voice, or everything that runs on this computer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from personadesk.app import open_services
+from personadesk.cli.running import print_json, run_command
+from personadesk.domain.line import LineState
+from personadesk.store.instance import deploy_lock
+
+if TYPE_CHECKING:
+    import argparse
+
+    from personadesk.app import Services
+    from personadesk.cli.running import Stop
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it."""
+    return run_command(lambda stop: _stop(arguments, stop), as_json=arguments.json)
+
+
+async def _stop(arguments: argparse.Namespace, stop: Stop) -> int:
+    services = await open_services(serve_lines=False)
+    lines: list[str] = []
+    servers: list[str] = []
+    try:
+        if arguments.name is not None:
+            await services.lines.stop(arguments.name)
+            lines = [arguments.name]
+        else:
+            lines, servers = await _stop_all(services)
+        # The background process is there for lines that are up; with none it would only hold a port.
+        up = [line for line in await services.lines.all() if line.state is not LineState.STOPPED]
+        ended = False if up else await services.end_background()
+    finally:
+        await services.close()
+    if arguments.json:
+        print_json({"stopped": lines, "servers": servers, "background_ended": ended})
+    elif lines or servers or ended:
+        print(
+            "Stopped: "
+            + ", ".join([*lines, *servers, *(["the background process"] if ended else [])])
+        )
+    else:
+        print("Nothing was running.")
+    return 0
+
+
+async def _stop_all(services: Services) -> tuple[list[str], list[str]]:
+    stopped, behind = [], set()
+    for line in await services.lines.all():
+        if line.target is not None:
+            behind.add(line.target.server_id)
+        if line.state is not LineState.STOPPED:
+            await services.lines.stop(line.name)
+            stopped.append(line.name)
+    removed = []
+    for server in await services.servers.store.all():
+        # A deploy that is being worked on looks after its server itself.
+        busy = deploy_lock(services.folders, server.id).holder() is not None
+        if server.id not in behind and not busy and await services.servers.remove(server.id):
+            removed.append(server.id)
+    return stopped, removed

@@ -1,0 +1,107 @@
+"""What `demo` and `deploy` share: choosing a port, watching a deploy, stopping it when a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from personadesk.cli import progress
+from personadesk.cli.running import say
+from personadesk.domain.errors import PersonaDeskError, ProviderFault
+from personadesk.domain.plan import DEFAULT_LINE_PORT, ModelChoice, ModelKind, Plan, new_plan_id
+from personadesk.domain.text import T
+from personadesk.hosts import local
+
+if TYPE_CHECKING:
+    import argparse
+
+    from personadesk.app import Services
+    from personadesk.cli.running import Stop
+    from personadesk.deploy.deployment import Deployment
+    from personadesk.domain.progress import DeployView
+
+MOST_PORTS = 200
+
+
+class Stopped(PersonaDeskError):
+    """A signal ended the command; what it had started is gone."""
+
+
+def stopped() -> Stopped:
+    """Return the error for a command that a signal ended."""
+    return Stopped(
+        T("Stopped before the end; what had been started is gone."),
+        T("Run the command again; what was installed is kept and found."),
+        cause="stopped",
+    )
+
+
+async def make_plan(services: Services, arguments: argparse.Namespace, line: str) -> Plan:
+    """Turn the command line into a plan; without `--port` the first free one from 8998 is taken."""
+    port = arguments.port
+    if port is None:
+        port = await _free_port(services, line)
+    model = ModelChoice.parse(arguments.model)
+    if model.kind is ModelKind.FOLDER:
+        # A voice server runs elsewhere; what is relative here would be wrong there.
+        model = ModelChoice(model.kind, str(Path(arguments.model).expanduser().absolute()))  # noqa: ASYNC240 - no disk access
+    clip = str(Path(arguments.clip).expanduser().absolute()) if arguments.clip else None  # noqa: ASYNC240 - no disk access
+    return Plan(new_plan_id(), line, port, model, clip=clip)
+
+
+async def watch(deployment: Deployment, stop: Stop) -> DeployView:
+    """Show a deploy until it has ended; a signal cancels it and waits for its undo."""
+    end = progress.show(deployment)
+    ended = asyncio.create_task(deployment.wait())
+    told = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((ended, told), return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            say("Stopping; what was started is being removed…")
+            deployment.cancel()
+        return await ended
+    finally:
+        told.cancel()
+        await asyncio.gather(told, return_exceptions=True)
+        end()
+
+
+def error_of(view: DeployView, stop: Stop) -> PersonaDeskError | None:
+    """Return why a deploy did not come to its end, None when it did."""
+    if view.error is not None:
+        return view.error
+    if stop.signal is not None:
+        return stopped()
+    if view.line_url is None:
+        return ProviderFault(
+            T("The deploy ended without an address."), T("Try again."), cause="no_line"
+        )
+    return None
+
+
+async def _free_port(services: Services, line: str) -> int:
+    lines = await services.lines.all()
+    mine = next((each.port for each in lines if each.name == line), None)
+    if mine is not None:
+        return mine
+    taken = {each.port for each in lines}
+    for port in range(DEFAULT_LINE_PORT, DEFAULT_LINE_PORT + MOST_PORTS):
+        if port in taken:
+            continue
+        if await asyncio.to_thread(local.port_is_free, port):
+            if port != DEFAULT_LINE_PORT:
+                await _tell_taken(lines_have=DEFAULT_LINE_PORT in taken, port=port)
+            return port
+    return DEFAULT_LINE_PORT
+
+
+async def _tell_taken(*, lines_have: bool, port: int) -> None:
+    owner = (
+        "another line"
+        if lines_have
+        else await asyncio.to_thread(local.port_owner, DEFAULT_LINE_PORT)
+    )
+    say(
+        f"Port {DEFAULT_LINE_PORT} is taken by {owner or 'another program'}; port {port} is used instead."
+    )

@@ -1,0 +1,129 @@
+"""Step 8: put the voice behind its line, and prove it by a handshake through the line's own address."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from personadesk.deploy.step import Context, Step
+from personadesk.domain.errors import NoCapacity, PersonaDeskError
+from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.progress import StepName
+from personadesk.domain.text import T, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+PROOF_SECONDS = 30.0
+CONNECT_SECONDS = 5.0
+_TRIES = 4
+_WAIT_SECONDS = 0.5
+
+
+async def shake_hands(url: str) -> None:
+    """Call an address and hang up once the voice says that it is ready.
+
+    Raises:
+        PersonaDeskError: Nobody answers.
+    """
+    from personadesk.voice.client import VoiceClient
+
+    async with VoiceClient.connect(url, timeout=CONNECT_SECONDS) as call:
+        await call.handshake(PROOF_SECONDS)
+
+
+class LineStep(Step):
+    """Leads the line to the new server; an older server behind it is stopped afterwards."""
+
+    name = StepName.LINE
+    title = T("Put behind the line")
+    limit_s = 90.0
+    expected_s = 1.0
+
+    def __init__(self, prove: Callable[[str], Awaitable[None]] = shake_hands) -> None:
+        self._prove = prove
+
+    async def run(self, context: Context) -> Text:
+        """Lead the line here and prove it."""
+        plan = context.plan
+        before = await context.lines.get(plan.line)
+        if "line_before" not in context.facts:
+            # Written down first: whoever undoes this must know what to put back.
+            await context.remember(line_before=_to_json(before))
+        line = Line(
+            plan.line,
+            plan.port,
+            Target(context.facts["server_url"], plan.id),
+            LineState.STARTING,
+            context.clock(),
+            "",
+        )
+        await context.lines.put(line)
+        context.tell(T("calling through {url}", url=line.url), None)
+        await self._call(line.url)
+        await context.lines.tell(line.name, LineState.UP)
+        await context.remember(line_url=line.url)
+        return T("{url} leads to it", url=line.url)
+
+    async def settle(self, context: Context) -> None:
+        """Stop the server that was behind the line before: nothing leads to it, so nobody else ever would."""
+        before = context.facts.get("line_before") or {}
+        replaced = before.get("server_id") or context.plan.id
+        if replaced != context.plan.id and await context.servers.remove(replaced):
+            context.log(self.name, f"stopped {replaced}, which this one replaces", False)
+
+    async def undo(self, context: Context) -> bool:
+        """Put the line back to what it was, if it still leads here."""
+        if "line_before" not in context.facts:
+            return False
+        line = await context.lines.get(context.plan.line)
+        ours = (
+            line is not None
+            and line.target is not None
+            and line.target.server_id == context.plan.id
+        )
+        before = context.facts["line_before"]
+        if ours and before and await context.servers.store.get(before.get("server_id") or ""):
+            await context.lines.put(_from_json(context.plan.line, before))
+        elif ours:
+            await context.lines.forget(context.plan.line)
+        # A later attempt must look afresh at what it replaces.
+        context.facts.pop("line_before")
+        context.facts.pop("line_url", None)
+        await context.remember()
+        return ours
+
+    async def _call(self, url: str) -> None:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                await self._prove(url)
+            except NoCapacity:
+                # The row of the voice test just before may not be free yet.
+                if attempt == _TRIES:
+                    raise
+            except PersonaDeskError as error:
+                if not error.retryable or attempt == _TRIES:
+                    raise
+            else:
+                return
+            await asyncio.sleep(_WAIT_SECONDS)
+
+
+def _to_json(line: Line | None) -> dict[str, Any] | None:
+    if line is None:
+        return None
+    return {
+        "port": line.port,
+        "url": line.target.url if line.target else None,
+        "server_id": line.target.server_id if line.target else None,
+        "state": str(line.state),
+        "since": line.since,
+        "reason": line.reason,
+    }
+
+
+def _from_json(name: str, values: dict[str, Any]) -> Line:
+    target = Target(values["url"], values["server_id"] or "") if values["url"] else None
+    return Line(
+        name, values["port"], target, LineState(values["state"]), values["since"], values["reason"]
+    )

@@ -1,0 +1,106 @@
+"""The process that serves the lines when no window is open: `personadesk line serve`, detached."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from personadesk.domain.errors import ProviderFault
+from personadesk.domain.text import T
+from personadesk.hosts import health
+from personadesk.lines.service import BACKGROUND
+from personadesk.store.paths import HOME_VARIABLE
+
+if TYPE_CHECKING:
+    from personadesk.lines.service import LineService
+    from personadesk.store.locks import FileLock
+    from personadesk.store.paths import Folders
+
+SECONDS = 15.0
+
+
+async def hand_over(lines: LineService, lock: FileLock, folders: Folders) -> int:
+    """Leave the lines to a process of their own; returns its pid. Calls that go through us end.
+
+    Raises:
+        ProviderFault: It did not take over.
+    """
+    holder = lock.holder()
+    if not lines.serving and holder is not None and holder.get("kind") == BACKGROUND:
+        return int(holder.get("pid", 0))
+    ports = [line.port for line in lines.lines()]
+    pid = await asyncio.to_thread(_spawn, folders)
+    # It waits for the lock; the gap in which nobody listens is a few hundredths of a second.
+    await asyncio.sleep(0.5)
+    await lines.close()
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        holder = await asyncio.to_thread(lock.holder)
+        if holder is not None and holder.get("pid") == pid and await _answer(ports):
+            return pid
+        await asyncio.sleep(0.05)
+    raise ProviderFault(
+        T("The background process that serves the lines did not start."),
+        T("Start it yourself: personadesk line serve"),
+        cause="no_background",
+        details=str(folders.state / "logs" / "lines.log"),
+    )
+
+
+async def end(lock: FileLock) -> bool:
+    """End the background process, if it is that which serves the lines; returns whether it did."""
+    holder = await asyncio.to_thread(lock.holder)
+    if holder is None or holder.get("kind") != BACKGROUND or not holder.get("pid"):
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(holder["pid"]), signal.SIGTERM)
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        now = await asyncio.to_thread(lock.holder)
+        if now is None or now.get("pid") != holder["pid"]:
+            return True
+        await asyncio.sleep(0.05)
+    raise ProviderFault(
+        T("The background process that serves the lines would not end (process {pid}).",
+          pid=int(holder["pid"])),
+        T("End that process in the system's task manager, then try again."),
+        cause="would_not_stop",
+    )  # fmt: skip
+
+
+async def _answer(ports: list[int]) -> bool:
+    for port in ports:
+        if await health.get_json(f"http://127.0.0.1:{port}", "/health", limit_s=0.5) is None:
+            return False
+    return True
+
+
+def _spawn(folders: Folders) -> int:
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+    environment = dict(os.environ)
+    if HOME_VARIABLE in environment:
+        environment[HOME_VARIABLE] = os.path.abspath(os.path.expanduser(environment[HOME_VARIABLE]))
+    folders.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folders.state / "background.err").open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "personadesk", "line", "serve", "--background"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd=folders.state,
+            env=environment,
+            start_new_session=True,
+            creationflags=flags,
+        )
+    # While we live we are its parent, and a parent that never waits leaves a zombie behind.
+    threading.Thread(target=process.wait, name=f"reap {process.pid}", daemon=True).start()
+    return process.pid

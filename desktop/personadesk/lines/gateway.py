@@ -1,0 +1,305 @@
+"""One line's address: a loopback WebSocket server that passes calls on to wherever the voice is.
+
+It adds nothing and changes nothing: query, authorization, subprotocol, both directions, close codes and reasons.
+While there is no voice it still answers, and says why. It runs in the loop it is started in; the keeper gives all
+gateways a thread of their own, so that a busy window never delays a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.http11 import Response
+
+from personadesk.domain.line import LineState
+from personaplex_server import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from websockets.asyncio.client import ClientConnection
+    from websockets.asyncio.connection import Connection
+    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.http11 import Request
+    from websockets.typing import Subprotocol
+
+    from personadesk.domain.line import Line
+
+log = logging.getLogger(__name__)
+
+HOST: Final = "127.0.0.1"
+MOST_CALLS: Final = 32
+"""A voice server takes a handful; more than this is a program gone wild."""
+DIAL_SECONDS: Final = 5.0
+CLAIM_SECONDS: Final = 15.0
+"""A caller who vanished within the opening leaves a connection behind that nobody claims."""
+QUEUE_MESSAGES: Final = 16
+PING_SECONDS: Final = 20.0
+CLOSE_SECONDS: Final = 3.0
+TEXT_AFTER_SECONDS: Final = 0.1
+"""The web page shows only text messages, and only once it has drawn itself."""
+LONGEST_REASON: Final = 120
+"""Bytes; a close frame holds no more."""
+
+_ABNORMAL = {1005, 1006, 1015}
+"""Codes that tell how a connection ended and may not be sent."""
+
+# Each stranger that connects and leaves would be an error with a traceback in the library's log.
+_quiet = logging.getLogger(f"{__name__}.ws")
+_quiet.setLevel(logging.CRITICAL + 1)
+
+
+class Gateway:
+    """Serves one line.
+
+    Attributes:
+        line: The line as it is now; set it from any thread, calls that run are not touched.
+        served: Calls since the start.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.served = 0
+        self._server: Server | None = None
+        self._dialled: dict[object, ClientConnection | str] = {}
+        self._calls = 0
+
+    @property
+    def calls(self) -> int:
+        """Calls that run now."""
+        return self._calls
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        self._server = await serve(
+            self._call,
+            HOST,
+            self.line.port,
+            process_request=self._request,
+            select_subprotocol=self._subprotocol,
+            compression=None,
+            max_size=protocol.MAX_MESSAGE_BYTES,
+            max_queue=QUEUE_MESSAGES,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PING_SECONDS,
+            close_timeout=CLOSE_SECONDS,
+            server_header=None,
+            logger=_quiet,
+        )
+
+    async def stop(self) -> None:
+        """Close the address and end its calls."""
+        if self._server is not None:
+            self._server.close(code=1001, reason="The line is closed.")
+            await self._server.wait_closed()
+            self._server = None
+        for upstream in self._dialled.values():
+            if not isinstance(upstream, str):
+                await upstream.close()
+        self._dialled.clear()
+
+    # -- before the call --------------------------------------------------------------------------------------
+
+    async def _request(self, client: ServerConnection, request: Request) -> Response | None:
+        path = urlsplit(request.path).path
+        if "websocket" not in request.headers.get("Upgrade", "").lower():
+            return self._page(path)
+        if path != protocol.CHAT_PATH:
+            return _answer(
+                HTTPStatus.NOT_FOUND,
+                f"Calls go to {protocol.CHAT_PATH}; there is nothing at {path}.\n",
+            )
+        if self._calls >= MOST_CALLS:
+            self._dialled[client.id] = "Too many calls at once go through this line."
+            return None
+        try:
+            self._dialled[client.id] = await self._dial(request)
+        except InvalidStatus as refused:
+            # Whoever asks for a token should hear it the way the server says it.
+            if refused.response.status_code in {401, 403}:
+                return Response(
+                    refused.response.status_code,
+                    refused.response.reason_phrase,
+                    refused.response.headers,
+                    refused.response.body or b"",
+                )
+            self._dialled[client.id] = self._why_not()
+        except (OSError, InvalidHandshake, TimeoutError, EOFError, ConnectionClosed):
+            self._dialled[client.id] = self._why_not()
+        asyncio.get_running_loop().call_later(CLAIM_SECONDS, self._unclaimed, client.id)
+        return None
+
+    async def _dial(self, request: Request) -> ClientConnection | str:
+        line = self.line
+        if line.target is None or line.state is LineState.STOPPED:
+            return self._why_not()
+        query = urlsplit(request.path).query
+        headers = Headers()
+        for value in request.headers.get_all("Authorization"):
+            headers["Authorization"] = value
+        offered = [
+            name.strip()
+            for value in request.headers.get_all("Sec-WebSocket-Protocol")
+            for name in value.split(",")
+        ]
+        async with asyncio.timeout(DIAL_SECONDS):
+            return await connect(
+                line.target.url + (f"?{query}" if query else ""),
+                additional_headers=headers,
+                subprotocols=offered or None,  # type: ignore[arg-type] # a NewType of str
+                compression=None,
+                max_size=protocol.MAX_MESSAGE_BYTES,
+                max_queue=QUEUE_MESSAGES,
+                # The reference server answers no ping while it prepares a call.
+                ping_interval=None,
+                close_timeout=CLOSE_SECONDS,
+                open_timeout=None,
+                user_agent_header=request.headers.get("User-Agent"),
+                proxy=None,
+                logger=_quiet,
+            )
+
+    def _subprotocol(
+        self, client: ServerConnection, offered: Sequence[Subprotocol]
+    ) -> Subprotocol | None:
+        upstream = self._dialled.get(client.id)
+        return None if upstream is None or isinstance(upstream, str) else upstream.subprotocol
+
+    def _unclaimed(self, key: object) -> None:
+        upstream = self._dialled.pop(key, None)
+        if upstream is not None and not isinstance(upstream, str):
+            upstream.transport.abort()
+
+    def _why_not(self) -> str:
+        line = self.line
+        if line.target is None:
+            return (
+                f"There is no voice behind the line “{line.name}” yet. Deploy one in PersonaDesk."
+            )
+        if line.state is LineState.STOPPED:
+            return f"The line “{line.name}” is stopped. Start it in PersonaDesk."
+        if line.reason:
+            return f"The line “{line.name}” has no voice now: {line.reason}"
+        return (
+            f"The voice behind the line “{line.name}” does not answer. Try again in a few seconds."
+        )
+
+    def _page(self, path: str) -> Response:
+        line = self.line
+        if path in {"/health", "/status"}:
+            facts: dict[str, object] = {"personadesk": True, "line": line.name, "state": line.state}
+            if line.reason:
+                facts["reason"] = line.reason
+            if path == "/status":
+                facts |= {
+                    "url": line.url,
+                    "since": line.since,
+                    "server": line.target.url if line.target else None,
+                    "server_id": line.target.server_id if line.target else None,
+                    "calls": self._calls,
+                    "served": self.served,
+                }
+            return _answer(HTTPStatus.OK, json.dumps(facts), "application/json")
+        return _answer(
+            HTTPStatus.UPGRADE_REQUIRED if path == protocol.CHAT_PATH else HTTPStatus.NOT_FOUND,
+            f"This is the PersonaDesk line “{line.name}”. Voice programs reach it at {line.url}; "
+            "how it is stands at /status.\n",
+        )
+
+    # -- the call ---------------------------------------------------------------------------------------------
+
+    async def _call(self, client: ServerConnection) -> None:
+        upstream = self._dialled.pop(client.id, None)
+        if upstream is None or isinstance(upstream, str):
+            await _refuse(client, upstream or self._why_not())
+            return
+        self._calls += 1
+        self.served += 1
+        try:
+            await self._pass_on(client, upstream)
+        finally:
+            self._calls -= 1
+
+    async def _pass_on(self, client: ServerConnection, upstream: ClientConnection) -> None:
+        there = asyncio.create_task(_pump(client, upstream), name="line: to the voice")
+        back = asyncio.create_task(_pump(upstream, client), name="line: from the voice")
+        try:
+            done, _ = await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
+            if back in done and upstream.close_code in _ABNORMAL:
+                await _refuse(
+                    client,
+                    "The voice server went away in the middle of the call. It is started again by "
+                    "itself; call again in a few seconds.",
+                    code=protocol.CLOSE_FAILED,
+                    wait_s=0.0,
+                )
+        finally:
+            there.cancel()
+            back.cancel()
+            await asyncio.gather(there, back, return_exceptions=True)
+            await asyncio.gather(_close_like(client, upstream), _close_like(upstream, client))
+
+
+async def _pump(source: Connection, sink: Connection) -> None:
+    """Pass messages on one at a time: a sink that does not read stops the source, not our memory."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await sink.send(await source.recv())
+
+
+async def _close_like(other: Connection, ended: Connection) -> None:
+    """Close `other` the way `ended` was closed."""
+    code, reason = ended.close_code, ended.close_reason or ""
+    if code is None:
+        return
+    if code == 1005:  # a close without a code
+        code = protocol.CLOSE_NORMAL
+    elif code in _ABNORMAL:
+        code, reason = 1001, "The other side went away."
+    await other.close(code, reason)
+
+
+async def _refuse(
+    client: Connection,
+    reason: str,
+    code: int = protocol.CLOSE_BUSY,
+    wait_s: float = TEXT_AFTER_SECONDS,
+) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        await client.send(protocol.error(reason))
+        await asyncio.sleep(wait_s)
+        await client.send(protocol.text(reason))
+    await client.close(code, _cut(reason))
+
+
+def _cut(reason: str) -> str:
+    if len(reason.encode()) <= LONGEST_REASON:
+        return reason
+    return reason.encode()[: LONGEST_REASON - 3].decode("utf-8", "ignore") + "…"
+
+
+def _answer(status: HTTPStatus, text: str, kind: str = "text/plain") -> Response:
+    body = text.encode()
+    headers = Headers(
+        {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "Connection": "close",
+        }
+    )
+    return Response(status.value, status.phrase, headers, body)

@@ -1,0 +1,125 @@
+"""Serves the addresses of all lines, and keeps what is known of them true.
+
+One process does this at a time, told by a lock: the window, a command that is at it, or `personadesk line serve`
+in the background. The others read and write the store; the keeper follows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from personadesk.domain.line import LineState
+from personadesk.hosts import local
+from personadesk.lines import truth
+from personadesk.lines.threads import LoopThread
+
+if TYPE_CHECKING:
+    from personadesk.domain.errors import PersonaDeskError
+    from personadesk.domain.line import Line
+    from personadesk.hosts.servers import Servers
+    from personadesk.lines.gateway import Gateway
+    from personadesk.store.lines import LineStore
+
+log = logging.getLogger(__name__)
+
+MISSES = 2
+"""A busy computer may be late with one answer; a server that misses two is not there."""
+
+
+class LineKeeper:
+    """The gateways of this process; holding the lock is the caller's business."""
+
+    def __init__(self, store: LineStore, servers: Servers) -> None:
+        self._store = store
+        self._servers = servers
+        self._thread: LoopThread | None = None
+        self._gateways: dict[str, Gateway] = {}
+        self._misses: dict[str, int] = {}
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Ports that are served now."""
+        return frozenset(gateway.line.port for gateway in self._gateways.values())
+
+    @property
+    def calls(self) -> int:
+        """Calls that go through now."""
+        return sum(gateway.calls for gateway in self._gateways.values())
+
+    async def follow(self, lines: tuple[Line, ...]) -> dict[str, PersonaDeskError]:
+        """Make the gateways match the lines; return why some could not be opened, by name."""
+        wanted = {line.name: line for line in lines}
+        for name, gateway in tuple(self._gateways.items()):
+            line = wanted.get(name)
+            if line is None or line.port != gateway.line.port:
+                await self._on_thread().run(gateway.stop())
+                del self._gateways[name]
+            else:
+                gateway.line = line
+        failures = {}
+        for name, line in wanted.items():
+            if name not in self._gateways:
+                failure = await self._open(line)
+                if failure is not None:
+                    failures[name] = failure
+        return failures
+
+    async def check(self, lines: tuple[Line, ...]) -> bool:
+        """Find out how every line stands and write down what changed; return whether anything did."""
+        changed = await asyncio.gather(*(self._check(line) for line in lines))
+        return any(changed)
+
+    async def stop(self) -> None:
+        """Close all addresses."""
+        if self._thread is None:
+            return
+        for gateway in self._gateways.values():
+            await self._thread.run(gateway.stop())
+        self._gateways.clear()
+        thread, self._thread = self._thread, None
+        await thread.stop()
+
+    def _on_thread(self) -> LoopThread:
+        if self._thread is None:
+            self._thread = LoopThread("lines")
+        return self._thread
+
+    async def _open(self, line: Line) -> PersonaDeskError | None:
+        from personadesk.lines.gateway import Gateway
+
+        gateway = Gateway(line)
+        try:
+            await self._on_thread().run(gateway.start())
+        except OSError as error:
+            failure = await asyncio.to_thread(local.port_taken, line.port)
+            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                log.warning("The line %s cannot listen: %s", line.name, error)
+            return failure
+        self._gateways[line.name] = gateway
+        log.info("The line %s listens on port %d", line.name, line.port)
+        return None
+
+    async def _check(self, line: Line) -> bool:
+        if line.name not in self._gateways:
+            return False
+        found = await truth.look(line, self._servers)
+        if found is None or found.state is LineState.UP:
+            self._misses.pop(line.name, None)
+        if found is None or (found.state, found.reason) == (line.state, line.reason):
+            return False
+        if line.state is LineState.UP and found.state is not LineState.STOPPED:
+            misses = self._misses[line.name] = self._misses.get(line.name, 0) + 1
+            if misses < MISSES:
+                return False
+        since = line.since if found.state is line.state else time.time()
+        server_id = line.target.server_id if line.target else None
+        changed = await self._store.tell(
+            line.name, found.state, since, found.reason, server_id=server_id
+        )
+        if changed:
+            log.info("The line %s is %s now. %s", line.name, found.state, found.reason)
+        return changed

@@ -1,0 +1,329 @@
+"""The lines as the window, the terminal and deploys use them; whoever holds the lock also serves their addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from personadesk.domain.errors import NotFound, PersonaDeskError, Unreachable
+from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.text import T
+from personadesk.hosts import health, local
+from personadesk.lines.keeper import LineKeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from personadesk.hosts.servers import Servers
+    from personadesk.store.database import Database
+    from personadesk.store.lines import LineStore
+    from personadesk.store.locks import FileLock
+
+log = logging.getLogger(__name__)
+
+BACKGROUND = "background"
+"""The kind of a process that is there for nothing but the lines."""
+
+PULSE_SECONDS = 0.5
+TAKE_OVER_SECONDS = 0.1
+"""How often a background process that was started to take over looks whether it may."""
+CHECK_SECONDS = 1.5
+OWNER_SECONDS = 8.0
+"""How long another process that serves the lines gets to open or move an address."""
+
+
+class LineService:
+    """All lines of this computer.
+
+    Attributes:
+        kind: What this process is to people: `window`, `terminal` or `background`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: LineStore,
+        servers: Servers,
+        lock: FileLock,
+        *,
+        kind: str = "terminal",
+    ) -> None:
+        self.kind = kind
+        self._database = database
+        self._store = store
+        self._servers = servers
+        self._lock = lock
+        self._keeper = LineKeeper(store, servers)
+        self._lines: tuple[Line, ...] = ()
+        self._version = -1
+        self._watchers: list[Callable[[], None]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._following = asyncio.Lock()
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    async def open(self, *, serve: bool = True) -> None:
+        """Read the lines; with `serve`, also serve their addresses as soon as nobody else does."""
+        await self._reload()
+        if serve:
+            self._become_owner()
+            await self._follow()
+        self._task = asyncio.create_task(self._pulse(serve), name="lines")
+
+    async def close(self) -> None:
+        """Close the addresses that this process serves and let another one take over."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._keeper.stop()
+        self._lock.release()
+
+    @property
+    def serving(self) -> bool:
+        """Whether this process serves the addresses."""
+        return self._lock.held
+
+    @property
+    def calls(self) -> int:
+        """Calls that go through this process now."""
+        return self._keeper.calls
+
+    def owner(self) -> dict[str, object] | None:
+        """Return who serves the addresses (pid, kind), or None when nobody does."""
+        return self._lock.holder()
+
+    # -- what there is ----------------------------------------------------------------------------------------
+
+    def lines(self) -> tuple[Line, ...]:
+        """Return the lines by name, at most half a second old."""
+        return self._lines
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback()` after each change; returns a function that ends it."""
+        self._watchers.append(callback)
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):
+                self._watchers.remove(callback)
+
+        return end
+
+    async def all(self) -> tuple[Line, ...]:
+        """Return the lines as they stand in the store."""
+        await self._reload()
+        return self._lines
+
+    async def get(self, name: str) -> Line | None:
+        """Return a line, or None."""
+        return next((line for line in await self.all() if line.name == name), None)
+
+    async def serves(self, port: int) -> bool:
+        """Whether it is a PersonaDesk of this user that listens on a port."""
+        if self.serving:
+            return port in self._keeper.ports
+        return await self._owner_has(port) is not None
+
+    # -- what can be done -------------------------------------------------------------------------------------
+
+    async def put(self, line: Line) -> None:
+        """Make or lead a line; returns when its address answers.
+
+        Raises:
+            BadRequest: Its port is taken.
+            Unreachable: The process that serves the lines does not follow.
+        """
+        await self._store.put(line)
+        await self._reload()
+        if not self.serving:
+            self._become_owner()
+        if self.serving:
+            failure = (await self._follow()).get(line.name)
+            if failure is not None:
+                raise failure
+            return
+        await self._wait_for_owner(line)
+
+    async def tell(self, name: str, state: LineState, reason: str = "") -> None:
+        """Say how a line stands."""
+        line = await self.need(name)
+        server_id = line.target.server_id if line.target else None
+        await self._store.tell(name, state, time.time(), reason, server_id=server_id)
+        await self._reload()
+
+    async def forget(self, name: str) -> None:
+        """Remove a line and close its address, whatever is behind it."""
+        await self._store.remove(name)
+        await self._reload()
+        if self.serving:
+            await self._follow()
+
+    async def stop(self, name: str) -> None:
+        """Stop the voice behind a line; its address stays and says so.
+
+        Raises:
+            NotFound: There is no such line.
+            PersonaDeskError: The server would not stop.
+        """
+        line = await self.need(name)
+        if line.target is not None and await self._servers.store.get(line.target.server_id):
+            await self._servers.stop(line.target.server_id)
+        await self.tell(name, LineState.STOPPED)
+
+    async def start(self, name: str) -> None:
+        """Start the voice behind a line again; its state tells when it is up.
+
+        Raises:
+            NotFound: There is no such line, or nothing is behind it any more.
+            PersonaDeskError: The server did not start.
+        """
+        line = await self.need(name)
+        if line.target is None:
+            raise NotFound(
+                T("There is no voice behind the line “{name}”.", name=name),
+                T("Deploy one."),
+                cause="no_server",
+            )
+        server = await self._servers.get(line.target.server_id)
+        status = await self._servers.status(server.id)
+        port = urlsplit(server.url).port or 0
+        if not (status and status.alive) and not await asyncio.to_thread(local.port_is_free, port):
+            # Its port went to another program meanwhile; only the line's own port is a promise.
+            fresh = await asyncio.to_thread(local.pick_port)
+            url = urlunsplit(urlsplit(server.url)._replace(netloc=f"127.0.0.1:{fresh}"))
+            command = tuple(str(fresh) if word == str(port) else word for word in server.command)
+            server = replace(server, url=url, command=command)
+        starting = Line(
+            name, line.port, Target(server.url, server.id), LineState.STARTING, time.time(),
+            "The voice server is starting.",
+        )  # fmt: skip
+        await self._store.put(starting)
+        await self._reload()
+        try:
+            await self._servers.start(server)
+        except PersonaDeskError as error:
+            await self.tell(name, LineState.FAILED, str(error.what))
+            raise
+        self._wake.set()
+
+    async def remove(self, name: str) -> None:
+        """Stop and forget the voice behind a line, close its address and forget the line.
+
+        Raises:
+            NotFound: There is no such line.
+            PersonaDeskError: The server would not stop; nothing is forgotten then.
+        """
+        line = await self.need(name)
+        if line.target is not None:
+            await self._servers.remove(line.target.server_id)
+        await self.forget(name)
+
+    async def wait_until(self, name: str, *states: LineState, limit_s: float) -> Line:
+        """Wait until a line is in one of these states; return it as it is then, or when the time is over."""
+        until = time.monotonic() + limit_s
+        while True:
+            line = await self.need(name)
+            if line.state in states or time.monotonic() >= until:
+                return line
+            await asyncio.sleep(0.1)
+
+    # -- how it is done ---------------------------------------------------------------------------------------
+
+    def _become_owner(self) -> None:
+        if self._lock.acquire(kind=self.kind):
+            log.info("This process serves the lines now")
+
+    async def need(self, name: str) -> Line:
+        """Return a line.
+
+        Raises:
+            NotFound: There is no such line.
+        """
+        line = await self.get(name)
+        if line is None:
+            raise NotFound(
+                T("There is no line called “{name}”.", name=name),
+                T("Look at the names with: personadesk line list"),
+                cause="no_line",
+            )
+        return line
+
+    async def _reload(self) -> None:
+        lines = await self._store.all()
+        if lines == self._lines:
+            return
+        self._lines = lines
+        for watcher in tuple(self._watchers):
+            watcher()
+
+    async def _follow(self) -> dict[str, PersonaDeskError]:
+        async with self._following:
+            failures = await self._keeper.follow(self._lines)
+        for name, failure in failures.items():
+            line = next((line for line in self._lines if line.name == name), None)
+            if line is not None and line.reason != str(failure.what):
+                await self.tell(name, LineState.FAILED, str(failure.what))
+        return failures
+
+    async def _pulse(self, serve: bool) -> None:
+        checked = 0.0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                eager = self.kind == BACKGROUND and not self.serving
+                async with asyncio.timeout(TAKE_OVER_SECONDS if eager else PULSE_SECONDS):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                if serve and not self.serving:
+                    self._become_owner()
+                version = await self._database.data_version()
+                if version != self._version:
+                    self._version = version
+                    await self._reload()
+                if not self.serving:
+                    continue
+                await self._follow()
+                if time.monotonic() - checked >= CHECK_SECONDS:
+                    if await self._keeper.check(self._lines):
+                        await self._reload()
+                        await self._follow()
+                    checked = time.monotonic()
+            except PersonaDeskError as error:
+                # A full disk or a locked file passes; the addresses must go on answering meanwhile.
+                log.warning("The lines could not be looked after: %s %s", error.what, error.details)
+
+    async def _owner_has(self, port: int) -> dict[str, object] | None:
+        if self._lock.holder() is None:
+            return None
+        status = await health.get_json(f"http://127.0.0.1:{port}", "/status")
+        return status if status is not None and status.get("personadesk") is True else None
+
+    async def _wait_for_owner(self, line: Line) -> None:
+        until = time.monotonic() + OWNER_SECONDS
+        wanted = line.target.url if line.target else None
+        while time.monotonic() < until:
+            status = await self._owner_has(line.port)
+            if status and status.get("line") == line.name and status.get("server") == wanted:
+                return
+            now = await self.get(line.name)
+            if now is not None and now.state is LineState.FAILED and now.reason:
+                raise await asyncio.to_thread(local.port_taken, line.port)
+            self._become_owner()
+            if self.serving:
+                failure = (await self._follow()).get(line.name)
+                if failure is not None:
+                    raise failure
+                return
+            await asyncio.sleep(0.1)
+        raise Unreachable(
+            T("The PersonaDesk that serves the lines does not open port {port}.", port=line.port),
+            T("Close the other PersonaDesk, then try again."),
+            cause="keeper",
+            details=str(self._lock.holder()),
+        )

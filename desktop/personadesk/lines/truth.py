@@ -1,0 +1,98 @@
+"""How a line really stands: what its server says, and what its process says when it says nothing.
+
+Pure questions with their answers; nothing is changed here.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from personadesk.domain.errors import NoCapacity, PersonaDeskError
+from personadesk.domain.line import LineState
+from personadesk.hosts import health
+from personadesk.store.servers import ServerIntent
+
+if TYPE_CHECKING:
+    from personadesk.domain.line import Line
+    from personadesk.hosts.servers import Servers
+
+PROOF_SECONDS = 30.0
+PATIENCE_SECONDS = 20.0
+"""A line that a deploy has just made is proven by that deploy; after this the keeper does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """How a line stands and why.
+
+    Attributes:
+        state: As found out.
+        reason: A sentence when it is not up.
+    """
+
+    state: LineState
+    reason: str = ""
+
+
+async def look(line: Line, servers: Servers) -> Truth | None:
+    """Return how a line stands, or None when what is known still holds or cannot be told yet."""
+    if line.target is None:
+        return Truth(LineState.STOPPED)
+    server = await servers.store.get(line.target.server_id)
+    if server is not None and server.intent is ServerIntent.STOPPED:
+        return Truth(LineState.STOPPED)
+    found = await health.ask(line.target.url)
+    if found is not None:
+        return await _of_answer(line, found)
+    status = await servers.status(line.target.server_id)
+    if status is None:
+        return Truth(LineState.UNKNOWN, "The server at its address does not answer.")
+    if status.state == "given-up":
+        return Truth(LineState.FAILED, _first(status.reason) or "The voice server keeps dying.")
+    if status.state == "stopped":
+        return Truth(LineState.STOPPED)
+    if not status.alive:
+        return Truth(
+            LineState.FAILED, "The voice server does not run any more. Start the line again."
+        )
+    if status.state == "backing-off":
+        return Truth(LineState.STARTING, _first(status.reason))
+    return Truth(LineState.STARTING, "The voice server is starting.")
+
+
+async def _of_answer(line: Line, found: health.Health) -> Truth | None:
+    if found.state == "failed":
+        return Truth(LineState.FAILED, found.reason)
+    if not found.takes_calls:
+        return Truth(
+            LineState.STARTING, f"The voice server is starting: {found.stage or 'loading'}."
+        )
+    if line.state is LineState.UP:
+        return None
+    fresh = line.state is LineState.STARTING and not line.reason
+    if fresh and time.time() - line.since < PATIENCE_SECONDS:
+        return None
+    # Ready is proven by a voice that takes a call, not by a server that says so.
+    return await _prove(line)
+
+
+async def _prove(line: Line) -> Truth:
+    from personadesk.voice.client import VoiceClient
+
+    if line.target is None:
+        return Truth(LineState.STOPPED)
+    try:
+        async with VoiceClient.connect(line.target.url, timeout=5.0) as call:
+            await call.handshake(PROOF_SECONDS)
+    except NoCapacity:
+        # Somebody talks to it: there is no better proof.
+        return Truth(LineState.UP)
+    except PersonaDeskError as error:
+        return Truth(LineState.FAILED, str(error.what))
+    return Truth(LineState.UP)
+
+
+def _first(text: str) -> str:
+    return text.splitlines()[0] if text else ""

@@ -1,0 +1,1 @@
+"""The deploy page: wizard, running deploys, results."""

@@ -1,0 +1,204 @@
+"""The wizard without Qt: its pages by name, what was typed so far, and rules for what is valid and what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from personadesk.domain.plan import DEFAULT_LINE_PORT, ModelChoice, ModelKind, Plan, new_plan_id
+from personadesk.domain.text import NOTHING, T, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from personadesk.domain.line import Line
+
+__all__ = [
+    "Draft",
+    "Fault",
+    "Field",
+    "Page",
+    "World",
+    "faults",
+    "first_faulty",
+    "following",
+    "fresh_draft",
+    "plan_of",
+    "preceding",
+]
+
+LONGEST_NAME = 40
+FIRST_PORT, LAST_PORT = 1024, 65535
+
+
+class Page(StrEnum):
+    """The pages, in their order."""
+
+    WHERE = "where"
+    MODEL = "model"
+    LINE = "line"
+    CHECK = "check"
+
+
+class Field(StrEnum):
+    """What can be wrong."""
+
+    FOLDER = "folder"
+    LINE = "line"
+    PORT = "port"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What was chosen and typed so far, as it was typed.
+
+    Attributes:
+        model: Which model.
+        folder: Where it lies; only for a model folder.
+        line: Name of the line.
+        port: Its port.
+    """
+
+    model: ModelKind = ModelKind.REHEARSAL
+    folder: str = ""
+    line: str = ""
+    port: str = str(DEFAULT_LINE_PORT)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a field cannot stay as it is.
+
+    Attributes:
+        field: Which field.
+        what: One sentence, shown below it.
+    """
+
+    field: Field
+    what: Text
+
+
+class World(Protocol):
+    """What the rules have to know of this computer."""
+
+    def lines(self) -> Sequence[Line]:
+        """Return the lines that exist."""
+
+    def port_is_free(self, port: int) -> bool:
+        """Whether a server can listen there."""
+
+    def folder_fault(self, folder: str) -> Text:
+        """Return why a folder cannot be used as a model, or nothing."""
+
+
+def fresh_draft(world: World, name: str) -> Draft:
+    """Return a draft with a free name and a free port.
+
+    Args:
+        world: What exists already.
+        name: The wanted name in the user's language; a number is added when it is taken.
+    """
+    taken = {line.name.casefold() for line in world.lines()}
+    free, number = name, 1
+    while free.casefold() in taken:
+        number += 1
+        free = f"{name} {number}"
+    return Draft(line=free, port=str(free_port(world)))
+
+
+def free_port(world: World, start: int = DEFAULT_LINE_PORT) -> int:
+    """Return the first port from `start` on that neither a line nor a program has."""
+    taken = {line.port for line in world.lines()}
+    for port in range(start, LAST_PORT + 1):
+        if port not in taken and world.port_is_free(port):
+            return port
+    return start
+
+
+def faults(page: Page, draft: Draft, world: World) -> tuple[Fault, ...]:
+    """Return what is wrong on a page, in the order of its fields; the last page has what is wrong anywhere."""
+    if page is Page.MODEL:
+        return _named(Field.FOLDER, _folder_fault(draft, world))
+    if page is Page.LINE:
+        return (
+            *_named(Field.LINE, _line_fault(draft, world)),
+            *_named(Field.PORT, _port_fault(draft, world)),
+        )
+    if page is Page.CHECK:
+        return tuple(
+            fault for earlier in (Page.MODEL, Page.LINE) for fault in faults(earlier, draft, world)
+        )
+    return ()
+
+
+def first_faulty(draft: Draft, world: World) -> Page | None:
+    """Return the first page that has something wrong."""
+    return next((page for page in Page if faults(page, draft, world)), None)
+
+
+def following(page: Page) -> Page | None:
+    """Return the page after, None after the last."""
+    pages = list(Page)
+    index = pages.index(page) + 1
+    return pages[index] if index < len(pages) else None
+
+
+def preceding(page: Page) -> Page | None:
+    """Return the page before, None before the first."""
+    pages = list(Page)
+    index = pages.index(page)
+    return pages[index - 1] if index else None
+
+
+def plan_of(draft: Draft) -> Plan:
+    """Return the plan for a draft without faults."""
+    folder = draft.folder.strip() if draft.model is ModelKind.FOLDER else None
+    return Plan(
+        id=new_plan_id(),
+        line=draft.line.strip(),
+        port=int(draft.port),
+        model=ModelChoice(draft.model, folder),
+    )
+
+
+def _named(field: Field, what: Text) -> tuple[Fault, ...]:
+    return (Fault(field, what),) if what else ()
+
+
+def _folder_fault(draft: Draft, world: World) -> Text:
+    if draft.model is not ModelKind.FOLDER:
+        return NOTHING
+    folder = draft.folder.strip()
+    if not folder:
+        return T("Choose the folder that holds the model.")
+    return world.folder_fault(folder)
+
+
+def _line_fault(draft: Draft, world: World) -> Text:
+    name = draft.line.strip()
+    if not name:
+        return T("Give the line a name.")
+    if len(name) > LONGEST_NAME:
+        return T("A name has at most 40 characters; this one has {count}.", count=len(name))
+    if any(line.name.casefold() == name.casefold() for line in world.lines()):
+        return T("There is a line called “{name}” already. Choose another name.", name=name)
+    return NOTHING
+
+
+def _port_fault(draft: Draft, world: World) -> Text:
+    typed = draft.port.strip()
+    if not (typed.isascii() and typed.isdigit()) or not FIRST_PORT <= int(typed) <= LAST_PORT:
+        return T("A port is a number from 1024 to 65535.")
+    port = int(typed)
+    owner = next((line.name for line in world.lines() if line.port == port), None)
+    if owner is not None:
+        return T(
+            "Port {port} belongs to the line “{line}”. Choose another one.", port=port, line=owner
+        )
+    if not world.port_is_free(port):
+        return T(
+            "Port {port} is used by another program. {free} is free.",
+            port=str(port), free=str(free_port(world, port)),
+        )  # fmt: skip
+    return NOTHING

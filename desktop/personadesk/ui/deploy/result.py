@@ -1,0 +1,329 @@
+"""How a deploy came out: the verdict first, then its figures, what was said and heard, and the address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
+
+from personadesk.domain.report import Verdict
+from personadesk.ui.deploy import words
+from personadesk.ui.i18n import show, tr
+from personadesk.ui.shell.pages import scrolled
+from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.widgets import (
+    AddressField,
+    BusyRing,
+    Button,
+    Card,
+    FactList,
+    FigureCard,
+    FootBar,
+    Kind,
+    Note,
+    Size,
+    StateShape,
+    Track,
+    Waveform,
+    clear_layout,
+    hbox,
+    label,
+    vbox,
+)
+
+if TYPE_CHECKING:
+    from personadesk.domain.progress import DeployView
+    from personadesk.domain.report import Figure, VoiceReport
+
+__all__ = ["ResultView"]
+
+WAVE_STEP = 0.04
+"""Seconds that one peak of a report's waves stands for."""
+
+SHOWN_FIRST = ("connect_s", "first_audio_s", "real_time_factor", "gap_p99_ms", "late_percent")
+
+
+class ResultView(QWidget):
+    """Shows one finished deploy; it is told what to show and says what is wanted.
+
+    Signals:
+        talk_wanted: Talk to the line.
+        copy_wanted: Put the address on the clipboard.
+        save_wanted: Keep the report elsewhere.
+        open_wanted: Show the report as a page.
+        test_wanted: Test again.
+        done_wanted: Leave.
+        play_wanted: Play what was said and heard; again: stop.
+        retry_wanted: Try a failed deploy again.
+        change_wanted: Back to the wizard with the same choices.
+    """
+
+    talk_wanted = Signal()
+    copy_wanted = Signal()
+    save_wanted = Signal()
+    open_wanted = Signal()
+    test_wanted = Signal()
+    done_wanted = Signal()
+    play_wanted = Signal()
+    retry_wanted = Signal()
+    change_wanted = Signal()
+
+    def __init__(self, *, can_play: bool = False, parent: QWidget | None = None) -> None:
+        """Make an empty view.
+
+        Args:
+            can_play: Whether this computer has a speaker.
+        """
+        super().__init__(parent)
+        self._can_play = can_play
+        self._shown: DeployView | None = None
+        self._testing = False
+        self.waveform: Waveform | None = None
+        outer = vbox(self)
+        self._content = QWidget()
+        self._column = vbox(self._content, gap=14)
+        px = theme().px
+        self._column.setContentsMargins(px(24), px(18), px(24), px(18))
+        outer.addWidget(scrolled(self._content), 1)
+        outer.addWidget(self._make_foot())
+
+    @property
+    def shown(self) -> DeployView | None:
+        """What is shown."""
+        return self._shown
+
+    def show_view(self, view: DeployView) -> None:
+        """Show a finished deploy that has a report."""
+        if view is self._shown or view.report is None:
+            return
+        self._shown = view
+        clear_layout(self._column)
+        report = view.report
+        self._column.addWidget(self._verdict_card(view, report))
+        self._column.addLayout(_figure_row(report))
+        middle = hbox(gap=14)
+        middle.addWidget(self._wave_card(report), 1)
+        self._column.addLayout(middle, 1)
+        below = hbox(gap=14)
+        below.addWidget(_line_card(view), 1)
+        below.addWidget(_model_card(view, report), 1)
+        below.addWidget(_trouble_card(), 1)
+        self._column.addLayout(below)
+        self._test.setVisible(view.line_url is not None)
+        self._save.setVisible(view.report_dir is not None)
+        self._open.setVisible(view.report_dir is not None)
+
+    def set_testing(self, sentence: str | None) -> None:
+        """Say that a test runs (what it does now), or that none does."""
+        testing = sentence is not None
+        if testing != self._testing:
+            self._testing = testing
+            self._test.setEnabled(not testing)
+            self._ring.setVisible(testing)
+        self._foot.set_sentence(sentence or "")
+
+    def focus_first(self) -> None:
+        """Put the keyboard on Talk now, or on what a failed one asks for."""
+        if self._shown is not None:
+            self._first.setFocus()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _make_foot(self) -> QWidget:
+        self._foot = FootBar()
+        self._save = Button(tr("Save report…"), icon="report")
+        self._save.clicked.connect(self.save_wanted)
+        self._open = Button(tr("Open report"), icon="external")
+        self._open.clicked.connect(self.open_wanted)
+        self._test = Button(tr("Test again"), icon="refresh")
+        self._test.clicked.connect(self.test_wanted)
+        self._ring = BusyRing(tr("The voice is being tested"))
+        self._ring.hide()
+        for button in (self._save, self._open, self._test, self._ring):
+            self._foot.add_left(button)
+        done = Button(tr("Done"), kind=Kind.PRIMARY)
+        done.clicked.connect(self.done_wanted)
+        self._foot.add_right(done)
+        return self._foot
+
+    def _verdict_card(self, view: DeployView, report: VoiceReport) -> QWidget:
+        shape, word = words.verdict_shape(report.verdict)
+        card = Card(padding=20, gap=10)
+        row = hbox(gap=16)
+        row.addWidget(StateShape(shape, word, size=44), alignment=Qt.AlignmentFlag.AlignVCenter)
+        told = vbox(gap=4)
+        sentence = label(words.sentence(report.sentence), Type.VERDICT, wrap=True)
+        told.addWidget(sentence)
+        if report.explanation and str(report.explanation) != str(report.sentence):
+            told.addWidget(
+                label(words.sentence(report.explanation), Type.BODY, Role.TEXT2, wrap=True)
+            )
+        row.addLayout(told, 1)
+        for button in self._verdict_buttons(view):
+            row.addWidget(button, alignment=Qt.AlignmentFlag.AlignVCenter)
+        card.add(row)
+        if report.rehearsal and view.line_url is not None:
+            card.add(
+                Note(
+                    tr(
+                        "This is the rehearsal model: it has the real shape but was never trained, so it "
+                        "babbles. Talk now uses the echo of the same server, so that you hear something "
+                        "sensible: your own words."
+                    )
+                )
+            )
+        for sentence_text in report.reasons[:3] if report.verdict is not Verdict.PASS else ():
+            if str(sentence_text) != str(report.explanation):
+                card.add(
+                    label(f"• {words.sentence(sentence_text)}", Type.BODY, Role.TEXT2, wrap=True)
+                )
+        card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        return card
+
+    def _verdict_buttons(self, view: DeployView) -> tuple[Button, Button]:
+        if view.line_url is not None:
+            self._first = Button(tr("Talk now"), kind=Kind.PRIMARY, icon="voice", size=Size.LARGE)
+            self._first.clicked.connect(self.talk_wanted)
+            second = Button(tr("Copy address"), icon="copy", size=Size.LARGE)
+            second.clicked.connect(self.copy_wanted)
+        else:
+            self._first = Button(
+                tr("Try again"), kind=Kind.PRIMARY, icon="refresh", size=Size.LARGE
+            )
+            self._first.clicked.connect(self.retry_wanted)
+            second = Button(tr("Change something…"), size=Size.LARGE)
+            second.clicked.connect(self.change_wanted)
+        return self._first, second
+
+    def _wave_card(self, report: VoiceReport) -> QWidget:
+        card = Card(tr("What was said and heard"), padding=18, gap=10)
+        if self._can_play:
+            self._play = Button(
+                tr("Play both"),
+                kind=Kind.LINK,
+                icon="play",
+                size=Size.SMALL,
+                name=tr("Play what was said and heard"),
+            )
+            self._play.clicked.connect(self.play_wanted)
+            card.add_to_head(self._play)
+        seconds = WAVE_STEP * max(len(report.sent_wave), len(report.heard_wave), 1)
+        self.waveform = Waveform(
+            [
+                Track(tr("Test clip"), tr("we sent"), 0),
+                Track(tr("Answer"), tr("we heard"), 1),
+            ],
+            seconds,
+        )
+        self.waveform.set_sounds([report.sent_wave, report.heard_wave], WAVE_STEP)
+        card.add(self.waveform, 1)
+        card.add(_heard_text(report))
+        return card
+
+    def set_playing(self, seconds: float | None) -> None:
+        """Show where playback is; None when nothing plays."""
+        if self.waveform is not None:
+            self.waveform.set_played(seconds)
+        if self._can_play and self._shown is not None:
+            playing = seconds is not None
+            self._play.setText(tr("Stop playing") if playing else tr("Play both"))
+            self._play.set_icon("stop" if playing else "play")
+
+
+def _figure_row(report: VoiceReport) -> QHBoxLayout:
+    row = hbox(gap=12)
+    for figure in _chosen(report):
+        shape, word = words.verdict_shape(figure.verdict)
+        card = FigureCard(
+            show(figure.limit.title),
+            words.figure_value(figure),
+            words.figure_limit(figure),
+            shape,
+            word,
+            why=show(figure.limit.why),
+        )
+        row.addWidget(card, 1)
+    return row
+
+
+def _chosen(report: VoiceReport) -> list[Figure]:
+    """Five figures: the usual ones, but none that did not pass is ever left out."""
+    by_key = {figure.limit.key: figure for figure in report.figures}
+    chosen = [by_key[key] for key in SHOWN_FIRST if key in by_key]
+    missing = [f for f in report.figures if f not in chosen and f.verdict is not Verdict.PASS]
+    for figure in missing:
+        good = next((f for f in chosen if f.verdict is Verdict.PASS), None)
+        if good is not None:
+            chosen.remove(good)
+        chosen.append(figure)
+    return chosen
+
+
+def _heard_text(report: VoiceReport) -> QWidget:
+    box = QFrame()
+    box.setProperty("kind", "inset")
+    column = vbox(box, gap=3, margin=12)
+    column.addWidget(label(tr("Heard as text"), Type.SMALL, Role.TEXT3))
+    words_heard = report.text.strip()
+    if words_heard:
+        column.addWidget(label(f"“{words_heard}”", Type.BODY, wrap=True, selectable=True))
+    else:
+        column.addWidget(label(tr("It wrote nothing."), Type.BODY, Role.TEXT2))
+    if words_heard and report.rehearsal:
+        column.addWidget(
+            label(
+                tr("An untrained model writes at random; the words mean nothing."),
+                Type.SMALL,
+                Role.TEXT3,
+                wrap=True,
+            )
+        )
+    return box
+
+
+def _line_card(view: DeployView) -> QWidget:
+    card = Card(tr("Your line"), padding=18, gap=10)
+    if view.line_url is not None:
+        card.add(AddressField(view.line_url, view.plan.line))
+        facts = [
+            (tr("Name"), view.plan.line),
+            (tr("Now at"), tr("This computer")),
+            (tr("Stays the same"), tr("yes, whatever happens behind it")),
+        ]
+    else:
+        facts = [(tr("Name"), view.plan.line), (tr("Address"), tr("none: the voice did not pass"))]
+    card.add(FactList(facts))
+    card.column.addStretch(1)
+    return card
+
+
+def _model_card(view: DeployView, report: VoiceReport) -> QWidget:
+    card = Card(tr("What runs"), padding=18, gap=10)
+    facts = [(tr("Model"), words.model_name(view.plan.model))]
+    if report.rehearsal:
+        facts.append((tr("Trained"), tr("no, it babbles")))
+    facts += [
+        (tr("Price"), tr("Free")),
+        (tr("This deploy took"), words.duration(view.seconds)),
+        (tr("Tested with"), report.clip or tr("the built-in question")),
+    ]
+    card.add(FactList(facts))
+    card.column.addStretch(1)
+    return card
+
+
+def _trouble_card() -> QWidget:
+    card = Card(tr("If something goes wrong"), padding=18, gap=10)
+    card.add(
+        FactList(
+            [
+                (tr("Server stops"), tr("starts again by itself")),
+                (tr("PersonaDesk closes"), tr("you are asked what to do")),
+                (tr("PersonaDesk crashes"), tr("the server runs on and is found again")),
+                (tr("Computer restarts"), tr("start the line on Home")),
+            ]
+        )
+    )
+    card.column.addStretch(1)
+    return card

@@ -1,0 +1,189 @@
+"""The wizard: where, which model, which line, check and start. It edits the draft and decides nothing itself.
+
+What is valid and what comes next stands in ``flow``. Faults show when a field is left, never while typing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QScrollArea, QStackedWidget, QWidget
+
+from personadesk.ui.deploy import flow
+from personadesk.ui.deploy.wizard_pages import CheckPage, LinePage, ModelPage, WherePage, WizardPage
+from personadesk.ui.i18n import tr
+from personadesk.ui.shell.pages import scrolled
+from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.widgets import Button, FootBar, IconLabel, Kind, StepBar, hbox, label, vbox
+
+if TYPE_CHECKING:
+    from personadesk.domain.text import Text
+    from personadesk.hosts.local import Computer
+
+__all__ = ["WizardView"]
+
+
+class WizardView(QWidget):
+    """The pages with step bar and foot bar.
+
+    Signals:
+        draft_changed: Something was typed or chosen (the draft).
+        page_changed: Another page is open (its name).
+        start_wanted: The last button was pressed and nothing is wrong.
+        cancel_wanted: Leave; the draft is kept by its owner.
+    """
+
+    draft_changed = Signal(object)
+    page_changed = Signal(object)
+    start_wanted = Signal(object)
+    cancel_wanted = Signal()
+
+    def __init__(
+        self,
+        draft: flow.Draft,
+        page: flow.Page,
+        world: flow.World,
+        parent: QWidget | None = None,
+    ) -> None:
+        """Open the wizard.
+
+        Args:
+            draft: What was chosen before.
+            page: Where it was left.
+            world: What the rules have to know of this computer.
+        """
+        super().__init__(parent)
+        self._draft = draft
+        self._world = world
+        self._page = page
+        px = theme().px
+        outer = vbox(self)
+        head = hbox(gap=12)
+        head.setContentsMargins(px(24), px(16), px(24), px(6))
+        self._steps = StepBar([tr("Where"), tr("Model"), tr("Line"), tr("Check and start")])
+        self._steps.step_chosen.connect(lambda index: self.open_page(list(flow.Page)[index]))
+        head.addWidget(self._steps, 1)
+        head.addWidget(IconLabel("shield", 16, Role.OK))
+        head.addWidget(label(tr("Nothing costs money"), Type.SMALL, Role.TEXT2))
+        outer.addLayout(head)
+        self._stack = QStackedWidget()
+        self._pages: dict[flow.Page, WizardPage] = {
+            flow.Page.WHERE: WherePage(),
+            flow.Page.MODEL: ModelPage(draft),
+            flow.Page.LINE: LinePage(draft),
+            flow.Page.CHECK: CheckPage(),
+        }
+        self._areas: dict[flow.Page, QScrollArea] = {}
+        for name, made in self._pages.items():
+            made.edited.connect(self._edit)
+            made.field_left.connect(self._field_left)
+            made.go_on.connect(self.go_on)
+            made.page_wanted.connect(self.open_page)
+            self._areas[name] = scrolled(made)
+            self._stack.addWidget(self._areas[name])
+        outer.addWidget(self._stack, 1)
+        outer.addWidget(self._make_foot())
+        self.open_page(page)
+
+    @property
+    def draft(self) -> flow.Draft:
+        """What was chosen so far."""
+        return self._draft
+
+    @property
+    def page(self) -> flow.Page:
+        """The page that is open."""
+        return self._page
+
+    def open_page(self, page: flow.Page) -> None:
+        """Show a page."""
+        self._page = page
+        self._steps.set_current(list(flow.Page).index(page))
+        self._stack.setCurrentWidget(self._areas[page])
+        last = flow.following(page) is None
+        self._next.setText(tr("Start") if last else tr("Continue"))
+        self._next.set_icon("play" if last else None)
+        self._back.setVisible(flow.preceding(page) is not None)
+        self._foot.set_sentence(
+            tr("It runs on this computer and costs nothing.")
+            if last
+            else tr("Nothing costs money yet. You can come back to each page.")
+        )
+        self._pages[page].show_draft(self._draft)
+        if last:
+            self._show_checks()
+        self.page_changed.emit(page)
+
+    def show_computer(self, computer: Computer, free_bytes: int) -> None:
+        """Show what this computer is, once it has been looked at."""
+        for page in self._pages.values():
+            page.show_computer(computer, free_bytes)
+
+    def go_on(self) -> None:
+        """Continue, or put the keyboard on the first fault."""
+        found = flow.faults(self._page, self._draft, self._world)
+        if found:
+            if self._page is flow.Page.CHECK:
+                faulty = flow.first_faulty(self._draft, self._world)
+                if faulty is not None:
+                    self.open_page(faulty)
+                    self.go_on()
+                return
+            self._show_faults(found)
+            self._pages[self._page].focus_field(found[0].field)
+            return
+        following = flow.following(self._page)
+        if following is None:
+            self.start_wanted.emit(self._draft)
+            return
+        self.open_page(following)
+        self.focus_first()
+
+    def go_back(self) -> None:
+        """Open the page before."""
+        before = flow.preceding(self._page)
+        if before is not None:
+            self.open_page(before)
+            self.focus_first()
+
+    def focus_first(self) -> None:
+        """Put the keyboard on the first field, or on Continue where there is none."""
+        if not self._pages[self._page].focus_first():
+            self._next.setFocus()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _make_foot(self) -> QWidget:
+        self._foot = FootBar()
+        cancel = Button(tr("Cancel"), kind=Kind.QUIET)
+        cancel.clicked.connect(self.cancel_wanted)
+        self._foot.add_left(cancel)
+        self._back = Button(tr("Back"))
+        self._back.clicked.connect(self.go_back)
+        self._foot.add_right(self._back)
+        self._next = Button(tr("Continue"), kind=Kind.PRIMARY)
+        self._next.clicked.connect(self.go_on)
+        self._foot.add_right(self._next)
+        return self._foot
+
+    def _edit(self, changes: dict[str, object]) -> None:
+        self._draft = replace(self._draft, **changes)  # type: ignore[arg-type] # fields of Draft
+        self.draft_changed.emit(self._draft)
+
+    def _field_left(self, field: flow.Field) -> None:
+        found = {f.field: f.what for f in flow.faults(self._page, self._draft, self._world)}
+        what: Text | None = found.get(field)
+        self._pages[self._page].show_fault(field, what)
+
+    def _show_faults(self, found: tuple[flow.Fault, ...]) -> None:
+        by_field = {fault.field: fault.what for fault in found}
+        for field in flow.Field:
+            self._pages[self._page].show_fault(field, by_field.get(field))
+
+    def _show_checks(self) -> None:
+        check = self._pages[flow.Page.CHECK]
+        if isinstance(check, CheckPage):
+            check.show_checks(flow.faults(flow.Page.CHECK, self._draft, self._world))
+        self._next.setFocus(Qt.FocusReason.OtherFocusReason)

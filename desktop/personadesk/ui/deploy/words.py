@@ -1,0 +1,255 @@
+"""How steps, deploys, models and times are called in the window."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from personadesk.domain.plan import ModelChoice, ModelKind
+from personadesk.domain.progress import DeployState, StepName, StepState, StepView
+from personadesk.domain.report import Figure, Verdict, format_value
+from personadesk.domain.text import Text
+from personadesk.ui.i18n import language, mark, show, tr, trn
+from personadesk.ui.widgets import LogEntry, Shape, StepRow
+
+if TYPE_CHECKING:
+    from personadesk.domain.progress import DeployView, LogLine
+
+__all__ = [
+    "clock_time",
+    "deploy_state",
+    "duration",
+    "expected_seconds",
+    "figure_limit",
+    "figure_value",
+    "fraction_done",
+    "log_entry",
+    "minutes_seconds",
+    "model_name",
+    "rough_time",
+    "seconds_left",
+    "sentence",
+    "step_row",
+    "steps_settled",
+    "verdict_shape",
+    "working_on",
+]
+
+_STEP_STATES = {
+    StepState.WAITING: (Shape.EMPTY, mark("Not started yet")),
+    StepState.RUNNING: (Shape.BUSY, mark("Working")),
+    StepState.DONE: (Shape.OK, mark("Done")),
+    StepState.SKIPPED: (Shape.OK, mark("Was there already")),
+    StepState.FAILED: (Shape.ERR, mark("Failed")),
+    StepState.CANCELLED: (Shape.STOPPED, mark("Stopped")),
+    StepState.UNDONE: (Shape.STOPPED, mark("Undone")),
+}
+
+_DEPLOY_STATES = {
+    DeployState.RUNNING: (Shape.BUSY, mark("Working")),
+    DeployState.DONE: (Shape.OK, mark("Done")),
+    DeployState.FAILED: (Shape.ERR, mark("Failed")),
+    DeployState.CANCELLED: (Shape.STOPPED, mark("Stopped")),
+    DeployState.INTERRUPTED: (Shape.WARN, mark("Interrupted")),
+    DeployState.UNDONE: (Shape.STOPPED, mark("Undone")),
+}
+
+_WORKING_ON = {
+    StepName.CHECK: mark("Looking at this computer"),
+    StepName.ROOM: mark("Making room"),
+    StepName.INSTALL: mark("Installing the voice server"),
+    StepName.MODEL: mark("Getting the model"),
+    StepName.START: mark("Starting the voice server"),
+    StepName.READY: mark("Waiting until the voice is ready"),
+    StepName.VOICE_TEST: mark("Testing the voice"),
+    StepName.LINE: mark("Putting the voice behind its line"),
+}
+
+_USUAL_SECONDS = {
+    StepName.CHECK: 1.0,
+    StepName.ROOM: 1.0,
+    StepName.INSTALL: 30.0,
+    StepName.MODEL: 5.0,
+    StepName.START: 2.0,
+    StepName.READY: 6.0,
+    StepName.VOICE_TEST: 8.0,
+    StepName.LINE: 1.0,
+}
+"""Where the engine does not tell what it expects; only the bar's speed hangs on it."""
+
+_TO_COME = {
+    StepName.CHECK: mark("Processor, memory, Python and the port"),
+    StepName.ROOM: mark("Disk space and folders"),
+    StepName.INSTALL: mark("An environment of its own; a torch that is here is used"),
+    StepName.MODEL: mark("Made here, or looked at in its folder"),
+    StepName.START: mark("A process of its own, which outlives the window"),
+    StepName.READY: mark("Load the model"),
+    StepName.VOICE_TEST: mark("A spoken question, not just “running”"),
+    StepName.LINE: mark("The address leads to the new voice"),
+}
+
+_SETTLED = {StepState.DONE, StepState.SKIPPED}
+
+_VERDICTS = {
+    Verdict.PASS: (Shape.OK, mark("Passed")),
+    Verdict.WARN: (Shape.WARN, mark("Passed, with a warning")),
+    Verdict.FAIL: (Shape.ERR, mark("Failed")),
+}
+
+
+def deploy_state(state: DeployState) -> tuple[Shape, str]:
+    """Return shape and word of a deploy's state."""
+    shape, word = _DEPLOY_STATES[state]
+    return shape, tr(word)
+
+
+def verdict_shape(verdict: Verdict) -> tuple[Shape, str]:
+    """Return shape and word of a verdict."""
+    shape, word = _VERDICTS[verdict]
+    return shape, tr(word)
+
+
+def working_on(step: StepView) -> str:
+    """Return what is being done in a step, as a heading."""
+    return tr(_WORKING_ON[step.name])
+
+
+def step_row(step: StepView, *, current: bool) -> StepRow:
+    """Return a step as the list shows it."""
+    shape, word = _STEP_STATES[step.state]
+    told = ""
+    if step.state is StepState.WAITING:
+        told = f"≈ {minutes_seconds(step.expected)}" if step.expected else ""
+    elif step.state is not StepState.UNDONE:
+        told = minutes_seconds(step.seconds)
+    detail = sentence(step.error.what if step.error is not None else step.doing)
+    if not detail and step.state is StepState.WAITING:
+        detail = tr(_TO_COME[step.name])
+    running = step.state is StepState.RUNNING
+    return StepRow(
+        title=show(step.title),
+        detail=detail,
+        shape=shape,
+        word=tr(word),
+        time=told,
+        fraction=step.fraction if running else None,
+        current=current,
+    )
+
+
+def expected_seconds(step: StepView) -> float:
+    """Return how long a step usually takes."""
+    return step.expected or _USUAL_SECONDS[step.name]
+
+
+def fraction_done(view: DeployView) -> float:
+    """Return how far a deploy is, 0 to 1, by the usual times of its steps."""
+    total = sum(expected_seconds(step) for step in view.steps)
+    done = sum(expected_seconds(step) * _share(step) for step in view.steps)
+    return done / total if total else 0.0
+
+
+def seconds_left(view: DeployView) -> float:
+    """Return how long a deploy may still take."""
+    return sum(expected_seconds(step) * (1 - _share(step)) for step in view.steps)
+
+
+def steps_settled(view: DeployView) -> int:
+    """Return how many steps are done."""
+    return sum(step.state in _SETTLED for step in view.steps)
+
+
+def _share(step: StepView) -> float:
+    if step.state in _SETTLED:
+        return 1.0
+    if step.state is not StepState.RUNNING:
+        return 0.0
+    if step.fraction is not None:
+        return step.fraction
+    # Without a fraction the time tells; it never reaches the end by itself.
+    return min(0.95, step.seconds / (step.seconds + expected_seconds(step)))
+
+
+def minutes_seconds(seconds: float) -> str:
+    """Return a time such as `0:03`."""
+    whole = max(0, round(seconds))
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def rough_time(seconds: float) -> str:
+    """Return about how long something takes, never more exact than it is known."""
+    if seconds < 55:
+        step = 5 if seconds >= 10 else 2
+        return trn("{n} second", "{n} seconds", max(step, math.ceil(seconds / step) * step))
+    return trn("{n} minute", "{n} minutes", math.ceil(seconds / 60))
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took: `12 s` or `8 min 12 s`."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return tr("{seconds} s", seconds=whole)
+    return tr("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+
+
+def clock_time(at: float) -> str:
+    """Return a moment's date and time in the language's own way: `23 November, 14:12`."""
+    from PySide6.QtCore import QDateTime
+
+    moment = QDateTime.fromSecsSinceEpoch(int(at))
+    return language().locale.toString(moment, "d MMMM, HH:mm")
+
+
+def model_name(model: ModelChoice) -> str:
+    """Return how a model is called, in a few words."""
+    if model.kind is ModelKind.REHEARSAL:
+        return tr("Rehearsal model")
+    if model.kind is ModelKind.FOLDER and model.folder:
+        return PurePath(model.folder).name or model.folder
+    return "PersonaPlex 7B"
+
+
+def figure_value(figure: Figure) -> str:
+    """Return a measured value with its unit; a dash when it could not be measured."""
+    if figure.value is None:
+        return "–"
+    return _localised(format_value(figure.value, figure.limit.unit))
+
+
+def sentence(text: Text) -> str:
+    """Return a sentence of a report; the figure that it names is named in the user's language too."""
+    figure = text.values.get("figure")
+    if not isinstance(figure, str):
+        return show(text)
+    told: dict[str, str | int | float] = {
+        key: _localised(value) if isinstance(value, str) else value
+        for key, value in text.values.items()
+    }
+    return show(Text(text.template, {**told, "figure": show(Text(figure))}))
+
+
+def figure_limit(figure: Figure) -> str:
+    """Return what a value is held against, in words."""
+    limit = figure.limit
+    if limit.most is not None:
+        return tr("limit {limit}", limit=_localised(_short(limit.most, limit.unit)))
+    if limit.least is not None:
+        return tr("at least {limit}", limit=_localised(_short(limit.least, limit.unit)))
+    return ""
+
+
+def log_entry(line: LogLine) -> LogEntry:
+    """Return a log line as the view shows it."""
+    clock = time.strftime("%H:%M:%S", time.localtime(line.at))
+    return LogEntry(clock, line.source, " ".join(line.text.splitlines()), warning=line.warning)
+
+
+def _short(value: float, unit: str) -> str:
+    number = f"{value:g}"
+    return f"{number} {unit}" if unit and unit != "x" else number
+
+
+def _localised(text: str) -> str:
+    return text.replace(".", ",") if language().locale.decimalPoint() == "," else text

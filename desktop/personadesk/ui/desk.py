@@ -1,0 +1,341 @@
+"""What the window's pages share: the services once they are open, the models that outlive pages, the ways between.
+
+It decides nothing about lines or deploys; it hands wishes on and tells what became of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+from personadesk.domain.plan import ModelKind, Plan, new_plan_id
+from personadesk.domain.text import T
+from personadesk.ui.deploy import flow
+from personadesk.ui.deploy.jobs import Job, Jobs
+from personadesk.ui.home import presenter
+from personadesk.ui.home.model import HomeModel, LineVerb
+from personadesk.ui.i18n import language, tr
+from personadesk.ui.messages import Action, Message, Severity, bus, from_error
+from personadesk.ui.spawn import spawn
+from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.throttle import Throttle
+from personadesk.ui.world import LocalWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from personadesk.app import Services
+    from personadesk.domain.line import Line
+    from personadesk.domain.plan import ModelChoice
+    from personadesk.domain.progress import DeployView
+    from personadesk.domain.report import VoiceReport
+    from personadesk.domain.text import Text
+    from personadesk.hosts.local import Computer
+    from personadesk.ui.talk.call import Session
+    from personadesk.voice.devices import Devices
+
+    Opener = Callable[[], Awaitable[Services]]
+
+__all__ = ["DEPLOY", "HOME", "TALK", "Desk"]
+
+HOME, DEPLOY, TALK = "home", "deploy", "talk"
+FOLLOW_MS = 100
+
+
+class Desk(QObject):
+    """The models and the wishes of the window.
+
+    Signals:
+        opened: The services are open.
+        page_asked: Another page is wanted (its id).
+        stop_line_asked: A line is to be stopped, if the user agrees (its name).
+        remove_line_asked: A line is to be removed, if the user agrees (its name).
+        stop_deploy_asked: A deploy is to be stopped, if the user agrees (the job).
+        computer_known: This computer was looked at (its facts, free bytes on its disk).
+    """
+
+    opened = Signal()
+    page_asked = Signal(str)
+    stop_line_asked = Signal(str)
+    remove_line_asked = Signal(str)
+    stop_deploy_asked = Signal(object)
+    computer_known = Signal(object, object)
+
+    def __init__(
+        self,
+        opener: Opener,
+        *,
+        open_session: Callable[..., Session] | None = None,
+        list_devices: Callable[..., Devices] | None = None,
+        parent: QObject | None = None,
+    ) -> None:
+        """Prepare everything that needs no service.
+
+        Args:
+            opener: Opens the services.
+            open_session: Makes a conversation; None takes the real one.
+            list_devices: Lists sound devices; None asks the system.
+        """
+        super().__init__(parent)
+        self._opener = opener
+        self._services: Services | None = None
+        self._opened = asyncio.Event()
+        self._models: dict[str, ModelChoice] = {}
+        self._asked: set[str] = set()
+        self._computer: Computer | None = None
+        self._free_bytes = 0
+        self.home = HomeModel(self)
+        self.jobs = Jobs(self._engine, LocalWorld(lambda: self.lines), self._test, self)
+        self.call = Call(open_session or _session, list_devices or _devices, self)
+        self._follow_soon = Throttle(self._follow, FOLLOW_MS, self)
+        self.home.try_here_asked.connect(self.try_here)
+        self.home.new_line_asked.connect(self.new_line)
+        self.home.asked.connect(self._line_asked)
+        self.jobs.changed.connect(self._follow)
+        self.jobs.progressed.connect(self._follow_soon)
+        language().language_changed.connect(self._follow)
+
+    @property
+    def services(self) -> Services | None:
+        """The services, once they are open."""
+        return self._services
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines, as far as is known."""
+        return self._services.lines.lines() if self._services is not None else ()
+
+    @property
+    def computer(self) -> tuple[Computer, int] | None:
+        """This computer and the free bytes on its disk, once it was looked at."""
+        return (self._computer, self._free_bytes) if self._computer is not None else None
+
+    # -- opening and closing ----------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the services; what fails is told, with a way to try again."""
+        try:
+            services = await self._opener()
+        except Exception as error:
+            retry = Action(T("Try again"), self._open_again)
+            bus().post(replace(from_error(error), actions=(retry,), key="open"))
+            return
+        self._services = services
+        for notice in services.notices:
+            bus().post(Message(Severity.WARNING, notice))
+        services.lines.subscribe(self._follow_soon)
+        self._opened.set()
+        self.opened.emit()
+        await self.jobs.look()
+        self._tell_interrupted()
+        await self._follow_now()
+        spawn(self._look_at_computer(services), "look at this computer", owner=self)
+
+    def _open_again(self) -> None:
+        spawn(self.open(), "open the services", owner=self)
+
+    async def close(self) -> None:
+        """End the call and close the services; deploys that run are stopped and undone."""
+        await self.call.close()
+        services, self._services = self._services, None
+        if services is not None:
+            await services.close()
+
+    # -- wishes -----------------------------------------------------------------------------------------------
+
+    def try_here(self) -> None:
+        """Deploy the rehearsal model here at once: it is free, so nothing is asked."""
+        if self.jobs.running:
+            self.jobs.show(self.jobs.running[-1])
+            self.page_asked.emit(DEPLOY)
+            return
+        spawn(self._try_here(), "try it here", owner=self)
+
+    def new_line(self) -> None:
+        """Open the wizard."""
+        self.jobs.show(None)
+        self.page_asked.emit(DEPLOY)
+
+    def talk_to(self, name: str) -> None:
+        """Open the voice console and call a line at once."""
+        self.page_asked.emit(TALK)
+        spawn(self._talk_to(name), f"talk to {name}", owner=self)
+
+    def stop_line(self, name: str) -> None:
+        """Stop a line's voice; the user has agreed."""
+        spawn(self._with_lines("stop", name), f"stop {name}", owner=self)
+
+    def remove_line(self, name: str) -> None:
+        """Remove a line and its server; the user has agreed."""
+        spawn(self._remove_line(name), f"remove {name}", owner=self)
+
+    def _line_asked(self, name: str, verb: str) -> None:
+        job = self.jobs.of_line(name)
+        match LineVerb(verb):
+            case LineVerb.TALK:
+                self.talk_to(name)
+            case LineVerb.START:
+                spawn(self._with_lines("start", name), f"start {name}", owner=self)
+            case LineVerb.STOP if job is not None and job.is_running:
+                self.stop_deploy_asked.emit(job)
+            case LineVerb.STOP:
+                self.stop_line_asked.emit(name)
+            case LineVerb.REMOVE if job is not None and all(x.name != name for x in self.lines):
+                self.jobs.forget(job)
+            case LineVerb.REMOVE:
+                self.remove_line_asked.emit(name)
+            case LineVerb.TEST if job is None or job.view.report is None:
+                spawn(self._test_line(name), f"test {name}", owner=self)
+            case LineVerb.TEST if job is not None:
+                self.jobs.test_again(job)
+                self._show_job(job)
+            case LineVerb.WATCH | LineVerb.RESULT if job is not None:
+                self._show_job(job)
+            case _:
+                self.page_asked.emit(DEPLOY)
+
+    def _show_job(self, job: Job) -> None:
+        self.jobs.show(job)
+        self.page_asked.emit(DEPLOY)
+
+    # -- doing ------------------------------------------------------------------------------------------------
+
+    async def _ready(self) -> Services:
+        await self._opened.wait()
+        if self._services is None:
+            raise asyncio.CancelledError
+        return self._services
+
+    async def _engine(self) -> Any:
+        return (await self._ready()).deploys
+
+    async def _try_here(self) -> None:
+        await self._ready()
+        draft = flow.fresh_draft(self.jobs.world, tr("My line"))
+        plan = Plan(new_plan_id(), draft.line, int(draft.port))
+        self.jobs.start(plan)
+        self.page_asked.emit(DEPLOY)
+
+    async def _talk_to(self, name: str) -> None:
+        await self._ready()
+        await self._follow_now()
+        if self.call.devices is None:
+            await self.call.find_devices()
+        self.call.start(name)
+
+    async def _with_lines(self, verb: str, name: str) -> None:
+        lines = (await self._ready()).lines
+        await {"start": lines.start, "stop": lines.stop, "remove": lines.remove}[verb](name)
+        await self._follow_now()
+
+    async def _remove_line(self, name: str) -> None:
+        await self._with_lines("remove", name)
+        job = self.jobs.of_line(name)
+        if job is not None:
+            self.jobs.forget(job)
+
+    async def _test_line(self, name: str) -> None:
+        services = await self._ready()
+        line = next(line for line in self.lines if line.name == name)
+        record = await services.journal.load(line.target.server_id if line.target else "")
+        plan = record.plan if record else Plan(new_plan_id(), line.name, line.port)
+        job = self.jobs.add_tested(plan, line.url, record.started if record else line.since)
+        self.jobs.test_again(job)
+        self._show_job(job)
+
+    async def _test(
+        self, view: DeployView, on_progress: Callable[[float, Text], None]
+    ) -> tuple[VoiceReport, str]:
+        services = await self._ready()
+        steps = await asyncio.to_thread(
+            importlib.import_module, "personadesk.deploy.steps.voice_test"
+        )
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        folder = services.folders.data / "reports" / f"{stamp}-{view.plan.id}"
+        report = await steps.test_and_save(view.line_url or "", view.plan.clip, folder, on_progress)
+        return report, str(folder)
+
+    # -- following --------------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        if self._services is None:
+            return
+        computer = presenter.describe_computer(self._computer) if self._computer else ""
+        self.home.show(
+            presenter.home_view(
+                self.lines, [job.view for job in self.jobs.all], self._models, computer=computer
+            )
+        )
+        if self._unknown():
+            spawn(self._follow_now(), "read what runs behind the lines", owner=self)
+        self.call.show_partners(
+            tuple(
+                Partner(line.name, line.url, rehearsal=self._is_rehearsal(line))
+                for line in self.lines
+            )
+        )
+
+    def _unknown(self) -> set[str]:
+        servers = {line.target.server_id for line in self.lines if line.target is not None}
+        return servers - self._asked - {""}
+
+    async def _follow_now(self) -> None:
+        services = await self._ready()
+        unknown = self._unknown()
+        self._asked |= unknown
+        for server_id in unknown:
+            record = await services.journal.load(server_id)
+            if record is not None:
+                self._models[server_id] = record.plan.model
+        self._follow()
+
+    def _is_rehearsal(self, line: Line) -> bool:
+        model = self._models.get(line.target.server_id) if line.target is not None else None
+        return model is not None and model.kind is ModelKind.REHEARSAL
+
+    def _tell_interrupted(self) -> None:
+        for job in self.jobs.interrupted:
+            bus().post(
+                Message(
+                    Severity.WARNING,
+                    T(
+                        "PersonaDesk stopped unexpectedly while deploying “{line}”.",
+                        line=job.view.plan.line,
+                    ),
+                    T("It costs nothing. Go on where it was, or undo what was begun."),
+                    actions=(
+                        Action(T("Go on"), lambda job=job: self._go_on(job)),  # type: ignore[misc] # mypy can't type defaults
+                        Action(T("Undo"), lambda job=job: self.jobs.undo(job)),  # type: ignore[misc] # mypy can't type defaults
+                    ),
+                    key=f"interrupted {job.id}",
+                )
+            )
+
+    def _go_on(self, job: Job) -> None:
+        self.jobs.retry(job)
+        self._show_job(job)
+
+    async def _look_at_computer(self, services: Services) -> None:
+        from personadesk.hosts import local
+
+        self._computer = await local.look()
+        self._free_bytes = await asyncio.to_thread(local.free_bytes, services.folders.data)
+        self.computer_known.emit(self._computer, self._free_bytes)
+        self._follow()
+
+
+def _session(url: str, **choices: Any) -> Session:
+    from personadesk.voice.talk import TalkSession
+
+    return TalkSession(url, **choices)
+
+
+def _devices(**choices: Any) -> Devices:
+    from personadesk.voice.devices import list_devices
+
+    return list_devices(**choices)

@@ -1,0 +1,218 @@
+"""Questions to the user: the button is the verb, the focus starts on the safe one, Esc means no.
+
+They are windows of their own but never wait in a nested loop: the answer comes as a call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QDialog, QWidget
+
+from personadesk.ui.i18n import tr, trn
+from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.widgets import Button, Kind, Shape, StateShape, hbox, label, vbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Choice", "Question", "ask_close", "ask_remove_line", "ask_stop_deploy", "ask_stop_line"]
+
+CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One button of a question.
+
+    Attributes:
+        key: What the answer is called in code.
+        text: The verb on the button.
+        kind: How it looks.
+        note: What it means, in small print above the buttons.
+    """
+
+    key: str
+    text: str
+    kind: Kind = Kind.PLAIN
+    note: str = ""
+
+
+class Question(QDialog):
+    """A question with two or more buttons.
+
+    Signals:
+        answered: Key of the button taken; ``cancel`` for Esc and for closing the window.
+    """
+
+    answered = Signal(str)
+
+    def __init__(
+        self,
+        parent: QWidget,
+        title: str,
+        text: str,
+        choices: Sequence[Choice],
+        *,
+        shape: Shape = Shape.WARN,
+    ) -> None:
+        """Make the question; `open()` shows it.
+
+        Args:
+            parent: Window that it belongs to.
+            title: The question itself.
+            text: What follows from it.
+            choices: The buttons besides Cancel, the wanted one first.
+            shape: State shape beside the question.
+        """
+        super().__init__(parent)
+        self.setWindowTitle("PersonaDesk")
+        self.setModal(True)
+        self.setAccessibleName(title)
+        self.setAccessibleDescription(text)
+        self._buttons: dict[str, Button] = {}
+        px = theme().px
+        self.setMinimumWidth(px(460))
+        column = vbox(self, gap=16, margin=24)
+        head = hbox(gap=14)
+        word = tr("Question") if shape is not Shape.ERR else tr("Failed")
+        head.addWidget(StateShape(shape, word, size=24), alignment=Qt.AlignmentFlag.AlignTop)
+        words = vbox(gap=6)
+        words.addWidget(label(title, Type.HEADING, wrap=True))
+        words.addWidget(label(text, Type.BODY, Role.TEXT2, wrap=True))
+        for choice in choices:
+            if choice.note:
+                words.addWidget(
+                    label(f"{choice.text}: {choice.note}", Type.SMALL, Role.TEXT2, wrap=True)
+                )
+        head.addLayout(words, 1)
+        column.addLayout(head)
+        row = hbox(gap=8) if len(choices) < 3 else vbox(gap=8)
+        if len(choices) < 3:
+            row.addStretch(1)
+        cancel = Button(tr("Cancel"))
+        for choice in reversed(choices) if len(choices) < 3 else choices:
+            row.addWidget(self._add(choice, stretched=len(choices) >= 3))
+        if len(choices) < 3:
+            row.insertWidget(1, cancel)
+        else:
+            row.addWidget(cancel, alignment=Qt.AlignmentFlag.AlignRight)
+        cancel.clicked.connect(self.reject)
+        self._buttons[CANCEL] = cancel
+        column.addLayout(row)
+        self._key = CANCEL
+        self.finished.connect(self._tell)
+        cancel.setDefault(True)
+        cancel.setFocus()
+
+    def button(self, key: str) -> Button:
+        """Return the button of an answer."""
+        return self._buttons[key]
+
+    def _add(self, choice: Choice, *, stretched: bool) -> Button:
+        button = Button(choice.text, kind=choice.kind)
+        if stretched:
+            policy = button.sizePolicy()
+            policy.setHorizontalPolicy(policy.Policy.Expanding)
+            button.setSizePolicy(policy)
+        button.clicked.connect(lambda: self._take(choice.key))
+        self._buttons[choice.key] = button
+        return button
+
+    def _take(self, key: str) -> None:
+        self._key = key
+        self.accept()
+
+    def _tell(self) -> None:
+        self.answered.emit(self._key)
+        self.deleteLater()
+
+
+def ask_stop_line(parent: QWidget, line: str, address: str, stop: Callable[[], None]) -> Question:
+    """Ask before a line's voice is stopped."""
+    return _open(
+        Question(
+            parent,
+            tr("Stop “{line}”?", line=line),
+            tr(
+                "Calls end now. It costs nothing while stopped. The address {address} stays yours; "
+                "starting again takes a few seconds.",
+                address=address,
+            ),
+            [Choice("stop", tr("Stop"), Kind.DANGER)],
+        ),
+        {"stop": stop},
+    )
+
+
+def ask_remove_line(
+    parent: QWidget, line: str, address: str, remove: Callable[[], None]
+) -> Question:
+    """Ask before a line and its server are removed."""
+    return _open(
+        Question(
+            parent,
+            tr("Remove “{line}”?", line=line),
+            tr(
+                "Programs that use {address} will no longer reach it. Its voice server is stopped and "
+                "removed; models and reports are kept.",
+                address=address,
+            ),
+            [Choice("remove", tr("Remove"), Kind.DANGER)],
+        ),
+        {"remove": remove},
+    )
+
+
+def ask_stop_deploy(parent: QWidget, line: str, stop: Callable[[], None]) -> Question:
+    """Ask before a running deploy is stopped."""
+    return _open(
+        Question(
+            parent,
+            tr("Stop deploying “{line}”?", line=line),
+            tr(
+                "What was begun is undone: no server keeps running. What was downloaded is kept, so "
+                "another try is quicker."
+            ),
+            [Choice("stop", tr("Stop and undo"), Kind.DANGER)],
+        ),
+        {"stop": stop},
+    )
+
+
+def ask_close(
+    parent: QWidget,
+    lines_up: int,
+    deploys: int,
+    *,
+    background: Callable[[], None],
+    stop: Callable[[], None],
+) -> Question:
+    """Ask what becomes of lines and deploys when the window closes."""
+    if lines_up:
+        title = trn("{n} line is up.", "{n} lines are up.", lines_up)
+        text = tr("Addresses on this computer only work while PersonaDesk runs.")
+        if deploys:
+            text += " " + tr("The deploy that runs is stopped and undone.")
+        choices = [
+            Choice("background", tr("Keep running in the background"), Kind.PRIMARY),
+            Choice("stop", tr("Stop the voice and quit"), Kind.DANGER_OUTLINE),
+        ]
+    else:
+        title = trn("{n} deploy is running.", "{n} deploys are running.", deploys)
+        text = tr("Quitting stops it and undoes what was begun. What was downloaded is kept.")
+        choices = [Choice("stop", tr("Stop and quit"), Kind.DANGER_OUTLINE)]
+    return _open(Question(parent, title, text, choices), {"background": background, "stop": stop})
+
+
+def _open(question: Question, deeds: dict[str, Callable[[], None]]) -> Question:
+    def answered(key: str) -> None:
+        deed = deeds.get(key)
+        if deed is not None:
+            deed()
+
+    question.answered.connect(answered)
+    question.open()
+    return question

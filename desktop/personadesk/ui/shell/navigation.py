@@ -1,0 +1,153 @@
+"""The side bar: the places, and at its foot how things stand. It shrinks to icons in a narrow window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QWidget
+
+from personadesk.ui.i18n import tr
+from personadesk.ui.icons import icon
+from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.widgets import ElidedLabel, IconLabel, hbox, label, repolish, vbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from personadesk.ui.shell.pages import PageSpec
+
+__all__ = ["NavigationBar", "StatusLine"]
+
+WIDE, NARROW = 208, 56
+
+
+class StatusLine(QWidget):
+    """An icon and a short sentence at the foot of the side bar."""
+
+    def __init__(
+        self, icon_name: str, text: str, tone: Role, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        row = hbox(self, gap=8)
+        row.addWidget(IconLabel(icon_name, 15, tone))
+        self._text = ElidedLabel(text, Type.SMALL, Role.TEXT2)
+        row.addWidget(self._text, 1)
+        self.set_text(text)
+
+    def set_text(self, text: str) -> None:
+        """Say how it stands now."""
+        self._text.setText(text)
+        self.setToolTip(text)
+        self.setAccessibleName(text)
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Show the icon alone; the sentence becomes its tooltip."""
+        self._text.setVisible(not narrow)
+
+
+class NavigationBar(QFrame):
+    """Checkable buttons, one a place.
+
+    Signals:
+        page_chosen: The user clicked a place (its id).
+    """
+
+    page_chosen = Signal(str)
+
+    def __init__(self, specs: Sequence[PageSpec], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("kind", "sidebar")
+        self.setAccessibleName(tr("Places"))
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self._narrow = False
+        self._buttons: dict[str, QPushButton] = {}
+        self._specs = {spec.id: spec for spec in specs}
+        px = theme().px
+        self._column = vbox(self, gap=2)
+        self._brand = hbox(gap=10)
+        self._logo = IconLabel("logo", 26)
+        self._name: QLabel = label("PersonaDesk", Type.CARD_TITLE)
+        self._brand.addWidget(self._logo)
+        self._brand.addWidget(self._name, 1)
+        self._column.addLayout(self._brand)
+        self._column.addSpacing(px(16))
+        for number, spec in enumerate(specs, 1):
+            self._column.addWidget(self._make_button(number, spec))
+        self._column.addStretch(1)
+        self._status = vbox(gap=9)
+        self._column.addLayout(self._status)
+        self._lines: list[StatusLine] = []
+        self._follow_theme()
+        theme().theme_changed.connect(self._follow_theme)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether only icons show."""
+        return self._narrow
+
+    def add_status(self, line: StatusLine) -> None:
+        """Put a line at the foot."""
+        self._lines.append(line)
+        self._status.addWidget(line)
+        line.set_narrow(self._narrow)
+
+    def set_current(self, page_id: str) -> None:
+        """Mark a place as open."""
+        # No button group: in one, Tab would reach the open place only, and arrows would open the others.
+        for id_, button in self._buttons.items():
+            button.setChecked(id_ == page_id)
+
+    def button(self, page_id: str) -> QPushButton:
+        """Return the button of a place."""
+        return self._buttons[page_id]
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Show icons alone, or icons with their words."""
+        if narrow == self._narrow:
+            return
+        self._narrow = narrow
+        self._follow_theme()
+
+    def _make_button(self, number: int, spec: PageSpec) -> QPushButton:
+        title = tr(spec.title)
+        button = QPushButton(title)
+        button.setProperty("kind", "nav")
+        button.setCheckable(True)
+        button.setAutoDefault(False)
+        button.setAccessibleName(title)
+        button.setToolTip(f"{title} (Ctrl+{number})")
+        button.clicked.connect(lambda _checked=False, id_=spec.id: self.page_chosen.emit(id_))
+        self._buttons[spec.id] = button
+        return button
+
+    def _follow_theme(self) -> None:
+        px = theme().px
+        narrow = self._narrow
+        self.setFixedWidth(px(NARROW if narrow else WIDE))
+        side = px(8 if narrow else 12)
+        self._column.setContentsMargins(side, px(16), side + theme().border, px(20))
+        # An icon that stands alone in its row is centred by the layout itself.
+        self._brand.setContentsMargins(px(0 if narrow else 4), 0, 0, 0)
+        self._status.setContentsMargins(px(0 if narrow else 9), 0, 0, 0)
+        self._name.setVisible(not narrow)
+        for line in self._lines:
+            line.set_narrow(narrow)
+        size = px(18)
+        trailing = 0 if narrow else px(7)
+        for page_id, button in self._buttons.items():
+            spec = self._specs[page_id]
+            button.setText("" if narrow else tr(spec.title))
+            button.setProperty("narrow", "true" if narrow else "false")
+            repolish(button)
+            button.setIcon(
+                icon(
+                    spec.icon,
+                    size,
+                    Role.TEXT2,
+                    checked=Role.ACCENT_TEXT,
+                    ratio=self.devicePixelRatioF(),
+                    trailing=trailing,
+                )
+            )
+            button.setIconSize(QSize(size + trailing, size))

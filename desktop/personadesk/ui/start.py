@@ -1,0 +1,149 @@
+"""Opens the window: one instance, the loop, first paint first, and an end that loses nothing.
+
+The only module that knows how Qt's loop and asyncio's are one (qasync). Services are opened after the first paint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from personadesk.store import paths
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    from PySide6.QtWidgets import QApplication
+
+    from personadesk.store.paths import Folders
+    from personadesk.ui.desk import Opener
+
+__all__ = ["run"]
+
+
+def run(
+    arguments: Sequence[str] | None = None,
+    *,
+    folders: Folders | None = None,
+    opener: Opener | None = None,
+    on_first_paint: Callable[[], None] | None = None,
+) -> int:
+    """Open the window and return the exit status when it is closed.
+
+    A second start raises the first window and returns 0.
+
+    Args:
+        arguments: As `sys.argv`.
+        folders: Where files are; None takes the user's own.
+        opener: Opens the services; None opens the real ones.
+        on_first_paint: Called once the first page is on the screen; for measuring.
+    """
+    # qasync looks for a binding by itself otherwise, and the first found may not be ours.
+    os.environ.setdefault("QT_API", "pyside6")
+    from personadesk.ui.application import BrokenQtError, make_application
+    from personadesk.ui.instance import SingleInstance
+    from personadesk.ui.preferences import Preferences
+
+    folders = folders or paths.folders()
+    preferences = Preferences.open(folders)
+    try:
+        application = make_application(
+            list(arguments if arguments is not None else sys.argv),
+            look=preferences.look,
+            language_code=preferences.language,
+            text_percent=preferences.text_percent,
+        )
+    except BrokenQtError as error:
+        print(error, file=sys.stderr)
+        return 1
+    instance = SingleInstance(folders)
+    try:
+        first = instance.become_first()
+    except OSError as error:
+        print(f"PersonaDesk cannot write to {folders.state}: {error}", file=sys.stderr)
+        return 1
+    if not first:
+        if instance.raise_other():
+            return 0
+        print(
+            "PersonaDesk is open already, but its window does not answer. "
+            "End that process, then start again.",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        return _run(application, preferences, instance, folders, opener, on_first_paint)
+    finally:
+        instance.close()
+
+
+def _run(
+    application: QApplication,
+    preferences: Any,
+    instance: Any,
+    folders: Folders,
+    opener: Opener | None,
+    on_first_paint: Callable[[], None] | None,
+) -> int:
+    import asyncio
+
+    import qasync
+
+    from personadesk.ui.messages import bus, catch_everything
+    from personadesk.ui.session import WindowSession
+
+    restore = catch_everything()
+    application.setQuitOnLastWindowClosed(False)
+    loop = qasync.QEventLoop(application)
+    asyncio.set_event_loop(loop)
+
+    def lost(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        bus().error(error if error is not None else RuntimeError(context.get("message", "")))
+
+    loop.set_exception_handler(lost)
+    try:
+        with loop, _quit_on_signals(loop) as asked_to_quit:
+            session = WindowSession(preferences, instance, opener or _opener(folders))
+            asked_to_quit.append(session.quit_now)
+            if on_first_paint is not None:
+                session.window.first_painted.connect(on_first_paint)
+            loop.run_until_complete(session.run())
+    finally:
+        asyncio.set_event_loop(None)
+        restore()
+    return 0
+
+
+def _opener(folders: Folders) -> Opener:
+    async def open_real() -> Any:
+        import asyncio
+        import importlib
+
+        # In a thread: reading all modules takes a fifth of a second, in which the window must live.
+        app = await asyncio.to_thread(importlib.import_module, "personadesk.app")
+        return await app.open_services(folders, kind="window")
+
+    return open_real
+
+
+@contextlib.contextmanager
+def _quit_on_signals(loop: asyncio.AbstractEventLoop) -> Any:
+    """Let Ctrl+C and a polite kill close the window without a question; voice servers go on."""
+    deeds: list[Callable[[], None]] = []
+
+    def asked(_number: int, _frame: object) -> None:
+        for deed in deeds:
+            loop.call_soon_threadsafe(deed)
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = {number: signal.signal(number, asked) for number in numbers}
+    try:
+        yield deeds
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,283 @@
+"""Microphones and loudspeakers of this computer, and the streams to and from them.
+
+Computers without any are normal (servers, tests); then the lists are empty and a sentence says why.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from personadesk.domain.errors import BadRequest, PersonaDeskError
+from personadesk.domain.text import NOTHING, T, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from personadesk.voice.jitter import JitterBuffer
+    from personadesk.voice.ring import Ring
+
+_WANTED_RATE: Final = 24_000
+_OUTPUT_LATENCY: Final = 0.06
+_INPUT_LATENCY: Final = 0.03
+
+_open_streams = 0
+_guard = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A microphone or a loudspeaker.
+
+    Attributes:
+        name: As the system calls it; also how it is chosen.
+        is_default: Whether the system would take it.
+    """
+
+    name: str
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """What there is.
+
+    Attributes:
+        inputs: Microphones, the default first.
+        outputs: Loudspeakers, the default first.
+        reason: Why a list is empty, as a sentence.
+    """
+
+    inputs: tuple[Device, ...] = ()
+    outputs: tuple[Device, ...] = ()
+    reason: Text = NOTHING
+
+
+class Stream(Protocol):
+    """An open device."""
+
+    @property
+    def rate(self) -> int:
+        """Samples per second it runs at."""
+
+    def close(self) -> None:
+        """Let go of the device; may take a moment."""
+
+
+class AudioBackend(Protocol):
+    """Where sound comes from and goes to; a test puts its own here."""
+
+    def devices(self) -> Devices:
+        """Return what there is."""
+
+    def open_input(self, name: str | None, make_ring: Callable[[int], Ring]) -> tuple[Stream, Ring]:
+        """Open a microphone (None: the default) into the ring that `make_ring` returns for its rate."""
+
+    def open_output(
+        self, name: str | None, make_buffer: Callable[[int], JitterBuffer]
+    ) -> tuple[Stream, JitterBuffer]:
+        """Open a loudspeaker (None: the default) that plays from the buffer `make_buffer` returns for its rate."""
+
+
+def list_devices(*, look_again: bool = False) -> Devices:
+    """Return the microphones and loudspeakers of this computer; never raises.
+
+    Args:
+        look_again: Notice what was plugged in since; done only while no device is open, because the library
+            below has to begin anew for it.
+    """
+    return PortAudio(look_again=look_again).devices()
+
+
+class PortAudio:
+    """The sound cards of this computer."""
+
+    def __init__(self, *, look_again: bool = False) -> None:
+        self._look_again = look_again
+
+    def devices(self) -> Devices:
+        """Return what there is, with the reason where there is nothing."""
+        try:
+            sound = _library()
+        except OSError:
+            return Devices(
+                reason=T(
+                    "The sound library PortAudio is missing; on Debian it is the package libportaudio2."
+                )
+            )
+        try:
+            with _guard:
+                if self._look_again and not _open_streams:
+                    sound._terminate()
+                    sound._initialize()
+            found = sound.query_devices()
+            default_in, default_out = sound.default.device
+        except sound.PortAudioError as error:
+            return Devices(reason=T("The sound system doesn't answer: {error}.", error=str(error)))
+        inputs = _named(found, "max_input_channels", default_in)
+        outputs = _named(found, "max_output_channels", default_out)
+        reason = NOTHING
+        if not inputs:
+            reason = T(
+                "No microphone found. Use the built-in clip, or plug one in and press Look again."
+            )
+        elif not outputs:
+            reason = T("No loudspeaker found. You will see the voice, but not hear it.")
+        return Devices(inputs, outputs, reason)
+
+    def open_input(self, name: str | None, make_ring: Callable[[int], Ring]) -> tuple[Stream, Ring]:
+        """Open a microphone.
+
+        Raises:
+            BadRequest: It cannot be opened.
+        """
+        rings: list[Ring] = []
+
+        def heard(data: NDArray[np.float32], _frames: int, _time: object, _status: object) -> None:
+            rings[0].write(data[:, 0])
+
+        def begin(rate: int) -> None:
+            rings[:] = [make_ring(rate)]
+
+        stream = _open("InputStream", name, "max_input_channels", _INPUT_LATENCY, heard, begin)
+        return stream, rings[0]
+
+    def open_output(
+        self, name: str | None, make_buffer: Callable[[int], JitterBuffer]
+    ) -> tuple[Stream, JitterBuffer]:
+        """Open a loudspeaker.
+
+        Raises:
+            BadRequest: It cannot be opened.
+        """
+        buffers: list[JitterBuffer] = []
+
+        def wanted(data: NDArray[np.float32], frames: int, _time: object, _status: object) -> None:
+            data[:, 0] = buffers[0].pull(frames)
+
+        def begin(rate: int) -> None:
+            buffers[:] = [make_buffer(rate)]
+
+        stream = _open("OutputStream", name, "max_output_channels", _OUTPUT_LATENCY, wanted, begin)
+        return stream, buffers[0]
+
+
+class _OpenStream:
+    def __init__(self, stream: Any, rate: int) -> None:
+        global _open_streams
+        self._stream = stream
+        self.rate = rate
+        with _guard:
+            _open_streams += 1
+
+    def close(self) -> None:
+        global _open_streams
+        if self._stream is None:
+            return
+        stream, self._stream = self._stream, None
+        try:
+            stream.abort(ignore_errors=True)
+            stream.close(ignore_errors=True)
+        finally:
+            with _guard:
+                _open_streams -= 1
+
+
+def _open(
+    kind: str,
+    name: str | None,
+    channels: str,
+    latency: float,
+    callback: Callable[..., None],
+    begin: Callable[[int], None],
+) -> _OpenStream:
+    sound = _library_or_fault()
+    microphone = kind == "InputStream"
+    try:
+        index = _index(sound, name, channels)
+        facts = sound.query_devices(index, "input" if microphone else "output")
+        rates = dict.fromkeys((_WANTED_RATE, round(facts["default_samplerate"])))
+        error: Exception | None = None
+        for rate in rates:
+            begin(rate)
+            try:
+                stream = getattr(sound, kind)(
+                    samplerate=rate, device=index, channels=1, dtype="float32",
+                    latency=latency, callback=callback,
+                )  # fmt: skip
+            except sound.PortAudioError as refused:
+                error = refused
+                continue
+            try:
+                stream.start()
+            except sound.PortAudioError as refused:
+                error = refused
+                stream.close(ignore_errors=True)
+                continue
+            return _OpenStream(stream, rate)
+    except (sound.PortAudioError, ValueError) as refused:
+        error = refused
+    what = (
+        T("The microphone {name} cannot be opened.", name=name or "—")
+        if microphone
+        else T("The loudspeaker {name} cannot be opened.", name=name or "—")
+    )
+    if name is None:
+        what = (
+            T("The microphone cannot be opened.")
+            if microphone
+            else T("The loudspeaker cannot be opened.")
+        )
+    raise BadRequest(
+        what,
+        T(
+            "Close programs that use it, see whether this program may use it, or choose another one."
+        ),
+        cause="sound",
+        details=str(error),
+    )
+
+
+def _index(sound: Any, name: str | None, channels: str) -> int | None:
+    if name is None:
+        return None
+    for number, facts in enumerate(sound.query_devices()):
+        if facts["name"] == name and facts[channels]:
+            return number
+    raise ValueError(f"no device named {name}")
+
+
+def _named(found: Any, channels: str, default: int) -> tuple[Device, ...]:
+    """Return each name once: the same device appears under every sound system of Windows."""
+    names: dict[str, bool] = {}
+    for number, facts in enumerate(found):
+        if facts[channels]:
+            names[facts["name"]] = names.get(facts["name"], False) or number == default
+    devices = [Device(name, is_default) for name, is_default in names.items()]
+    return tuple(sorted(devices, key=lambda device: not device.is_default))
+
+
+def _library() -> Any:
+    import sounddevice
+
+    return sounddevice
+
+
+def _library_or_fault() -> Any:
+    try:
+        return _library()
+    except OSError as error:
+        raise _no_library(error) from error
+
+
+def _no_library(error: OSError) -> PersonaDeskError:
+    return BadRequest(
+        T("The sound library PortAudio is missing."),
+        T("Install it (on Debian: libportaudio2), or use the built-in clip."),
+        cause="sound",
+        details=str(error),
+    )

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import sqlite3
+
+from personadesk.store.migrations import MIGRATIONS, first_tables
+
+
+def test_the_first_tables_hold_what_is_remembered() -> None:
+    connection = sqlite3.connect(":memory:")
+    first_tables(connection)
+    names = {
+        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+    }
+    connection.close()
+    assert names == {"deploys", "steps", "servers", "lines"}
+
+
+def test_every_migration_says_what_it_does_and_has_a_test() -> None:
+    assert (first_tables,) == MIGRATIONS
+    assert all(step.__doc__ for step in MIGRATIONS)

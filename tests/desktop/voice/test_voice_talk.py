@@ -1,0 +1,344 @@
+"""A conversation with devices that are only pretended; what is real is the call."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from personadesk.domain.errors import BadRequest
+from personadesk.domain.text import T
+from personadesk.voice import talk as talking
+from personadesk.voice.devices import Device, Devices, list_devices
+from personadesk.voice.talk import CLIP, NO_SPEAKER, TalkSession, TalkState
+from personaplex_server import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from personadesk.voice.jitter import JitterBuffer
+    from personadesk.voice.ring import Ring
+    from personadesk.voice.talk import TalkSnapshot
+
+StartVoice = "Callable[..., Awaitable[Any]]"
+
+
+@dataclass
+class PretendStream:
+    """A device in a thread: gives or takes 10 ms at a time."""
+
+    rate: int
+    step: Callable[[int], None]
+    closed: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+
+    def start(self) -> PretendStream:
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        return self
+
+    def _run(self) -> None:
+        samples = self.rate // 100
+        due = time.perf_counter()
+        while not self.closed.is_set():
+            self.step(samples)
+            due += 0.01
+            time.sleep(max(0.0, due - time.perf_counter()))
+
+    def close(self) -> None:
+        self.closed.set()
+        if self.thread:
+            self.thread.join()
+
+
+class PretendDevices:
+    """Sound cards as a test wants them.
+
+    Attributes:
+        played: What the loudspeaker was given.
+        streams: Every stream that was opened.
+    """
+
+    def __init__(self, *, inputs: bool = True, outputs: bool = True, rate: int = 24_000,
+                 level: float = 0.3, dead: bool = False, broken_output: bool = False) -> None:  # fmt: skip
+        self.played: list[NDArray[np.float32]] = []
+        self.streams: list[PretendStream] = []
+        self._found = Devices(
+            (Device("Headset", True),) if inputs else (),
+            (Device("Headset", True),) if outputs else (),
+        )
+        self._rate, self._level, self._dead, self._broken_output = rate, level, dead, broken_output
+        self._at = 0
+
+    def devices(self) -> Devices:
+        return self._found
+
+    def open_input(
+        self, name: str | None, make_ring: Callable[[int], Ring]
+    ) -> tuple[PretendStream, Ring]:
+        if name not in (None, "Headset"):
+            raise BadRequest(T("The microphone {name} cannot be opened.", name=name), cause="sound")
+        ring = make_ring(self._rate)
+
+        def hear(samples: int) -> None:
+            if not self._dead:
+                at = (self._at + np.arange(samples)) / self._rate
+                self._at += samples
+                ring.write((self._level * np.sin(2 * np.pi * 440 * at)).astype(np.float32))
+
+        return self._opened(hear), ring
+
+    def open_output(
+        self, name: str | None, make_buffer: Callable[[int], JitterBuffer]
+    ) -> tuple[PretendStream, JitterBuffer]:
+        if self._broken_output:
+            raise BadRequest(T("The loudspeaker cannot be opened."), cause="sound")
+        buffer = make_buffer(self._rate)
+        return self._opened(lambda samples: self.played.append(buffer.pull(samples))), buffer
+
+    def _opened(self, step: Callable[[int], None]) -> PretendStream:
+        stream = PretendStream(self._rate, step).start()
+        self.streams.append(stream)
+        return stream
+
+
+@pytest.fixture
+def call() -> Iterator[Callable[..., TalkSession]]:
+    """Begin conversations that are over after the test."""
+    begun: list[TalkSession] = []
+
+    def begin(url: str, **options: Any) -> TalkSession:
+        options.setdefault("backend", PretendDevices())
+        session = TalkSession(url, **options)
+        session.start()
+        begun.append(session)
+        return session
+
+    yield begin
+    for session in begun:
+        session.hang_up()
+        assert session.join(10)
+
+
+async def until(session: TalkSession, fits: Callable[[TalkSnapshot], bool]) -> TalkSnapshot:
+    async with asyncio.timeout(10):
+        while not fits(view := session.snapshot()):
+            await asyncio.sleep(0.02)
+    return view
+
+
+@pytest.mark.parametrize("rate", [24_000, 48_000, 44_100])
+async def test_you_are_heard_and_you_hear(
+    fake_voice: StartVoice, call: Callable[..., TalkSession], rate: int
+) -> None:
+    voice, devices = await fake_voice(), PretendDevices(rate=rate)
+    session = call(voice.url, backend=devices)
+    view = await until(session, lambda v: v.frames >= 12)
+    assert view.state is TalkState.IN_CALL
+    assert view.speaker is True
+    assert view.mic_level_dbfs == pytest.approx(-13.5, abs=2)
+    assert view.speaker_level_dbfs == pytest.approx(-13.5, abs=2)
+    assert max(view.you_wave) == pytest.approx(0.3, abs=0.05)
+    assert max(view.voice_wave) == pytest.approx(0.3, abs=0.1)
+    assert len(view.you_wave) == len(view.voice_wave) == 300
+    session.hang_up()
+    assert await asyncio.to_thread(session.join, 10)
+    ended = session.snapshot()
+    assert ended.state is TalkState.ENDED
+    assert not ended.reason
+    assert all(stream.closed.is_set() for stream in devices.streams)
+    sound = np.concatenate(devices.played)
+    spectrum = np.abs(np.fft.rfft(sound))
+    heard = spectrum.argmax() * rate / len(sound)
+    assert heard == pytest.approx(440, abs=10), "the voice's tone, at the right pitch"
+    said = voice.samples
+    assert np.abs(np.fft.rfft(said)).argmax() * 24_000 / len(said) == pytest.approx(440, abs=10)
+
+
+async def test_mute_sends_silence_and_keeps_the_call(
+    fake_voice: StartVoice, call: Callable[..., TalkSession]
+) -> None:
+    voice = await fake_voice()
+    session = call(voice.url)
+    await until(session, lambda v: v.frames >= 3)
+    session.mute(True)
+    view = await until(session, lambda v: v.mic_level_dbfs == -96.0)
+    assert view.muted is True
+    before = len(voice.samples)
+    await until(session, lambda v: v.frames >= view.frames + 8)
+    silence = voice.samples[before + 4800 :]
+    assert len(silence) > 4800
+    assert np.abs(silence).max() < 0.02
+    session.mute(False)
+    await until(session, lambda v: v.mic_level_dbfs > -20)
+
+
+async def test_without_devices_the_clip_is_spoken_and_the_voice_shown(
+    fake_voice: StartVoice, call: Callable[..., TalkSession]
+) -> None:
+    voice = await fake_voice()
+    session = call(voice.url, backend=PretendDevices(inputs=False, outputs=False))
+    view = await until(session, lambda v: v.frames >= 10)
+    assert str(view.notice) == "No microphone found, so the built-in clip is spoken."
+    assert view.source == CLIP
+    assert view.speaker is False
+    assert view.speaker_level_dbfs > -20
+    assert np.abs(voice.samples).max() > 0.1
+
+
+async def test_the_clip_can_be_spoken_again_in_the_middle(
+    fake_voice: StartVoice, call: Callable[..., TalkSession]
+) -> None:
+    voice = await fake_voice()
+    session = call(voice.url, backend=PretendDevices(level=0.0))
+    await until(session, lambda v: v.frames >= 2)
+    assert np.abs(voice.samples).max() < 0.01
+    session.say_clip()
+    await until(session, lambda v: v.mic_level_dbfs > -40)
+
+
+async def test_a_clip_that_is_none_is_told_and_the_call_goes_on(
+    fake_voice: StartVoice, call: Callable[..., TalkSession], tmp_path: Any
+) -> None:
+    voice = await fake_voice()
+    session = call(voice.url)
+    await until(session, lambda v: v.state is TalkState.IN_CALL)
+    session.say_clip(tmp_path / "none.wav")
+    view = await until(session, lambda v: bool(v.notice))
+    assert "There is no file" in str(view.notice)
+    assert view.state is TalkState.IN_CALL
+
+
+async def test_what_the_voice_writes_and_tells_is_shown(
+    fake_voice: StartVoice, call: Callable[..., TalkSession], metadata_message: Callable[..., bytes]
+) -> None:
+    extra = {1: [protocol.text(" Good"), protocol.text(" day."), metadata_message(lag_ms=25.0)]}
+    voice = await fake_voice(extra=extra)
+    view = await until(call(voice.url), lambda v: bool(v.transcript) and v.lag_ms is not None)
+    assert (view.transcript[0].who, view.transcript[0].text) == ("voice", "Good day.")
+    assert view.lag_ms is not None
+    assert 65 <= view.lag_ms < 1000
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ({"cut_at": 4}, "The line went dead."),
+        ({"close_at": (4, 1011, "", "The model failed.")}, "The model failed."),
+        ({"close_at": (-1, 1013, "", "Somebody is talking.")}, "Somebody is talking."),
+        ({"handshake": False}, "was not ready within"),
+    ],
+)
+async def test_a_call_that_breaks_says_why(
+    fake_voice: StartVoice, call: Callable[..., TalkSession], script: dict[str, Any], words: str
+) -> None:
+    voice, devices = await fake_voice(**script), PretendDevices()
+    session = call(voice.url, backend=devices, handshake_timeout=0.5)
+    view = await until(session, lambda v: v.state is TalkState.FAILED)
+    assert words in str(view.reason)
+    assert await asyncio.to_thread(session.join, 10)
+    assert all(stream.closed.is_set() for stream in devices.streams)
+    assert session.snapshot().seconds == view.seconds, "its clock stands still"
+
+
+async def test_a_server_that_ends_the_call_politely_has_not_failed(
+    fake_voice: StartVoice, call: Callable[..., TalkSession]
+) -> None:
+    voice = await fake_voice(close_at=(4, 1000, "", ""))
+    view = await until(call(voice.url), lambda v: v.state is TalkState.ENDED)
+    assert str(view.reason) == "The server ended the call."
+
+
+async def test_nobody_there_is_said_so(call: Callable[..., TalkSession]) -> None:
+    view = await until(call("ws://127.0.0.1:9"), lambda v: v.state is TalkState.FAILED)
+    assert str(view.reason) == "Nothing listens at 127.0.0.1:9."
+    assert view.next
+
+
+async def test_a_microphone_that_cannot_be_opened_fails_the_call(
+    fake_voice: StartVoice, call: Callable[..., TalkSession]
+) -> None:
+    voice = await fake_voice()
+    view = await until(call(voice.url, source="Gone"), lambda v: v.state is TalkState.FAILED)
+    assert str(view.reason) == "The microphone Gone cannot be opened."
+
+
+async def test_a_loudspeaker_that_cannot_be_opened_leaves_a_call_to_see(
+    fake_voice: StartVoice, call: Callable[..., TalkSession]
+) -> None:
+    voice = await fake_voice()
+    session = call(voice.url, backend=PretendDevices(broken_output=True))
+    view = await until(session, lambda v: v.frames >= 3)
+    assert str(view.notice) == "The loudspeaker cannot be opened."
+    assert view.speaker is False
+
+
+async def test_a_microphone_that_gives_nothing_is_noticed(
+    fake_voice: StartVoice, call: Callable[..., TalkSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("personadesk.voice.sources._NO_SOUND_SECONDS", 0.3)
+    voice = await fake_voice()
+    session = call(voice.url, backend=PretendDevices(dead=True))
+    view = await until(session, lambda v: v.state is TalkState.FAILED)
+    assert str(view.reason) == "The microphone gives no sound."
+
+
+async def test_a_voice_that_falls_silent_for_good_is_given_up(
+    fake_voice: StartVoice, call: Callable[..., TalkSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talking, "_DEAD_SECONDS", 0.4)
+    voice = await fake_voice(mute_from=3)
+    view = await until(call(voice.url), lambda v: v.state is TalkState.FAILED)
+    assert "fell silent" in str(view.reason)
+
+
+async def test_hanging_up_while_it_prepares_ends_at_once(
+    fake_voice: StartVoice, call: Callable[..., TalkSession]
+) -> None:
+    voice = await fake_voice(handshake=False)
+    session = call(voice.url)
+    await until(session, lambda v: v.state is TalkState.PREPARING)
+    session.hang_up()
+    view = await until(session, lambda v: v.state is TalkState.ENDED)
+    assert not view.reason
+    assert view.seconds == 0.0
+
+
+async def test_our_own_mistakes_are_told_and_logged(
+    fake_voice: StartVoice, call: Callable[..., TalkSession], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(PretendDevices):
+        def devices(self) -> Devices:
+            raise ZeroDivisionError("ours")
+
+    voice = await fake_voice()
+    view = await until(call(voice.url, backend=Broken()), lambda v: v.state is TalkState.FAILED)
+    assert "PersonaDesk itself failed" in str(view.reason)
+    assert "ours" in view.details
+    assert "the conversation broke" in caplog.text
+
+
+async def test_nothing_is_opened_when_clip_and_no_speaker_are_asked(
+    fake_voice: StartVoice, call: Callable[..., TalkSession]
+) -> None:
+    voice, devices = await fake_voice(), PretendDevices()
+    session = call(
+        voice.url, backend=devices, source=CLIP, sink=NO_SPEAKER, query={"engine": "echo"}
+    )
+    view = await until(session, lambda v: v.frames >= 3)
+    assert devices.streams == []
+    assert not view.notice
+    assert "engine=echo" in voice.requests[0]
+
+
+def test_listing_devices_never_raises_and_explains_what_is_missing() -> None:
+    found = list_devices(look_again=True)
+    if not (found.inputs and found.outputs):
+        assert found.reason

@@ -1,0 +1,154 @@
+"""The server wheel that the app pushes: small, the same for the same sources, and made again only when they changed."""
+
+from __future__ import annotations
+
+import email
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from _setup import server_bundle
+from _setup.console import Trouble
+from _setup.layout import Layout
+
+
+def manifest(layout: Layout) -> dict[str, str]:
+    found: dict[str, str] = json.loads(
+        (layout.bundle / "manifest.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
+def facts(wheel: zipfile.ZipFile) -> tuple[object, ...]:
+    """What a wheel says of itself, whatever the order it says it in."""
+    info = next(name for name in wheel.namelist() if name.endswith("METADATA"))
+    told = email.message_from_string(wheel.read(info).decode())
+    needs = {
+        (each.name, each.specifier) for each in map(Requirement, told.get_all("Requires-Dist"))
+    }
+    return told["Name"], told["Version"], told["Requires-Python"], needs
+
+
+def test_the_manifest_tells_the_wheel_its_hash_and_its_requirements(checkout: Layout) -> None:
+    server_bundle.ensure_bundle(checkout)
+    known = manifest(checkout)
+    wheel = (checkout.bundle / known["wheel"]).read_bytes()
+    assert hashlib.sha256(wheel).hexdigest() == known["sha256"]
+    assert known["wheel"] == f"personaplex_server-{known['version']}-py3-none-any.whl"
+    lock = (checkout.locks / "server.txt").read_bytes()
+    assert (checkout.bundle / known["requirements"]).read_bytes() == lock
+    assert len(known["source"]) == 64
+
+
+def test_the_wheel_is_under_200_kb(checkout: Layout) -> None:
+    server_bundle.ensure_bundle(checkout)
+    assert (checkout.bundle / manifest(checkout)["wheel"]).stat().st_size < 200_000
+
+
+def test_a_server_that_grew_too_large_is_refused_in_words(checkout: Layout) -> None:
+    heavy = checkout.server / "personaplex_server" / "heavy.bin"
+    heavy.write_bytes(os.urandom(250_000))
+    with pytest.raises(Trouble, match="above its limit"):
+        server_bundle.ensure_bundle(checkout)
+    assert not (checkout.bundle / "manifest.json").exists()
+
+
+def test_the_same_sources_give_the_same_bytes(checkout: Layout) -> None:
+    server_bundle.ensure_bundle(checkout)
+    first = manifest(checkout)
+    (checkout.bundle / "manifest.json").unlink()
+    for path in (checkout.server / "personaplex_server").rglob("*.py"):
+        os.utime(path, (1, 1))
+    server_bundle.ensure_bundle(checkout)
+    assert manifest(checkout) == first
+
+
+def test_nothing_is_written_while_nothing_changed(checkout: Layout) -> None:
+    server_bundle.ensure_bundle(checkout)
+    before = {path: path.stat().st_mtime_ns for path in checkout.bundle.iterdir()}
+    assert server_bundle.is_current(checkout)
+    server_bundle.ensure_bundle(checkout)
+    assert {path: path.stat().st_mtime_ns for path in checkout.bundle.iterdir()} == before
+
+
+def test_touched_but_equal_sources_keep_the_wheel(checkout: Layout) -> None:
+    server_bundle.ensure_bundle(checkout)
+    wheel = checkout.bundle / manifest(checkout)["wheel"]
+    before = wheel.stat().st_mtime_ns
+    os.utime(checkout.server / "personaplex_server" / "__init__.py")
+    assert not server_bundle.is_current(checkout)
+    server_bundle.ensure_bundle(checkout)
+    assert server_bundle.is_current(checkout)
+    assert wheel.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "changed", ["server/personaplex_server/__init__.py", "packaging/locks/server.txt"]
+)
+def test_changed_sources_or_requirements_make_a_new_bundle(checkout: Layout, changed: str) -> None:
+    server_bundle.ensure_bundle(checkout)
+    before = manifest(checkout)["source"]
+    with (checkout.root / changed).open("a", encoding="utf-8") as file:
+        file.write("# one line more\n")
+    server_bundle.ensure_bundle(checkout)
+    assert manifest(checkout)["source"] != before
+    lock = (checkout.locks / "server.txt").read_bytes()
+    assert (checkout.bundle / "server.txt").read_bytes() == lock
+
+
+def test_a_bundle_whose_wheel_is_gone_is_made_again(checkout: Layout) -> None:
+    server_bundle.ensure_bundle(checkout)
+    wheel = checkout.bundle / manifest(checkout)["wheel"]
+    wheel.unlink()
+    server_bundle.ensure_bundle(checkout)
+    assert wheel.exists()
+
+
+def test_only_one_version_lies_in_the_bundle(checkout: Layout) -> None:
+    server_bundle.ensure_bundle(checkout)
+    pyproject = checkout.server / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8").replace('version = "', 'version = "9.', 1)
+    pyproject.write_text(text, encoding="utf-8")
+    server_bundle.ensure_bundle(checkout)
+    assert [path.name for path in checkout.bundle.glob("*.whl")] == [manifest(checkout)["wheel"]]
+    assert "-9." in manifest(checkout)["wheel"]
+
+
+def test_our_wheel_holds_what_the_build_tool_puts_in(checkout: Layout, tmp_path: Path) -> None:
+    server_bundle.ensure_bundle(checkout)
+    ours = zipfile.ZipFile(checkout.bundle / manifest(checkout)["wheel"])
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "built")],
+        cwd=checkout.server,
+        check=True,
+        capture_output=True,
+    )
+    (built,) = (tmp_path / "built").glob("*.whl")
+    theirs = zipfile.ZipFile(built)
+    assert sorted(ours.namelist()) == sorted(theirs.namelist())
+    for name in theirs.namelist():
+        if name.endswith(("entry_points.txt", ".py")):
+            assert ours.read(name).split() == theirs.read(name).split()
+    assert facts(ours) == facts(theirs)
+
+
+def test_pip_accepts_the_wheel(checkout: Layout, tmp_path: Path) -> None:
+    server_bundle.ensure_bundle(checkout)
+    wheel = checkout.bundle / manifest(checkout)["wheel"]
+    target = tmp_path / "target"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"),
+            *("--disable-pip-version-check", "--target", str(target), str(wheel)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    assert (target / "personaplex_server" / "protocol.py").is_file()

@@ -1,0 +1,121 @@
+"""Tokens are drawn as often as their probability says, and by each row's own luck."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from personaplex_server.model.sampling import RowSampler, choose, draws
+
+CPU = torch.device("cpu")
+
+
+def sampler(seed=1, text=(1.0, 0), audio=(1.0, 0), text_card=6, card=5, codebooks=2):
+    return RowSampler(text, audio, text_card=text_card, card=card, codebooks=codebooks, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_k"), [(1.0, 0), (0.5, 0), (1.0, 3), (2.0, 4), (0.7, 1)]
+)
+def test_frequencies_are_the_probabilities(temperature, top_k):
+    count = 20_000
+    logits = torch.tensor([0.3, 2.0, -1.0, 1.1, 1.9, 0.0])
+    one = sampler(text=(temperature, top_k))
+    noise = torch.stack([one.noise()[0] for _ in range(count)])
+    text, _ = draws([one], [True], CPU)
+    rows = type(text)(text.scale.expand(count, 1), noise, None)
+    drawn = torch.bincount(choose(logits.expand(count, 6), rows), minlength=6) / count
+    wanted = (logits / temperature).softmax(0)
+    if top_k:
+        wanted[wanted < wanted.topk(top_k).values[-1]] = 0.0
+        wanted /= wanted.sum()
+    # Four standard deviations of the least certain frequency.
+    assert (drawn - wanted).abs().max() < 4 * 0.5 / count**0.5
+    assert torch.equal(drawn > 0, wanted > 0)
+
+
+def test_temperature_nought_is_greedy():
+    text, audio = draws([sampler(text=(0.0, 25), audio=(0.0, 0))], [True], CPU)
+    assert text is None
+    assert audio is None
+    assert choose(torch.tensor([[0.1, 3.0, 2.0]]), None).tolist() == [1]
+
+
+def test_a_greedy_row_among_others_takes_the_first_likeliest():
+    rows = [sampler(1), sampler(2, text=(0.0, 0)), sampler(3, text=(1.0, 2))]
+    logits = torch.tensor([1.0, 7.0, 7.0, 0.0, 6.9, 6.8]).expand(3, 6)
+    seen = set()
+    for _ in range(200):
+        text, _ = draws(rows, [True] * 3, CPU)
+        tokens = choose(logits, text).tolist()
+        assert tokens[1] == 1
+        assert tokens[2] in (1, 2)
+        seen.add(tokens[0])
+    assert len(seen) > 2
+
+
+def test_a_row_draws_the_same_among_neighbours_of_any_kind():
+    logits = torch.randn(4, 6, generator=torch.Generator().manual_seed(3))
+
+    def run(others):
+        mine, said = sampler(9, text=(0.8, 3)), []
+        for tick in range(60):
+            text, audio = draws([*others, mine], [True] * (len(others) + 1), CPU)
+            said.append(int(choose(logits[tick % 4].expand(len(others) + 1, 6), text)[-1]))
+            said.append(
+                int(choose(logits[tick % 4, :5].expand(len(others) + 1, 5), audio.at(1))[-1])
+            )
+        return said
+
+    expected = run([])
+    assert run([sampler(1)]) == expected
+    assert run([sampler(1, text=(0.0, 0)), sampler(2, text=(3.0, 6), audio=(1.0, 1))]) == expected
+
+
+def test_a_row_that_sits_out_keeps_its_luck():
+    def run(pauses):
+        one, out = sampler(4), []
+        for tick in range(40):
+            active = tick not in pauses
+            text, _ = draws([one], [active], CPU)
+            if active:
+                out.append(text.noise)
+        return torch.stack(out)
+
+    assert torch.equal(run({3, 4, 17}), run(set())[:37])
+
+
+def test_seeds():
+    def noise(seed):
+        return torch.stack([sampler(seed).noise()[0] for _ in range(3)])
+
+    assert torch.equal(noise(5), noise(5))
+    assert not torch.equal(noise(5), noise(6))
+    assert not torch.equal(noise(None), noise(None))
+    assert noise(-1).isfinite().all()
+    assert noise(1 << 70).isfinite().all()
+
+
+def test_codebooks_are_drawn_independently():
+    _, audio = draws([sampler()], [True], CPU)
+    assert audio.noise.shape == (1, 2, 5)
+    assert not torch.equal(audio.at(0).noise, audio.at(1).noise)
+
+
+@pytest.mark.parametrize(
+    ("text", "audio", "said"),
+    [
+        ((-0.1, 0), (1.0, 0), "text temperature"),
+        ((1.0, 0), (float("nan"), 0), "audio temperature"),
+        ((float("inf"), 0), (1.0, 0), "text temperature"),
+        ((1.0, -1), (1.0, 0), "text top-k"),
+        ((1.0, 0), (1.0, -5), "audio top-k"),
+    ],
+)
+def test_values_out_of_range(text, audio, said):
+    with pytest.raises(ValueError, match=said):
+        sampler(text=text, audio=audio)
+
+
+def test_top_k_beyond_the_vocabulary_means_all():
+    assert sampler(text=(1.0, 10_000)).text_k == 6
