@@ -11,13 +11,16 @@ from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.steps import local_steps
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.servers import Servers
+from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background
 from personadesk.lines.service import BACKGROUND, LineService
 from personadesk.store import logs, paths
 from personadesk.store.database import Database
+from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
 from personadesk.store.journal import Journal
 from personadesk.store.lines import LineStore
+from personadesk.store.secrets import Secrets
 from personadesk.store.servers import ServerStore
 from personadesk.store.settings import Settings
 
@@ -45,6 +48,7 @@ class Services:
         servers: The voice servers of this computer.
         deploys: Runs, resumes and undoes deploys.
         lines: The addresses.
+        hosts: The machines that are reached by SSH.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
     """
@@ -56,6 +60,7 @@ class Services:
     servers: Servers
     deploys: DeployEngine
     lines: LineService
+    hosts: Hosts
     lines_lock: FileLock
     log_handler: logging.Handler
 
@@ -83,6 +88,7 @@ class Services:
         """
         await self.deploys.close()
         await self.lines.close()
+        await self.hosts.close()
         await self.database.close()
         logs.take_down(self.log_handler)
 
@@ -116,12 +122,13 @@ async def open_services(
     settings = await asyncio.to_thread(Settings, folders.config / "settings.toml")
     journal = Journal(database)
     servers = Servers(ServerStore(database), folders.state / "logs" / "servers")
+    hosts = Hosts(HostStore(database), Secrets(), folders.data / "ssh")
     lock = lines_lock(folders)
     lines = LineService(database, LineStore(database), servers, lock, kind=kind)
     steps = (make_steps or _steps)(folders)
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     services = Services(
-        folders, settings, database, journal, servers, deploys, lines, lock, handler
+        folders, settings, database, journal, servers, deploys, lines, hosts, lock, handler
     )
     try:
         await lines.open(serve=serve_lines)

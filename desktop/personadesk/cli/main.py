@@ -61,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
     test.add_argument("--report", metavar="DIR", help="where to save the report")
     _add_json(test)
 
+    _add_hosts(commands)
+
     line = commands.add_parser("line", help="the addresses")
     actions = line.add_subparsers(metavar="action", required=True)
     for name, words, wants_name in (
@@ -79,6 +81,50 @@ def parser() -> argparse.ArgumentParser:
             action.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
         _add_json(action)
     return top
+
+
+def _add_hosts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    host = commands.add_parser("host", help="my servers: machines that are reached by SSH")
+    actions = host.add_subparsers(metavar="action", required=True)
+    add = actions.add_parser("add", help="add a machine")
+    add.add_argument("name", help="how it shall be called")
+    add.add_argument(
+        "--address", required=True, metavar="HOST", help="name, address or alias of ~/.ssh/config"
+    )
+    add.add_argument("--port", type=int, default=22, metavar="N")
+    add.add_argument("--user", default="", metavar="NAME", help="login name there")
+    add.add_argument("--key", metavar="FILE", help="private key file")
+    add.add_argument("--agent", action="store_true", help="use the keys of the SSH agent")
+    add.add_argument(
+        "--install-key", action="store_true",
+        help="ask for the password once and install a key that PersonaDesk makes",
+    )  # fmt: skip
+    add.add_argument(
+        "--jump", action="append", default=[], metavar="HOST", help="a machine in between"
+    )
+    add.add_argument(
+        "--fingerprint", action="append", default=[], metavar="SHA256:…",
+        help="the machine's key as you know it; may be given again for machines in between",
+    )  # fmt: skip
+    add.add_argument(
+        "--passphrase-env", metavar="NAME", help="variable that holds the key's passphrase"
+    )
+    add.add_argument(
+        "--folder", default="", metavar="DIR", help="where all of ours goes there (~/.personadesk)"
+    )
+    check = actions.add_parser("check", help="look whether a machine can run the voice")
+    check.add_argument("name")
+    check.add_argument(
+        "--model", metavar="MODEL", help="judge for this model: rehearsal or personaplex-7b"
+    )
+    remove = actions.add_parser("remove", help="forget a machine; nothing is changed there")
+    remove.add_argument("name")
+    for name, action in (
+        ("add", add), ("check", check), ("remove", remove),
+        ("list", actions.add_parser("list", help="all machines")),
+    ):  # fmt: skip
+        action.set_defaults(module="host", action=name)
+        _add_json(action)
 
 
 def _add_plan(command: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from personadesk.domain.text import NOTHING, Text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DASH = "–"  # noqa: RUF001 - the dash that tables use for "nothing"
+DASH = "–"
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,7 +294,9 @@ async def _open(
                 client_keys=list(login.keys) or None,
                 **({} if login.agent else {"agent_path": None}),
                 password=password,
-                preferred_auth=("publickey", "password") if password else ("publickey",),
+                preferred_auth=("publickey", "password", "keyboard-interactive")
+                if password
+                else ("publickey",),
                 gss_host=None,
                 keepalive_interval=keepalive_s,
                 keepalive_count_max=KEEPALIVES,

@@ -32,7 +32,7 @@ def _load(path: Path, passphrase: str | None) -> asyncssh.SSHKey:
     import asyncssh
 
     try:
-        data = path.read_bytes()
+        data = path.expanduser().read_bytes()
     except FileNotFoundError as error:
         raise NotFound(
             T("There is no key file {file}.", file=str(path)),
