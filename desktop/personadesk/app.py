@@ -84,13 +84,15 @@ class Services:
     async def close(self) -> None:
         """Cancel what runs, close the addresses of this process, and write everything down.
 
-        Voice servers go on; they are processes of their own.
+        Voice servers go on; they are processes of their own. Harmless when it was done before.
         """
-        await self.deploys.close()
-        await self.lines.close()
-        await self.hosts.close()
-        await self.database.close()
-        logs.take_down(self.log_handler)
+        try:
+            await self.deploys.close()
+        finally:
+            await self.lines.close()
+            await self.hosts.close()
+            await self.database.close()
+            logs.take_down(self.log_handler)
 
 
 async def open_services(

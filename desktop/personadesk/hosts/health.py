@@ -68,7 +68,7 @@ async def get_json(url: str, path: str, *, limit_s: float = LIMIT_SECONDS) -> di
         async with asyncio.timeout(limit_s):
             status, body = await _get(url, path)
         facts = json.loads(body)
-    except (OSError, EOFError, ValueError, TimeoutError):
+    except (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError, TimeoutError):
         return None
     return facts if status == 200 and isinstance(facts, dict) else None
 

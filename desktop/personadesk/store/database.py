@@ -78,7 +78,9 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Close the file; waits for writes that are under way."""
+        """Close the file; waits for writes that are under way. Harmless when it is closed."""
+        if self._connection is None:
+            return
         await self._submit(self._close)
         self._executor.shutdown(wait=True)
 

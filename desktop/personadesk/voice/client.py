@@ -125,6 +125,7 @@ class VoiceClient:
         self._early: list[Event] = []
         self._said = ""
         self._closed: Closed | None = None
+        self._told_end = False
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -217,19 +218,19 @@ class VoiceClient:
         except (TimeoutError, ConnectionClosed):
             return None
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens, `Closed` last."""
-        while self._early:
-            yield self._early.pop(0)
-        while True:
-            event = await self._next()
-            if event is not None:
-                yield event
-            if isinstance(event, Closed):
-                return
+    def __aiter__(self) -> VoiceClient:
+        """Yield what happens, `Closed` last; may be left and entered again."""
+        return self
 
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self.events()
+    async def __anext__(self) -> Event:
+        if self._early:
+            return self._early.pop(0)
+        if self._told_end:
+            raise StopAsyncIteration
+        while (event := await self._next()) is None:
+            pass
+        self._told_end = isinstance(event, Closed)
+        return event
 
     async def hang_up(self) -> Closed:
         """End the call politely and return how the server took it (1000 is polite, 1006 is none)."""

@@ -79,7 +79,7 @@ vertical-align:top}th{font-weight:500;color:var(--text2);font-size:.92em;border-
 td .shape{width:15px;height:15px;vertical-align:-2px;margin-right:6px}td:last-child{color:var(--text2)}
 details summary{cursor:pointer;font-weight:600}details table{margin-top:10px;font-size:.92em}
 code{font:.95em "JetBrains Mono",ui-monospace,Consolas,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(320px,1fr));gap:16px;align-items:start}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:16px;align-items:start}
 @media print{main{padding:0;max-width:none}section,header,.card{break-inside:avoid}audio{display:none}}
 """
 

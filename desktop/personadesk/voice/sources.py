@@ -15,7 +15,7 @@ from personadesk.voice.opus import PACKET_SAMPLES, PACKET_SECONDS
 from personadesk.voice.resample import Resampler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ def clip_packets(path: Path | None) -> list[NDArray[np.float32]]:
     return list(padded.reshape(count, PACKET_SAMPLES))
 
 
-async def clock_packets() -> AsyncIterator[NDArray[np.float32]]:
+async def clock_packets() -> AsyncGenerator[NDArray[np.float32], None]:
     """Yield silence by our own clock: where there is no microphone, somebody has to keep time."""
     silence = np.zeros(PACKET_SAMPLES, np.float32)
     due = time.perf_counter()
@@ -48,7 +48,7 @@ async def clock_packets() -> AsyncIterator[NDArray[np.float32]]:
             await asyncio.sleep(wait)
 
 
-async def microphone_packets(ring: Ring, rate: int) -> AsyncIterator[NDArray[np.float32]]:
+async def microphone_packets(ring: Ring, rate: int) -> AsyncGenerator[NDArray[np.float32], None]:
     """Yield what the microphone hears; when sending lags behind, the oldest is left out."""
     resampler = Resampler(rate, clips.SAMPLE_RATE)
     pending = np.zeros(0, np.float32)

@@ -276,15 +276,20 @@ class TalkSession:
         packets = (
             sources.clock_packets() if ring is None else sources.microphone_packets(ring, rate)
         )
-        async for microphone in packets:
-            with self._lock:
-                packet = self._saying.pop(0) if self._saying else microphone
-                if self._muted:
-                    packet = packet * 0.0
-                at = self._seconds()
-                self._you.add(at, packet)
-                self._transcript.you_sent(at, packet)
-            await call.send_pcm(packet)
+        async with contextlib.aclosing(packets):
+            async for microphone in packets:
+                await call.send_pcm(self._noted(microphone))
+
+    def _noted(self, microphone: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the packet that goes out for one of the microphone, and show it."""
+        with self._lock:
+            packet = self._saying.pop(0) if self._saying else microphone
+            if self._muted:
+                packet = packet * 0.0
+            at = self._seconds()
+            self._you.add(at, packet)
+            self._transcript.you_sent(at, packet)
+        return packet
 
     async def _ping(self, call: VoiceClient) -> None:
         while True:

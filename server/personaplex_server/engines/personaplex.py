@@ -69,6 +69,13 @@ class _Row:
     forced_until: int
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    # The allocator for a CPU has no error type of its own.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(
+        error
+    )
+
+
 def _pick_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -194,7 +201,9 @@ class PersonaPlexEngine:
                 engine._warm_up()
         except CheckpointError as error:
             raise EngineError(str(error)) from error
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
             raise EngineError(
                 f"The model does not fit into the memory of {where.type}; choose a larger machine, or fewer "
                 "rows."

@@ -37,7 +37,7 @@ class _Layer:
         self.gate_out: list[Linear] = []
         for step in range(steps):
             gating = f"{name}gating.{step}."
-            hidden = file.shape(f"{gating}linear_out.weight")[-1]
+            hidden = file.columns(f"{gating}linear_out.weight")
             self.gate_in.append(
                 Linear(file.take(f"{gating}linear_in.weight", (2 * hidden, dim)), rows=rows)
             )

@@ -37,7 +37,7 @@ class _Layer:
     def __init__(self, file: TensorFile, config: LmConfig, index: int, rows: int) -> None:
         dim = config.dim
         name = f"transformer.layers.{index}."
-        hidden = file.shape(f"{name}gating.linear_out.weight")[-1]
+        hidden = file.columns(f"{name}gating.linear_out.weight")
         self.norm1 = file.take(f"{name}norm1.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
         self.norm2 = file.take(f"{name}norm2.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
         self.attend_in = Linear(

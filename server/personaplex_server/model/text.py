@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NAMES: Final = ("EPAD", "BOS", "EOS", "PAD")
-"""What the first four tokens mean; none of them is ever shown."""
+MARKERS: Final = 4
+"""The first tokens: end of padding, begin, end, padding. None of them is ever shown to a caller."""
+NAMES: Final = {0: "EPAD", 3: "PAD"}
+"""How reports name those that have no piece of their own."""
 _BYTE: Final = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE: Final = "\u2581"
 
@@ -63,8 +65,8 @@ class Tokenizer:
         return [token if token < self._known else 0 for token in tokens]
 
     def piece(self, token: int) -> str:
-        """Return how a report names `token`: its piece, or EPAD, BOS, EOS, PAD; `<7>` for one without a piece."""
-        if 0 <= token < len(NAMES):
+        """Return how a report names `token`: its piece, or EPAD and PAD; `<700>` for one without a piece."""
+        if token in NAMES:
             return NAMES[token]
         if not 0 <= token < self._size:
             return f"<{token}>"
@@ -84,7 +86,7 @@ class TextStream:
 
     def push(self, token: int) -> str:
         """Return the characters that `token` completes; "" for padding, markers and unknown tokens."""
-        if token < len(NAMES):
+        if token < MARKERS:
             return ""
         piece = self._tokenizer.piece(token)
         if piece == f"<{token}>":

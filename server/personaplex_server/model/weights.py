@@ -82,6 +82,19 @@ class TensorFile:
             )
         return tuple(part.get_shape())
 
+    def columns(self, key: str) -> int:
+        """Return the columns of a matrix, for the widths that config.json does not say.
+
+        Raises:
+            CheckpointError: No such key, or it is no matrix.
+        """
+        shape = self.shape(key)
+        if len(shape) != 2:
+            raise CheckpointError(
+                f"{self.path.name}: “{key}” has the shape {list(shape)} where a matrix is expected."
+            )
+        return shape[1]
+
     def take(
         self,
         key: str,

@@ -44,6 +44,9 @@ class Shapes:
             return (16 * 1024, 1024)
         return self.sizes["depth" if key.startswith("depformer") else "linear_out"]
 
+    def columns(self, key):
+        return self.shape(key)[1]
+
     def take(self, key, shape, *, rows=None, dtype=None):
         shape = (rows, *shape[1:]) if rows is not None else tuple(shape)
         self.taken += torch.Size(shape).numel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from personaplex_server.engines import personaplex as module
 from personaplex_server.engines.base import EngineError, Persona, Sampling
 from personaplex_server.engines.personaplex import PersonaPlexEngine
 from personaplex_server.model.audio import frames, read_audio
@@ -113,6 +114,19 @@ def test_rows_may_come_late_pause_and_leave(engine, speech, by_itself):
     assert heard[2].tokens == by_itself[2].tokens[: given[2]]
 
 
+def test_a_caller_may_be_slow_to_begin(engine, speech, by_itself):
+    """What the prompt forces into the first answer survives the ticks of others before it."""
+    engine.open(0, PERSONAS[1])
+    engine.open(1, PERSONAS[0])
+    for frame in speech[2][:9]:
+        engine.tick({0: frame})
+    heard = Heard()
+    for index, frame in enumerate(speech[0]):
+        answers = engine.tick({1: frame, 0: speech[2][index]} if index % 3 else {1: frame})
+        heard.take(answers[1])
+    assert heard == by_itself[0]
+
+
 def test_a_row_starts_clean_after_another_caller(engine, speech, by_itself):
     alone(engine, PERSONAS[1], speech[2], row=2)
     assert alone(engine, PERSONAS[0], speech[0], row=2) == by_itself[0]
@@ -148,6 +162,22 @@ def test_the_same_persona_is_ready_at_once_the_second_time(engine):
     assert first == sorted(first)
     assert second == [1.0]
     assert first[-1] == 1.0
+
+
+def test_prompts_are_kept_within_bounds(engine, monkeypatch):
+    engine._prompts.clear()
+    engine.open(0, Persona(text="one"))
+    (size,) = (each.bytes for each in engine._prompts.values())
+    monkeypatch.setattr(module, "PROMPT_CACHE_BYTES", int(2.5 * size))
+    for text in ("two", "one", "six"):
+        engine.close(0)
+        engine.open(0, Persona(text=text))
+    kept = [engine.tokenizer.encode(f"<system> {text} <system>") for text in ("one", "six")]
+    assert [list(tokens) for _, tokens in engine._prompts] == kept
+    monkeypatch.setattr(module, "PROMPT_CACHE_BYTES", size // 2)
+    engine.close(0)
+    engine.open(0, Persona(text="ten"))
+    assert len(engine._prompts) == 2
 
 
 def test_a_broken_sample_does_not_outlive_its_caller(engine, speech, by_itself):

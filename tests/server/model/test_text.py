@@ -63,7 +63,7 @@ def test_tokens_without_a_piece(tokenizer, token):
 
 
 def test_names_of_pieces(tokenizer):
-    assert [tokenizer.piece(i) for i in range(5)] == ["EPAD", "BOS", "EOS", "PAD", "<0x00>"]
+    assert [tokenizer.piece(i) for i in range(5)] == ["EPAD", "<s>", "</s>", "PAD", "<0x00>"]
     (word,) = tokenizer.encode("the")
     assert tokenizer.piece(word) == " the"
     assert tokenizer.piece(-1) == "<-1>"

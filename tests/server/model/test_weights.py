@@ -100,12 +100,14 @@ def test_truncated(folder, name, keep):
         (CODEC_FILE, "decoder_transformer.transformer.layers.1.layer_scale_2.scale"),
     ],
 )
-@pytest.mark.parametrize("how", ["missing", "larger", "whole numbers"])
+@pytest.mark.parametrize("how", ["missing", "larger", "whole numbers", "single number"])
 def test_wrong_tensor(folder, file, key, how):
     def edit(tensors):
         tensor = tensors.pop(key)
         if how == "larger":
             tensors[key] = torch.cat([tensor, tensor[:1]]).contiguous()
+        elif how == "single number":
+            tensors[key] = torch.tensor(1.0)
         elif how == "whole numbers":
             tensors[key] = torch.zeros(tensor.shape, dtype=torch.int8)
 
@@ -205,6 +207,11 @@ def test_config_that_is_no_config(folder, content):
 def test_config_that_cannot_be_run(folder, section, values, said):
     configure(folder, section, **values)
     assert said in fault(folder)
+
+
+def test_a_context_that_no_memory_holds(folder):
+    configure(folder, "lm", context=1 << 24, num_heads=4)
+    assert "does not fit into the memory" in fault(folder, rows=1 << 16)
 
 
 @pytest.mark.parametrize(

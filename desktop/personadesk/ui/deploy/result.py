@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 from personadesk.domain.report import Verdict
 from personadesk.ui.deploy import words
 from personadesk.ui.i18n import show, tr
+from personadesk.ui.sheet import Sheet
 from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
@@ -81,7 +82,7 @@ class ResultView(QWidget):
         self._testing = False
         self.waveform: Waveform | None = None
         outer = vbox(self)
-        self._content = QWidget()
+        self._content = Sheet()
         self._column = vbox(self._content, gap=14)
         px = theme().px
         self._column.setContentsMargins(px(24), px(18), px(24), px(18))
@@ -174,7 +175,7 @@ class ResultView(QWidget):
                 )
             )
         for sentence_text in report.reasons[:3] if report.verdict is not Verdict.PASS else ():
-            if str(sentence_text) != str(report.explanation):
+            if dict(sentence_text.values) != dict(report.sentence.values):
                 card.add(
                     label(f"• {words.sentence(sentence_text)}", Type.BODY, Role.TEXT2, wrap=True)
                 )
@@ -217,6 +218,9 @@ class ResultView(QWidget):
             seconds,
         )
         self.waveform.set_sounds([report.sent_wave, report.heard_wave], WAVE_STEP)
+        # It takes what room there is; asked for its wish, it would push the rest out of the window.
+        self.waveform.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.waveform.setMinimumHeight(theme().px(128))
         card.add(self.waveform, 1)
         card.add(_heard_text(report))
         return card
@@ -270,15 +274,6 @@ def _heard_text(report: VoiceReport) -> QWidget:
         column.addWidget(label(f"“{words_heard}”", Type.BODY, wrap=True, selectable=True))
     else:
         column.addWidget(label(tr("It wrote nothing."), Type.BODY, Role.TEXT2))
-    if words_heard and report.rehearsal:
-        column.addWidget(
-            label(
-                tr("An untrained model writes at random; the words mean nothing."),
-                Type.SMALL,
-                Role.TEXT3,
-                wrap=True,
-            )
-        )
     return box
 
 
@@ -287,7 +282,6 @@ def _line_card(view: DeployView) -> QWidget:
     if view.line_url is not None:
         card.add(AddressField(view.line_url, view.plan.line))
         facts = [
-            (tr("Name"), view.plan.line),
             (tr("Now at"), tr("This computer")),
             (tr("Stays the same"), tr("yes, whatever happens behind it")),
         ]
@@ -301,8 +295,6 @@ def _line_card(view: DeployView) -> QWidget:
 def _model_card(view: DeployView, report: VoiceReport) -> QWidget:
     card = Card(tr("What runs"), padding=18, gap=10)
     facts = [(tr("Model"), words.model_name(view.plan.model))]
-    if report.rehearsal:
-        facts.append((tr("Trained"), tr("no, it babbles")))
     facts += [
         (tr("Price"), tr("Free")),
         (tr("This deploy took"), words.duration(view.seconds)),
@@ -320,7 +312,7 @@ def _trouble_card() -> QWidget:
             [
                 (tr("Server stops"), tr("starts again by itself")),
                 (tr("PersonaDesk closes"), tr("you are asked what to do")),
-                (tr("PersonaDesk crashes"), tr("the server runs on and is found again")),
+                (tr("PersonaDesk crashes"), tr("the server runs on")),
                 (tr("Computer restarts"), tr("start the line on Home")),
             ]
         )

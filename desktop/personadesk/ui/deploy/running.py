@@ -10,6 +10,8 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from personadesk.domain.progress import DeployState, StepState
 from personadesk.ui.deploy import words
 from personadesk.ui.i18n import tr
+from personadesk.ui.sheet import Sheet
+from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
     Button,
@@ -67,13 +69,14 @@ class RunningView(QWidget):
         grid.setContentsMargins(theme().px(24), theme().px(20), theme().px(24), theme().px(20))
         columns = hbox(gap=18)
         columns.addWidget(self._make_steps(), 38)
-        right = vbox(gap=14)
+        sheet = Sheet()
+        right = vbox(sheet, gap=14)
         right.addWidget(self._make_head())
         self._panel_place = vbox(gap=0)
         right.addLayout(self._panel_place)
         self._log = LogPanel()
         right.addWidget(self._log, 1)
-        columns.addLayout(right, 62)
+        columns.addWidget(scrolled(sheet), 62)
         grid.addLayout(columns, 1)
         outer.addWidget(body, 1)
         self._foot_place = vbox()
@@ -144,7 +147,8 @@ class RunningView(QWidget):
         card.add(top)
         self._bar = ProgressBar(tr("Progress of the whole deploy"))
         card.add(self._bar)
-        figures = QGridLayout()
+        self._figures = QWidget()
+        figures = QGridLayout(self._figures)
         figures.setContentsMargins(0, 0, 0, 0)
         figures.setHorizontalSpacing(theme().px(24))
         self._so_far = Figure(tr("Time so far"))
@@ -153,7 +157,7 @@ class RunningView(QWidget):
         for column, figure in enumerate((self._so_far, self._left, self._price)):
             figures.addWidget(figure, 0, column)
             figures.setColumnStretch(column, 1)
-        card.add(figures)
+        card.add(self._figures)
         card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return card
 
@@ -169,6 +173,8 @@ class RunningView(QWidget):
         self._bar.set_fraction(words.fraction_done(view))
         self._so_far.set_value(words.minutes_seconds(view.seconds))
         running = view.state is DeployState.RUNNING
+        # What has stopped has no time left; its sentence needs the room.
+        self._figures.setVisible(running)
         self._left.set_value(words.rough_time(words.seconds_left(view)) if running else "–")
 
     def _show_panel(self, view: DeployView) -> None:

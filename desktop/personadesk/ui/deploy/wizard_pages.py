@@ -12,6 +12,7 @@ from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.ui.deploy import flow, words
 from personadesk.ui.deploy.form import FormField, OptionCard
 from personadesk.ui.i18n import show, tr
+from personadesk.ui.sheet import Sheet
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
     Button,
@@ -40,7 +41,7 @@ PERSONAPLEX_BYTES = 24 * GIB
 """What the released model needs on a GPU in bfloat16, with a call going on."""
 
 
-class WizardPage(QWidget):
+class WizardPage(Sheet):
     """One page.
 
     Signals:

@@ -219,15 +219,12 @@ def figure_value(figure: Figure) -> str:
 
 
 def sentence(text: Text) -> str:
-    """Return a sentence of a report; the figure that it names is named in the user's language too."""
-    figure = text.values.get("figure")
-    if not isinstance(figure, str):
-        return show(text)
-    told: dict[str, str | int | float] = {
+    """Return a sentence of a report, its figures written as the user's language writes them."""
+    told = {
         key: _localised(value) if isinstance(value, str) else value
         for key, value in text.values.items()
     }
-    return show(Text(text.template, {**told, "figure": show(Text(figure))}))
+    return show(Text(text.template, told))
 
 
 def figure_limit(figure: Figure) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
+
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.theme import Role, Type
 from personadesk.ui.widgets import Button, Card, ComboBox, Kind, LevelMeter, Size, label
@@ -36,7 +38,6 @@ class AudioCard(Card):
         )
         again.clicked.connect(lambda: call.look_for_devices(again=True))
         self._again = again
-        self.add_to_head(again)
         self.source = self._make_combo(tr("Microphone"), "voice")
         self.source.activated.connect(lambda i: call.choose_source(self.source.itemData(i)))
         self.microphone = LevelMeter(tr("Microphone"))
@@ -47,6 +48,7 @@ class AudioCard(Card):
         self.add(self.speaker)
         self._reason = label("", Type.SMALL, Role.TEXT2, wrap=True)
         self.add(self._reason)
+        self.column.addWidget(again, alignment=Qt.AlignmentFlag.AlignLeft)
         self.follow()
 
     def follow(self) -> None:

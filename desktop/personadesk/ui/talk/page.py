@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QWidget
 
 from personadesk.ui.i18n import show, tr, trn
+from personadesk.ui.sheet import Sheet
 from personadesk.ui.shell.pages import Page, scrolled
 from personadesk.ui.talk.audio_card import AudioCard
 from personadesk.ui.talk.partner_card import PartnerCard
@@ -66,7 +67,7 @@ class TalkPage(Page):
         body = QWidget()
         columns = hbox(body, gap=14)
         columns.setContentsMargins(px(24), px(18), px(24), px(18))
-        left = QWidget()
+        left = Sheet()
         left.setFixedWidth(px(320))
         side = vbox(left, gap=14)
         self.partner_card = PartnerCard(call)
@@ -209,7 +210,9 @@ class TalkPage(Page):
             self.transcript.show_rows(())
             self.audio_card.show_levels(None, None)
             return
-        self._time.setText(_clock(snapshot.seconds))
+        self._time.setText(_clock(snapshot.seconds) if snapshot.seconds else "")
+        self.waves.setVisible(snapshot.state is not TalkState.FAILED)
+        self._last.setVisible(snapshot.state is not TalkState.FAILED)
         on = self._call.is_on
         self.audio_card.show_levels(
             snapshot.mic_level_dbfs if on else None, snapshot.speaker_level_dbfs if on else None
