@@ -39,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     deploy = commands.add_parser("deploy", help="the same, to stay")
     deploy.set_defaults(module="deploy")
     deploy.add_argument("--line", default=None, metavar="NAME", help="name of the line (My line)")
+    deploy.add_argument(
+        "--host", metavar="NAME", help="on this machine of “personadesk host list” (else here)"
+    )
     deploy.add_argument("--resume", metavar="ID", help="go on with a deploy that was interrupted")
     deploy.add_argument("--undo", metavar="ID", help="remove what an interrupted deploy left")
     _add_plan(deploy)

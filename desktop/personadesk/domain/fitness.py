@@ -205,7 +205,7 @@ def _python(facts: HostFacts) -> Iterator[Finding]:
 def _gpu(facts: HostFacts, model: ModelKind | None) -> Iterator[Finding]:
     needed = model is ModelKind.PERSONAPLEX_7B
     if not facts.gpus:
-        if facts.driver or "nvidia" in facts.gpu_reason.lower():
+        if facts.driver or facts.gpu_reason.startswith("nvidia:"):
             yield (_unfit if needed else _warn)(
                 "gpu",
                 T("There is an NVIDIA driver, but it does not answer as it should."),

@@ -49,7 +49,7 @@ class Plan:
         line: Name of the line that the voice is put behind, 1 to 40 characters.
         port: The line's loopback port.
         model: What to run.
-        place: `local` for this computer.
+        place: `local` for this computer, `host:NAME` for a machine that is reached by SSH.
         clip: Voice test clip (a path), or None for the bundled question.
     """
 
@@ -59,6 +59,20 @@ class Plan:
     model: ModelChoice = ModelChoice()
     place: str = "local"
     clip: str | None = None
+
+
+LOCAL = "local"
+_HOST = "host:"
+
+
+def place_on(host: str) -> str:
+    """Return a plan's place for a host of that name."""
+    return f"{_HOST}{host}"
+
+
+def host_of(plan: Plan) -> str | None:
+    """Return the name of the host that a plan leads to, None for this computer."""
+    return plan.place.removeprefix(_HOST) if plan.place.startswith(_HOST) else None
 
 
 def new_plan_id() -> str:
