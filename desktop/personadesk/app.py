@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from personadesk.deploy.step import Step
     from personadesk.domain.text import Text
-    from personadesk.hosts.servers import Servers
     from personadesk.store.locks import FileLock
     from personadesk.store.paths import Folders
 
@@ -60,7 +59,7 @@ class Services:
     settings: Settings
     database: Database
     journal: Journal
-    servers: Servers
+    servers: PlacedServers
     deploys: DeployEngine
     lines: LineService
     hosts: Hosts

@@ -51,6 +51,23 @@ def parser() -> argparse.ArgumentParser:
     status.set_defaults(module="status")
     _add_json(status)
 
+    for name, words in (
+        ("logs", "the log of a voice server on a machine"),
+        ("upgrade", "install this PersonaDesk's server there and restart what runs"),
+        ("rollback", "go back to the server version before"),
+        ("uninstall", "stop and remove everything of PersonaDesk there, to the last byte"),
+    ):
+        command = commands.add_parser(name, help=words)
+        command.set_defaults(module="remote", action=name)
+        command.add_argument(
+            "--host", required=True, metavar="NAME", help="a machine of “personadesk host list”"
+        )
+        if name == "logs":
+            command.add_argument("--follow", action="store_true", help="go on until stopped")
+            command.add_argument("--lines", type=int, default=200, metavar="N")
+        else:
+            _add_json(command)
+
     stop = commands.add_parser("stop", help="stop a line's voice, or everything")
     stop.set_defaults(module="stop")
     stop.add_argument("name", nargs="?", help="the line; without it, all lines and the background")
