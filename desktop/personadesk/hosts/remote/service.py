@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from personadesk.hosts.remote.layout import Layout
 
 SECONDS = 40.0
+LEASE_LOOK_SECONDS = 20
+"""How often a host looks whether the lease still runs."""
 
 
 class Keeper(StrEnum):
@@ -68,7 +70,7 @@ _RUN = """#!/bin/sh
 cd {folder} || exit 1
 if [ -s lease ]; then
     (
-        while sleep 20; do
+        while sleep {look}; do
             if [ "$(date +%s)" -ge "$(cat lease 2>/dev/null || echo 0)" ]; then
                 echo "The lease has run out; the server is stopped." >> lease.log
                 rm -f wanted
@@ -225,7 +227,11 @@ async def start(
         layout.python, "-m", "personaplex_server.supervise", "--state", folder,
         "--name", server_id, "--", *command,
     ]  # fmt: skip
-    names = {"folder": shlex.quote(folder), "supervise": shlex.join(supervise)}
+    names = {
+        "folder": shlex.quote(folder),
+        "supervise": shlex.join(supervise),
+        "look": str(LEASE_LOOK_SECONDS),
+    }
     if lease_hours is not None:
         await host.write(f"{folder}/lease-hours", f"{lease_hours:g}\n".encode())
         await renew_if_leased(host, layout, server_id)
