@@ -181,6 +181,11 @@ class Call(QObject):
         return self._muted
 
     @property
+    def has_speaker(self) -> bool:
+        """Whether there is one, as far as is known."""
+        return self.devices is not None and bool(self.devices.outputs)
+
+    @property
     def has_microphone(self) -> bool:
         """Whether there is one, as far as is known."""
         return self.devices is None or bool(self.devices.inputs)
@@ -234,6 +239,7 @@ class Call(QObject):
         if session is not None:
             session.hang_up()
             await asyncio.to_thread(session.join, 5.0)
+            self.changed.emit()
 
     def look(self) -> None:
         """Notice whether the call has ended; done by itself every now and then."""
