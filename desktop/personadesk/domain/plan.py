@@ -51,6 +51,7 @@ class Plan:
         model: What to run.
         place: `local` for this computer, `host:NAME` for a machine that is reached by SSH.
         clip: Voice test clip (a path), or None for the bundled question.
+        lease_hours: On a host: it stops by itself when PersonaDesk was not heard of for so long; None for never.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Plan:
     model: ModelChoice = ModelChoice()
     place: str = "local"
     clip: str | None = None
+    lease_hours: float | None = None
 
 
 LOCAL = "local"
