@@ -6,6 +6,7 @@ With a token set, everything but `/ping` asks for it: in the Authorization heade
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 import logging
 import time
@@ -14,18 +15,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 import personaplex_server
 from personaplex_server import chat, gpu, protocol
+from personaplex_server.chat import Reception
+from personaplex_server.doorman import Doorman, Rules
+from personaplex_server.engines.base import EngineError
+from personaplex_server.scheduler import BUNDLED_VOICES, State
+from personaplex_server.voices import VoiceFolder, VoiceRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import HTTPConnection, Request
-    from starlette.responses import Response
+    from starlette.routing import BaseRoute
     from starlette.websockets import WebSocket
 
     from personaplex_server.scheduler import Scheduler
@@ -51,6 +58,10 @@ class Service:
         token: What every request must bring, None for open access.
         instance: Marks this process, so that a restart can be noticed.
         started: When the process began, monotonic.
+        reception: What its calls share: limits, lines, conversations to go on with.
+        voices: Where voices are put that callers bring, None where they may bring none.
+        readiness_path: A further route that answers a load balancer, without a token; "" for none.
+        chat_path: A further path of the chat socket; "" for none.
     """
 
     engines: Mapping[str, Scheduler]
@@ -58,10 +69,15 @@ class Service:
     token: str | None = None
     instance: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: float = field(default_factory=time.monotonic)
+    reception: Reception = field(default_factory=Reception)
+    voices: VoiceFolder | None = None
+    readiness_path: str = ""
+    chat_path: str = ""
 
     def health(self) -> dict[str, Any]:
         """Return what `/health` answers."""
-        status = self.engines[self.default].status()
+        scheduler = self.engines[self.default]
+        status = scheduler.status()
         facts = status.facts
         return {
             "state": str(status.state),
@@ -75,6 +91,7 @@ class Service:
             "dtype": facts.get("dtype"),
             "slots": status.slots,
             "free": status.free,
+            "queue": len(self.reception.line(scheduler)),
             "version": personaplex_server.__version__,
             "instance": self.instance,
             "uptime_s": round(time.monotonic() - self.started, 1),
@@ -89,6 +106,7 @@ class Service:
                 "state": str(status.state),
                 "slots": status.slots,
                 "free": status.free,
+                "queue": len(self.reception.line(scheduler)),
                 "served": status.served,
                 "dropped": status.dropped,
                 "tick_p50_ms": _rounded(status.tick_p50_ms),
@@ -97,7 +115,13 @@ class Service:
         mine = engines[self.default]
         chosen = {key: mine[key] for key in ("served", "dropped", "tick_p50_ms", "tick_p99_ms")}
         facts = self.engines[self.default].status().facts
-        return chosen | {"facts": facts, "engines": engines, "machine": gpu.readings()}
+        return chosen | {
+            "facts": facts,
+            "engines": engines,
+            "kept": self.reception.conversations.parked,
+            "limits": dataclasses.asdict(self.reception.limits),
+            "machine": gpu.readings(),
+        }
 
     def admits(self, connection: HTTPConnection) -> bool:
         """Tell whether a request brings the token; each offer is compared in constant time."""
@@ -117,7 +141,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
 
-def create_app(service: Service) -> Starlette:
+def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: B008 - frozen
     """Return the ASGI application of `service`; starting and stopping its engines is the caller's part."""
 
     def guarded(request: Request) -> Response | None:
@@ -127,6 +151,13 @@ def create_app(service: Service) -> Starlette:
 
     async def ping(_: Request) -> Response:
         return PlainTextResponse("pong")
+
+    async def readiness(_: Request) -> Response:
+        """Answer as load balancers want it: 200 takes callers, 204 is not there yet, 503 never will be."""
+        state = service.engines[service.default].status().state
+        if state is State.LOADING:
+            return Response(status_code=204)
+        return PlainTextResponse(state, 200 if state in {State.READY, State.BUSY} else 503)
 
     async def health(request: Request) -> Response:
         return guarded(request) or _fresh(service.health())
@@ -152,6 +183,16 @@ def create_app(service: Service) -> Starlette:
             }
         )
 
+    async def add_voice(request: Request) -> Response:
+        if (refused := guarded(request)) is not None:
+            return refused
+        try:
+            name = await _add_voice(service, request)
+        except VoiceRefusedError as error:
+            # What was not read of the body must not be taken for the next request.
+            return JSONResponse({"error": str(error)}, error.status, {"Connection": "close"})
+        return JSONResponse({"name": name, "label": _label(name)}, 201)
+
     async def talk(ws: WebSocket) -> None:
         await ws.accept(_subprotocol(ws))
         try:
@@ -160,15 +201,42 @@ def create_app(service: Service) -> Starlette:
             # The caller left in the middle of a farewell; there is nobody to tell.
             log.debug("caller left early")
 
-    return Starlette(
-        routes=[
-            Route(PING_PATH, ping),
-            Route(protocol.HEALTH_PATH, health),
-            Route(STATUS_PATH, status),
-            Route(protocol.VOICES_PATH, voices),
-            WebSocketRoute(protocol.CHAT_PATH, talk),
-        ]
-    )
+    routes: list[BaseRoute] = [
+        Route(PING_PATH, ping),
+        Route(protocol.HEALTH_PATH, health),
+        Route(STATUS_PATH, status),
+        Route(protocol.VOICES_PATH, voices, methods=["GET"]),
+        Route(protocol.VOICES_PATH, add_voice, methods=["POST"]),
+        WebSocketRoute(protocol.CHAT_PATH, talk),
+    ]
+    if service.readiness_path:
+        routes.insert(0, Route(service.readiness_path, readiness))
+    if service.chat_path:
+        routes.append(WebSocketRoute(service.chat_path, talk))
+    middleware = [Middleware(Doorman, rules)] if rules != Rules() else []
+    return Starlette(routes=routes, middleware=middleware)
+
+
+async def _add_voice(service: Service, request: Request) -> str:
+    if service.token is None:
+        raise VoiceRefusedError(
+            "Voices are taken only by a server with an access token. Start it with --token-file.",
+            403,
+        )
+    if service.voices is None:
+        raise VoiceRefusedError(
+            "This server has no folder for further voices. Start it with --voices.", 403
+        )
+    scheduler = service.engines[service.default]
+    if scheduler.status().state not in {State.READY, State.BUSY}:
+        raise VoiceRefusedError("The voice model is not ready. Try again when it is.", 503)
+    try:
+        taken = [*BUNDLED_VOICES, *await scheduler.voices()]
+        return await service.voices.add(
+            request.query_params.get("name", ""), request.stream(), taken
+        )
+    except (EngineError, OSError) as error:
+        raise VoiceRefusedError(f"The voices cannot be listed: {error}", 500) from error
 
 
 async def _talk(service: Service, ws: WebSocket) -> None:
@@ -184,7 +252,7 @@ async def _talk(service: Service, ws: WebSocket) -> None:
             ws, f"This server has no engine of that name; it has {known}.", protocol.CLOSE_POLICY
         )
         return
-    await chat.converse(ws, scheduler)
+    await chat.converse(ws, scheduler, service.reception)
 
 
 def _subprotocol(ws: WebSocket) -> str | None:

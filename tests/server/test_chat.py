@@ -148,8 +148,10 @@ def test_figures_come_only_when_asked_for(serve, dial, tone):
         caller.until(lambda c: len(c.pcm) == 2)
     asks.until(lambda c: bool(c.of(Kind.METADATA)))
     figures = json.loads(asks.of(Kind.METADATA)[0])
-    assert set(figures) == {"tick_ms", "lag_ms", "queue", "dropped", "frame"}
+    assert set(figures) == {"tick_ms", "lag_ms", "queue", "dropped", "frame", "slot", "resume"}
     assert figures["frame"] == 0
+    assert figures["slot"] == 0
+    assert figures["resume"] is None
     assert not silent.of(Kind.METADATA)
 
 
@@ -179,8 +181,10 @@ def test_a_message_too_big_ends_the_call_and_frees_the_row(serve, dial, scripted
     caller = dial(server.chat)
     caller.handshake()
     caller.send(b"\x01" + bytes(MAX_MESSAGE_BYTES))
-    code, _ = caller.closed()
+    code, reason = caller.closed()
     assert code == 1009
+    assert "larger than 1 MB" in reason
+    assert caller.of(Kind.ERROR) == [reason.encode()]
     server.until(lambda health: health["free"] == 1)
 
 

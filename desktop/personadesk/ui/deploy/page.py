@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QStackedWidget, QTabBar
 from personadesk.domain.line import Line
 from personadesk.domain.progress import DeployState
 from personadesk.ui import dialogs
+from personadesk.ui.announce import announce
 from personadesk.ui.deploy import flow, words
 from personadesk.ui.deploy.player import Player
 from personadesk.ui.deploy.result import ResultView
@@ -242,6 +243,9 @@ class DeployPage(Page):
             if before is self.running_view and self.isVisible():
                 self.title_changed.emit()
                 self.result_view.focus_first()
+                if view.report is not None:
+                    failed = view.state is DeployState.FAILED
+                    announce(words.sentence(view.report.sentence), urgent=failed)
             return
         if job.logged < self._logged:
             self._logged = 0
