@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 from personadesk import resources
 from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.steps import local_steps
+from personadesk.deploy.steps.placed import ByPlace
+from personadesk.deploy.steps.remote import remote_steps
 from personadesk.hosts.python_env import Environments
-from personadesk.hosts.servers import Servers
+from personadesk.hosts.remote.servers import PlacedServers
+from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.store import logs, paths
 from personadesk.store.database import Database
+from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
 from personadesk.store.journal import Journal
 from personadesk.store.lines import LineStore
+from personadesk.store.secrets import Secrets
 from personadesk.store.servers import ServerStore
 from personadesk.store.settings import Settings
 
@@ -42,9 +47,10 @@ class Services:
         settings: What a person chose.
         database: The one database.
         journal: What deploys were asked and where they are.
-        servers: The voice servers of this computer.
+        servers: The voice servers, on this computer and on hosts.
         deploys: Runs, resumes and undoes deploys.
         lines: The addresses.
+        hosts: The machines that are reached by SSH.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
     """
@@ -53,9 +59,10 @@ class Services:
     settings: Settings
     database: Database
     journal: Journal
-    servers: Servers
+    servers: PlacedServers
     deploys: DeployEngine
     lines: LineService
+    hosts: Hosts
     lines_lock: FileLock
     log_handler: logging.Handler
 
@@ -85,6 +92,7 @@ class Services:
             await self.deploys.close()
         finally:
             await self.lines.close()
+            await self.hosts.close()
             await self.database.close()
             logs.take_down(self.log_handler)
 
@@ -117,13 +125,14 @@ async def open_services(
     )
     settings = await asyncio.to_thread(Settings, folders.config / "settings.toml")
     journal = Journal(database)
-    servers = Servers(ServerStore(database), folders.state / "logs" / "servers")
+    hosts = Hosts(HostStore(database), Secrets(), folders.data / "ssh")
+    servers = PlacedServers(ServerStore(database), folders.state / "logs" / "servers", hosts)
     lock = lines_lock(folders)
     lines = LineService(database, LineStore(database), servers, lock, kind=kind)
-    steps = (make_steps or _steps)(folders)
+    steps = make_steps(folders) if make_steps is not None else _steps(folders, hosts)
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     services = Services(
-        folders, settings, database, journal, servers, deploys, lines, lock, handler
+        folders, settings, database, journal, servers, deploys, lines, hosts, lock, handler
     )
     try:
         await lines.open(serve=serve_lines)
@@ -135,6 +144,11 @@ async def open_services(
     return services
 
 
-def _steps(folders: Folders) -> Sequence[Step]:
+def _steps(folders: Folders, hosts: Hosts) -> Sequence[Step]:
     # Not `resources.path`: a missing package is a sentence of the deploy, not a reason not to open.
-    return local_steps(Environments(folders.cache / "environments"), resources.root() / "server")
+    package = resources.root() / "server"
+    there = remote_steps(hosts, Secrets(), package)
+    return tuple(
+        ByPlace(step, there[step.name]) if step.name in there else step
+        for step in local_steps(Environments(folders.cache / "environments"), package)
+    )

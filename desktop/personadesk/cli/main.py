@@ -39,6 +39,13 @@ def parser() -> argparse.ArgumentParser:
     deploy = commands.add_parser("deploy", help="the same, to stay")
     deploy.set_defaults(module="deploy")
     deploy.add_argument("--line", default=None, metavar="NAME", help="name of the line (My line)")
+    deploy.add_argument(
+        "--host", metavar="NAME", help="on this machine of “personadesk host list” (else here)"
+    )
+    deploy.add_argument(
+        "--lease", type=float, metavar="HOURS",
+        help="with --host: let it stop by itself when this computer is gone for so long",
+    )  # fmt: skip
     deploy.add_argument("--resume", metavar="ID", help="go on with a deploy that was interrupted")
     deploy.add_argument("--undo", metavar="ID", help="remove what an interrupted deploy left")
     _add_plan(deploy)
@@ -47,6 +54,23 @@ def parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what is up, what runs, what was interrupted")
     status.set_defaults(module="status")
     _add_json(status)
+
+    for name, words in (
+        ("logs", "the log of a voice server on a machine"),
+        ("upgrade", "install this PersonaDesk's server there and restart what runs"),
+        ("rollback", "go back to the server version before"),
+        ("uninstall", "stop and remove everything of PersonaDesk there, to the last byte"),
+    ):
+        command = commands.add_parser(name, help=words)
+        command.set_defaults(module="remote", action=name)
+        command.add_argument(
+            "--host", required=True, metavar="NAME", help="a machine of “personadesk host list”"
+        )
+        if name == "logs":
+            command.add_argument("--follow", action="store_true", help="go on until stopped")
+            command.add_argument("--lines", type=int, default=200, metavar="N")
+        else:
+            _add_json(command)
 
     stop = commands.add_parser("stop", help="stop a line's voice, or everything")
     stop.set_defaults(module="stop")
@@ -60,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
     test.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
     test.add_argument("--report", metavar="DIR", help="where to save the report")
     _add_json(test)
+
+    _add_hosts(commands)
 
     line = commands.add_parser("line", help="the addresses")
     actions = line.add_subparsers(metavar="action", required=True)
@@ -79,6 +105,50 @@ def parser() -> argparse.ArgumentParser:
             action.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
         _add_json(action)
     return top
+
+
+def _add_hosts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    host = commands.add_parser("host", help="my servers: machines that are reached by SSH")
+    actions = host.add_subparsers(metavar="action", required=True)
+    add = actions.add_parser("add", help="add a machine")
+    add.add_argument("name", help="how it shall be called")
+    add.add_argument(
+        "--address", required=True, metavar="HOST", help="name, address or alias of ~/.ssh/config"
+    )
+    add.add_argument("--port", type=int, default=22, metavar="N")
+    add.add_argument("--user", default="", metavar="NAME", help="login name there")
+    add.add_argument("--key", metavar="FILE", help="private key file")
+    add.add_argument("--agent", action="store_true", help="use the keys of the SSH agent")
+    add.add_argument(
+        "--install-key", action="store_true",
+        help="ask for the password once and install a key that PersonaDesk makes",
+    )  # fmt: skip
+    add.add_argument(
+        "--jump", action="append", default=[], metavar="HOST", help="a machine in between"
+    )
+    add.add_argument(
+        "--fingerprint", action="append", default=[], metavar="SHA256:…",
+        help="the machine's key as you know it; may be given again for machines in between",
+    )  # fmt: skip
+    add.add_argument(
+        "--passphrase-env", metavar="NAME", help="variable that holds the key's passphrase"
+    )
+    add.add_argument(
+        "--folder", default="", metavar="DIR", help="where all of ours goes there (~/.personadesk)"
+    )
+    check = actions.add_parser("check", help="look whether a machine can run the voice")
+    check.add_argument("name")
+    check.add_argument(
+        "--model", metavar="MODEL", help="judge for this model: rehearsal or personaplex-7b"
+    )
+    remove = actions.add_parser("remove", help="forget a machine; nothing is changed there")
+    remove.add_argument("name")
+    for name, action in (
+        ("add", add), ("check", check), ("remove", remove),
+        ("list", actions.add_parser("list", help="all machines")),
+    ):  # fmt: skip
+        action.set_defaults(module="host", action=name)
+        _add_json(action)
 
 
 def _add_plan(command: argparse.ArgumentParser) -> None:

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 
 from personadesk.cli import progress
 from personadesk.cli.running import say
-from personadesk.domain.errors import PersonaDeskError, ProviderFault
-from personadesk.domain.plan import DEFAULT_LINE_PORT, ModelChoice, ModelKind, Plan, new_plan_id
+from personadesk.domain.errors import BadRequest, PersonaDeskError, ProviderFault
+from personadesk.domain.plan import (
+    DEFAULT_LINE_PORT,
+    LOCAL,
+    ModelChoice,
+    ModelKind,
+    Plan,
+    new_plan_id,
+    place_on,
+)
 from personadesk.domain.progress import DeployState
 from personadesk.domain.text import T
 from personadesk.hosts import local
@@ -45,11 +53,36 @@ async def make_plan(services: Services, arguments: argparse.Namespace, line: str
     if port is None:
         port = await _free_port(services, line)
     model = ModelChoice.parse(arguments.model)
-    if model.kind is ModelKind.FOLDER:
+    host = getattr(arguments, "host", None)
+    if host is not None:
+        await services.hosts.store.get(host)
+    if model.kind is ModelKind.FOLDER and _is_here(arguments.model, host):
         # A voice server runs elsewhere; what is relative here would be wrong there.
         model = ModelChoice(model.kind, str(Path(arguments.model).expanduser().absolute()))  # noqa: ASYNC240 - no disk access
     clip = str(Path(arguments.clip).expanduser().absolute()) if arguments.clip else None  # noqa: ASYNC240 - no disk access
-    return Plan(new_plan_id(), line, port, model, clip=clip, any_port=arguments.port is None)
+    place = place_on(host) if host else LOCAL
+    lease = getattr(arguments, "lease", None)
+    if lease is not None and (host is None or lease <= 0):
+        raise BadRequest(
+            T("A lease is a number of hours above 0, for a voice on another machine."),
+            T("Leave it out, or name the machine with --host."),
+            cause="bad_lease",
+        )
+    return Plan(
+        new_plan_id(),
+        line,
+        port,
+        model,
+        place,
+        clip,
+        any_port=arguments.port is None,
+        lease_hours=lease,
+    )
+
+
+def _is_here(folder: str, host: str | None) -> bool:
+    """Whether a model's folder is one of this computer: a host's own folder is named as it is there."""
+    return host is None or Path(folder).expanduser().exists()
 
 
 async def watch(deployment: Deployment, stop: Stop) -> DeployView:

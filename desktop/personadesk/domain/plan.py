@@ -49,9 +49,10 @@ class Plan:
         line: Name of the line that the voice is put behind, 1 to 40 characters.
         port: The line's loopback port.
         model: What to run.
-        place: `local` for this computer.
+        place: `local` for this computer, `host:NAME` for a machine that is reached by SSH.
         clip: Voice test clip (a path), or None for the bundled question.
         any_port: Whether another port will do when a program takes this one meanwhile; nobody asked for it then.
+        lease_hours: On a host: it stops by itself when PersonaDesk was not heard of for so long; None for never.
     """
 
     id: str
@@ -61,6 +62,21 @@ class Plan:
     place: str = "local"
     clip: str | None = None
     any_port: bool = False
+    lease_hours: float | None = None
+
+
+LOCAL = "local"
+_HOST = "host:"
+
+
+def place_on(host: str) -> str:
+    """Return a plan's place for a host of that name."""
+    return f"{_HOST}{host}"
+
+
+def host_of(plan: Plan) -> str | None:
+    """Return the name of the host that a plan leads to, None for this computer."""
+    return plan.place.removeprefix(_HOST) if plan.place.startswith(_HOST) else None
 
 
 def new_plan_id() -> str:

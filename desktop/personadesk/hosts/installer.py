@@ -175,7 +175,7 @@ async def _would_pull_cuda(tool: Installer, python: Path, wanted: str, report: R
             limit_s=REPORT_SECONDS, on_line=report.line,
         )  # fmt: skip
         if done.code != 0:
-            raise _failed(done)
+            raise explain(done)
         return pulls_cuda(await asyncio.to_thread(answer.read_text, encoding="utf-8"))
 
 
@@ -206,10 +206,11 @@ async def _run(argv: list[str], on_line: Callable[[str], None], limit_s: float) 
             details=str(error),
         ) from error
     if done.code != 0:
-        raise _failed(done)
+        raise explain(done)
 
 
-def _failed(done: commands.Completed) -> PersonaDeskError:
+def explain(done: commands.Completed) -> PersonaDeskError:
+    """Return why an installation failed, from what the installer said."""
     text = done.text
     details = "\n".join(done.lines[-30:])
     if re.search(r"No space left|Errno 28|not enough space", text, re.IGNORECASE):

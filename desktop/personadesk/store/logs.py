@@ -68,7 +68,7 @@ def set_up(state: Path, *, name: str = "personadesk") -> logging.Handler:
     if root.level > logging.INFO or root.level == logging.NOTSET:
         root.setLevel(logging.INFO)
     # They tell every request and connection; that is noise beside a deploy's log.
-    for chatty in ("httpx", "httpcore", "websockets", "asyncio"):
+    for chatty in ("httpx", "httpcore", "websockets", "asyncio", "asyncssh"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     return handler
 

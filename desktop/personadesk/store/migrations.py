@@ -62,5 +62,40 @@ def first_tables(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (first_tables,)
+def hosts(connection: sqlite3.Connection) -> None:
+    """Make "My servers": hosts, their pinned keys, and which deploy runs on which of them."""
+    connection.execute(
+        """CREATE TABLE hosts (
+            name TEXT PRIMARY KEY,
+            host TEXT NOT NULL,
+            port INTEGER NOT NULL,
+            user TEXT NOT NULL,
+            key_source TEXT NOT NULL,
+            key_file TEXT NOT NULL DEFAULT '',
+            jumps TEXT NOT NULL DEFAULT '[]',
+            home TEXT NOT NULL DEFAULT '',
+            added REAL NOT NULL
+        )"""
+    )
+    connection.execute(
+        """CREATE TABLE host_keys (
+            place TEXT PRIMARY KEY,
+            kind TEXT NOT NULL,
+            data TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            pinned REAL NOT NULL
+        )"""
+    )
+    connection.execute(
+        """CREATE TABLE placements (
+            server_id TEXT PRIMARY KEY,
+            host_name TEXT NOT NULL,
+            folder TEXT NOT NULL,
+            port INTEGER NOT NULL,
+            at REAL NOT NULL
+        )"""
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (first_tables, hosts)
 """Position + 1 is the version that the function leads to."""

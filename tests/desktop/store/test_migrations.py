@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from personadesk.store.migrations import MIGRATIONS, first_tables
+from personadesk.store.migrations import MIGRATIONS, first_tables, hosts
 
 
 def test_the_first_tables_hold_what_is_remembered() -> None:
@@ -15,6 +15,17 @@ def test_the_first_tables_hold_what_is_remembered() -> None:
     assert names == {"deploys", "steps", "servers", "lines"}
 
 
+def test_hosts_and_their_keys_come_second() -> None:
+    connection = sqlite3.connect(":memory:")
+    first_tables(connection)
+    hosts(connection)
+    names = {
+        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+    }
+    connection.close()
+    assert {"hosts", "host_keys", "placements"} < names
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
-    assert (first_tables,) == MIGRATIONS
+    assert (first_tables, hosts) == MIGRATIONS
     assert all(step.__doc__ for step in MIGRATIONS)

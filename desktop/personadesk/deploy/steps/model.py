@@ -24,6 +24,7 @@ from personadesk.store.locks import FileLock
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from personadesk.domain.model_fetch import Fetched
     from personadesk.hosts.bundle import Bundle
     from personadesk.store.paths import Folders
 
@@ -113,17 +114,12 @@ class ModelStep(Step):
             model_fetch.ThisComputer(),
             model_fetch.Wanted(context.facts["python"], str(folder)),
             token=await self._token(),
-            on_progress=lambda progress: context.tell(_told(progress), progress.fraction),
+            on_progress=lambda progress: context.tell(fetch_words(progress), progress.fraction),
             on_line=lambda line: context.log(StepName.MODEL, line, False),
         )
         total = await asyncio.to_thread(model_folder.check, folder)
         await context.remember(model=str(folder))
-        if not fetched.fetched:
-            return T("{size} in {folder}, fetched already", size=size(total), folder=str(folder))
-        return T(
-            "{size} fetched, its content is as it should be; {voices} voices",
-            size=size(total), voices=fetched.voices,
-        )  # fmt: skip
+        return fetched_words(fetched, total, str(folder))
 
     async def _make(self, context: Context) -> Text:
         folder = _folder(context.folders, context.facts["package"])
@@ -167,7 +163,24 @@ class ModelStep(Step):
         return T("rehearsal model made ({size}); it is untrained and babbles", size=size(total))
 
 
-def _told(progress: FetchProgress) -> Text:
+def fetched_words(fetched: Fetched, total: int, folder: str) -> Text:
+    """Say what came of a fetch.
+
+    Args:
+        fetched: What the fetch told.
+        total: Bytes of the model's files.
+        folder: Where they lie.
+    """
+    if not fetched.fetched:
+        return T("{size} in {folder}, fetched already", size=size(total), folder=folder)
+    return T(
+        "{size} fetched, its content is as it should be; {voices} voices",
+        size=size(total), voices=fetched.voices,
+    )  # fmt: skip
+
+
+def fetch_words(progress: FetchProgress) -> Text:
+    """Say how far a fetch is."""
     if progress.phase is FetchPhase.WAITING:
         return T("waiting for another PersonaDesk that fetches the same")
     if progress.phase is FetchPhase.CHECKING:

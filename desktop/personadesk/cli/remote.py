@@ -1,0 +1,87 @@
+"""`personadesk logs|upgrade|rollback|uninstall --host NAME`: what is done to a machine's installation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from personadesk import resources
+from personadesk.app import open_services
+from personadesk.cli.running import print_json, run_command, say
+from personadesk.hosts import bundle
+from personadesk.hosts.remote.care import Care
+
+if TYPE_CHECKING:
+    import argparse
+
+    from personadesk.app import Services
+    from personadesk.cli.running import Stop
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it."""
+    as_json = bool(getattr(arguments, "json", False))
+    return run_command(lambda stop: _run(arguments, stop), as_json=as_json)
+
+
+async def _run(arguments: argparse.Namespace, stop: Stop) -> int:
+    services = await open_services(serve_lines=False)
+    try:
+        care = Care(services.hosts, services.servers)
+        if arguments.action == "logs":
+            return await _logs(care, arguments, stop)
+        return await _do(services, care, arguments)
+    finally:
+        await services.close()
+
+
+async def _do(services: Services, care: Care, arguments: argparse.Namespace) -> int:
+    name = arguments.host
+    if arguments.action == "uninstall":
+        there = {each.server_id for each in await services.hosts.store.placements_on(name)}
+        lines = [
+            line.name
+            for line in await services.lines.all()
+            if line.target is not None and line.target.server_id in there
+        ]
+        stopped = await care.uninstall(name)
+        for line in lines:
+            await services.lines.forget(line)
+        if arguments.json:
+            print_json({"uninstalled": name, "stopped": stopped, "lines": lines})
+        else:
+            print(f"Nothing of PersonaDesk is left on “{name}”.")
+        return 0
+    if arguments.action == "upgrade":
+        package = await asyncio.to_thread(bundle.load, resources.root() / "server")
+        before, now = await care.upgrade(name, package, say)
+    else:
+        before, now = await care.rollback(name, say)
+    if arguments.json:
+        print_json({"host": name, "before": before, "version": now, "changed": before != now})
+    elif before == now:
+        print(f"“{name}” has {now} already.")
+    else:
+        print(f"“{name}” runs {now} now; before it was {before}.")
+    return 0
+
+
+async def _logs(care: Care, arguments: argparse.Namespace, stop: Stop) -> int:
+    work = asyncio.create_task(
+        care.logs(
+            arguments.host,
+            lambda line: print(line, flush=True),
+            lines=arguments.lines,
+            follow=arguments.follow,
+        )
+    )
+    told = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((work, told), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+        return 0
+    finally:
+        work.cancel()
+        told.cancel()
+        await asyncio.gather(work, told, return_exceptions=True)

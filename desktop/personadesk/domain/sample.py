@@ -1,0 +1,170 @@
+"""What is measured: one record shape for a host's own figures and for the voice server's.
+
+A figure that cannot be had is a value too: it carries the reason, sorts last, draws as a gap and prints as a dash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from personadesk.domain.text import NOTHING, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DASH = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No value, and why.
+
+    Attributes:
+        reason: One sentence for the tooltip.
+    """
+
+    reason: Text
+
+    def __str__(self) -> str:
+        """What is shown in the value's place."""
+        return DASH
+
+
+Value = float | Absent
+
+
+class Source(StrEnum):
+    """Who measured."""
+
+    HOST = "host"
+    """The machine itself, by its system's own figures and `nvidia-smi`."""
+    SERVER = "server"
+    """The voice server's metrics route."""
+
+
+class Metric(StrEnum):
+    """What can be measured; the unit is in `UNITS`."""
+
+    GPU_USE = "gpu.use"
+    GPU_MEMORY_USE = "gpu.memory_use"
+    """How busy the memory's bus is, not how full it is."""
+    GPU_MEMORY_USED = "gpu.memory_used"
+    GPU_MEMORY_TOTAL = "gpu.memory_total"
+    GPU_TEMPERATURE = "gpu.temperature"
+    GPU_MEMORY_TEMPERATURE = "gpu.memory_temperature"
+    GPU_POWER = "gpu.power"
+    GPU_POWER_LIMIT = "gpu.power_limit"
+    GPU_CLOCK = "gpu.clock"
+    GPU_FAN = "gpu.fan"
+    GPU_ECC_ERRORS = "gpu.ecc_errors"
+    """Uncorrected errors since the driver was loaded."""
+    GPU_THROTTLED = "gpu.throttled"
+    """1 while heat, power or the hardware holds the clock down, else 0."""
+    CPU_USE = "cpu.use"
+    LOAD = "cpu.load"
+    MEMORY_USED = "memory.used"
+    MEMORY_TOTAL = "memory.total"
+    DISK_USED = "disk.used"
+    DISK_TOTAL = "disk.total"
+    DISK_READ = "disk.read"
+    DISK_WRITTEN = "disk.written"
+    NET_RECEIVED = "net.received"
+    NET_SENT = "net.sent"
+    SERVER_TICK = "server.tick"
+    SERVER_SESSIONS = "server.sessions"
+    SERVER_QUEUE = "server.queue"
+
+
+UNITS: dict[Metric, str] = {
+    Metric.GPU_USE: "%",
+    Metric.GPU_MEMORY_USE: "%",
+    Metric.GPU_MEMORY_USED: "B",
+    Metric.GPU_MEMORY_TOTAL: "B",
+    Metric.GPU_TEMPERATURE: "°C",
+    Metric.GPU_MEMORY_TEMPERATURE: "°C",
+    Metric.GPU_POWER: "W",
+    Metric.GPU_POWER_LIMIT: "W",
+    Metric.GPU_CLOCK: "MHz",
+    Metric.GPU_FAN: "%",
+    Metric.GPU_ECC_ERRORS: "",
+    Metric.GPU_THROTTLED: "",
+    Metric.CPU_USE: "%",
+    Metric.LOAD: "",
+    Metric.MEMORY_USED: "B",
+    Metric.MEMORY_TOTAL: "B",
+    Metric.DISK_USED: "B",
+    Metric.DISK_TOTAL: "B",
+    Metric.DISK_READ: "B/s",
+    Metric.DISK_WRITTEN: "B/s",
+    Metric.NET_RECEIVED: "B/s",
+    Metric.NET_SENT: "B/s",
+    Metric.SERVER_TICK: "ms",
+    Metric.SERVER_SESSIONS: "",
+    Metric.SERVER_QUEUE: "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One figure.
+
+    Attributes:
+        metric: What it is.
+        part: Which of several: a GPU's index, a disk's folder; "" where there is one only.
+        value: The figure in the metric's unit, or why there is none.
+    """
+
+    metric: Metric
+    part: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """Which GPU a part stands for.
+
+    Attributes:
+        index: As in `Reading.part`.
+        uuid: The driver's name for this very card; "" where it does not tell.
+        name: Its model.
+        divided: Whether it is cut into parts (MIG), for which the driver tells no use.
+    """
+
+    index: str
+    uuid: str
+    name: str
+    divided: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All figures of one moment.
+
+    Attributes:
+        at: Unix time in seconds, by the clock here.
+        source: Who measured.
+        readings: The figures.
+        gpus: The cards that the parts stand for.
+        gpu_reason: Why there are none; empty when there are.
+    """
+
+    at: float
+    source: Source
+    readings: tuple[Reading, ...]
+    gpus: tuple[Gpu, ...] = ()
+    gpu_reason: Text = NOTHING
+
+    def value(self, metric: Metric, part: str = "") -> Value | None:
+        """Return one figure, or None when this sample has no such reading at all."""
+        for reading in self.readings:
+            if reading.metric is metric and reading.part == part:
+                return reading.value
+        return None
+
+    def numbers(self) -> Iterator[tuple[Metric, str, float]]:
+        """Walk the figures that are numbers, as a history keeps them."""
+        for reading in self.readings:
+            if not isinstance(reading.value, Absent):
+                yield reading.metric, reading.part, reading.value

@@ -1,0 +1,82 @@
+"""Voice servers wherever they are: one on a host has a tunnel here, which stands in for it among our servers.
+
+So lines, the keeper and the guardian need not know where a voice is. Stopping or removing a server reaches through to
+its host; starting it starts both ends.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from personadesk.hosts.remote import service
+from personadesk.hosts.remote.layout import Layout
+from personadesk.hosts.servers import Servers
+from personadesk.store.servers import ServerIntent, ServerRecord
+from personaplex_server.protocol import CHAT_PATH
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from personadesk.hosts.server_process import ServerStatus
+    from personadesk.hosts.ssh.directory import Hosts
+    from personadesk.store.hosts import Placement
+    from personadesk.store.servers import ServerStore
+
+
+def tunnel_record(server_id: str, state_dir: Path, port: int, model: str) -> ServerRecord:
+    """Return the record of the tunnel that stands in for a server on a host."""
+    command = (
+        sys.executable, "-m", "personadesk.hosts.remote.carry",
+        "--server", server_id, "--port", str(port), "--state", str(state_dir),
+    )  # fmt: skip
+    return ServerRecord(server_id, state_dir, command, f"ws://127.0.0.1:{port}{CHAT_PATH}", model)
+
+
+class PlacedServers(Servers):
+    """This computer's servers, and through their tunnels those on hosts."""
+
+    def __init__(self, store: ServerStore, logs: Path, hosts: Hosts) -> None:
+        super().__init__(store, logs)
+        self._hosts = hosts
+
+    async def start(self, server: ServerRecord) -> ServerStatus:
+        """Start a server, on its host first; see `Servers.start`."""
+        placement = await self._hosts.store.placement(server.id)
+        if placement is not None:
+            await self.store.put(replace(server, intent=ServerIntent.STARTING))
+            host = await self._hosts.host(placement.host_name)
+            layout = layout_of(placement)
+            standing = await service.status(host, layout, server.id)
+            if not standing.alive:
+                keeper = await service.keeper_of(host, layout, server.id)
+                await service.restart(host, layout, server.id, keeper)
+        return await super().start(server)
+
+    async def stop(self, server_id: str) -> None:
+        """Stop a server, on its host first; see `Servers.stop`."""
+        await self._stop_there(server_id, forget=False)
+        await super().stop(server_id)
+
+    async def remove(self, server_id: str) -> bool:
+        """Stop and forget a server, on its host first; see `Servers.remove`."""
+        there = await self._stop_there(server_id, forget=True)
+        here = await super().remove(server_id)
+        if there:
+            await self._hosts.store.displace(server_id)
+        return there or here
+
+    async def _stop_there(self, server_id: str, *, forget: bool) -> bool:
+        placement = await self._hosts.store.placement(server_id)
+        if placement is None:
+            return False
+        host = await self._hosts.host(placement.host_name)
+        work = service.forget if forget else service.stop
+        await work(host, layout_of(placement), server_id)
+        return True
+
+
+def layout_of(placement: Placement) -> Layout:
+    """Return where things lie on a placement's host."""
+    return Layout(placement.folder.rpartition("/servers/")[0])
