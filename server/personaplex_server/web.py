@@ -6,6 +6,7 @@ With a token set, everything but `/ping` asks for it: in the Authorization heade
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hmac
 import logging
@@ -21,7 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 import personaplex_server
-from personaplex_server import chat, gpu, protocol
+from personaplex_server import chat, gpu, metrics, protocol
 from personaplex_server.chat import Reception
 from personaplex_server.doorman import Doorman, Rules
 from personaplex_server.engines.base import EngineError
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 PING_PATH: Final = "/ping"
 STATUS_PATH: Final = "/api/status"
+METRICS_PATH: Final = "/metrics"
 _SUBPROTOCOL_PREFIX: Final = "token."
 _UNADMITTED: Final = (
     "This voice server asks for an access token, and none or a wrong one was sent. "
@@ -123,6 +125,49 @@ class Service:
             "machine": gpu.readings(),
         }
 
+    def metrics(self) -> str:
+        """Return what `/metrics` answers."""
+        page = metrics.Page()
+        facts = {"version": personaplex_server.__version__, "instance": self.instance}
+        page.add("info", "gauge", "The server that answers.", 1, engine=self.default, **facts)
+        page.add("uptime_seconds", "gauge", "Since its start.", time.monotonic() - self.started)
+        kept = self.reception.conversations.parked
+        page.add("kept_rows", "gauge", "Rows kept for a caller whose connection broke.", kept)
+        for name, scheduler in self.engines.items():
+            status = scheduler.status()
+            for state in State:
+                is_it = float(status.state is state)
+                page.add(
+                    "state", "gauge", "1 for the state it is in.", is_it, engine=name, state=state
+                )
+            used = status.slots - status.free
+            page.add("slots", "gauge", "Calls it can hold.", status.slots, engine=name)
+            page.add("sessions", "gauge", "Calls it holds.", used, engine=name)
+            waiting = len(self.reception.line(scheduler))
+            page.add("queue", "gauge", "Callers in line.", waiting, engine=name)
+            page.add("load_progress", "gauge", "Loaded, 0 to 1.", status.progress, engine=name)
+            page.add("sessions_total", "counter", "Calls so far.", status.served, engine=name)
+            page.add(
+                "dropped_frames_total",
+                "counter",
+                "Frames passed over.",
+                status.dropped,
+                engine=name,
+            )
+            page.add_histogram("tick_seconds", "Time of a tick.", scheduler.tick_s, engine=name)
+            page.add_histogram(
+                "lag_seconds", "From a frame's arrival to its answer.", scheduler.lag_s, engine=name
+            )
+            for part, times in list(scheduler.stage_s.items()):
+                page.add_histogram(
+                    "stage_seconds", "Time of a tick's part.", times, engine=name, stage=part
+                )
+            for figure, value in scheduler.engine_figures.items():
+                labels = {"engine": name, "figure": figure}
+                page.add("engine_figure", "gauge", "What the engine tells.", value, **labels)
+        metrics.add_machine(page, gpu.readings())
+        return page.text()
+
     def admits(self, connection: HTTPConnection) -> bool:
         """Tell whether a request brings the token; each offer is compared in constant time."""
         if self.token is None:
@@ -183,6 +228,13 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
             }
         )
 
+    async def measures(request: Request) -> Response:
+        if (refused := guarded(request)) is not None:
+            return refused
+        # A driver may take its time to answer.
+        text = await asyncio.to_thread(service.metrics)
+        return Response(text, media_type=metrics.CONTENT_TYPE)
+
     async def add_voice(request: Request) -> Response:
         if (refused := guarded(request)) is not None:
             return refused
@@ -205,6 +257,7 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
         Route(PING_PATH, ping),
         Route(protocol.HEALTH_PATH, health),
         Route(STATUS_PATH, status),
+        Route(METRICS_PATH, measures),
         Route(protocol.VOICES_PATH, voices, methods=["GET"]),
         Route(protocol.VOICES_PATH, add_voice, methods=["POST"]),
         WebSocketRoute(protocol.CHAT_PATH, talk),

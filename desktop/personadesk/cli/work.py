@@ -68,7 +68,16 @@ async def make_plan(services: Services, arguments: argparse.Namespace, line: str
             T("Leave it out, or name the machine with --host."),
             cause="bad_lease",
         )
-    return Plan(new_plan_id(), line, port, model, place, clip, lease)
+    return Plan(
+        new_plan_id(),
+        line,
+        port,
+        model,
+        place,
+        clip,
+        any_port=arguments.port is None,
+        lease_hours=lease,
+    )
 
 
 def _is_here(folder: str, host: str | None) -> bool:
