@@ -136,6 +136,7 @@ async def open_services(
     )
     try:
         await lines.open(serve=serve_lines)
+        await servers.stop_leftovers()
         await deploys.refresh()
     except BaseException:
         await services.close()

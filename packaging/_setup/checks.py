@@ -59,7 +59,7 @@ def checks(layout: Layout, arguments: Sequence[str]) -> list[Check]:
 
 def _on_a_display(layout: Layout) -> list[Check]:
     """The few tests that want a real window system, where one can be had without a screen."""
-    folder = layout.root / "tests" / "desktop" / "ui"
+    folder = layout.root / "tests" / "desktop"
     marked = [
         path
         for path in sorted(folder.rglob("test_*.py"))

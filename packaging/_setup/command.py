@@ -29,6 +29,9 @@ usage: python packaging/bootstrap.py COMMAND
   lock [--upgrade]                make the locked requirements again
 """
 
+MISSING_NOTE = "system-packages-missing"
+"""Remembers what could not be installed; `setup` forgets it and tries again."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says.
@@ -63,14 +66,15 @@ def prepare(layout: Layout, *, dev: bool) -> None:
     """Set up what is missing; touch nothing when all is there."""
     wanted = [*system.WINDOW, *system.AUDIO, *(system.TESTS if dev else ())]
     missing = system.missing_packages(wanted) if system.is_debian() else []
-    if missing and not system.is_root():
+    note = layout.scratch / MISSING_NOTE
+    if missing and (not system.is_root() or system.given_up(missing, note)):
         system.tell_missing(missing)
         missing = []
     if not missing and environment.is_ready(layout, dev=dev) and server_bundle.is_current(layout):
         return
     with exclusive(layout.scratch / "setup.lock"):
         if missing:
-            system.install_missing(missing)
+            system.install_missing(missing, note)
         if not environment.is_ready(layout, dev=dev):
             environment.install(layout, dev=dev)
             hint = system.hint_elsewhere()
@@ -104,6 +108,7 @@ def _setup(layout: Layout, arguments: list[str]) -> int:
     if arguments not in ([], ["--dev"]):
         say(USAGE.rstrip())
         return 2
+    (layout.scratch / MISSING_NOTE).unlink(missing_ok=True)
     prepare(layout, dev=bool(arguments))
     say("All is set up.")
     return 0

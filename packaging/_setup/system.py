@@ -17,6 +17,7 @@ from _setup.console import call, say, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
 WINDOW = (
     *("libglib2.0-0", "libegl1", "libgl1", "libdbus-1-3", "libfontconfig1", "libxkbcommon0"),
@@ -103,17 +104,28 @@ def install_packages(names: Sequence[str]) -> bool:
     return call([*command, *(_offered(name) for name in names)], env=env) == 0
 
 
-def install_missing(names: Sequence[str]) -> None:
-    """Install Debian packages as root; when that fails say so, and go on without them."""
+def install_missing(names: Sequence[str], note: Path) -> None:
+    """Install Debian packages as root; when that fails say so, and go on without them.
+
+    Args:
+        names: Debian's names.
+        note: Where to remember what could not be had, so that not every start tries again.
+    """
     if not install_packages(names):
+        note.write_text(" ".join(names), encoding="utf-8")
         say(
             "System libraries could not be installed, so the window or the sound may not work. "
             f"Once the system's package sources can be reached: {install_command(names)}"
         )
 
 
+def given_up(names: Sequence[str], note: Path) -> bool:
+    """Tell whether just these packages could not be installed at an earlier start."""
+    return note.exists() and note.read_text(encoding="utf-8") == " ".join(names)
+
+
 def tell_missing(names: Sequence[str]) -> None:
-    """Name the command that installs Debian packages, for someone who is not root."""
+    """Name the command that installs Debian packages, for someone who has to do it by hand."""
     say(
         "System libraries are missing, so the window or the sound may not work. "
         f"To install them: {install_command(names)}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PRESETS: Final = ("rehearsal",)
 DEFAULT_SEED: Final = 7
-_REVISION: Final = 1
+_REVISION: Final = 2
 """Raised when the weights that a seed gives change; folders of an older revision are made anew."""
 _LOW_VOICE: Final = "rehearsal-low.wav"
 _HIGH_VOICE: Final = "rehearsal-high.pt"

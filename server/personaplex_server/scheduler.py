@@ -470,15 +470,11 @@ class Scheduler:
 
 
 def _pieces(engine: Engine, row: int, persona: Persona) -> Iterator[float]:
-    """Return the pieces in which an engine fills a row's prompt; one that cannot stop on the way does all in one."""
+    """Return the pieces in which an engine fills a row's prompt."""
     if persona.voice in BUNDLED_VOICES and persona.voice not in engine.voices():
         log.info("voice not here, default taken %s", fields(voice=persona.voice))
         persona = dataclasses.replace(persona, voice=None)
-    opening: Callable[[int, Persona], Iterator[float]] | None = getattr(engine, "opening", None)
-    if opening is not None:
-        yield from opening(row, persona)
-    else:
-        engine.open(row, persona)
+    yield from engine.opening(row, persona)
 
 
 def _attempt(done: Future[_T], work: Callable[[], _T]) -> None:

@@ -93,6 +93,27 @@ def test_a_window_that_cannot_load_says_why_and_what_to_do(ready: Layout) -> Non
     assert "Traceback" not in done.stderr
 
 
+def test_what_could_not_be_had_from_the_system_is_not_tried_at_every_start(
+    ready: Layout, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tmp_path / "calls"
+    for name, script in {
+        "dpkg-query": "exit 1",
+        "apt-cache": "exit 1",
+        "apt-get": f'echo "$1" >> {calls}; exit 100',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    monkeypatch.setattr("os.geteuid", lambda: 0, raising=False)
+
+    command.prepare(ready, dev=False)
+    assert calls.read_text(encoding="utf-8").split() == ["update", "install"]
+    command.prepare(ready, dev=False)
+    assert calls.read_text(encoding="utf-8").split() == ["update", "install"]
+    command.prepare(ready, dev=True)
+    assert calls.read_text(encoding="utf-8").split() == ["update", "install"] * 2
+
+
 def test_help_tells_the_commands(ready: Layout) -> None:
     done = bootstrap(ready, "--help")
     assert done.returncode == 0

@@ -48,21 +48,25 @@ def test_installing_takes_the_name_that_this_release_has(programs: Path, tmp_pat
 
     update, install = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
     assert update.startswith("noninteractive update")
-    assert install.endswith("--yes --quiet --no-install-recommends libglib2.0-0t64")
+    assert install.endswith(" libglib2.0-0t64")
+    assert "install --yes" in install
 
 
 def test_a_failed_installation_names_the_command_and_goes_on(
-    programs: Path, capfd: pytest.CaptureFixture[str]
+    programs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stand_in(programs, "apt-cache", "exit 1")
     stand_in(programs, "apt-get", "exit 100")
 
-    system.install_missing(["libportaudio2"])
+    note = tmp_path / "note"
+    system.install_missing(["libportaudio2"], note)
 
     told = capfd.readouterr()
     assert "could not be installed" in told.err
     assert system.install_command(["libportaudio2"]) in told.err
     assert told.out == ""
+    assert system.given_up(["libportaudio2"], note)
+    assert not system.given_up(["libportaudio2", "libegl1"], note)
 
 
 def test_someone_who_is_not_root_is_given_the_command_with_sudo(

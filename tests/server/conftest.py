@@ -59,9 +59,11 @@ class ScriptedEngine:
             "voice": "anna.wav",
         }
 
-    def open(
-        self, row: int, persona: Persona, progress: Callable[[float], None] | None = None
-    ) -> None:
+    def opening(self, row: int, persona: Persona) -> Iterator[float]:
+        self.open(row, persona)
+        yield 1.0
+
+    def open(self, row: int, persona: Persona) -> None:
         if not self.gate.wait(20):
             raise TimeoutError("the test never opened the gate")
         if self.open_error is not None:

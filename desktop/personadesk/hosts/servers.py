@@ -48,8 +48,18 @@ class Servers:
             PersonaDeskError: It would not stop.
         """
         server = await self.get(server_id)
-        await server_process.stop(server.state_dir)
+        # First what should be so: whoever looks meanwhile must not take its end for a crash.
         await self.store.put(replace(server, intent=ServerIntent.STOPPED, at=time.time()))
+        await server_process.stop(server.state_dir)
+
+    async def stop_leftovers(self) -> None:
+        """Stop servers that should be stopped and are not, as when we were killed while stopping them."""
+        for server in await self.store.all():
+            if server.intent is not ServerIntent.STOPPED:
+                continue
+            status = await asyncio.to_thread(server_process.status, server.state_dir)
+            if status.alive:
+                await server_process.stop(server.state_dir)
 
     async def remove(self, server_id: str) -> bool:
         """Stop a server and forget it; its logs are kept.

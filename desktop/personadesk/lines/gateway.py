@@ -51,7 +51,8 @@ TEXT_AFTER_SECONDS: Final = 0.1
 LONGEST_REASON: Final = 120
 """Bytes; a close frame holds no more."""
 
-_ABNORMAL = {1005, 1006, 1015}
+_VANISHED = 1006
+_UNSAID = {1005, _VANISHED, 1015}
 """Codes that tell how a connection ended and may not be sent."""
 
 # Each stranger that connects and leaves would be an error with a traceback in the library's log.
@@ -239,7 +240,11 @@ class Gateway:
         back = asyncio.create_task(_pump(upstream, client), name="line: from the voice")
         try:
             done, _ = await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
-            if back in done and upstream.close_code in _ABNORMAL:
+            if (
+                back in done
+                and upstream.close_code == _VANISHED
+                and not upstream.protocol.close_sent
+            ):
                 await _refuse(
                     client,
                     "The voice server went away in the middle of the call. It is started again by "
@@ -263,14 +268,28 @@ async def _pump(source: Connection, sink: Connection) -> None:
 
 async def _close_like(other: Connection, ended: Connection) -> None:
     """Close `other` the way `ended` was closed."""
-    code, reason = ended.close_code, ended.close_reason or ""
-    if code is None:
+    said = ended.protocol.close_rcvd or ended.protocol.close_sent
+    if said is None and ended.close_code is None:
         return
-    if code == 1005:  # a close without a code
-        code = protocol.CLOSE_NORMAL
-    elif code in _ABNORMAL:
+    if said is None:
         code, reason = 1001, "The other side went away."
-    await other.close(code, reason)
+    elif said.code in _UNSAID:  # a close without a code
+        code, reason = protocol.CLOSE_NORMAL, ""
+    else:
+        code, reason = said.code, said.reason
+    # What still comes is read and thrown away: the goodbye waits behind it.
+    drain = asyncio.create_task(_drain(other), name="line: drain")
+    try:
+        await other.close(code, reason)
+    finally:
+        drain.cancel()
+        await asyncio.gather(drain, return_exceptions=True)
+
+
+async def _drain(connection: Connection) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await connection.recv()
 
 
 async def _refuse(

@@ -14,6 +14,7 @@ from personadesk.domain.errors import NotFound, PersonaDeskError, Unreachable
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.text import T
 from personadesk.hosts import health, local
+from personadesk.lines import truth
 from personadesk.lines.keeper import LineKeeper
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class LineService:
             server = replace(server, url=url, command=command)
         starting = Line(
             name, line.port, Target(server.url, server.id), LineState.STARTING, time.time(),
-            "The voice server is starting.",
+            str(truth.STARTING),
         )  # fmt: skip
         await self._store.put(starting)
         await self._reload()

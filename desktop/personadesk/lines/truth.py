@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import NoCapacity, PersonaDeskError
 from personadesk.domain.line import LineState
+from personadesk.domain.text import T
 from personadesk.hosts import health
 from personadesk.store.servers import ServerIntent
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 PROOF_SECONDS = 30.0
 PATIENCE_SECONDS = 20.0
 """A line that a deploy has just made is proven by that deploy; after this the keeper does it."""
+
+# A line's reason is kept as plain words; these are templates without values, so that a window can translate them.
+STARTING = T("The voice server is starting.")
+SILENT = T("The server at its address does not answer.")
+DYING = T("The voice server keeps dying.")
+GONE = T("The voice server does not run any more. Start the line again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +55,9 @@ async def look(line: Line, servers: Servers) -> Truth | None:
         return await _of_answer(line, found)
     status = await servers.status(line.target.server_id)
     if status is None:
-        return Truth(LineState.UNKNOWN, "The server at its address does not answer.")
+        return Truth(LineState.UNKNOWN, str(SILENT))
     if status.state == "given-up":
-        return Truth(LineState.FAILED, _first(status.reason) or "The voice server keeps dying.")
+        return Truth(LineState.FAILED, _first(status.reason) or str(DYING))
     if status.state == "stopped":
         return Truth(LineState.STOPPED)
     if not status.alive:
@@ -59,7 +66,7 @@ async def look(line: Line, servers: Servers) -> Truth | None:
         )
     if status.state == "backing-off":
         return Truth(LineState.STARTING, _first(status.reason))
-    return Truth(LineState.STARTING, "The voice server is starting.")
+    return Truth(LineState.STARTING, str(STARTING))
 
 
 async def _of_answer(line: Line, found: health.Health) -> Truth | None:

@@ -18,10 +18,11 @@ from personadesk.domain.text import T
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.jobs import Job, Jobs
 from personadesk.ui.home import presenter
-from personadesk.ui.home.model import HomeModel, LineVerb
+from personadesk.ui.home.model import LineVerb
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.messages import Action, Message, Severity, bus, from_error
-from personadesk.ui.spawn import spawn
+from personadesk.ui.places import DEPLOY, TALK
+from personadesk.ui.spawn import drain, spawn
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.throttle import Throttle
 from personadesk.ui.world import LocalWorld
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
     from personadesk.domain.report import VoiceReport
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
+    from personadesk.ui.home.model import HomeModel
     from personadesk.ui.talk.call import Session
     from personadesk.voice.devices import Devices
 
     Opener = Callable[[], Awaitable[Services]]
 
-__all__ = ["DEPLOY", "HOME", "TALK", "Desk"]
+__all__ = ["Desk"]
 
-HOME, DEPLOY, TALK = "home", "deploy", "talk"
 FOLLOW_MS = 100
 
 
@@ -69,6 +70,7 @@ class Desk(QObject):
     def __init__(
         self,
         opener: Opener,
+        home: HomeModel,
         *,
         open_session: Callable[..., Session] | None = None,
         list_devices: Callable[..., Devices] | None = None,
@@ -78,6 +80,7 @@ class Desk(QObject):
 
         Args:
             opener: Opens the services.
+            home: What Home shows; it is there before the desk is.
             open_session: Makes a conversation; None takes the real one.
             list_devices: Lists sound devices; None asks the system.
         """
@@ -85,17 +88,15 @@ class Desk(QObject):
         self._opener = opener
         self._services: Services | None = None
         self._opened = asyncio.Event()
+        self._opening: asyncio.Task[None] | None = None
         self._models: dict[str, ModelChoice] = {}
         self._asked: set[str] = set()
         self._computer: Computer | None = None
         self._free_bytes = 0
-        self.home = HomeModel(self)
+        self.home = home
         self.jobs = Jobs(self._engine, LocalWorld(lambda: self.lines), self._test, self)
         self.call = Call(open_session or _session, list_devices or _devices, self)
         self._follow_soon = Throttle(self._follow, FOLLOW_MS, self)
-        self.home.try_here_asked.connect(self.try_here)
-        self.home.new_line_asked.connect(self.new_line)
-        self.home.asked.connect(self._line_asked)
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
         language().language_changed.connect(self._follow)
@@ -117,12 +118,15 @@ class Desk(QObject):
 
     # -- opening and closing ----------------------------------------------------------------------------------
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Open the services; what fails is told, with a way to try again."""
+        self._opening = spawn(self._open(), "open the services")
+
+    async def _open(self) -> None:
         try:
             services = await self._opener()
         except Exception as error:
-            retry = Action(T("Try again"), self._open_again)
+            retry = Action(T("Try again"), self.open)
             bus().post(replace(from_error(error), actions=(retry,), key="open"))
             return
         self._services = services
@@ -136,11 +140,13 @@ class Desk(QObject):
         await self._follow_now()
         spawn(self._look_at_computer(services), "look at this computer", owner=self)
 
-    def _open_again(self) -> None:
-        spawn(self.open(), "open the services", owner=self)
-
     async def close(self) -> None:
         """End the call and close the services; deploys that run are stopped and undone."""
+        if self._opening is not None:
+            # Half-opened services could not be closed; a whole opening takes a moment.
+            await asyncio.wait({self._opening})
+        # What was asked of the services must not reach them while they close.
+        await drain()
         await self.call.close()
         services, self._services = self._services, None
         if services is not None:
@@ -174,7 +180,8 @@ class Desk(QObject):
         """Remove a line and its server; the user has agreed."""
         spawn(self._remove_line(name), f"remove {name}", owner=self)
 
-    def _line_asked(self, name: str, verb: str) -> None:
+    def line_asked(self, name: str, verb: str) -> None:
+        """Do what was asked of a line on Home, after a question where it cannot be taken back."""
         job = self.jobs.of_line(name)
         match LineVerb(verb):
             case LineVerb.TALK:
@@ -218,7 +225,7 @@ class Desk(QObject):
         await self._ready()
         draft = flow.fresh_draft(self.jobs.world, tr("My line"))
         plan = Plan(new_plan_id(), draft.line, int(draft.port))
-        self.jobs.start(plan)
+        await self.jobs.begin(plan)
         self.page_asked.emit(DEPLOY)
 
     async def _talk_to(self, name: str) -> None:

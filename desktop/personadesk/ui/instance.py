@@ -5,18 +5,18 @@ A lock file decides who is first; a local socket, open to its owner only, carrie
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 from personadesk.store.instance import window_lock
 
 if TYPE_CHECKING:
+    from PySide6.QtNetwork import QLocalServer, QLocalSocket
+
     from personadesk.store.paths import Folders
 
 __all__ = ["SingleInstance", "socket_name"]
@@ -32,6 +32,8 @@ TRIES_SECONDS = 6.0
 
 def socket_name(folders: Folders) -> str:
     """Return the socket's name: short, since systems limit it, and another one for each home and user."""
+    import hashlib
+
     # Windows has no user numbers, and there pipes of other users cannot be opened anyway.
     user = os.getuid() if hasattr(os, "getuid") else 0
     place = hashlib.sha256(str(folders.state.absolute()).encode()).hexdigest()[:16]
@@ -55,8 +57,12 @@ class SingleInstance(QObject):
 
     def become_first(self) -> bool:
         """Take the place of the one window; False when another process has it."""
-        if not self._lock.acquire(kind="window"):
-            return False
+        return self._lock.acquire(kind="window")
+
+    def listen(self) -> None:
+        """Hear later starts from now on; not done before the window shows, since it takes a moment to load."""
+        from PySide6.QtNetwork import QLocalServer
+
         # We hold the lock, so a socket of that name was left by one that died.
         QLocalServer.removeServer(self._name)
         self._server = QLocalServer(self)
@@ -65,7 +71,6 @@ class SingleInstance(QObject):
         if not self._server.listen(self._name):
             # The window works all the same; only a second start cannot raise it.
             log.warning("No socket for a second start: %s", self._server.errorString())
-        return True
 
     def raise_other(self) -> bool:
         """Ask the first window to come forward; return whether it said that it did."""
@@ -84,6 +89,8 @@ class SingleInstance(QObject):
         self._lock.release()
 
     def _ask(self) -> bool:
+        from PySide6.QtNetwork import QLocalSocket
+
         socket = QLocalSocket()
         socket.connectToServer(self._name)
         if not socket.waitForConnected(ANSWER_MS):

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, Qt, Signal
 
-from personadesk.domain.line import LineState
 from personadesk.store.settings import CLOSING
-from personadesk.ui import dialogs
-from personadesk.ui.desk import DEPLOY, HOME, TALK, Desk
+from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
-from personadesk.ui.messages import bus
+from personadesk.ui.places import DEPLOY, HOME, TALK
 from personadesk.ui.shell import MainWindow, PageSpec
-from personadesk.ui.spawn import drain, spawn
 
 if TYPE_CHECKING:
-    from PySide6.QtWidgets import QWidget
-
-    from personadesk.ui.desk import Opener
+    from personadesk.ui.deploy.jobs import Job
+    from personadesk.ui.desk import Desk, Opener
     from personadesk.ui.instance import SingleInstance
     from personadesk.ui.preferences import Preferences
     from personadesk.ui.shell import Page
@@ -31,25 +27,46 @@ __all__ = ["WindowSession"]
 
 log = logging.getLogger(__name__)
 
+PAINT_SECONDS = 2.0
 CLOSE_SECONDS = 90.0
 """A deploy that is stopped at the end gets its time to be undone."""
 
 
 class WindowSession(QObject):
-    """Holds window and desk together.
+    """Holds window and desk together. Only what the first page needs is loaded before it shows.
 
     Attributes:
-        desk: The models and wishes.
         window: The main window.
+        home: What Home shows.
     """
 
+    _over = Signal()
+
     def __init__(
-        self, preferences: Preferences, instance: SingleInstance | None, opener: Opener
+        self,
+        preferences: Preferences,
+        instance: SingleInstance | None,
+        opener: Opener,
+        **devices: Any,
     ) -> None:
+        """Build the window; nothing shows before `show` or `run`.
+
+        Args:
+            preferences: Look, language and the window's place.
+            instance: Tells when PersonaDesk is started again.
+            opener: Opens the services.
+            **devices: Where conversations and sound devices come from, as for `Desk`.
+        """
         super().__init__()
-        self._done = asyncio.Event()
+        self._opener = opener
+        self._devices = devices
         self._leaving = False
-        self.desk = Desk(opener, parent=self)
+        self._painted = False
+        self.is_over = False
+        self.home = HomeModel(self)
+        self.home.try_here_asked.connect(lambda: self.desk.try_here())
+        self.home.new_line_asked.connect(lambda: self.desk.new_line())
+        self.home.asked.connect(lambda name, verb: self.desk.line_asked(name, verb))
         self.window = MainWindow(
             [
                 PageSpec(HOME, mark("Home"), "home", self._make_home),
@@ -58,29 +75,48 @@ class WindowSession(QObject):
             ],
             preferences,
         )
+        self.window.first_painted.connect(self._has_painted)
         self.window.closing.connect(self._closing)
-        desk = self.desk
-        desk.page_asked.connect(self.window.open_page)
-        desk.stop_line_asked.connect(self._ask_stop)
-        desk.remove_line_asked.connect(self._ask_remove)
-        desk.stop_deploy_asked.connect(
-            lambda job: dialogs.ask_stop_deploy(self.window, job.view.plan.line, job.cancel)
-        )
         if instance is not None:
             instance.raise_asked.connect(self.come_forward)
 
+    @property
+    def is_painted(self) -> bool:
+        """Whether the first page has been on the screen."""
+        return self._painted
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The models and wishes; made when first asked for, which is after the first paint."""
+        from personadesk.ui.desk import Desk
+
+        desk = Desk(self._opener, self.home, parent=self, **self._devices)
+        desk.page_asked.connect(self.window.open_page)
+        desk.stop_line_asked.connect(self._ask_stop)
+        desk.remove_line_asked.connect(self._ask_remove)
+        desk.stop_deploy_asked.connect(self._ask_stop_deploy)
+        return desk
+
     async def run(self) -> None:
         """Show the window, open the services after its first paint, and return when all is closed."""
-        painted = asyncio.Event()
-        self.window.first_painted.connect(painted.set)
+        import asyncio
+
+        over = asyncio.Event()
+        self._over.connect(over.set)
         self.window.show()
-        await painted.wait()
-        spawn(self.desk.open(), "open the services", owner=self.desk)
-        await self._done.wait()
+        if not self._painted:
+            painted = asyncio.Event()
+            self.window.first_painted.connect(painted.set)
+            with contextlib.suppress(TimeoutError):  # one that starts minimised is painted later
+                await asyncio.wait_for(painted.wait(), PAINT_SECONDS)
+        self.desk.open()
+        if not self.is_over:
+            await over.wait()
         await self._close()
 
     def come_forward(self) -> None:
         """Bring the window to the front."""
+        log.info("PersonaDesk was started again; the window comes forward")
         window = self.window
         window.setWindowState(window.windowState() & ~Qt.WindowState.WindowMinimized)
         window.show()
@@ -88,15 +124,19 @@ class WindowSession(QObject):
         window.activateWindow()
 
     def quit_now(self) -> None:
-        """Close without a question."""
-        self._leaving = True
-        self.window.close()
-        self._done.set()
+        """Close without a question; harmless when it is closed already."""
+        if not self.is_over:
+            self._leaving = True
+            self.window.close()
+            self._leave()
+
+    def _has_painted(self) -> None:
+        self._painted = True
 
     # -- pages ------------------------------------------------------------------------------------------------
 
     def _make_home(self) -> Page:
-        return HomePage(self.desk.home)
+        return HomePage(self.home)
 
     def _make_deploy(self) -> Page:
         from personadesk.ui.deploy.page import DeployPage
@@ -117,51 +157,66 @@ class WindowSession(QObject):
     # -- questions --------------------------------------------------------------------------------------------
 
     def _ask_stop(self, name: str) -> None:
-        line = next((line for line in self.desk.lines if line.name == name), None)
-        if line is not None:
-            dialogs.ask_stop_line(self._front(), name, line.url, lambda: self.desk.stop_line(name))
+        from personadesk.ui import dialogs
+
+        address = self._address(name)
+        if address is not None:
+            dialogs.ask_stop_line(self.window, name, address, lambda: self.desk.stop_line(name))
 
     def _ask_remove(self, name: str) -> None:
-        line = next((line for line in self.desk.lines if line.name == name), None)
-        if line is not None:
-            dialogs.ask_remove_line(
-                self._front(), name, line.url, lambda: self.desk.remove_line(name)
-            )
+        from personadesk.ui import dialogs
 
-    def _front(self) -> QWidget:
-        return self.window
+        address = self._address(name)
+        if address is not None:
+            dialogs.ask_remove_line(self.window, name, address, lambda: self.desk.remove_line(name))
+
+    def _ask_stop_deploy(self, job: Job) -> None:
+        from personadesk.ui import dialogs
+
+        dialogs.ask_stop_deploy(self.window, job.view.plan.line, job.cancel)
+
+    def _address(self, name: str) -> str | None:
+        return next((line.url for line in self.desk.lines if line.name == name), None)
 
     def _closing(self) -> None:
         if self._leaving:
             return
-        services = self.desk.services
-        up = [line for line in self.desk.lines if line.state is LineState.UP]
-        ours = services is not None and services.lines.serving and bool(up)
-        deploys = len(self.desk.jobs.running)
-        wish = services.settings.get(CLOSING) if services is not None else "ask"
-        if not ours and not deploys:
+        lines, deploys, wish = self._at_stake()
+        if not lines and not deploys:
             self._leave()
             return
         self.window.veto_close()
-        if ours and not deploys and wish != "ask":
+        if lines and not deploys and wish != "ask":
             self._finish(keep=wish == "background")
             return
+        from personadesk.ui import dialogs
+
         dialogs.ask_close(
             self.window,
-            len(up) if ours else 0,
+            lines,
             deploys,
             background=lambda: self._finish(keep=True),
             stop=lambda: self._finish(keep=False),
         )
 
+    def _at_stake(self) -> tuple[int, int, str]:
+        """Return lines that are up because of us, deploys under way, and what was settled about closing."""
+        services = self.desk.services
+        if services is None:
+            return 0, 0, "ask"
+        up = sum(line.state == "up" for line in self.desk.lines)
+        ours = up if services.lines.serving else 0
+        return ours, len(self.desk.jobs.running), services.settings.get(CLOSING)
+
     def _finish(self, *, keep: bool) -> None:
+        from personadesk.ui.spawn import spawn
+
         spawn(self._hand_over() if keep else self._stop_lines(), "end the lines", owner=self)
 
     async def _hand_over(self) -> None:
-        services = self.desk.services
         await self.desk.call.close()
-        if services is not None:
-            await services.hand_over()
+        if self.desk.services is not None:
+            await self.desk.services.hand_over()
         self.quit_now()
 
     async def _stop_lines(self) -> None:
@@ -169,17 +224,21 @@ class WindowSession(QObject):
         await self.desk.call.close()
         if services is not None and services.lines.serving:
             for line in services.lines.lines():
-                if line.state in {LineState.UP, LineState.STARTING}:
+                if line.state in {"up", "starting"}:
                     await services.lines.stop(line.name)
         self.quit_now()
 
     def _leave(self) -> None:
-        self._leaving = True
-        self._done.set()
+        self._leaving = self.is_over = True
+        self._over.emit()
 
     # -- the end ----------------------------------------------------------------------------------------------
 
     async def _close(self) -> None:
+        import asyncio
+
+        from personadesk.ui.messages import bus
+
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.desk.close()
@@ -187,6 +246,5 @@ class WindowSession(QObject):
             log.exception("The services did not close in %s seconds", CLOSE_SECONDS)
         except Exception as error:
             bus().error(error)
-        await drain()
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError):  # a test may have deleted it already
             self.window.deleteLater()

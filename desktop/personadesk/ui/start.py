@@ -9,20 +9,28 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QEventLoop
 
 from personadesk.store import paths
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from PySide6.QtWidgets import QApplication
 
     from personadesk.store.paths import Folders
     from personadesk.ui.desk import Opener
+    from personadesk.ui.instance import SingleInstance
+    from personadesk.ui.preferences import Preferences
 
 __all__ = ["run"]
+
+PAINT_SECONDS = 2.0
+"""A window that a system shows later, or minimised, must not keep the rest from starting."""
 
 
 def run(
@@ -76,42 +84,45 @@ def run(
         )
         return 1
     try:
-        return _run(application, preferences, instance, folders, opener, on_first_paint)
+        return _run(application, preferences, instance, opener or _opener(folders), on_first_paint)
     finally:
         instance.close()
 
 
 def _run(
     application: QApplication,
-    preferences: Any,
-    instance: Any,
-    folders: Folders,
-    opener: Opener | None,
+    preferences: Preferences,
+    instance: SingleInstance,
+    opener: Opener,
     on_first_paint: Callable[[], None] | None,
 ) -> int:
-    import asyncio
-
-    import qasync
-
     from personadesk.ui.messages import bus, catch_everything
     from personadesk.ui.session import WindowSession
 
     restore = catch_everything()
     application.setQuitOnLastWindowClosed(False)
-    loop = qasync.QEventLoop(application)
-    asyncio.set_event_loop(loop)
+    session = WindowSession(preferences, instance, opener)
+    if on_first_paint is not None:
+        session.window.first_painted.connect(on_first_paint)
+    session.window.show()
+    until = time.monotonic() + PAINT_SECONDS
+    while not session.is_painted and time.monotonic() < until:
+        application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 50)
+    instance.listen()
+
+    import asyncio  # only now: asyncio and its bridge to Qt take 40 ms
+
+    import qasync
 
     def lost(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         bus().error(error if error is not None else RuntimeError(context.get("message", "")))
 
+    loop = qasync.QEventLoop(application)
+    asyncio.set_event_loop(loop)
     loop.set_exception_handler(lost)
     try:
-        with loop, _quit_on_signals(loop) as asked_to_quit:
-            session = WindowSession(preferences, instance, opener or _opener(folders))
-            asked_to_quit.append(session.quit_now)
-            if on_first_paint is not None:
-                session.window.first_painted.connect(on_first_paint)
+        with loop, _quit_on_signals(loop, session.quit_now):
             loop.run_until_complete(session.run())
     finally:
         asyncio.set_event_loop(None)
@@ -132,18 +143,18 @@ def _opener(folders: Folders) -> Opener:
 
 
 @contextlib.contextmanager
-def _quit_on_signals(loop: asyncio.AbstractEventLoop) -> Any:
+def _quit_on_signals(
+    loop: asyncio.AbstractEventLoop, quit_now: Callable[[], None]
+) -> Iterator[None]:
     """Let Ctrl+C and a polite kill close the window without a question; voice servers go on."""
-    deeds: list[Callable[[], None]] = []
 
     def asked(_number: int, _frame: object) -> None:
-        for deed in deeds:
-            loop.call_soon_threadsafe(deed)
+        loop.call_soon_threadsafe(quit_now)
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, asked) for number in numbers}
     try:
-        yield deeds
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

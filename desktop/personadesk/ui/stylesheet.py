@@ -7,13 +7,14 @@ own. What Qt's sheets cannot draw well (ticks, rings, bars) is painted by the wi
 from __future__ import annotations
 
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from personadesk.ui.fonts import SCALE
 from personadesk.ui.palettes import Role
 
 if TYPE_CHECKING:
-    from personadesk.ui.theme import Theme
+    from personadesk.ui.fonts import Faces
+    from personadesk.ui.palettes import Palette
 
 __all__ = ["build_stylesheet"]
 
@@ -157,7 +158,29 @@ _SPACES = (2, 4, 6, 8, 10, 11, 12, 16, 18, 20, 24, 28, 32)
 _RADII = (5, 7, 9, 10)
 
 
-def build_stylesheet(theme: Theme) -> str:
+class Dress(Protocol):
+    """What a style sheet is made of; the theme is one."""
+
+    palette: Palette
+    faces: Faces
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether text is light on dark."""
+
+    @property
+    def body_pixels(self) -> float:
+        """Height of body text."""
+
+    @property
+    def border(self) -> int:
+        """Width of an edge."""
+
+    def px(self, design: float) -> int:
+        """Scale a size of the design to this font."""
+
+
+def build_stylesheet(theme: Dress) -> str:
     """Return the style sheet for the theme's present colours and scale."""
     edge = theme.border
     values: dict[str, str | int] = {role.value: theme.palette.roles[role] for role in Role}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -86,13 +86,18 @@ class Engine(Protocol):
     def describe(self) -> dict[str, object]:
         """Return facts for the status page: model, device, dtype, sizes."""
 
-    def open(self, row: int, persona: Persona, progress: Callable[[float], None] | None = None) -> None:
-        """Reset `row` and fill it with the persona's prompt; ready for the first tick on return.
+    def opening(self, row: int, persona: Persona) -> Iterator[float]:
+        """Reset `row` and fill it with the persona's prompt, in pieces between which other rows may tick.
+
+        Nothing is done before the first piece is asked for; when the iterator ends, the row is ready. One that is
+        dropped before leaves the row free.
 
         Args:
             row: A free row, 0 to rows-1.
             persona: Who answers.
-            progress: Called with 0..1 now and then.
+
+        Yields:
+            The share done, 0 to 1.
 
         Raises:
             EngineError: The voice is unknown or unusable.

@@ -11,7 +11,7 @@ from personaplex_server.engines.base import FrameOut
 from personaplex_server.protocol import FRAME_SAMPLES, FRAME_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -49,12 +49,11 @@ class EchoEngine:
         """Return facts for the status page."""
         return {"model": "echo", "device": "cpu", "dtype": "float32", "delay_s": self.delay_s}
 
-    def open(
-        self, row: int, persona: Persona, progress: Callable[[float], None] | None = None
-    ) -> None:
+    def opening(self, row: int, persona: Persona) -> Iterator[float]:
         """Empty the delay line of `row`; the persona does not matter here."""
         silence = np.zeros(FRAME_SAMPLES, np.float32)
         self._lines[row] = deque([silence] * self._frames)
+        yield 1.0
 
     def tick(self, frames: Mapping[int, NDArray[np.float32]]) -> dict[int, FrameOut]:
         """Put each frame (float32 [1920]) into its row's line and return what comes out."""

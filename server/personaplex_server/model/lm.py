@@ -287,7 +287,6 @@ class Lm:
         """
         heads, window = self.heads, self.window
         positions = max(prompt.calls - 1, 0)
-        kept: list[tuple[Tensor, Tensor]] = []
         empty = torch.empty(heads, 0, self.width, dtype=self.dtype, device=self.device)
         kept = [(empty, empty)] * len(self.layers)
         for start in range(0, positions, PREFILL_CHUNK):

@@ -7,7 +7,7 @@ one go (`Lm.prefill`), instead of being stepped through.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .config import LmConfig
-    from .lm import Lm
 
 SILENCE: Final = (948, 243, 1178, 546, 1736, 1030, 1978, 2008)
 """Codes of silence, which the model speaks during the prompt."""
@@ -52,6 +51,16 @@ class VoiceEmbeddings:
 
     embeddings: Tensor
     ring: NDArray[np.int64]
+
+
+class Embedder(Protocol):
+    """What turns tokens into the model's inputs; the language model is one."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Return the summed embeddings of `tokens` [..., streams]: [..., dim]."""
 
 
 class PromptError(ValueError):
@@ -113,7 +122,7 @@ class PromptCalls:
             for position in range(start, stop)
         ]
 
-    def inputs(self, lm: Lm, start: int, stop: int) -> Tensor:
+    def inputs(self, lm: Embedder, start: int, stop: int) -> Tensor:
         """Return the summed input embeddings of positions `start` to `stop` - 1: [stop - start, dim]."""
         stored = 0 if self.voice is None else len(self.voice.embeddings)
         parts: list[Tensor] = []

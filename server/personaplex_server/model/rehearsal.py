@@ -60,6 +60,10 @@ def _matrix(generator: Generator, outputs: int, inputs: int, gain: float = 1.0) 
     return _normal(generator, outputs, inputs, scale=gain / math.sqrt(inputs))
 
 
+def _gain(generator: Generator, width: int) -> Tensor:
+    return 1.0 + _normal(generator, 1, 1, width, scale=0.1)
+
+
 def feed_forward(dim: int) -> int:
     """Return the hidden width of a gated layer of the reference: two thirds of 4.125 times the width."""
     return 2 * int(4.125 * dim) // 3
@@ -82,12 +86,12 @@ def lm_tensors(
     for stream in range(config.n_q):
         out[f"emb.{stream}.weight"] = _normal(generator, config.card + 1, dim, scale=0.25) + common
     out["text_linear.weight"] = _matrix(generator, config.text_card, dim)
-    out["out_norm.alpha"] = torch.ones(1, 1, dim)
+    out["out_norm.alpha"] = _gain(generator, dim)
     hidden = feed_forward(dim)
     for index in range(config.num_layers):
         name = f"transformer.layers.{index}."
-        out[f"{name}norm1.alpha"] = torch.ones(1, 1, dim)
-        out[f"{name}norm2.alpha"] = torch.ones(1, 1, dim)
+        out[f"{name}norm1.alpha"] = _gain(generator, dim)
+        out[f"{name}norm2.alpha"] = _gain(generator, dim)
         out[f"{name}self_attn.in_proj_weight"] = _matrix(generator, 3 * dim, dim, 1.2)
         out[f"{name}self_attn.out_proj.weight"] = _matrix(generator, dim, dim, 0.7)
         out[f"{name}gating.linear_in.weight"] = _matrix(generator, 2 * hidden, dim)
@@ -101,8 +105,8 @@ def lm_tensors(
     hidden = feed_forward(depth)
     for index in range(config.depth_layers):
         name = f"depformer.layers.{index}."
-        out[f"{name}norm1.alpha"] = torch.ones(1, 1, depth)
-        out[f"{name}norm2.alpha"] = torch.ones(1, 1, depth)
+        out[f"{name}norm1.alpha"] = _gain(generator, depth)
+        out[f"{name}norm2.alpha"] = _gain(generator, depth)
         out[f"{name}self_attn.in_proj_weight"] = _matrix(generator, steps * 3 * depth, depth, 1.2)
         out[f"{name}self_attn.out_proj.weight"] = _matrix(generator, steps * depth, depth, 0.7)
         for step in range(steps):

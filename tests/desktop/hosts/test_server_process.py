@@ -114,7 +114,7 @@ async def test_a_crash_loop_is_given_up_with_its_last_words(
     await start(state_dir, command)
     await _until(lambda: status(state_dir).state == "given-up")
     assert "no memory left" in "\n".join(tail(state_dir))
-    assert not status(state_dir).alive
+    await _until(lambda: not status(state_dir).alive)
 
 
 async def test_a_missing_environment_is_told_in_words(state_dir: Path) -> None:

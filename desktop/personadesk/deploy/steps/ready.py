@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 CRASHES = 3
 """A server that died so often while loading will not come up by waiting."""
+STAGES = (
+    T("starting"), T("loading the libraries"), T("reading the weights"), T("warming up"),
+)  # fmt: skip
+"""What our server says while it loads; named here so that it can be translated."""
 _POLL_SECONDS = 0.1
 
 
@@ -43,7 +47,7 @@ class ReadyStep(Step):
                 if found.state == "failed":
                     raise _failed(context, found.reason, server_process.tail(server.state_dir))
                 if found.stage:
-                    context.tell(T("{stage}", stage=found.stage), found.progress)
+                    context.tell(Text(found.stage), found.progress)
             status = await asyncio.to_thread(server_process.status, server.state_dir)
             if not status.alive or status.restarts >= CRASHES:
                 raise crashed(status, server_process.tail(server.state_dir))

@@ -226,7 +226,7 @@ class Jobs(QObject):
 
     def start(self, plan: Plan) -> None:
         """Begin a deploy and show it."""
-        spawn(self._start(plan), f"start {plan.id}", owner=self)
+        spawn(self.begin(plan), f"start {plan.id}", owner=self)
 
     def retry(self, job: Job) -> None:
         """Go on with one that failed, was stopped or was cut off."""
@@ -289,7 +289,12 @@ class Jobs(QObject):
                 self.add(view)
         self.changed.emit()
 
-    async def _start(self, plan: Plan) -> None:
+    async def begin(self, plan: Plan) -> None:
+        """Begin a deploy and show it; returns when it has begun.
+
+        Raises:
+            PersonaDeskError: It could not even begin.
+        """
         engine = await self._engine()
         deployment = await engine.start(plan)
         job = self.add(deployment.view)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import shutil
 from typing import TYPE_CHECKING
 
@@ -25,13 +27,12 @@ async def save_report(report: Path, into: Path) -> Path:
     """
 
     def work() -> Path:
-        target = into / f"voice-test-{report.name}"
-        number = 1
-        while target.exists():
-            number += 1
-            target = into / f"voice-test-{report.name}-{number}"
-        shutil.copytree(report, target)
-        return target
+        for number in itertools.count(1):
+            target = into / f"voice-test-{report.name}{f'-{number}' if number > 1 else ''}"
+            with contextlib.suppress(FileExistsError):
+                shutil.copytree(report, target)
+                return target
+        raise AssertionError("numbers do not end")
 
     try:
         return await asyncio.to_thread(work)

@@ -21,6 +21,7 @@ from personadesk.ui.widgets import Button, FootBar, IconLabel, Kind, StepBar, hb
 if TYPE_CHECKING:
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
+    from personadesk.ui.deploy.form import FormField
 
 __all__ = ["WizardView"]
 
@@ -96,6 +97,10 @@ class WizardView(QWidget):
     def page(self) -> flow.Page:
         """The page that is open."""
         return self._page
+
+    def field(self, field: flow.Field) -> FormField:
+        """Return where something is typed."""
+        return next(page.fields[field] for page in self._pages.values() if field in page.fields)
 
     def open_page(self, page: flow.Page) -> None:
         """Show a page."""

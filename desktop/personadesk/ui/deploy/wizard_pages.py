@@ -44,6 +44,9 @@ PERSONAPLEX_BYTES = 24 * GIB
 class WizardPage(Sheet):
     """One page.
 
+    Attributes:
+        fields: What can be typed on it.
+
     Signals:
         edited: Fields of the draft with their new values (dict).
         field_left: A field was left (its name).
@@ -51,13 +54,14 @@ class WizardPage(Sheet):
         page_wanted: Another page is to be opened (its name).
     """
 
-    edited = Signal(dict)
+    edited = Signal(object)  # a dict would become a map of Qt values, and enums plain strings
     field_left = Signal(object)
     go_on = Signal()
     page_wanted = Signal(object)
 
     def __init__(self, question: str, explanation: str) -> None:
         super().__init__()
+        self.fields: dict[flow.Field, FormField] = {}
         self.column = vbox(self, gap=14)
         px = theme().px
         self.column.setContentsMargins(px(24), px(10), px(24), px(20))
@@ -73,10 +77,15 @@ class WizardPage(Sheet):
         """Show what this computer is."""
 
     def show_fault(self, field: flow.Field, what: Text | None) -> None:
-        """Say what is wrong with a field, or that nothing is."""
+        """Say what is wrong with a field, or that nothing is; harmless when it is on another page."""
+        if field in self.fields:
+            self.fields[field].set_fault(show(what) if what else "")
 
     def focus_field(self, field: flow.Field) -> None:
         """Put the keyboard into a field."""
+        if field in self.fields:
+            self.fields[field].edit.setFocus()
+            self.fields[field].edit.selectAll()
 
     def focus_first(self) -> bool:
         """Put the keyboard on the first field; False when there is none."""
@@ -174,6 +183,7 @@ class ModelPage(WizardPage):
         browse = Button(tr("Browse…"), name=tr("Browse for the folder of the model"))
         browse.clicked.connect(self._browse)
         self.field.add_beside(browse)
+        self.fields[flow.Field.FOLDER] = self.field
         self._rehearsal.setChecked(draft.model is not ModelKind.FOLDER)
         self._folder.setChecked(draft.model is ModelKind.FOLDER)
         self.field.edit.setText(draft.folder)
@@ -193,14 +203,6 @@ class ModelPage(WizardPage):
         self.field.edit.returnPressed.connect(self.go_on)
         self.field.left.connect(lambda: self.field_left.emit(flow.Field.FOLDER))
 
-    def show_fault(self, field: flow.Field, what: Text | None) -> None:
-        if field is flow.Field.FOLDER:
-            self.field.set_fault(show(what) if what else "")
-
-    def focus_field(self, field: flow.Field) -> None:
-        if field is flow.Field.FOLDER:
-            self.field.edit.setFocus()
-
     def focus_first(self) -> bool:
         chosen = self._folder if self._folder.isChecked() else self._rehearsal
         chosen.setFocus()
@@ -210,8 +212,6 @@ class ModelPage(WizardPage):
         self._place.setVisible(folder)
         self.field.set_fault("")
         self.edited.emit({"model": ModelKind.FOLDER if folder else ModelKind.REHEARSAL})
-        if folder:
-            self.field.edit.setFocus()
 
     def _typed(self, text: str) -> None:
         if self.field.fault:
@@ -259,6 +259,7 @@ class LinePage(WizardPage):
         self._address.setMaximumWidth(theme().px(620))
         self.column.addWidget(self._address)
         self.column.addStretch(1)
+        self.fields = {flow.Field.LINE: self.name, flow.Field.PORT: self.port}
         self.name.edit.setText(draft.line)
         self.port.edit.setText(draft.port)
         self._tell_address(draft.port)
@@ -267,16 +268,6 @@ class LinePage(WizardPage):
         for field, shown in ((flow.Field.LINE, self.name), (flow.Field.PORT, self.port)):
             shown.edit.returnPressed.connect(self.go_on)
             shown.left.connect(lambda field=field: self.field_left.emit(field))
-
-    def show_fault(self, field: flow.Field, what: Text | None) -> None:
-        shown = {flow.Field.LINE: self.name, flow.Field.PORT: self.port}.get(field)
-        if shown is not None:
-            shown.set_fault(show(what) if what else "")
-
-    def focus_field(self, field: flow.Field) -> None:
-        shown = self.port if field is flow.Field.PORT else self.name
-        shown.edit.setFocus()
-        shown.edit.selectAll()
 
     def focus_first(self) -> bool:
         self.focus_field(flow.Field.LINE)

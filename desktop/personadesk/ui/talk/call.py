@@ -234,6 +234,7 @@ class Call(QObject):
         if session is not None:
             session.hang_up()
             await asyncio.to_thread(session.join, 5.0)
+            self.changed.emit()
 
     def look(self) -> None:
         """Notice whether the call has ended; done by itself every now and then."""

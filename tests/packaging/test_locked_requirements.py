@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from _setup import locks
-from _setup.layout import Layout
+from _setup.layout import Layout, project
 
 LOCKS = ("dev.txt", "desktop.txt", "server.txt")
 
@@ -108,3 +110,34 @@ def test_the_app_installs_neither_torch_nor_a_web_server(root: Path) -> None:
 )
 def test_names_are_read_from_requirements(requirement: str, name: str) -> None:
     assert locks.requirement_name(requirement) == name
+
+
+def imported(folder: Path) -> set[str]:
+    """The top-level names that a package's modules import, wherever in them."""
+    names: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize(
+    ("home", "package"),
+    [(".", "desktop/personadesk"), ("server", "server/personaplex_server")],
+)
+def test_what_is_imported_is_asked_for(root: Path, home: str, package: str) -> None:
+    asked = {
+        canonicalize_name(Requirement(each).name)
+        for each in project(root / home)["project"]["dependencies"]
+    }
+    # Qt's wheel brings it at its own version, so nobody asks for it by itself.
+    asked |= {"shiboken6"} & {canonicalize_name(name) for name in versions(root, "desktop.txt")}
+    known = importlib.metadata.packages_distributions()
+    for name in imported(root / package) - {Path(package).name}:
+        owners = {canonicalize_name(owner) for owner in known.get(name, [name])}
+        assert owners & asked, (
+            f"{package} imports {name}, and {home}/pyproject.toml does not ask for it"
+        )

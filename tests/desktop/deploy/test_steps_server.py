@@ -1,0 +1,216 @@
+"""Starting, waiting and the voice test, when the server misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from personadesk.app import Services
+from personadesk.deploy.step import Context
+from personadesk.deploy.steps.line import LineStep
+from personadesk.deploy.steps.start import StartStep, serve_command
+from personadesk.deploy.steps.voice_test import VoiceTestStep
+from personadesk.domain.errors import BadRequest, HostUnfit, NoCapacity, ProviderFault, Unreachable
+from personadesk.domain.plan import ModelChoice, ModelKind, Plan
+from personadesk.domain.progress import DeployState, DeployView
+from personadesk.domain.report import Verdict
+from personadesk.hosts import local
+
+Open = Callable[..., Awaitable[Services]]
+
+TELLS = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = sys.argv[2].encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words): pass
+print("WARNING about to tell", flush=True)
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+async def _run(
+    open_quick: Open, harness: ModuleType, model: Path, port: int, at: int, step: Any
+) -> tuple[DeployView, list[str]]:
+    def steps(places: object) -> list[Any]:
+        made: list[Any] = harness.quick_steps(places)
+        made[at] = step
+        return made
+
+    services = await open_quick(make_steps=steps)
+    deployment = await services.deploys.start(harness.make_plan("pd-1", port, model))
+    view = await deployment.wait()
+    return view, [line.text for line in deployment.log]
+
+
+def _telling(**facts: object) -> Callable[[Context, int], tuple[str, ...]]:
+    return lambda context, port: (
+        sys.executable, "-c", TELLS, str(port), json.dumps(facts), str(context.state_dir),
+    )  # fmt: skip
+
+
+async def test_a_server_that_dies_at_once_is_told_with_its_last_words(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    words = (sys.executable, "-c", "print('libgomp is missing'); raise SystemExit(2)")
+    view, _ = await _run(open_quick, harness, model, port, 4, StartStep(lambda _c, _p: words))
+    assert isinstance(view.error, ProviderFault)
+    assert "does not stay up" in str(view.error.what)
+    assert "libgomp is missing" in view.error.details
+
+
+async def test_a_snatched_port_is_not_the_end(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    tried: list[int] = []
+
+    def command(context: Context, chosen: int) -> tuple[str, ...]:
+        tried.append(chosen)
+        if len(set(tried)) == 1:
+            return (sys.executable, "-c", "raise SystemExit(3)")  # what the server ends with then
+        words: tuple[str, ...] = harness.echo_command(context, chosen)
+        return words
+
+    view, _ = await _run(open_quick, harness, model, port, 4, StartStep(command))
+    assert view.state is DeployState.DONE
+    assert len(set(tried)) == 2
+
+
+async def test_a_model_that_does_not_load_is_told_in_the_server_s_words(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    command = _telling(state="failed", reason="model.safetensors lacks “emb.0”.")
+    view, _log = await _run(open_quick, harness, model, port, 4, StartStep(command))
+    assert isinstance(view.error, BadRequest)  # the folder was chosen by a person
+    assert "lacks “emb.0”" in str(view.error.what)
+    assert "about to tell" in view.error.details
+
+
+async def test_the_server_s_log_is_part_of_the_story(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    _view, log = await _run(
+        open_quick, harness, model, port, 4, StartStep(_telling(state="failed", reason="no"))
+    )
+    assert any("about to tell" in line for line in log)
+
+
+async def test_loading_is_shown_with_its_stage_and_progress(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    command = _telling(state="loading", progress=0.4, stage="reading weights")
+
+    def steps(places: object) -> list[Any]:
+        made: list[Any] = harness.quick_steps(places)
+        made[4] = StartStep(command)
+        return made
+
+    services = await open_quick(make_steps=steps)
+    deployment = await services.deploys.start(harness.make_plan("pd-1", port, model))
+    async with asyncio.timeout(60):
+        while str(deployment.view.steps[5].doing) != "reading weights":
+            await asyncio.sleep(0.02)
+    assert deployment.view.steps[5].fraction == 0.4
+    deployment.cancel()
+    await deployment.wait()
+
+
+def _testing(harness: ModuleType, *verdicts: Verdict, heard: bool = True) -> VoiceTestStep:
+    left = list(verdicts)
+
+    async def test(url: str, clip: str | None, folder: Path, on_progress: Any) -> Any:
+        values = harness.GOOD | {"heard_anything": heard, "round": len(left)}
+        return harness.report_of(values, left.pop(0))
+
+    return VoiceTestStep(test)
+
+
+async def test_a_warning_lets_the_deploy_go_on(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    view, _ = await _run(open_quick, harness, model, port, 6, _testing(harness, Verdict.WARN))
+    assert view.state is DeployState.DONE
+    assert view.report is not None
+    assert view.report.verdict is Verdict.WARN
+
+
+async def test_one_bad_moment_of_a_busy_computer_is_tested_again(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    view, log = await _run(
+        open_quick, harness, model, port, 6, _testing(harness, Verdict.FAIL, Verdict.PASS)
+    )
+    assert view.state is DeployState.DONE
+    assert any("once more" in line for line in log)
+
+
+async def test_a_voice_too_slow_ends_the_deploy_and_leaves_no_server(
+    open_quick: Open, harness: ModuleType, model: Path, port: int, servers_running: Any
+) -> None:
+    view, _ = await _run(
+        open_quick, harness, model, port, 6, _testing(harness, Verdict.FAIL, Verdict.FAIL)
+    )
+    assert isinstance(view.error, HostUnfit)
+    assert view.report is not None
+    assert view.report_dir is not None
+    assert view.line_url is None
+    assert servers_running() == []
+
+
+async def test_silence_is_not_tested_twice(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    view, _ = await _run(
+        open_quick, harness, model, port, 6, _testing(harness, Verdict.FAIL, heard=False)
+    )
+    assert isinstance(view.error, ProviderFault)
+    assert view.error.cause == "no_voice"
+
+
+async def test_a_voice_still_busy_with_its_test_is_called_again(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    answers: list[BaseException | None] = [NoCapacity("busy"), Unreachable("slow"), None]
+
+    async def prove(url: str) -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    view, _ = await _run(open_quick, harness, model, port, 7, LineStep(prove))
+    assert view.state is DeployState.DONE
+    assert answers == []
+
+
+async def test_a_line_that_leads_nowhere_is_taken_away_again(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    async def prove(url: str) -> None:
+        raise BadRequest("This is no voice.", "Look elsewhere.")
+
+    view, _ = await _run(open_quick, harness, model, port, 7, LineStep(prove))
+    assert str(view.error.what) == "This is no voice."  # type: ignore[union-attr] # it failed
+    assert local.port_is_free(port)
+
+
+def test_the_command_line_carries_the_mark_by_which_strays_are_found(tmp_path: Path) -> None:
+    nobody: Any = None
+    places: Any = type("Places", (), {"state": tmp_path})
+    for kind, threads in ((ModelKind.REHEARSAL, True), (ModelKind.FOLDER, False)):
+        plan = Plan("pd-1", model=ModelChoice(kind, "/models/a"))
+        context = Context(
+            plan, places, nobody, nobody, nobody, {"python": "/env/python", "model": "/models/a"},
+            nobody, nobody,
+        )  # fmt: skip
+        words = serve_command(context, 5000)
+        assert words[:4] == ("/env/python", "-m", "personaplex_server", "serve")
+        assert any(word.startswith(str(context.state_dir)) for word in words)
+        assert ("--threads" in words) is threads

@@ -1,0 +1,274 @@
+"""Pages with sample data, and a window whose services are stand-ins that remember what was asked of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("QT_API", "pyside6")
+sys.path.insert(0, str(Path(__file__).parents[4] / "packaging"))
+
+import pytest
+import qasync
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+
+import samples as sample_data
+import scenes as sample_scenes
+from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.line import Line, LineState
+from personadesk.domain.plan import Plan
+from personadesk.domain.progress import DeployState, DeployView
+from personadesk.store.journal import DeployRecord, Purpose
+from personadesk.store.paths import folders
+from personadesk.store.settings import Settings
+from personadesk.ui.preferences import Preferences
+from personadesk.ui.session import WindowSession
+
+
+@pytest.fixture(scope="session")
+def samples() -> ModuleType:
+    """Made-up but honest data."""
+    return sample_data
+
+
+@pytest.fixture(scope="session")
+def scenes() -> ModuleType:
+    """Pages made of that data."""
+    return sample_scenes
+
+
+@pytest.fixture(scope="session")
+def qt_loop(qapp: QApplication) -> Iterator[asyncio.AbstractEventLoop]:
+    """The one loop that drives Qt and asyncio; such a loop cannot be made twice in a process."""
+    qapp.setQuitOnLastWindowClosed(False)
+    loop = qasync.QEventLoop(qapp)
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def run(qt_loop: asyncio.AbstractEventLoop) -> Iterator[Callable[[Awaitable[Any]], Any]]:
+    """Runs a coroutine on Qt's loop."""
+    asyncio.set_event_loop(qt_loop)
+
+    def until_done(work: Awaitable[Any]) -> Any:
+        return qt_loop.run_until_complete(asyncio.wait_for(work, 400))
+
+    yield until_done
+    asyncio.set_event_loop(None)
+
+
+@dataclass
+class Clicker:
+    """Clicks as a hand does, and counts."""
+
+    clicks: int = 0
+
+    def click(self, widget: QWidget) -> None:
+        """Press and release the left button in the middle of a widget that can be seen."""
+        assert widget.isVisible(), f"{widget.accessibleName()} cannot be seen"
+        assert widget.isEnabled(), f"{widget.accessibleName()} is disabled"
+        QTest.mouseClick(widget, Qt.MouseButton.LeftButton)
+        self.clicks += 1
+
+    def button(self, root: QWidget, text: str) -> QPushButton:
+        """Return the visible button with that text."""
+        found = [b for b in root.findChildren(QPushButton) if b.text() == text and b.isVisible()]
+        assert len(found) == 1, f"{len(found)} visible buttons say “{text}”"
+        return found[0]
+
+    def press(self, root: QWidget, text: str) -> None:
+        """Click the visible button with that text."""
+        self.click(self.button(root, text))
+
+
+@pytest.fixture
+def clicker() -> Clicker:
+    """Clicks and counts."""
+    return Clicker()
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., Awaitable[None]]:
+    """Waits until something is so, a few seconds at most."""
+
+    async def wait(condition: Callable[[], object], seconds: float = 5.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    return wait
+
+
+class FakeEngine:
+    """Stands for the deploy engine: deploys do nothing until the test moves them."""
+
+    def __init__(self) -> None:
+        self.begun: list[Plan] = []
+        self.resumed: list[str] = []
+        self.undone: list[str] = []
+        self.left_over: list[DeployView] = []
+        self.deployments: list[Any] = []
+        self.refuse: PersonaDeskError | None = None
+
+    def active(self) -> list[Any]:
+        return []
+
+    async def refresh(self) -> list[DeployView]:
+        return self.left_over
+
+    async def start(self, plan: Plan) -> Any:
+        if self.refuse is not None:
+            raise self.refuse
+        self.begun.append(plan)
+        return self._make(plan)
+
+    async def resume(self, plan_id: str) -> Any:
+        self.resumed.append(plan_id)
+        plan = next(
+            (p for p in self.begun if p.id == plan_id), replace(sample_data.PLAN, id=plan_id)
+        )
+        return self._make(plan)
+
+    async def undo(self, plan_id: str) -> DeployView:
+        self.undone.append(plan_id)
+        view = sample_data.deploy(0, replace(sample_data.PLAN, id=plan_id))
+        return replace(view, state=DeployState.UNDONE)
+
+    def _make(self, plan: Plan) -> Any:
+        made = sample_scenes.SampleDeployment(sample_data.deploy(0, plan))
+        self.deployments.append(made)
+        return made
+
+
+class FakeLines:
+    """Stands for the line service."""
+
+    def __init__(self, *lines: Line) -> None:
+        self._lines = lines
+        self._watchers: list[Callable[[], None]] = []
+        self.deeds: list[tuple[str, str]] = []
+        self.serving = True
+
+    def lines(self) -> tuple[Line, ...]:
+        return self._lines
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback)
+
+    def show(self, *lines: Line) -> None:
+        self._lines = lines
+        for watcher in self._watchers:
+            watcher()
+
+    async def start(self, name: str) -> None:
+        self.deeds.append(("start", name))
+
+    async def stop(self, name: str) -> None:
+        self.deeds.append(("stop", name))
+        self.show(
+            *(replace(x, state=LineState.STOPPED) if x.name == name else x for x in self._lines)
+        )
+
+    async def remove(self, name: str) -> None:
+        self.deeds.append(("remove", name))
+        self.show(*(line for line in self._lines if line.name != name))
+
+
+class FakeJournal:
+    """Stands for the journal: it knows the sample plan."""
+
+    async def load(self, plan_id: str) -> DeployRecord | None:
+        if plan_id != sample_data.PLAN.id:
+            return None
+        return DeployRecord(sample_data.PLAN, Purpose.DEPLOY, DeployState.DONE, sample_data.STARTED)
+
+
+@dataclass
+class FakeServices:
+    """Stands for everything below the window."""
+
+    settings: Settings
+    deploys: FakeEngine = field(default_factory=FakeEngine)
+    lines: FakeLines = field(default_factory=FakeLines)
+    journal: FakeJournal = field(default_factory=FakeJournal)
+    folders: Any = field(default_factory=folders)
+    notices: tuple[Any, ...] = ()
+    closed: bool = False
+    handed_over: bool = False
+
+    async def hand_over(self) -> int:
+        self.handed_over = True
+        return 1
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def fake_services(personadesk_home: Path) -> FakeServices:
+    """Services that remember what was asked of them."""
+    return FakeServices(Settings(personadesk_home / "config" / "settings.toml"))
+
+
+@pytest.fixture
+def live_window(
+    run: Callable[[Awaitable[Any]], Any],
+    fake_services: FakeServices,
+    personadesk_home: Path,
+    wait_for: Callable[..., Awaitable[None]],
+) -> Callable[..., None]:
+    """Returns a function that opens the window, lets a coroutine use it, and closes it."""
+
+    def use(story: Callable[[WindowSession], Awaitable[None]], **choices: Any) -> None:
+        async def opener() -> Any:
+            return choices.get("services", fake_services)
+
+        async def live() -> None:
+            session = WindowSession(
+                Preferences(fake_services.settings, personadesk_home / "state"),
+                None,
+                choices.get("opener", opener),
+                open_session=choices.get("open_session"),
+                list_devices=choices.get("list_devices", lambda **_k: sample_data.NO_DEVICES),
+            )
+            whole = asyncio.ensure_future(session.run())
+            try:
+                if choices.get("opens", True):
+                    await wait_for(lambda: session.desk.services is not None)
+                    await asyncio.sleep(0.02)
+                await story(session)
+            finally:
+                session.quit_now()
+                await whole
+
+        run(live())
+
+    return use
+
+
+@pytest.fixture
+def simple() -> Callable[..., SimpleNamespace]:
+    """Makes a bag of values."""
+    return SimpleNamespace
+
+
+@pytest.fixture
+def make_engine() -> Callable[[], FakeEngine]:
+    """Makes a deploy engine that does nothing by itself."""
+    return FakeEngine
+
+
+@pytest.fixture
+def make_lines() -> Callable[..., FakeLines]:
+    """Makes a line service that does nothing by itself."""
+    return FakeLines

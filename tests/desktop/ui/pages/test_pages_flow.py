@@ -1,0 +1,100 @@
+"""The wizard's rules, without a window."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from personadesk.domain.plan import ModelKind
+from personadesk.ui.deploy import flow
+from personadesk.ui.deploy.flow import Draft, Field, Page
+
+
+@pytest.fixture
+def world(scenes: ModuleType, samples: ModuleType) -> flow.World:
+    made: flow.World = scenes.SampleWorld([samples.line()])
+    return made
+
+
+GOOD = Draft(line="Practice", port="9000")
+
+
+def told(page: Page, draft: Draft, world: flow.World) -> dict[Field, str]:
+    return {fault.field: str(fault.what) for fault in flow.faults(page, draft, world)}
+
+
+def test_pages_follow_each_other_from_where_to_check_and_back() -> None:
+    forward, page = [Page.WHERE], Page.WHERE
+    while (following := flow.following(page)) is not None:
+        page = following
+        forward.append(page)
+    assert forward == [Page.WHERE, Page.MODEL, Page.LINE, Page.CHECK]
+    assert [flow.preceding(page) for page in forward] == [None, *forward[:-1]]
+
+
+def test_a_good_draft_has_no_fault_anywhere_and_becomes_a_plan(world: flow.World) -> None:
+    assert flow.first_faulty(GOOD, world) is None
+    plan = flow.plan_of(Draft(line="  Practice ", port="9000", folder="/left/over"))
+    assert (plan.line, plan.port, plan.model.kind, plan.model.folder) == (
+        "Practice", 9000, ModelKind.REHEARSAL, None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("", "Give the line a name."),
+        ("   ", "Give the line a name."),
+        ("x" * 41, "A name has at most 40 characters; this one has 41."),
+        ("front DESK", "There is a line called “front DESK” already. Choose another name."),
+    ],
+)
+def test_a_name_that_cannot_be_is_told_in_a_sentence(
+    line: str, sentence: str, world: flow.World
+) -> None:
+    assert told(Page.LINE, Draft(line=line, port="9000"), world) == {Field.LINE: sentence}
+
+
+@pytest.mark.parametrize(
+    ("port", "sentence"),
+    [
+        ("", "A port is a number from 1024 to 65535."),
+        ("80", "A port is a number from 1024 to 65535."),
+        ("65536", "A port is a number from 1024 to 65535."),
+        ("٨٩٩٨", "A port is a number from 1024 to 65535."),
+        ("8998", "Port 8998 belongs to the line “Front desk”. Choose another one."),
+        ("8999", "Port 8999 is used by another program. 9000 is free."),
+    ],
+)
+def test_a_port_that_cannot_be_is_told_in_a_sentence(
+    port: str, sentence: str, world: flow.World
+) -> None:
+    assert told(Page.LINE, Draft(line="Practice", port=port), world) == {Field.PORT: sentence}
+
+
+def test_a_folder_is_only_looked_at_when_it_is_the_choice(world: flow.World) -> None:
+    wrong = Draft(folder="/nowhere", line="Practice", port="9000")
+    assert told(Page.MODEL, wrong, world) == {}
+    chosen = Draft(ModelKind.FOLDER, "/nowhere", "Practice", "9000")
+    assert told(Page.MODEL, chosen, world) == {
+        Field.FOLDER: "The model folder /nowhere does not exist."
+    }
+    empty = Draft(ModelKind.FOLDER, " ", "Practice", "9000")
+    assert told(Page.MODEL, empty, world) == {
+        Field.FOLDER: "Choose the folder that holds the model."
+    }
+
+
+def test_the_last_page_knows_all_faults_and_the_first_faulty_page(world: flow.World) -> None:
+    draft = Draft(ModelKind.FOLDER, "", "", "1")
+    assert set(told(Page.CHECK, draft, world)) == {Field.FOLDER, Field.LINE, Field.PORT}
+    assert flow.first_faulty(draft, world) is Page.MODEL
+
+
+def test_a_fresh_draft_avoids_names_and_ports_that_are_taken(
+    scenes: ModuleType, samples: ModuleType
+) -> None:
+    taken = scenes.SampleWorld([samples.line("My line"), samples.line("My line 2", 9000)])
+    fresh = flow.fresh_draft(taken, "My line")
+    assert (fresh.line, fresh.port) == ("My line 3", "9001")

@@ -1,0 +1,238 @@
+"""The voice console with stand-in conversations: whom, through what, in a call, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+
+from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.talk.page import TalkPage
+from personadesk.ui.widgets import ErrorPanel
+from personadesk.voice.talk_view import TalkState
+
+REHEARSAL = Partner("Front desk", "ws://127.0.0.1:8998/api/chat", rehearsal=True)
+TRAINED = Partner("Practice", "ws://127.0.0.1:9000/api/chat")
+
+
+class Phone:
+    """Hands out stand-in conversations and remembers how each was asked for."""
+
+    def __init__(self, scenes: ModuleType, samples: ModuleType) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.sessions: list[Any] = []
+        self.looks: list[bool] = []
+        self.devices = samples.DEVICES
+        self._scenes, self._samples = scenes, samples
+
+    def open(self, url: str, **choices: Any) -> Any:
+        self.calls.append((url, choices))
+        self.sessions.append(self._scenes.SampleSession(self._samples.call()))
+        return self.sessions[-1]
+
+    def list(self, *, look_again: bool = False) -> Any:
+        self.looks.append(look_again)
+        return self.devices
+
+
+@pytest.fixture
+def phone(scenes: ModuleType, samples: ModuleType) -> Phone:
+    return Phone(scenes, samples)
+
+
+@pytest.fixture
+def with_page(
+    run: Callable[[Awaitable[Any]], Any], phone: Phone, wait_for: Callable[..., Awaitable[None]]
+) -> Callable[..., None]:
+    def use(story: Callable[[TalkPage, Call], Awaitable[None]]) -> None:
+        async def live() -> None:
+            call = Call(phone.open, phone.list)
+            call.show_partners((REHEARSAL, TRAINED))
+            page = TalkPage(call)
+            page.resize(1200, 800)
+            page.show()
+            page.activateWindow()
+            page.entered()
+            await wait_for(lambda: call.devices is not None and page.isActiveWindow())
+            try:
+                await story(page, call)
+            finally:
+                page.left()
+                await call.close()
+                page.hide()
+                page.deleteLater()
+                call.deleteLater()
+
+        run(live())
+
+    return use
+
+
+def test_a_rehearsal_line_is_talked_to_through_its_echo_unless_the_model_is_wanted(
+    with_page: Callable[..., None], phone: Phone, clicker: Any
+) -> None:
+    async def story(page: TalkPage, call: Call) -> None:
+        clicker.click(page.talk_button)
+        assert phone.calls[0] == (
+            REHEARSAL.url, {"query": {"engine": "echo"}, "source": None, "sink": None},
+        )  # fmt: skip
+        await call.close()
+        page.partner_card.to_model.click()
+        clicker.click(page.talk_button)
+        assert phone.calls[1][1]["query"] == {}
+
+    with_page(story)
+
+
+def test_a_trained_line_answers_itself(with_page: Callable[..., None], phone: Phone) -> None:
+    async def story(page: TalkPage, call: Call) -> None:
+        page.partner_card.lines.setCurrentText("Practice")
+        page.partner_card.lines.activated.emit(1)
+        assert not page.partner_card.to_model.isVisible()
+        call.start()
+        assert phone.calls == [(TRAINED.url, {"query": {}, "source": None, "sink": None})]
+
+    with_page(story)
+
+
+def test_a_call_shows_time_waves_words_and_levels_and_locks_the_choices(
+    with_page: Callable[..., None], clicker: Any, wait_for: Callable[..., Awaitable[None]]
+) -> None:
+    async def story(page: TalkPage, call: Call) -> None:
+        clicker.click(page.talk_button)
+        await wait_for(lambda: page.pill.word == "In a call")
+        await wait_for(lambda: page.audio_card.microphone.level > -30)
+        assert [row.who for row in page.transcript.rows] == [
+            "Voice",
+            "You",
+            "Voice",
+            "You",
+            "Voice",
+        ]
+        assert page.transcript.rows[1].text == "spoke for 2.9 s"
+        assert not page.partner_card.lines.isEnabled()
+        assert not page.audio_card.source.isEnabled()
+        assert not page.talk_button.isVisible()
+        page.transcript.copy_all()
+        assert QGuiApplication.clipboard().text().startswith("0:03\tVoice\tGood afternoon")
+
+    with_page(story)
+
+
+def test_mute_and_hang_up_have_buttons_and_keys(
+    with_page: Callable[..., None],
+    phone: Phone,
+    samples: ModuleType,
+    clicker: Any,
+    wait_for: Callable[..., Awaitable[None]],
+) -> None:
+    async def story(page: TalkPage, call: Call) -> None:
+        clicker.click(page.talk_button)
+        await wait_for(lambda: page.pill.word == "In a call")
+        (session,) = phone.sessions
+        QTest.keyClick(page, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+        clicker.press(page, "Unmute")
+        clicker.press(page, "Built-in clip")
+        QTest.keyClick(page, Qt.Key.Key_Escape)
+        assert "hang up" not in session.deeds, "Esc never hangs up"
+        QTest.keyClick(page, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+        assert session.deeds == ["start", ("mute", True), ("mute", False), "clip", "hang up"]
+        session.shown = replace(samples.call(), state=TalkState.ENDED)
+        await wait_for(lambda: not call.is_on)
+        assert page.pill.word == "Call ended"
+        assert page.talk_button.isVisible()
+        assert page.transcript.rows, "what was said stays to be read"
+
+    with_page(story)
+
+
+def test_a_failed_call_says_why_and_can_be_made_again(
+    with_page: Callable[..., None],
+    phone: Phone,
+    samples: ModuleType,
+    clicker: Any,
+    wait_for: Callable[..., Awaitable[None]],
+) -> None:
+    async def story(page: TalkPage, call: Call) -> None:
+        clicker.click(page.talk_button)
+        phone.sessions[0].shown = samples.call(TalkState.FAILED)
+        await wait_for(lambda: not call.is_on)
+        await wait_for(lambda: any(p.isVisible() for p in page.findChildren(ErrorPanel)))
+        panel = next(p for p in page.findChildren(ErrorPanel) if p.isVisible())
+        assert "Nothing listens at 127.0.0.1:8998." in panel.accessibleName()
+        clicker.press(panel, "Call again")
+        assert len(phone.calls) == 2
+
+    with_page(story)
+
+
+def test_without_a_microphone_the_clip_is_offered_and_the_reason_told(
+    with_page: Callable[..., None],
+    phone: Phone,
+    samples: ModuleType,
+    clicker: Any,
+    wait_for: Callable[..., Awaitable[None]],
+) -> None:
+    phone.devices = samples.NO_DEVICES
+
+    async def story(page: TalkPage, call: Call) -> None:
+        assert page.talk_button.text() == "Play the built-in clip"
+        assert page.audio_card.source.currentText() == "Built-in clip"
+        phone.devices = samples.DEVICES
+        clicker.press(page, "Look again")
+        await wait_for(lambda: page.talk_button.text() == "Talk")
+        assert phone.looks == [False, True]
+        assert page.audio_card.source.itemText(0) == "USB headset, microphone"
+        phone.devices = samples.NO_DEVICES
+        clicker.press(page, "Look again")
+        await wait_for(lambda: page.talk_button.text() != "Talk")
+        clicker.click(page.talk_button)
+        assert phone.calls[0][1]["source"] == "clip"
+
+    with_page(story)
+
+
+def test_chosen_devices_are_used_and_a_second_start_does_nothing(
+    with_page: Callable[..., None], phone: Phone
+) -> None:
+    async def story(page: TalkPage, call: Call) -> None:
+        page.audio_card.source.activated.emit(1)
+        page.audio_card.sink.activated.emit(2)
+        call.start("Practice")
+        call.start()
+        assert phone.calls == [
+            (TRAINED.url, {"query": {}, "source": "Built-in microphone", "sink": "none"})
+        ]
+        page.partner_card.lines.activated.emit(0)
+        assert call.partner == TRAINED, "hang up to change"
+
+    with_page(story)
+
+
+def test_nothing_is_read_while_the_page_is_hidden(
+    with_page: Callable[..., None], phone: Phone, clicker: Any
+) -> None:
+    async def story(page: TalkPage, call: Call) -> None:
+        clicker.click(page.talk_button)
+        page.left()
+        assert not page._frame.isActive()
+        page.entered()
+        assert page._frame.isActive()
+
+    with_page(story)
+
+
+def test_with_no_line_the_page_says_where_to_make_one(
+    qapp: Any, scenes: ModuleType, settle: Callable[..., None]
+) -> None:
+    page = scenes.SCENES["talk-nobody"]()
+    page.show()
+    settle()
+    assert not page.talk_button.isEnabled()
+    page.deleteLater()
