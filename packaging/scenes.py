@@ -136,7 +136,7 @@ def jobs_of(*deployments: SampleDeployment, lines: Sequence[Line] = ()) -> Jobs:
 
 def _deploy(view: DeployView, *, log: int = 100, can_play: bool = True) -> Page:
     jobs = jobs_of(SampleDeployment(view, samples.log()[:log]))
-    page = DeployPage(jobs, can_play=can_play)
+    page = DeployPage(jobs, has_speaker=lambda: can_play)
     jobs.setParent(page)
     return page
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -59,20 +57,29 @@ async def end(lock: FileLock) -> bool:
     holder = await asyncio.to_thread(lock.holder)
     if holder is None or holder.get("kind") != BACKGROUND or not holder.get("pid"):
         return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(int(holder["pid"]), signal.SIGTERM)
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        now = await asyncio.to_thread(lock.holder)
-        if now is None or now.get("pid") != holder["pid"]:
-            return True
-        await asyncio.sleep(0.05)
+    if await asyncio.to_thread(_end_process, int(holder["pid"])):
+        return True
     raise ProviderFault(
         T("The background process that serves the lines would not end (process {pid}).",
           pid=int(holder["pid"])),
         T("End that process in the system's task manager, then try again."),
         cause="would_not_stop",
     )  # fmt: skip
+
+
+def _end_process(pid: int) -> bool:
+    """End a process politely and wait until it is gone; return whether it is."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        process.terminate()
+        process.wait(SECONDS)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        return False
+    return True
 
 
 async def _answer(ports: list[int]) -> bool:

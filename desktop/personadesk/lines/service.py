@@ -74,6 +74,7 @@ class LineService:
         await self._reload()
         if serve:
             self._become_owner()
+        if self.serving:
             await self._follow()
         self._task = asyncio.create_task(self._pulse(serve), name="lines")
 

@@ -141,7 +141,11 @@ class WindowSession(QObject):
     def _make_deploy(self) -> Page:
         from personadesk.ui.deploy.page import DeployPage
 
-        page = DeployPage(self.desk.jobs)
+        call = self.desk.call
+        page = DeployPage(self.desk.jobs, has_speaker=lambda: call.has_speaker)
+        call.changed.connect(page.look_for_speaker)
+        if call.devices is None:
+            call.look_for_devices()
         page.talk_asked.connect(self.desk.talk_to)
         page.home_asked.connect(lambda: self.window.open_page(HOME))
         self.desk.computer_known.connect(page.show_computer)

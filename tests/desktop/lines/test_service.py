@@ -209,6 +209,10 @@ async def test_two_programs_share_the_lines(open_services: Open) -> None:
     async with asyncio.timeout(5):
         while first.lines.lines() != (line,):
             await asyncio.sleep(0.02)
+    # A third one comes by: nobody but the owner touches the address or what is known of it.
+    third = await open_services()
+    assert third.lines.lines() == (line,)
+    await third.close()
     # The first one ends: the second takes over, and the address stays.
     await first.close()
     async with asyncio.timeout(10):

@@ -13,6 +13,7 @@ from personadesk.domain.line import Line
 from personadesk.domain.progress import DeployState
 from personadesk.ui import dialogs
 from personadesk.ui.deploy import flow, words
+from personadesk.ui.deploy.player import Player
 from personadesk.ui.deploy.result import ResultView
 from personadesk.ui.deploy.running import RunningView
 from personadesk.ui.deploy.saving import save_report
@@ -21,9 +22,12 @@ from personadesk.ui.i18n import show, tr
 from personadesk.ui.messages import Message, Severity, bus
 from personadesk.ui.shell.pages import Page
 from personadesk.ui.spawn import spawn
-from personadesk.ui.widgets import vbox
+from personadesk.ui.theme import theme
+from personadesk.ui.widgets import hbox, vbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PySide6.QtWidgets import QWidget
 
     from personadesk.domain.progress import DeployView
@@ -48,13 +52,19 @@ class DeployPage(Page):
     home_asked = Signal()
 
     def __init__(
-        self, jobs: Jobs, *, can_play: bool = False, parent: QWidget | None = None
+        self,
+        jobs: Jobs,
+        *,
+        player: Player | None = None,
+        has_speaker: Callable[[], bool] = bool,
+        parent: QWidget | None = None,
     ) -> None:
         """Make the page.
 
         Args:
             jobs: What is known of deploys; it outlives the page.
-            can_play: Whether this computer has a speaker.
+            player: Plays the sound of a report; None takes one of its own.
+            has_speaker: Whether this computer has a speaker, as far as is known; asked by `look_for_speaker`.
         """
         super().__init__(parent)
         self._jobs = jobs
@@ -68,11 +78,18 @@ class DeployPage(Page):
         self._tabs.setDrawBase(False)
         self._tabs.setExpanding(False)
         self._tabs.tabBarClicked.connect(self._tab_clicked)
-        column.addWidget(self._tabs)
+        row = hbox()
+        row.setContentsMargins(theme().px(12), 0, theme().px(12), 0)
+        row.addWidget(self._tabs)
+        row.addStretch(1)
+        column.addLayout(row)
         self._stack = QStackedWidget()
         column.addWidget(self._stack, 1)
         self.running_view = self._make_running()
-        self.result_view = self._make_result(can_play)
+        self._player = player or Player(parent=self)
+        self._has_speaker = has_speaker
+        self.result_view = self._make_result()
+        self.look_for_speaker()
         self._stack.addWidget(self.running_view)
         self._stack.addWidget(self.result_view)
         self._clock = QTimer(self)
@@ -123,6 +140,11 @@ class DeployPage(Page):
 
     def left(self) -> None:
         self._clock.stop()
+        self._player.stop()
+
+    def look_for_speaker(self) -> None:
+        """Offer to play sound where this computer has a speaker."""
+        self.result_view.set_can_play(self._has_speaker())
 
     def show_computer(self, computer: Computer, free_bytes: int) -> None:
         """Take what this computer is; the wizard shows it."""
@@ -141,8 +163,10 @@ class DeployPage(Page):
         view.leave_wanted.connect(self._leave)
         return view
 
-    def _make_result(self, can_play: bool) -> ResultView:
-        view = ResultView(can_play=can_play)
+    def _make_result(self) -> ResultView:
+        view = ResultView()
+        view.play_wanted.connect(lambda: self._with_job(self._play))
+        self._player.moved.connect(view.set_playing)
         view.talk_wanted.connect(lambda: self._with_job(self._talk))
         view.copy_wanted.connect(lambda: self._with_job(_copy_address))
         view.test_wanted.connect(lambda: self._with_job(self._jobs.test_again))
@@ -266,6 +290,10 @@ class DeployPage(Page):
 
     def _talk(self, job: Job) -> None:
         self.talk_asked.emit(job.view.plan.line)
+
+    def _play(self, job: Job) -> None:
+        if job.view.report_dir is not None:
+            self._player.toggle(job.view.report_dir)
 
     def _leave(self) -> None:
         self.home_asked.emit()

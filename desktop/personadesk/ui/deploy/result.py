@@ -70,14 +70,9 @@ class ResultView(QWidget):
     retry_wanted = Signal()
     change_wanted = Signal()
 
-    def __init__(self, *, can_play: bool = False, parent: QWidget | None = None) -> None:
-        """Make an empty view.
-
-        Args:
-            can_play: Whether this computer has a speaker.
-        """
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._can_play = can_play
+        self._can_play = False
         self._shown: DeployView | None = None
         self._testing = False
         self.waveform: Waveform | None = None
@@ -199,16 +194,16 @@ class ResultView(QWidget):
 
     def _wave_card(self, report: VoiceReport) -> QWidget:
         card = Card(tr("What was said and heard"), padding=18, gap=10)
-        if self._can_play:
-            self._play = Button(
-                tr("Play both"),
-                kind=Kind.LINK,
-                icon="play",
-                size=Size.SMALL,
-                name=tr("Play what was said and heard"),
-            )
-            self._play.clicked.connect(self.play_wanted)
-            card.add_to_head(self._play)
+        self._play = Button(
+            tr("Play both"),
+            kind=Kind.LINK,
+            icon="play",
+            size=Size.SMALL,
+            name=tr("Play what was said and heard"),
+        )
+        self._play.clicked.connect(self.play_wanted)
+        card.add_to_head(self._play)
+        self._play.setVisible(self._can_play)
         seconds = WAVE_STEP * max(len(report.sent_wave), len(report.heard_wave), 1)
         self.waveform = Waveform(
             [
@@ -225,11 +220,17 @@ class ResultView(QWidget):
         card.add(_heard_text(report))
         return card
 
+    def set_can_play(self, can_play: bool) -> None:
+        """Offer to play the sound, or not: this computer has a speaker, or none."""
+        self._can_play = can_play
+        if self._shown is not None:
+            self._play.setVisible(can_play)
+
     def set_playing(self, seconds: float | None) -> None:
         """Show where playback is; None when nothing plays."""
         if self.waveform is not None:
             self.waveform.set_played(seconds)
-        if self._can_play and self._shown is not None:
+        if self._shown is not None:
             playing = seconds is not None
             self._play.setText(tr("Stop playing") if playing else tr("Play both"))
             self._play.set_icon("stop" if playing else "play")

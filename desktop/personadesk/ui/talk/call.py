@@ -181,6 +181,11 @@ class Call(QObject):
         return self._muted
 
     @property
+    def has_speaker(self) -> bool:
+        """Whether there is one, as far as is known."""
+        return self.devices is not None and bool(self.devices.outputs)
+
+    @property
     def has_microphone(self) -> bool:
         """Whether there is one, as far as is known."""
         return self.devices is None or bool(self.devices.inputs)
