@@ -306,7 +306,7 @@ def _nobody() -> Page:
 
 def _home(lines: Sequence[Line], deploys: Sequence[DeployView]) -> Page:
     model = HomeModel()
-    models = {samples.PLAN.id: ModelChoice()}
+    models = {samples.PLAN.id: ModelChoice(), samples.HOST_PLAN.id: ModelChoice()}
     places = {samples.HOST_PLAN.id: "studio"}
     model.show(presenter.home_view(lines, deploys, models, places=places))
     page = HomePage(model)

@@ -218,6 +218,7 @@ class DeployPage(Page):
             self.running_view.clear_log()
             if job is not None:
                 job.changed.connect(self._show_job)
+                self._machines.check_new(host_of(job.view.plan) or "")
         self._show_tabs()
         if job is None:
             self._show_wizard()

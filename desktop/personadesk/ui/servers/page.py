@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QGridLayout, QPushButton, QTabBar, QWidget
 
+from personadesk.domain.host import Fitness
 from personadesk.ui import dialogs
 from personadesk.ui.i18n import tr
 from personadesk.ui.servers import words
@@ -25,6 +26,7 @@ from personadesk.ui.widgets import (
     IconLabel,
     Kind,
     Pill,
+    Rule,
     clear_layout,
     hbox,
     label,
@@ -62,7 +64,7 @@ class AccountsPage(Page):
         self._chosen = ""
         self._adding = machines.attempt.busy or bool(machines.draft.address)
         self._rows: dict[str, MachineRow] = {}
-        self._wide: bool | None = None
+        self._layout: tuple[bool, bool] | None = None
         self._add_button = Button(tr("Add machine"), kind=Kind.PRIMARY, icon="plus", parent=self)
         self._add_button.hide()
         self._add_button.clicked.connect(self.begin_adding)
@@ -102,7 +104,6 @@ class AccountsPage(Page):
         self._clock.timeout.connect(self._follow)
         machines.changed.connect(self._follow)
         machines.added.connect(self._was_added)
-        self._place()
         self._follow()
 
     @property
@@ -196,6 +197,11 @@ class AccountsPage(Page):
         card.add_to_head(self._state)
         self._facts = FactList()
         card.add(self._facts)
+        self._rule = Rule()
+        card.add(self._rule)
+        self._machine_facts = FactList()
+        card.add(self._machine_facts)
+        card.column.addSpacing(theme().px(4))
         card.column.addStretch(1)
         row = hbox(gap=8)
         self._deploy = Button(tr("Deploy…"), kind=Kind.PRIMARY, icon="deploy")
@@ -223,8 +229,6 @@ class AccountsPage(Page):
         card.add(self._findings)
         self._trouble = vbox()
         card.add(self._trouble)
-        self._machine_facts = FactList()
-        card.add(self._machine_facts)
         card.column.addStretch(1)
         return card
 
@@ -243,6 +247,7 @@ class AccountsPage(Page):
         if self._chosen:
             self._rows[self._chosen].setChecked(True)
         chosen = self._machines.find(self._chosen)
+        self._place()
         self._form_card.setVisible(self._adding)
         self._empty.setVisible(not machines and not self._adding and self._machines.loaded)
         self._list.setVisible(bool(machines))
@@ -280,6 +285,8 @@ class AccountsPage(Page):
         self._remove.setAccessibleName(tr("Remove {name}…", name=machine.name))
         self._check.setEnabled(not machine.looking)
         check, error = machine.check, machine.error
+        fits = check is not None and check.verdict is not Fitness.UNFIT
+        self._deploy.set_kind(Kind.PRIMARY if fits else Kind.PLAIN)
         self._looking.setVisible(machine.looking or (check is None and error is None))
         self._looking_text.setText(
             tr("Looking at it; nothing is changed there…")
@@ -288,6 +295,7 @@ class AccountsPage(Page):
         )
         shown = check is not None and not machine.looking
         self._findings.setVisible(shown)
+        self._rule.setVisible(shown)
         self._machine_facts.setVisible(shown)
         if check is not None and shown:
             self._findings.show_check(check)
@@ -338,21 +346,25 @@ class AccountsPage(Page):
 
     def _place(self) -> None:
         wide = self.width() >= theme().px(THREE_COLUMNS_FROM)
-        if wide is self._wide:
+        layout = (wide, bool(self._chosen))
+        if layout == self._layout:
             return
-        self._wide = wide
-        for card in (self._connection, self._found, self._count_on):
+        self._layout = layout
+        cards = (self._connection, self._found, self._count_on)
+        for card in cards:
             self._grid.removeWidget(card)
         top = Qt.AlignmentFlag.AlignTop
-        if wide:
-            for column, card in enumerate((self._connection, self._found, self._count_on)):
+        stretches = (45, 55, 0)
+        if not self._chosen:
+            self._grid.addWidget(self._count_on, 0, 0, 1, 3)
+        elif wide:
+            for column, card in enumerate(cards):
                 self._grid.addWidget(card, 0, column, alignment=top)
             stretches = (30, 38, 32)
         else:
             self._grid.addWidget(self._connection, 0, 0, alignment=top)
             self._grid.addWidget(self._found, 0, 1, 2, 1, alignment=top)
             self._grid.addWidget(self._count_on, 1, 0, alignment=top)
-            stretches = (45, 55, 0)
         for column, stretch in enumerate(stretches):
             self._grid.setColumnStretch(column, stretch)
 
