@@ -147,7 +147,7 @@ async def open_services(
 def _steps(folders: Folders, hosts: Hosts) -> Sequence[Step]:
     # Not `resources.path`: a missing package is a sentence of the deploy, not a reason not to open.
     package = resources.root() / "server"
-    there = remote_steps(hosts, package)
+    there = remote_steps(hosts, Secrets(), package)
     return tuple(
         ByPlace(step, there[step.name]) if step.name in there else step
         for step in local_steps(Environments(folders.cache / "environments"), package)

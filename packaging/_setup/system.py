@@ -31,8 +31,8 @@ WINDOW = (
 AUDIO = ("libportaudio2",)
 """For a microphone and a loudspeaker; without it the app talks by clip and levels."""
 
-TESTS = ("xvfb", "xauth")
-"""A display for the tests that want a real window system."""
+TESTS = ("openssh-server", "xvfb", "xauth")
+"""A real SSH daemon to reach machines by, and a display for the tests that want a real window system."""
 
 _ELSEWHERE = {
     "dnf": (

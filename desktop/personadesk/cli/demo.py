@@ -89,6 +89,7 @@ async def _line_name(services: Services) -> str:
         for line in await services.lines.all()
         if line.state in {LineState.UP, LineState.STARTING}
     }
+    in_use |= {plan.line for plan in await work.running_plans(services)}
     name, number = LINE, 2
     while name in in_use:
         name, number = f"{LINE} {number}", number + 1

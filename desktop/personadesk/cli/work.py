@@ -18,8 +18,10 @@ from personadesk.domain.plan import (
     new_plan_id,
     place_on,
 )
+from personadesk.domain.progress import DeployState
 from personadesk.domain.text import T
 from personadesk.hosts import local
+from personadesk.store.instance import deploy_lock
 
 if TYPE_CHECKING:
     import argparse
@@ -96,12 +98,22 @@ def error_of(view: DeployView, stop: Stop) -> PersonaDeskError | None:
     return None
 
 
+async def running_plans(services: Services) -> list[Plan]:
+    """Return the plans of deploys that some PersonaDesk works on now; their names and ports are spoken for."""
+    records = await services.journal.in_state(DeployState.RUNNING)
+    return [
+        record.plan
+        for record in records
+        if deploy_lock(services.folders, record.plan.id).holder() is not None
+    ]
+
+
 async def _free_port(services: Services, line: str) -> int:
     lines = await services.lines.all()
     mine = next((each.port for each in lines if each.name == line), None)
     if mine is not None:
         return mine
-    taken = {each.port for each in lines}
+    taken = {line.port for line in lines} | {plan.port for plan in await running_plans(services)}
     for port in range(DEFAULT_LINE_PORT, DEFAULT_LINE_PORT + MOST_PORTS):
         if port in taken:
             continue

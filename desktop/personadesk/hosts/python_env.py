@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import platform
 import shutil
 import sys
@@ -34,6 +35,7 @@ RULES = "1"
 """Counts how we build; a change makes every environment anew."""
 
 INSTALL_SECONDS = 1800.0
+UNUSED_SECONDS = 14 * 86400.0
 VERIFY_SECONDS = 180.0
 
 _VERIFY = """
@@ -89,13 +91,47 @@ class Environments:
 
     def find(self, bundle: Bundle) -> Environment | None:
         """Return the environment for a package if it is complete and all it leans on is there."""
-        return _load(self.root / self.key(bundle))
+        found = _load(self.root / self.key(bundle))
+        if found is not None:
+            # The marker's time tells when it was last wanted; see `prune`.
+            os.utime(found.folder / MARKER)
+        return found
 
     def existing(self) -> list[Environment]:
         """Return every complete environment."""
         if not self.root.is_dir():
             return []
         return [found for folder in sorted(self.root.iterdir()) if (found := _load(folder))]
+
+    async def prune(self, in_use: set[Path], *, older_than_s: float = UNUSED_SECONDS) -> list[Path]:
+        """Remove environments that nothing has needed for long; each takes half a gigabyte.
+
+        Args:
+            in_use: Pythons of servers that are on record.
+            older_than_s: How long nobody must have used one.
+
+        Returns:
+            The folders that are gone.
+        """
+        return await asyncio.to_thread(self._prune, in_use, older_than_s)
+
+    def _prune(self, in_use: set[Path], older_than_s: float) -> list[Path]:
+        existing = self.existing()
+        gone = []
+        for found in existing:
+            unused = time.time() - (found.folder / MARKER).stat().st_mtime
+            lends = any(
+                other.borrows_torch and other.torch_folder.is_relative_to(found.folder)
+                for other in existing
+            )
+            needed = found.python in in_use or lends
+            lock = FileLock(self.root / f"{found.folder.name}.lock")
+            if needed or unused < older_than_s or not lock.acquire():
+                continue
+            shutil.rmtree(found.folder, ignore_errors=True)
+            lock.release()
+            gone.append(found.folder)
+        return gone
 
     async def make(self, bundle: Bundle, *, gpu: bool, report: Report) -> Environment:
         """Return the environment for a package, making it where it is not there yet.

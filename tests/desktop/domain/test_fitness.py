@@ -20,10 +20,10 @@ from personadesk.domain.plan import ModelKind
 GPU = GpuFact(0, "NVIDIA L40S", 45 * GIB, "8.9")
 GOOD = HostFacts(
     system="Linux", distribution="Debian 12", machine="x86_64", libc="glibc", libc_version=(2, 36),
-    user="root", is_root=True, home="/root", cores=8, memory_bytes=64 * GIB,
+    user="root", is_root=True, home="/home/me", cores=8, memory_bytes=64 * GIB,
     gpus=(GPU,), driver="580.10", cuda="13.0",
     pythons=(PythonFact("/usr/bin/python3", (3, 11, 2), makes_environments=True, has_pip=True),),
-    places=(PlaceFact("/root/.personadesk", 200 * GIB, writable=True),),
+    places=(PlaceFact("/home/me/.personadesk", 200 * GIB, writable=True),),
     systemd=True, registry=Reach.YES, hub=Reach.YES,
 )  # fmt: skip
 BIG = ModelKind.PERSONAPLEX_7B
@@ -124,7 +124,7 @@ def test_a_python_with_a_torch_for_the_gpu_is_chosen():
 
 
 def test_a_volume_goes_before_a_roomier_home_and_room_before_order():
-    home = PlaceFact("/root/.personadesk", 90 * GIB, True)
+    home = PlaceFact("/home/me/.personadesk", 90 * GIB, True)
     volume = PlaceFact("/workspace", 50 * GIB, True, persistent=True)
     facts = replace(GOOD, places=(home, volume))
     assert best_place(facts, 30 * GIB) == volume

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -131,6 +132,28 @@ async def test_a_wheel_that_was_changed_under_way_is_not_installed(
         await environments.make(wrong, gpu=False, report=Told())
     assert caught.value.cause == "hash_mismatch"
     assert environments.find(wrong) is None
+
+
+async def test_what_nobody_needs_any_more_is_removed(tmp_path: Path) -> None:
+    environments = Environments(tmp_path / "environments")
+    for name in ("old", "fresh", "serving", "lending"):
+        (tmp_path / name).mkdir()
+        _whole(environments.root / name, tmp_path / name)
+    lending = environments.root / "lending"
+    (lending / "torch").mkdir()
+    for name in ("__init__.py", "version.py"):
+        (lending / "torch" / name).write_text("__version__ = '2.13.0+cpu'\n")
+    for name, torch in (("lending", lending), ("fresh", lending)):
+        marker = json.loads((environments.root / name / MARKER).read_text())
+        (environments.root / name / MARKER).write_text(
+            json.dumps(marker | {"torch_folder": str(torch)})
+        )
+    for name in ("old", "serving", "lending"):
+        os.utime(environments.root / name / MARKER, (1.0, 1.0))
+    serving = next(e.python for e in environments.existing() if e.folder.name == "serving")
+    gone = await environments.prune({serving})
+    assert [folder.name for folder in gone] == ["old"]
+    assert sorted(f.name for f in environments.root.iterdir()) == ["fresh", "lending", "serving"]
 
 
 def _changed(package: Bundle, **values: str) -> Bundle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from personadesk.deploy.step import Context, Step
@@ -12,8 +13,6 @@ from personadesk.domain.text import T, Text
 from personadesk.hosts import bundle
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from personadesk.hosts.python_env import Environment, Environments
 
 
@@ -45,6 +44,9 @@ class InstallStep(Step):
             package, gpu=bool(context.facts.get("gpu")), report=_Report(context)
         )
         await self._remember(context, made, package)
+        in_use = {Path(server.command[0]) for server in await context.servers.store.all()}
+        for folder in await self._environments.prune(in_use):
+            context.log(self.name, f"removed {folder.name}, unused for two weeks", False)
         if made.borrows_torch:
             return T(
                 "version {version}, with the torch {torch} of this computer",

@@ -82,8 +82,9 @@ async def held(
     token = secrets.token_hex(8)
     until = time.monotonic() + wait_s
     content = f"{token}\n{json.dumps(owner())}\n".encode()
+    stale = stale_s
     while True:
-        done = await host.script(_TAKE, folder, token, str(stale_s), limit_s=_LIMIT, stdin=content)
+        done = await host.script(_TAKE, folder, token, str(stale), limit_s=_LIMIT, stdin=content)
         if done.code == 0:
             break
         if done.code != 3:
@@ -94,6 +95,10 @@ async def held(
                 details=done.text,
                 retryable=False,
             )
+        if stale and await asyncio.to_thread(_was_killed, done.lines):
+            stale = 0
+            continue
+        stale = stale_s
         who = _who(done.lines)
         if on_wait is not None:
             on_wait(who)
@@ -134,10 +139,29 @@ async def _release(host: Host, folder: str, token: str) -> None:
             return
 
 
-def _who(lines: tuple[str, ...]) -> str:
+def _was_killed(lines: tuple[str, ...]) -> bool:
+    """Whether the owner was a program of this computer that is no more: then nothing is to be waited for."""
+    import psutil
+
+    known = _owner_in(lines)
+    mine = owner()
+    if (known.get("user"), known.get("computer")) != (mine["user"], mine["computer"]):
+        return False
+    pid = known.get("pid")
+    return isinstance(pid, int) and pid != mine["pid"] and not psutil.pid_exists(pid)
+
+
+def _owner_in(lines: tuple[str, ...]) -> dict[str, object]:
     for line in lines:
         if line.startswith("owner "):
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(ValueError):
                 known = json.loads(line[6:])
-                return f"{known['user']} on {known['computer']}"
+                return known if isinstance(known, dict) else {}
+    return {}
+
+
+def _who(lines: tuple[str, ...]) -> str:
+    known = _owner_in(lines)
+    if "user" in known and "computer" in known:
+        return f"{known['user']} on {known['computer']}"
     return "somebody"

@@ -113,7 +113,9 @@ async def test_an_ordinary_user_is_checked_as_well(user_sshd, session_user, reac
     facts = await check.look(await reach.trusted(user_sshd), hub=hub)
     assert facts.user == session_user.name
     assert not facts.is_root
-    unwritable = await check.look(await reach.trusted(user_sshd), hub=hub, folder="/root/x")
+    unwritable = await check.look(
+        await reach.trusted(user_sshd), hub=hub, folder="/etc/personadesk/x"
+    )
     assert not unwritable.places[0].writable
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -77,3 +78,14 @@ async def test_a_cancel_lets_go_of_it(shared_sshd, reach, tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not (tmp_path / "pd" / "lock").exists()
+
+
+async def test_a_lock_of_our_own_killed_program_is_not_waited_for(shared_sshd, reach, tmp_path):
+    host = await reach.trusted(shared_sshd)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = tmp_path / "pd" / "lock"
+    left.mkdir(parents=True)
+    (left / "owner").write_text(f"dead\n{json.dumps({**lock.owner(), 'pid': gone.pid})}\n")
+    async with lock.held(host, f"{tmp_path}/pd", wait_s=0.1):
+        assert (left / "owner").read_text().splitlines()[0] != "dead"

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from personadesk.deploy.step import Step
     from personadesk.domain.progress import StepName
     from personadesk.hosts.ssh.directory import Hosts
+    from personadesk.store.secrets import Secrets
 
 
-def remote_steps(hosts: Hosts, bundle_folder: Path) -> dict[StepName, Step]:
+def remote_steps(hosts: Hosts, secrets: Secrets, bundle_folder: Path) -> dict[StepName, Step]:
     """Return the steps that are others on a host, by name; voice test and line are the same everywhere.
 
     Args:
         hosts: The machines.
+        secrets: Where the model hub's token is kept.
         bundle_folder: Folder of the server's package.
     """
     sites = Sites(hosts, bundle_folder)
@@ -31,7 +33,7 @@ def remote_steps(hosts: Hosts, bundle_folder: Path) -> dict[StepName, Step]:
         RemoteCheckStep(sites),
         RemoteRoomStep(sites),
         RemoteInstallStep(sites),
-        RemoteModelStep(sites),
+        RemoteModelStep(sites, secrets),
         RemoteStartStep(sites),
         RemoteReadyStep(sites),
     )

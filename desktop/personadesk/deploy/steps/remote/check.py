@@ -11,9 +11,7 @@ from personadesk.deploy.steps.check import CheckStep, check_plan
 from personadesk.deploy.steps.remote.site import unfit
 from personadesk.deploy.words import size
 from personadesk.domain import fitness
-from personadesk.domain.errors import BadRequest
 from personadesk.domain.host import Fitness, Level
-from personadesk.domain.plan import ModelKind
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
 
@@ -41,12 +39,6 @@ class RemoteCheckStep(CheckStep):
         await self._check_port(context)
         if plan.clip is not None:
             await asyncio.to_thread(_check_clip, plan.clip)
-        if plan.model.kind is ModelKind.PERSONAPLEX_7B:
-            raise BadRequest(
-                T("PersonaPlex 7B cannot be fetched by PersonaDesk yet."),
-                T("Download it from Hugging Face yourself, and name its folder as the model."),
-                cause="no_download",
-            )
         context.tell(T("looking at {name}", name=plan.place), None)
         site = await self._sites.look(context)
         found = fitness.judge(site.facts, plan.model.kind)

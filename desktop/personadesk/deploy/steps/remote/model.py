@@ -13,10 +13,14 @@ from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
-from personadesk.hosts.remote import model
+from personadesk.hosts.remote import fetch, model
 
 if TYPE_CHECKING:
     from personadesk.deploy.steps.remote.site import Site, Sites
+    from personadesk.store.secrets import Secrets
+
+ALSO = ("config.json", "voices.tgz")
+TOKEN = "hugging face token"  # noqa: S105 - the name it has in the keyring
 
 
 class RemoteModelStep(Step):
@@ -27,8 +31,9 @@ class RemoteModelStep(Step):
     limit_s = 4 * 3600.0
     expected_s = 8.0
 
-    def __init__(self, sites: Sites) -> None:
+    def __init__(self, sites: Sites, secrets: Secrets) -> None:
         self._sites = sites
+        self._secrets = secrets
 
     async def done(self, context: Context) -> Text | None:
         """The rehearsal model of this version is there."""
@@ -54,7 +59,32 @@ class RemoteModelStep(Step):
                 )  # fmt: skip
             await context.remember(model=folder)
             return T("rehearsal model made; it is untrained and babbles")
+        if context.plan.model.kind is ModelKind.PERSONAPLEX_7B:
+            return await self._released(context, site)
         return await self._folder(context, site)
+
+    async def _released(self, context: Context, site: Site) -> Text:
+        folder = f"{site.layout.models}/{ModelKind.PERSONAPLEX_7B}"
+
+        def tell(at: fetch.Progress) -> None:
+            words = T("{done} of {total}", done=size(at.done), total=size(at.total))
+            if at.seconds_left is not None:
+                words = T(
+                    "{done} of {total}, {speed} a second, {minutes} min left",
+                    done=size(at.done), total=size(at.total), speed=size(at.per_second),
+                    minutes=round(at.seconds_left / 60),
+                )  # fmt: skip
+            context.tell(words, at.done / at.total if at.total else None)
+
+        token = await self._secrets.get(TOKEN) or await asyncio.to_thread(fetch.find_token)
+        async with site.locked(context):
+            await fetch.fetch(
+                site.host, site.layout, site.layout.python, folder, model_folder.FILES, ALSO,
+                token=token, on_progress=tell, on_line=lambda line: context.log(self.name, line, False),
+            )  # fmt: skip
+        total = await model.check(site.host, folder, model_folder.FILES)
+        await context.remember(model=folder)
+        return T("{size} in {folder}", size=size(total), folder=folder)
 
     async def _folder(self, context: Context, site: Site) -> Text:
         named = context.plan.model.folder or ""
