@@ -15,7 +15,7 @@ from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background
-from personadesk.lines.service import BACKGROUND, LineService
+from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.store import logs, paths
 from personadesk.store.database import Database
 from personadesk.store.hosts import HostStore
@@ -72,7 +72,7 @@ class Services:
         return (*self.settings.notices, *self.database.notices)
 
     async def hand_over(self) -> int:
-        """Leave the lines to a background process, for a window that closes or a command that ends.
+        """See to it that the lines are served when this process is gone.
 
         Raises:
             ProviderFault: It did not take over.
@@ -100,7 +100,7 @@ class Services:
 async def open_services(
     folders: Folders | None = None,
     *,
-    kind: str = "terminal",
+    kind: str = COMMAND,
     serve_lines: bool = True,
     make_steps: MakeSteps | None = None,
 ) -> Services:
@@ -108,7 +108,7 @@ async def open_services(
 
     Args:
         folders: Where files are; None takes the user's own.
-        kind: What this process is to people: `window`, `terminal` or `background`.
+        kind: What this process is: `window`, `terminal` (serves until told to end), `background` or `command`.
         serve_lines: Whether it may serve the lines' addresses when nobody else does.
         make_steps: Builds the steps of a deploy; None takes the real ones.
 

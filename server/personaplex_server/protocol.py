@@ -25,6 +25,9 @@ FRAME_SECONDS: Final = FRAME_SAMPLES / SAMPLE_RATE
 MAX_MESSAGE_BYTES: Final = 1 << 20
 """Largest message that either side accepts; a second of Opus is about 4 kB."""
 
+RESUME_ASKED: Final = "1"
+"""Value of the query parameter `resume` that asks for a token; any other is the token of a conversation."""
+
 CLOSE_BUSY: Final = 1013
 CLOSE_POLICY: Final = 1008
 CLOSE_TOO_BIG: Final = 1009

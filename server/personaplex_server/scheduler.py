@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from personaplex_server.capacity import Capacity
+
 log = logging.getLogger(__name__)
 
 _FAILURES_IN_A_ROW: Final = 3
@@ -146,6 +148,7 @@ class Scheduler:
 
     Attributes:
         name: Name of the engine in addresses and logs.
+        on_news: Called in the model thread when a seat may be had that could not be had before, or never will.
     """
 
     def __init__(
@@ -154,6 +157,7 @@ class Scheduler:
         build: Callable[[Callable[[float, str], None]], Engine],
         *,
         on_broken: Callable[[], None] | None = None,
+        capacity: Callable[[Engine], Capacity] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a scheduler; `start` begins the loading.
@@ -164,9 +168,11 @@ class Scheduler:
                 stage by. What it raises becomes the reason of the failure.
             on_broken: Called in the model thread when an engine that once was ready has failed for good; one
                 that could not be loaded would fail again and stays, to say why.
+            capacity: Finds out how many rows to use, in the model thread; None uses all.
             clock: Seconds, monotonic.
         """
         self.name = name
+        self._capacity = capacity
         self._on_broken = on_broken
         self._build = build
         self._clock = clock
@@ -187,6 +193,7 @@ class Scheduler:
         self._ticks: deque[float] = deque(maxlen=_FIGURES)
         self._failures = 0
         self._stopping = False
+        self.on_news: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
 
     # For the event loop.
@@ -228,8 +235,22 @@ class Scheduler:
                 tick_p99_ms=ticks[min(len(ticks) - 1, len(ticks) * 99 // 100)] if ticks else None,
             )
 
+    def newcomer(self) -> Session:
+        """Return a session without a seat: it hears already, and `seat` may follow."""
+        return Session(next(self._numbers), self._wake, self._clock)
+
     def session(self) -> Session:
         """Return a seat's session at once; `open` must follow, and `leave` in the end.
+
+        Raises:
+            UnavailableError: As `seat`.
+        """
+        session = self.newcomer()
+        self.seat(session)
+        return session
+
+    def seat(self, session: Session) -> int:
+        """Give a newcomer a row at once and return its number; `open` must follow, and `leave` in the end.
 
         Raises:
             UnavailableError: The engine is loading, failed, stopped, or all rows are taken.
@@ -249,10 +270,10 @@ class Scheduler:
                     "Try again when a call has ended.",
                     later=True,
                 )
-            seat = _Seat(Session(next(self._numbers), self._wake, self._clock), self._free.pop(0))
-            self._seats[seat.session] = seat
+            seat = _Seat(session, self._free.pop(0))
+            self._seats[session] = seat
             self._served += 1
-        return seat.session
+        return seat.row
 
     async def open(self, session: Session, persona: Persona) -> None:
         """Prompt the session's row; when this returns, the caller may be told to talk.
@@ -305,15 +326,20 @@ class Scheduler:
     def _run(self) -> None:
         try:
             engine = self._build(self._report)
-            facts = engine.describe()
+            facts, slots = engine.describe(), engine.rows
+            if self._capacity is not None:
+                self._report(0.97, "measuring how many calls it can hold")
+                capacity = self._capacity(engine)
+                facts, slots = facts | {"capacity": capacity.facts()}, capacity.seats
         except Exception as error:
             self._fail(f"The voice model could not be loaded: {_sentence(error)}", error)
             return
         with self._news:
             self._facts = facts
-            self._slots, self._free = engine.rows, list(range(engine.rows))
+            self._slots, self._free = slots, list(range(slots))
             self._state, self._progress, self._stage = State.READY, 1.0, "ready"
-        log.info("engine ready %s", fields(engine=self.name, slots=engine.rows))
+        log.info("engine ready %s", fields(engine=self.name, slots=slots))
+        self._tell_news()
         try:
             self._serve(engine)
         except Exception as error:
@@ -328,6 +354,10 @@ class Scheduler:
     def _fail(self, reason: str, error: Exception) -> None:
         log.error("engine failed %s", fields(engine=self.name, reason=reason), exc_info=error)
         self._finish(State.FAILED, "failed", reason)
+
+    def _tell_news(self) -> None:
+        if self.on_news is not None:
+            self.on_news()
 
     def _finish(self, state: State, stage: str, reason: str) -> None:
         """Leave nobody waiting: neither callers nor commands nor those who come later."""
@@ -346,6 +376,7 @@ class Scheduler:
         self._openings.clear()
         for command in commands:
             command.refuse(reason)
+        self._tell_news()
 
     def _serve(self, engine: Engine) -> None:
         pace = Pace()
@@ -467,6 +498,7 @@ class Scheduler:
                 self._dropped += seat.session.dropped
                 self._free.append(seat.row)
                 self._free.sort()
+            self._tell_news()
 
 
 def _pieces(engine: Engine, row: int, persona: Persona) -> Iterator[float]:

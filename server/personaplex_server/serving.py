@@ -126,6 +126,11 @@ class ChatProtocol(WebSocketsSansIOProtocol):
         if scope is not None:
             scope["extensions"]["personaplex.abort"] = self.transport.abort
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the application of a connection that broke: uvicorn calls it a close without a code (1005)."""
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        super().connection_lost(exc)
+
     def keepalive_timeout(self) -> None:
         """Cut a connection whose other side answers no ping: closing would wait for it to read."""
         super().keepalive_timeout()

@@ -119,6 +119,7 @@ class Session:
         self._heard: deque[tuple[NDArray[np.float32], float]] = deque()
         self._allowance = EARLY_FRAMES - QUEUE_FRAMES
         self._early = True
+        self._sounded = clock()
         self._least_wait = float("inf")
         self._window = 0
         self._spoken: deque[Spoken] = deque()
@@ -161,9 +162,11 @@ class Session:
         self._pieces = [joined[whole:]]
         self._samples = len(joined) - whole
         now = self._clock()
+        frames = [joined[begin : begin + FRAME_SAMPLES] for begin in range(0, whole, FRAME_SAMPLES)]
+        if not all(_quiet(frame) for frame in frames):
+            self._sounded = now
         with self._lock:
-            for begin in range(0, whole, FRAME_SAMPLES):
-                self._heard.append((joined[begin : begin + FRAME_SAMPLES], now))
+            self._heard.extend((frame, now) for frame in frames)
             while len(self._heard) > self._allowance + QUEUE_FRAMES:
                 self._heard.popleft()
                 self.dropped += 1
@@ -171,9 +174,33 @@ class Session:
 
     def start(self) -> None:
         """Note that the caller was told to talk: from now on the queue is short."""
+        self._sounded = self._clock()
         with self._lock:
             self._early = False
             self._allowance = len(self._heard)
+
+    def forget(self) -> None:
+        """Put away what was heard so far, uncounted: said while waiting in line, it was for nobody."""
+        with self._lock:
+            self._heard.clear()
+
+    def rejoin(self) -> None:
+        """Go on with another connection, whose stream of sound begins anew.
+
+        What still waits on either side is dropped and counted: said late, it would be a delay for good.
+        """
+        self._reader = OpusReader(self._admit)
+        self._pieces, self._samples = [], 0
+        self._sounded = self._clock()
+        with self._lock:
+            self.dropped += len(self._heard) + len(self._spoken)
+            self._heard.clear()
+            self._allowance = 0
+        self._spoken.clear()
+
+    def quiet_s(self) -> float:
+        """Return the seconds since the caller was last heard, or was told to talk."""
+        return self._clock() - self._sounded
 
     async def answer(self) -> Spoken | Ended:
         """Wait for the next thing to tell the caller; after `Ended` there is nothing more."""

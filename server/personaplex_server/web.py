@@ -6,6 +6,7 @@ With a token set, everything but `/ping` asks for it: in the Authorization heade
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 import logging
 import time
@@ -20,6 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 
 import personaplex_server
 from personaplex_server import chat, gpu, protocol
+from personaplex_server.chat import Reception
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +53,7 @@ class Service:
         token: What every request must bring, None for open access.
         instance: Marks this process, so that a restart can be noticed.
         started: When the process began, monotonic.
+        reception: What its calls share: limits, lines, conversations to go on with.
     """
 
     engines: Mapping[str, Scheduler]
@@ -58,10 +61,12 @@ class Service:
     token: str | None = None
     instance: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: float = field(default_factory=time.monotonic)
+    reception: Reception = field(default_factory=Reception)
 
     def health(self) -> dict[str, Any]:
         """Return what `/health` answers."""
-        status = self.engines[self.default].status()
+        scheduler = self.engines[self.default]
+        status = scheduler.status()
         facts = status.facts
         return {
             "state": str(status.state),
@@ -75,6 +80,7 @@ class Service:
             "dtype": facts.get("dtype"),
             "slots": status.slots,
             "free": status.free,
+            "queue": len(self.reception.line(scheduler)),
             "version": personaplex_server.__version__,
             "instance": self.instance,
             "uptime_s": round(time.monotonic() - self.started, 1),
@@ -89,6 +95,7 @@ class Service:
                 "state": str(status.state),
                 "slots": status.slots,
                 "free": status.free,
+                "queue": len(self.reception.line(scheduler)),
                 "served": status.served,
                 "dropped": status.dropped,
                 "tick_p50_ms": _rounded(status.tick_p50_ms),
@@ -97,7 +104,13 @@ class Service:
         mine = engines[self.default]
         chosen = {key: mine[key] for key in ("served", "dropped", "tick_p50_ms", "tick_p99_ms")}
         facts = self.engines[self.default].status().facts
-        return chosen | {"facts": facts, "engines": engines, "machine": gpu.readings()}
+        return chosen | {
+            "facts": facts,
+            "engines": engines,
+            "kept": self.reception.conversations.parked,
+            "limits": dataclasses.asdict(self.reception.limits),
+            "machine": gpu.readings(),
+        }
 
     def admits(self, connection: HTTPConnection) -> bool:
         """Tell whether a request brings the token; each offer is compared in constant time."""
@@ -184,7 +197,7 @@ async def _talk(service: Service, ws: WebSocket) -> None:
             ws, f"This server has no engine of that name; it has {known}.", protocol.CLOSE_POLICY
         )
         return
-    await chat.converse(ws, scheduler)
+    await chat.converse(ws, scheduler, service.reception)
 
 
 def _subprotocol(ws: WebSocket) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -22,7 +23,7 @@ import sphn
 import websockets
 from numpy.typing import NDArray
 
-from personaplex_server import serving, web
+from personaplex_server import chat, serving, web
 from personaplex_server.engines.base import EngineError, FrameOut, Persona
 from personaplex_server.engines.echo import EchoEngine
 from personaplex_server.protocol import Kind
@@ -138,10 +139,10 @@ class Running:
 
 @pytest.fixture
 def serve(elsewhere: Elsewhere) -> Iterator[Callable[..., Running]]:
-    """Start servers: `serve(engine or a function that builds one, token=...)`, the echo beside it."""
+    """Start servers: `serve(engine or a function that builds one, token=..., LIMIT=...)`, the echo beside it."""
     running: list[tuple[serving.ChatServer, Future[None], list[Scheduler]]] = []
 
-    def start(engine: Any = None, token: str | None = None) -> Running:
+    def start(engine: Any = None, token: str | None = None, **limits: float) -> Running:
         engines = {"echo": Scheduler("echo", lambda report: EchoEngine(delay_s=0.08))}
         default = "echo"
         if engine is not None:
@@ -149,7 +150,8 @@ def serve(elsewhere: Elsewhere) -> Iterator[Callable[..., Running]]:
             engines[default] = Scheduler(
                 default, engine if callable(engine) else lambda report: engine
             )
-        service = web.Service(engines=engines, default=default, token=token)
+        reception = chat.Reception(chat.Limits(**limits))
+        service = web.Service(engines=engines, default=default, token=token, reception=reception)
         for scheduler in engines.values():
             scheduler.start()
 
@@ -210,6 +212,10 @@ class Caller:
             told = [(kind.name, payload[:80]) for kind, payload in self.messages[-3:]]
             assert time.monotonic() < end, f"{len(self.pcm)} frames so far, last {told}"
             time.sleep(0.002)
+
+    def figures(self) -> list[dict[str, Any]]:
+        """Return the metadata that came so far."""
+        return [json.loads(payload) for payload in self.of(Kind.METADATA)]
 
     def handshake(self) -> None:
         self.until(lambda caller: bool(caller.of(Kind.HANDSHAKE)))

@@ -114,7 +114,10 @@ def test_help_and_version_load_nothing_heavy():
         (["serve", "--engine", "echo", "--host", EVERYWHERE], "--token-file"),
         (["serve", "--engine", "echo", "--port", "70000"], "--port"),
         (["serve", "--engine", "echo", "--rows", "0"], "--rows"),
+        (["serve", "--engine", "echo", "--rows", "many"], "--rows"),
         (["serve", "--engine", "echo", "--echo-delay", "-1"], "--echo-delay"),
+        (["serve", "--engine", "echo", "--max-wait", "-1"], "--max-wait"),
+        (["serve", "--engine", "echo", "--max-call", "nan"], "--max-call"),
         (["serve", "--engine", "echo", "--token-file", "/nowhere"], "token file"),
         (["serve", "--engine", "echo", "--token-file", os.devnull], "token file"),
         (["serve", "--engine", "echo", "--host", "example.org"], "--token-file"),
@@ -204,6 +207,15 @@ def test_the_rehearsal_model_answers_a_caller(launch, dial, tone, rehearsal):
     assert max(abs(pcm).max() for pcm in caller.pcm) > 0.01
     second = dial(server.chat)
     assert second.closed()[0] == 1013
+
+
+def test_the_number_of_calls_is_measured(launch, rehearsal):
+    server = launch("--checkpoint", rehearsal, "--threads", "1", "--rows", "auto")
+    health = server.until("ready", "failed")
+    assert health["slots"] >= 1, health
+    status = httpx.get(f"{server.url}/api/status", trust_env=False).json()
+    assert status["facts"]["capacity"]["seats"] == health["slots"] == health["free"]
+    assert status["facts"]["capacity"]["tick_ms"]["1"] > 0
 
 
 def test_the_model_reads_no_voice_but_its_own(launch, dial, copy):

@@ -158,3 +158,37 @@ async def test_hours_of_sound_in_one_message_are_not_decoded(clock):
     session.start()
     session.hear(bytes(page))
     assert session.queue > 0
+
+
+async def test_a_new_connection_finds_empty_queues_and_a_fresh_stream(tone):
+    session = Session(1, lambda: None)
+    session.start()
+    for page in frames_of(tone, 0.24):
+        session.hear(page)
+    session.say(spoken())
+    await asyncio.sleep(0)
+    session.rejoin()
+    assert (session.queue, session.dropped) == (0, 4)
+    for page in frames_of(tone, 0.16):
+        session.hear(page)
+    assert session.queue == 2
+
+
+async def test_what_was_said_in_line_is_not_counted(tone):
+    session = Session(1, lambda: None)
+    for page in frames_of(tone, 0.24):
+        session.hear(page)
+    session.forget()
+    assert (session.queue, session.dropped) == (0, 0)
+
+
+async def test_quiet_is_measured_from_the_last_sound(tone, clock):
+    session = Session(1, lambda: None, clock)
+    session.start()
+    clock.now += 3
+    for page in frames_of(tone, 0.16, level=0.0005):
+        session.hear(page)
+    assert session.quiet_s() == 3
+    for page in frames_of(tone, 0.16):
+        session.hear(page)
+    assert session.quiet_s() == 0

@@ -57,8 +57,7 @@ async def _run(
     error = work.error_of(view, stop)
     if error is None and arguments.keep:
         await services.deploys.keep(plan.id)
-        if services.lines.serving:
-            await services.hand_over()
+        await services.hand_over()
     elif error is None:
         await services.deploys.undo(plan.id)
     return view, _tell(view, error, arguments, stop)

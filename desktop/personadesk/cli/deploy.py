@@ -36,7 +36,7 @@ async def _deploy(arguments: argparse.Namespace, stop: Stop) -> int:
                 return _tell_undone(view, arguments)
             view = await _run(services, arguments, stop)
             error = work.error_of(view, stop)
-            if error is None and services.lines.serving:
+            if error is None:
                 await services.hand_over()
         finally:
             await services.close()

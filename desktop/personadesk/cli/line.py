@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
@@ -59,8 +60,7 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
         await lines.wait_until(
             arguments.name, LineState.UP, LineState.FAILED, limit_s=START_SECONDS
         )
-        if lines.serving:
-            await services.hand_over()
+        await services.hand_over()
     line = line_dict(await lines.need(arguments.name))
     if arguments.json:
         print_json(line)
@@ -79,9 +79,20 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
             )
         else:
             say("Another PersonaDesk serves the lines; this one takes over when it ends.")
+        if arguments.background:
+            await _wait_for_turn(services, stop)
         await stop.wait()
     finally:
         await services.close()
     if arguments.json:
         print_json({"served": [line_dict(line) for line in services.lines.lines()]})
     return 0
+
+
+async def _wait_for_turn(services: Services, stop: Stop) -> None:
+    """End at once when another background process is there already: one is enough."""
+    while not services.lines.serving and stop.signal is None:
+        owner = services.lines.owner()
+        if owner is not None and owner.get("kind") == BACKGROUND:
+            stop.tell(0)
+        await asyncio.sleep(0.2)

@@ -32,6 +32,8 @@ async def _status(arguments: argparse.Namespace, stop: Stop) -> int:
         return 0
     for line in facts["lines"]:
         print(describe(line))
+    if facts["lines"] and facts["served_by"] is None:
+        print("Nobody serves these addresses now. Open the window, or run: personadesk line serve")
     if not facts["lines"]:
         print("No lines yet. To make one: personadesk deploy")
     for server in facts["servers"]:

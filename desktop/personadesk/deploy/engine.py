@@ -157,7 +157,7 @@ class DeployEngine:
             context = self._context(deployment, record.plan, dict(record.facts))
             # Until all is gone it counts as interrupted, so that a kill in the middle is found and finished.
             await self._journal.set_state(plan_id, DeployState.INTERRUPTED)
-            await self._undo_steps(deployment, context)
+            await self._write(plan_id, await self._undo_steps(deployment, context), context)
             await self._journal.set_state(plan_id, DeployState.UNDONE, ended=time.time())
         finally:
             self._release(plan_id)
@@ -245,18 +245,18 @@ class DeployEngine:
         error: PersonaDeskError | None,
     ) -> None:
         plan_id = context.plan.id
-        for step in deployment.raw.steps:
-            if step.state is StepState.RUNNING:
-                ended = StepState.FAILED if error is not None else StepState.CANCELLED
-                await self._end_step(deployment, context, step, ended, error)
+        ended = self._end_steps(deployment, context, error)
         try:
-            await self._undo_steps(deployment, context)
+            # First of all nothing may be left running; a journal on a full disk must not stand in the way.
+            ended += await self._undo_steps(deployment, context)
+            await self._write(plan_id, ended, context)
             await self._journal.set_state(plan_id, state, ended=time.time(), error=error)
-        except PersonaDeskError as trouble:
-            log.warning("The deploy %s could not be undone: %s", plan_id, trouble)
-            deployment.add_line("deploy", f"{trouble.what} {trouble.next}", True)
-            # On record it stays interrupted, so that the next start tries again.
-            state, error = DeployState.INTERRUPTED, error or trouble
+        except Exception as trouble:
+            known = trouble if isinstance(trouble, PersonaDeskError) else _our_fault(trouble)
+            log.warning("The deploy %s could not be undone: %s", plan_id, trouble, exc_info=True)
+            deployment.add_line("deploy", f"{known.what} {known.next}", True)
+            # On record it stays unfinished, so that the next start tries again.
+            state, error = DeployState.INTERRUPTED, error or known
         finally:
             self._release(plan_id)
             deployment.set(replace(deployment.raw, state=state, error=error, line_url=None))
@@ -285,40 +285,45 @@ class DeployEngine:
             record = StepRecord(step.name, state, doing, began, view.seconds)
             await self._journal.end_step(context.plan.id, record, context.facts)
 
-    async def _end_step(
-        self,
-        deployment: Deployment,
-        context: Context,
-        step: StepView,
-        state: StepState,
-        error: PersonaDeskError | None,
-    ) -> None:
-        view = deployment.set_step(step.name, state, error=error)
-        deployment.set(_with_results(deployment.raw, context))
+    def _end_steps(
+        self, deployment: Deployment, context: Context, error: PersonaDeskError | None
+    ) -> list[StepView]:
+        """End the step that runs; return it as it is to be written down."""
+        ended = []
+        for step in deployment.raw.steps:
+            if step.state is StepState.RUNNING:
+                state = StepState.FAILED if error is not None else StepState.CANCELLED
+                ended.append(deployment.set_step(step.name, state, error=error))
+                deployment.set(_with_results(deployment.raw, context))
         if error is not None:
-            self._log_line(deployment, step.name, str(error.what), True)
+            source = ended[0].name if ended else "deploy"
+            self._log_line(deployment, source, str(error.what), True)
             if error.details:
-                self._log_line(deployment, step.name, error.details, True)
-        record = StepRecord(
-            step.name, state, view.doing, time.time() - view.seconds, view.seconds, error
-        )
-        await self._journal.end_step(context.plan.id, record, context.facts)
+                self._log_line(deployment, source, error.details, True)
+        return ended
 
-    async def _undo_steps(self, deployment: Deployment, context: Context) -> None:
+    async def _undo_steps(self, deployment: Deployment, context: Context) -> list[StepView]:
+        """Undo in reverse; return the steps of which something was undone."""
+        undone = []
         for step in reversed(self._steps):
             try:
                 async with asyncio.timeout(UNDO_SECONDS):
-                    undone = await step.undo(context)
+                    if not await step.undo(context):
+                        continue
             except TimeoutError as error:
                 raise _too_long(deployment.step(step.name), UNDO_SECONDS) from error
-            if not undone:
-                continue
             self._log_line(deployment, step.name, "undone", False)
-            view = deployment.step(step.name)
-            if view.state not in {StepState.FAILED, StepState.CANCELLED}:
-                view = deployment.set_step(step.name, StepState.UNDONE)
-                record = StepRecord(step.name, view.state, view.doing, time.time(), view.seconds)
-                await self._journal.end_step(context.plan.id, record)
+            if deployment.step(step.name).state not in {StepState.FAILED, StepState.CANCELLED}:
+                undone.append(deployment.set_step(step.name, StepState.UNDONE))
+        return undone
+
+    async def _write(self, plan_id: str, steps: Sequence[StepView], context: Context) -> None:
+        for view in steps:
+            record = StepRecord(
+                view.name, view.state, view.doing, time.time() - view.seconds, view.seconds,
+                view.error,
+            )  # fmt: skip
+            await self._journal.end_step(plan_id, record, context.facts)
 
     def _context(self, deployment: Deployment, plan: Plan, facts: dict[str, Any]) -> Context:
         def tell(text: Any, fraction: float | None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from personadesk.domain.errors import ProviderFault
 from personadesk.domain.text import T
 from personadesk.hosts import health
-from personadesk.lines.service import BACKGROUND
+from personadesk.lines.service import BACKGROUND, COMMAND
 from personadesk.store.paths import HOME_VARIABLE
 
 if TYPE_CHECKING:
@@ -25,16 +25,21 @@ SECONDS = 15.0
 
 
 async def hand_over(lines: LineService, lock: FileLock, folders: Folders) -> int:
-    """Leave the lines to a process of their own; returns its pid. Calls that go through us end.
+    """See to it that a process serves the lines when we are gone; returns its pid. Calls through us end.
+
+    Where a window or another lasting process serves them, nothing is to be done.
 
     Raises:
         ProviderFault: It did not take over.
     """
     holder = lock.holder()
-    if not lines.serving and holder is not None and holder.get("kind") == BACKGROUND:
+    if not lines.serving and holder is not None and holder.get("kind") != COMMAND:
         return int(holder.get("pid", 0))
     ports = [line.port for line in lines.lines()]
     pid = await asyncio.to_thread(_spawn, folders)
+    if not lines.serving and holder is not None:
+        # A command that is about to end serves them; who waits for its lock takes over then.
+        return pid
     # It waits for the lock; the gap in which nobody listens is a few hundredths of a second.
     await asyncio.sleep(0.5)
     await lines.close()

@@ -18,6 +18,8 @@ from personadesk.lines import truth
 from personadesk.lines.threads import LoopThread
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from personadesk.domain.errors import PersonaDeskError
     from personadesk.domain.line import Line
     from personadesk.hosts.servers import Servers
@@ -89,9 +91,7 @@ class LineKeeper:
         return self._thread
 
     async def _open(self, line: Line) -> PersonaDeskError | None:
-        from personadesk.lines.gateway import Gateway
-
-        gateway = Gateway(line)
+        gateway = (await asyncio.to_thread(_load)).Gateway(line)
         try:
             await self._on_thread().run(gateway.start())
         except OSError as error:
@@ -123,3 +123,10 @@ class LineKeeper:
         if changed:
             log.info("The line %s is %s now. %s", line.name, found.state, found.reason)
         return changed
+
+
+def _load() -> ModuleType:
+    """Load the WebSocket library in a thread: 30 ms that a window would feel."""
+    from personadesk.lines import gateway
+
+    return gateway

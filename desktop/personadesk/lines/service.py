@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 BACKGROUND = "background"
 """The kind of a process that is there for nothing but the lines."""
+COMMAND = "command"
+"""The kind of a process that will soon have done its work."""
 
 PULSE_SECONDS = 0.5
 TAKE_OVER_SECONDS = 0.1
@@ -42,7 +44,7 @@ class LineService:
     """All lines of this computer.
 
     Attributes:
-        kind: What this process is to people: `window`, `terminal` or `background`.
+        kind: What this process is: `window`, `terminal` (serves until told to end), `background` or `command`.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class LineService:
         servers: Servers,
         lock: FileLock,
         *,
-        kind: str = "terminal",
+        kind: str = COMMAND,
     ) -> None:
         self.kind = kind
         self._database = database

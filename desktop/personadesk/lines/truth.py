@@ -14,12 +14,12 @@ from personadesk.domain.line import LineState
 from personadesk.domain.text import T
 from personadesk.hosts import health
 from personadesk.store.servers import ServerIntent
+from personadesk.voice.handshake import shake_hands
 
 if TYPE_CHECKING:
     from personadesk.domain.line import Line
     from personadesk.hosts.servers import Servers
 
-PROOF_SECONDS = 30.0
 PATIENCE_SECONDS = 20.0
 """A line that a deploy has just made is proven by that deploy; after this the keeper does it."""
 
@@ -86,13 +86,10 @@ async def _of_answer(line: Line, found: health.Health) -> Truth | None:
 
 
 async def _prove(line: Line) -> Truth:
-    from personadesk.voice.client import VoiceClient
-
     if line.target is None:
         return Truth(LineState.STOPPED)
     try:
-        async with VoiceClient.connect(line.target.url, timeout=5.0) as call:
-            await call.handshake(PROOF_SECONDS)
+        await shake_hands(line.target.url)
     except NoCapacity:
         # Somebody talks to it: there is no better proof.
         return Truth(LineState.UP)

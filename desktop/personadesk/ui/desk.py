@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
+from personadesk.domain.line import LineState
 from personadesk.domain.plan import ModelKind, Plan, host_of, new_plan_id
 from personadesk.domain.text import T
+from personadesk.ui.announce import announce
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.jobs import Job, Jobs
 from personadesk.ui.home import presenter
@@ -97,6 +99,7 @@ class Desk(QObject):
         self._models: dict[str, ModelChoice] = {}
         self._places: dict[str, str] = {}
         self._asked: set[str] = set()
+        self._told: dict[str, LineState] = {}
         self._computer: Computer | None = None
         self._free_bytes = 0
         self.home = home
@@ -298,6 +301,13 @@ class Desk(QObject):
         if self._services is None:
             return
         computer = presenter.describe_computer(self._computer) if self._computer else ""
+        for line in self.lines:
+            if self._told.get(line.name, line.state) is not line.state:
+                announce(
+                    f"{line.name}: {presenter.state_word(line)}",
+                    urgent=line.state is LineState.FAILED,
+                )
+        self._told = {line.name: line.state for line in self.lines}
         self.home.show(
             presenter.home_view(
                 self.lines,

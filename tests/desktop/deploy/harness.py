@@ -7,6 +7,7 @@ As a script it runs one deploy and stops dead at a chosen moment, so that a test
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shutil
 import struct
@@ -117,10 +118,8 @@ class Paused(Step):
 
 
 def quick_steps(places: Folders) -> list[Step]:
-    from personadesk import resources
-
     environments = QuickEnvironments(places.cache / "environments")
-    bundle_folder = resources.root() / "server"
+    bundle_folder = make_bundle(places.cache / "bundle")
     return [
         CheckStep(),
         RoomStep(environments, bundle_folder),
@@ -140,6 +139,21 @@ def pausing_steps(
         return [Paused(s, moment, pause) if s.name == step else s for s in quick_steps(places)]
 
     return make
+
+
+def make_bundle(folder: Path) -> Path:
+    """Lay out a server package that nobody installs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "a.whl").write_bytes(b"wheel")
+    (folder / "server.txt").write_text("# nothing\n")
+    manifest = {
+        "wheel": "a.whl",
+        "sha256": hashlib.sha256(b"wheel").hexdigest(),
+        "version": "0.1.0",
+        "requirements": "server.txt",
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
 
 
 def make_model(folder: Path) -> Path:

@@ -265,6 +265,33 @@ async def test_what_cannot_be_undone_stays_on_record(
     assert servers_running() == []
 
 
+class _FullDisk(Step):
+    """Lets the records' disk run full in the middle of a deploy."""
+
+    name, title = StepName.READY, T("Wait until it is ready")
+
+    async def run(self, context: Context) -> Text:
+        database = context.journal._database
+        pages = database._live.execute("PRAGMA page_count").fetchone()[0]
+        database._live.execute(f"PRAGMA max_page_count = {pages}")
+        await context.remember(much="x" * 200_000)
+        return T("never")
+
+
+@pytest.mark.logs_warnings
+async def test_a_full_disk_under_the_journal_leaves_no_server_running(
+    open_quick: Open, harness: ModuleType, model: Path, port: int, servers_running: Any
+) -> None:
+    services = await open_quick(make_steps=_with(harness, _FullDisk()))
+    view = await (await services.deploys.start(harness.make_plan("pd-1", port, model))).wait()
+    assert view.error is not None
+    assert view.error.cause == "disk_full"
+    assert view.state in {DeployState.FAILED, DeployState.INTERRUPTED}
+    assert servers_running() == []
+    services.database._live.execute("PRAGMA max_page_count = 1000000")
+    assert (await services.deploys.undo("pd-1")).state is DeployState.UNDONE
+
+
 async def test_closing_the_program_cancels_and_undoes(
     open_quick: Open, harness: ModuleType, model: Path, port: int, servers_running: Any
 ) -> None:

@@ -6,7 +6,6 @@ from types import ModuleType
 
 import pytest
 
-from personadesk import resources
 from personadesk.app import Services
 from personadesk.deploy.steps.room import RoomStep
 from personadesk.deploy.words import size
@@ -30,7 +29,7 @@ def _steps(
 ) -> Callable[[object], list[object]]:
     def make(places: object) -> list[object]:
         steps = harness.quick_steps(places)
-        folder = bundle or resources.root() / "server"
+        folder = bundle or steps[1]._bundle_folder
         steps[1] = RoomStep(steps[1]._environments, folder, lambda _folder: free)
         return steps  # type: ignore[no-any-return] # the harness is loaded by path
 

@@ -10,26 +10,13 @@ from personadesk.domain.errors import NoCapacity, PersonaDeskError
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
+from personadesk.voice.handshake import shake_hands
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-PROOF_SECONDS = 30.0
-CONNECT_SECONDS = 5.0
 _TRIES = 4
 _WAIT_SECONDS = 0.5
-
-
-async def shake_hands(url: str) -> None:
-    """Call an address and hang up once the voice says that it is ready.
-
-    Raises:
-        PersonaDeskError: Nobody answers.
-    """
-    from personadesk.voice.client import VoiceClient
-
-    async with VoiceClient.connect(url, timeout=CONNECT_SECONDS) as call:
-        await call.handshake(PROOF_SECONDS)
 
 
 class LineStep(Step):

@@ -13,6 +13,7 @@ from personadesk.domain.line import Line
 from personadesk.domain.plan import host_of
 from personadesk.domain.progress import DeployState
 from personadesk.ui import dialogs
+from personadesk.ui.announce import announce
 from personadesk.ui.deploy import flow, words
 from personadesk.ui.deploy.player import Player
 from personadesk.ui.deploy.result import ResultView
@@ -258,6 +259,9 @@ class DeployPage(Page):
             if before is self.running_view and self.isVisible():
                 self.title_changed.emit()
                 self.result_view.focus_first()
+                if view.report is not None:
+                    failed = view.state is DeployState.FAILED
+                    announce(words.sentence(view.report.sentence), urgent=failed)
             return
         if job.logged < self._logged:
             self._logged = 0

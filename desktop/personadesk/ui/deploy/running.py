@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from personadesk.domain.progress import DeployState, StepState
+from personadesk.ui.announce import announce
 from personadesk.ui.deploy import words
 from personadesk.ui.i18n import tr
 from personadesk.ui.servers import words as server_words
@@ -94,7 +95,9 @@ class RunningView(QWidget):
 
     def show_view(self, view: DeployView) -> None:
         """Show where the deploy is now."""
-        self._shown = view
+        before, self._shown = self._shown, view
+        if before is not None and before.plan.id == view.plan.id:
+            _announce_change(before, view)
         current = view.current
         self._steps.set_rows(
             [words.step_row(step, current=step is current, plan=view.plan) for step in view.steps]
@@ -282,6 +285,18 @@ class RunningView(QWidget):
             home.clicked.connect(self.leave_wanted)
             foot.add_right(home)
         self._foot_place.addWidget(foot)
+
+
+def _announce_change(before: DeployView, now: DeployView) -> None:
+    for old, new in zip(before.steps, now.steps, strict=True):
+        if old.state is not new.state and new.state in {StepState.DONE, StepState.SKIPPED}:
+            row = words.step_row(new, current=False)
+            announce(f"{row.title}: {row.word}")
+    if before.state is not now.state:
+        if now.error is not None:
+            announce(words.sentence(now.error.what), urgent=True)
+        elif now.state is not DeployState.RUNNING:
+            announce(words.deploy_state(now.state)[1])
 
 
 def _heading(view: DeployView) -> str:

@@ -12,6 +12,7 @@ from personadesk.domain.text import Text
 from personadesk.ui.deploy import words
 from personadesk.ui.home.model import HomeView, LineAction, LineVerb, LineView
 from personadesk.ui.i18n import language, mark, show, tr, trn
+from personadesk.ui.money import dollars
 from personadesk.ui.widgets import Kind, Shape
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 
     from personadesk.hosts.local import Computer
 
-__all__ = ["describe_computer", "home_view"]
+__all__ = ["describe_computer", "home_view", "state_word"]
 
-FREE = "$0.00"
 DAY_SECONDS = 20 * 3600
 GIB = 1024**3
 NOWHERE_ELSE: Mapping[str, str] = {}
@@ -74,9 +74,9 @@ def home_view(
         computer=computer,
         up=tr("{up} of {all}", up=up, all=len(cards)),
         up_note=tr("all of them") if not others else trn("{n} is not up", "{n} are not up", others),
-        now=tr("{price} /h", price=FREE),
+        now=tr("{price} /h", price=dollars(0)),
         now_note=tr("no machine is rented") if places else tr("all on this computer"),
-        today=FREE,
+        today=dollars(0),
         today_note=tr("Nothing costs money"),
     )
 
@@ -105,6 +105,11 @@ def describe_computer(computer: Computer) -> str:
     )
 
 
+def state_word(line: Line) -> str:
+    """Return how a line stands, in a word."""
+    return tr(_STATES[line.state][1])
+
+
 def _line_card(
     line: Line, model: ModelChoice | None, deploy: DeployView | None, place: str
 ) -> LineView:
@@ -121,8 +126,8 @@ def _line_card(
         shape=shape,
         word=tr(word),
         address=line.url,
-        now=tr("{price} /h", price=FREE),
-        today=FREE,
+        now=tr("{price} /h", price=dollars(0)),
+        today=dollars(0),
         fact_title=_fact_title(line, deploy),
         fact=_fact(line, model, deploy),
         actions=_line_actions(line, tested=tested),
@@ -202,8 +207,8 @@ def _deploy_card(view: DeployView) -> LineView:
         shape=shape,
         word=word,
         address=Line(view.plan.line, view.plan.port).url,
-        now=tr("{price} /h", price=FREE),
-        today=FREE,
+        now=tr("{price} /h", price=dollars(0)),
+        today=dollars(0),
         fact_title=fact_title,
         fact=fact,
         fraction=words.fraction_done(view) if running else None,

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 
 from personadesk.ui.actions import ActionId, make_action
 from personadesk.ui.i18n import language, tr
+from personadesk.ui.money import dollars
 from personadesk.ui.shell import menus
 from personadesk.ui.shell.banner_area import BannerArea
 from personadesk.ui.shell.navigation import NavigationBar, StatusLine
@@ -157,7 +158,7 @@ class MainWindow(QMainWindow):
         row = hbox(central)
         self._navigation = NavigationBar(self._specs)
         self._navigation.page_chosen.connect(self.open_page)
-        self._cost = StatusLine("coin", tr("{price} /h", price="$0.00"), Role.TEXT2)
+        self._cost = StatusLine("coin", tr("{price} /h", price=dollars(0)), Role.TEXT2)
         self._navigation.add_status(StatusLine("shield", tr("Nothing costs money"), Role.OK))
         self._navigation.add_status(self._cost)
         self._top_bar = TopBar()

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QWidget
 
+from personadesk.ui.announce import announce
 from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.sheet import Sheet
 from personadesk.ui.shell.pages import Page, scrolled
@@ -202,6 +203,8 @@ class TalkPage(Page):
     def _draw(self) -> None:
         snapshot = self._call.snapshot()
         shape, word = self._state(snapshot)
+        if word != self.pill.word and self._call.snapshot() is not None:
+            announce(word, urgent=shape is Shape.ERR)
         self.pill.set_state(word, shape)
         self._show_panel(snapshot)
         self._facts_card.setVisible(snapshot is not None and snapshot.frames > 0)

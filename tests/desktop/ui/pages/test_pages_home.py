@@ -83,6 +83,7 @@ def test_home_speaks_dutch(samples: ModuleType) -> None:
     language().choose("nl")
     (card,) = home_view([samples.line()], [samples.finished_deploy()], {}).lines
     assert (card.word, card.fact, card.actions[0].text) == ("Bereikbaar", "0,39 s", "Praten")
+    assert (card.now, card.today) == ("$ 0,00 /uur", "$ 0,00")
 
 
 def test_the_first_start_says_what_this_computer_can_do(samples: ModuleType) -> None:

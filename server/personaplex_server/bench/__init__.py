@@ -1,0 +1,1 @@
+"""Benchmarks of the voice model, beside the `moshi` package where that can be had."""

@@ -1,0 +1,71 @@
+"""The benchmark: what it prints, and how it compares."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+
+import pytest
+
+from personaplex_server.bench import command, reference
+from personaplex_server.bench.measure import Timing, interleaved, ratio
+
+
+def bench(capsys, *words):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    status = command.run(parser.parse_args([*words]))
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_figures_are_a_table_and_one_object(capsys):
+    status, out, err = bench(
+        capsys, "--alone", "--rounds", "1", "--rows", "1", "--sizes", "tiny", "--only", "prompt", "engine"
+    )  # fmt: skip
+    assert status == 0
+    told = json.loads(out.splitlines()[-1])
+    assert set(told["figures"]) == {"prompt_200_tiny", "engine"}
+    assert told["figures"]["prompt_200_tiny"]["ms"] > 0
+    assert told["ratios"] == {}
+    assert told["reference"] is None
+    assert "engine " in err
+
+
+def test_a_reference_that_cannot_be_had_is_told(capsys, monkeypatch, tmp_path):
+    def fails(command, **options):
+        return subprocess.CompletedProcess(command, 1, "", "no such package\n")
+
+    monkeypatch.setattr(reference.subprocess, "run", fails)
+    status, out, err = bench(
+        capsys, "--reference-dir", str(tmp_path), "--rounds", "1", "--rows", "1", "--sizes", "tiny",
+        "--only", "prompt",
+    )  # fmt: skip
+    assert status == 0
+    assert "could not be installed for comparison (no such package)" in err
+    assert json.loads(out)["figures"]["prompt_200_tiny"]["ratio"] is None
+
+
+@pytest.mark.parametrize("words", [("--threads", "0"), ("--threads", "2", "--cpu-time")])
+def test_numbers_that_make_no_sense(capsys, words):
+    status, _, err = bench(capsys, *words)
+    assert status == 1
+    assert err.strip().endswith(".")
+
+
+def test_turns_lie_side_by_side():
+    called = []
+    ticks = iter(range(10_000))
+    timings = interleaved(
+        {"a": lambda: called.append("a"), "b": lambda: called.append("b")},
+        3,
+        clock=lambda: float(next(ticks)),
+    )
+    assert "".join(called[6:]) == ("aaaa" + "bbbb") * 3
+    assert timings["a"].rounds == [1000.0] * 3
+
+
+def test_a_ratio_compares_turns_of_the_same_moment():
+    # The second moment was busy for both.
+    assert ratio(Timing([30.0, 300.0, 30.0]), Timing([10.0, 100.0, 10.0])) == 3.0
