@@ -223,6 +223,8 @@ def _named(field: Field, what: Text) -> tuple[Fault, ...]:
 
 
 def _folder_fault(draft: Draft, world: World) -> Text:
+    if draft.model is ModelKind.PERSONAPLEX_7B and draft.where is Where.HERE:
+        return T("Choose a model that this computer can get.")
     if draft.model is not ModelKind.FOLDER:
         return NOTHING
     folder = draft.folder.strip()

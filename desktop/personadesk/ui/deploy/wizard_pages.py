@@ -207,6 +207,14 @@ class ModelPage(WizardPage):
             ),
         )
         self._rehearsal = OptionCard(tr("Rehearsal model"), "", pill=tr("untrained, it babbles"))
+        self._whole = OptionCard(
+            "PersonaPlex 7B",
+            tr(
+                "The real voice. It is fetched there from Hugging Face, about 16 GB, with the token that "
+                "this computer has; its licence must be accepted once. It wants a GPU of 24 GB."
+            ),
+            pill=tr("the real voice"),
+        )
         self._folder = OptionCard(tr("A model folder"), "", pill=tr("your own files"))
         self.field = FormField(
             tr("&Folder"),
@@ -217,11 +225,15 @@ class ModelPage(WizardPage):
         browse.clicked.connect(self._browse)
         self.field.add_beside(browse)
         self.fields[flow.Field.FOLDER] = self.field
-        self._rehearsal.setChecked(draft.model is not ModelKind.FOLDER)
-        self._folder.setChecked(draft.model is ModelKind.FOLDER)
+        self._cards = {
+            ModelKind.REHEARSAL: self._rehearsal,
+            ModelKind.PERSONAPLEX_7B: self._whole,
+            ModelKind.FOLDER: self._folder,
+        }
+        self._cards[draft.model].setChecked(True)
         self.field.edit.setText(draft.folder)
-        self.column.addWidget(self._rehearsal)
-        self.column.addWidget(self._folder)
+        for card in self._cards.values():
+            self.column.addWidget(card)
         self._place = QWidget()
         inner = hbox(self._place)
         inner.setContentsMargins(theme().px(44), 0, 0, 0)
@@ -229,16 +241,20 @@ class ModelPage(WizardPage):
         self.column.addWidget(self._place)
         self.column.addStretch(1)
         self._place.setVisible(draft.model is ModelKind.FOLDER)
-        for card in (self._rehearsal, self._folder):
+        for kind, card in self._cards.items():
             card.confirmed.connect(self.go_on)
-        self._folder.toggled.connect(self._chosen)
+            card.toggled.connect(lambda on, kind=kind: self._chosen(kind) if on else None)
         self.show_draft(draft)
         self.field.edit.textEdited.connect(self._typed)
         self.field.edit.returnPressed.connect(self.go_on)
         self.field.left.connect(lambda: self.field_left.emit(flow.Field.FOLDER))
 
     def show_draft(self, draft: flow.Draft) -> None:
-        if draft.where is flow.Where.MACHINE:
+        there = draft.where is flow.Where.MACHINE
+        self._whole.setVisible(there)
+        if not there and self._whole.isChecked():
+            self._rehearsal.setChecked(True)
+        if there:
             self._rehearsal.set_text(
                 tr(
                     "Made on the machine in seconds. It has the real shape but was never trained: it "
@@ -263,14 +279,13 @@ class ModelPage(WizardPage):
         )
 
     def focus_first(self) -> bool:
-        chosen = self._folder if self._folder.isChecked() else self._rehearsal
-        chosen.setFocus()
+        next(card for card in self._cards.values() if card.isChecked()).setFocus()
         return True
 
-    def _chosen(self, folder: bool) -> None:
-        self._place.setVisible(folder)
+    def _chosen(self, kind: ModelKind) -> None:
+        self._place.setVisible(kind is ModelKind.FOLDER)
         self.field.set_fault("")
-        self.edited.emit({"model": ModelKind.FOLDER if folder else ModelKind.REHEARSAL})
+        self.edited.emit({"model": kind})
 
     def _typed(self, text: str) -> None:
         if self.field.fault:
