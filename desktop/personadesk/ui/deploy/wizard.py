@@ -19,13 +19,13 @@ from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
     Button,
+    ElidedLabel,
     FootBar,
     IconLabel,
     Kind,
     StepBar,
     clear_layout,
     hbox,
-    label,
     vbox,
 )
 
@@ -88,7 +88,7 @@ class WizardView(QWidget):
         self._make_steps()
         head.addLayout(self._steps_place, 1)
         head.addWidget(IconLabel("shield", 16, Role.OK))
-        head.addWidget(label(tr("Nothing costs money"), Type.SMALL, Role.TEXT2))
+        head.addWidget(ElidedLabel(tr("Nothing costs money"), Type.SMALL, Role.TEXT2))
         outer.addLayout(head)
         self._stack = QStackedWidget()
         self._pages: dict[flow.Page, WizardPage] = {

@@ -194,10 +194,13 @@ class MachineForm(QWidget):
         row.addWidget(self._ring)
         row.addWidget(self._doing)
         row.addStretch(1)
-        self._cancel = Button(tr("Cancel"), kind=Kind.QUIET, name=tr("Cancel adding a machine"))
+        self._cancel = Button(
+            tr("Cancel"), kind=Kind.QUIET, name=tr("Cancel adding a machine"), parent=self
+        )
         self._cancel.setVisible(can_cancel)
         self._cancel.clicked.connect(self._leave)
-        row.addWidget(self._cancel)
+        if can_cancel:
+            row.addWidget(self._cancel)
         return row
 
     # -- showing ----------------------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ class StepBar(QWidget):
         for index, title in enumerate(titles):
             if index:
                 rule = Rule()
-                rule.setFixedWidth(theme().px(32))
+                rule.setMinimumWidth(theme().px(8))
+                rule.setMaximumWidth(theme().px(32))
                 row.addWidget(rule)
             button = QPushButton(title)
             button.setAutoDefault(False)

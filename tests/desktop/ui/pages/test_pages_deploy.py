@@ -127,7 +127,7 @@ def test_a_model_folder_is_asked_for_only_when_it_is_chosen(
 ) -> None:
     async def story(page: DeployPage, jobs: Jobs, _engine: Any) -> None:
         clicker.press(page, "Continue")
-        rehearsal, folder = page.findChildren(OptionCard)
+        rehearsal, folder = (card for card in page.findChildren(OptionCard) if card.isVisible())
         assert rehearsal.isChecked()
         assert page.wizard is not None
         field = page.wizard.field(flow.Field.FOLDER)

@@ -8,8 +8,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QEvent, QObject, QSize
 from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QApplication, QWidget
 
 import scenes as all_scenes
 from personadesk.store.settings import Settings
@@ -75,6 +76,28 @@ def test_a_page_paints_on_its_own_ground(
         for y in range(0, picture.height(), 7)
     }
     assert len(colours) > 8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_opens_no_window_of_its_own(
+    name: str, qapp: QApplication, tmp_path: Path, settle: Callable[..., None]
+) -> None:
+    opened: list[str] = []
+
+    class Watch(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() is QEvent.Type.Show and isinstance(watched, QWidget):
+                if watched.isWindow() and not isinstance(watched, MainWindow):
+                    opened.append(f"{type(watched).__name__} {watched.accessibleName()}")
+            return False
+
+    watch = Watch()
+    qapp.installEventFilter(watch)
+    try:
+        shown(name, SMALL, tmp_path, settle)
+    finally:
+        qapp.removeEventFilter(watch)
+    assert opened == []
 
 
 def test_each_page_names_itself_and_its_place(scenes: ModuleType) -> None:
