@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Facts:
         summary: One line on what it is.
         requires_python: The Python versions it runs on.
         requires: Its dependencies, one requirement each.
+        extras: What it can do more with further packages, and what each needs.
         scripts: Commands and the function each one calls.
     """
 
@@ -39,6 +40,7 @@ class Facts:
     requires_python: str
     requires: tuple[str, ...]
     scripts: Mapping[str, str]
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pyproject: Mapping[str, Any]) -> Facts:
@@ -51,6 +53,10 @@ class Facts:
             requires_python=project["requires-python"],
             requires=tuple(project.get("dependencies", ())),
             scripts=dict(project.get("scripts", {})),
+            extras={
+                name: tuple(needs)
+                for name, needs in project.get("optional-dependencies", {}).items()
+            },
         )
 
     @property
@@ -109,7 +115,11 @@ def _metadata(facts: Facts) -> str:
         f"Summary: {facts.summary}",
         f"Requires-Python: {facts.requires_python}",
     ]
-    return "\n".join([*head, *(f"Requires-Dist: {each}" for each in facts.requires)]) + "\n"
+    head += [f"Requires-Dist: {each}" for each in facts.requires]
+    for extra, needs in sorted(facts.extras.items()):
+        head.append(f"Provides-Extra: {extra}")
+        head += [f'Requires-Dist: {each} ; extra == "{extra}"' for each in needs]
+    return "\n".join(head) + "\n"
 
 
 def _digest(data: bytes) -> str:

@@ -10,7 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from personaplex_server import __version__, serve
-from personaplex_server.serve import EXIT_USAGE, UsageError
+from personaplex_server.options import UsageError, add_arguments
+from personaplex_server.serve import EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"personaplex-server {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serve.add_arguments(commands.add_parser("serve", help="answer callers over a WebSocket"))
+    add_arguments(commands.add_parser("serve", help="answer callers over a WebSocket"))
     offline = commands.add_parser("offline", help="send a sound file through the model")
     checkpoint = commands.add_parser("make-checkpoint", help="make a small model for rehearsals")
     bench = commands.add_parser("bench", help="measure the model's parts, beside the moshi package")

@@ -6,107 +6,89 @@ import json
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from personaplex_server import logs
+from personaplex_server.options import AUTO, LIMITS, UsageError, check, read_token
 from personaplex_server.supervise import write_whole
 
 if TYPE_CHECKING:
     import argparse
+    import socket
     from collections.abc import Callable
+    from pathlib import Path
 
+    from personaplex_server.doorman import Rules
     from personaplex_server.engines.base import Engine
     from personaplex_server.scheduler import Scheduler
+    from personaplex_server.web import Service
 
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
 EXIT_BROKEN: Final = 5
-AUTO: Final = -1
-"""`--rows auto`."""
 _SWITCH_INTERVAL_S: Final = 0.0005
 """How long the model thread may hold the interpreter: with the usual 5 ms the sockets' frames came late."""
-_LONGEST_S: Final = 86_400
-_LIMITS: Final = ("max_wait", "max_call", "max_idle", "resume")
 
 log = logging.getLogger(__name__)
 
 
-class UsageError(ValueError):
-    """The command line cannot be followed; the text is a sentence for the person who wrote it."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `serve`."""
-    add = parser.add_argument
-    add("--checkpoint", type=Path, metavar="DIR", help="folder laid out as the model repository")
-    add("--engine", choices=("personaplex", "echo"), default="personaplex",
-        help="what answers a caller who does not choose; echo needs no model")  # fmt: skip
-    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    add("--port", type=int, default=8998, help="0 picks a free one (default: %(default)s)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    add("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
-    add("--rows", type=_rows, default=1, metavar="N",
-        help="calls at a time; auto measures what this machine can hold (default: %(default)s)")  # fmt: skip
-    add("--voices", type=Path, metavar="DIR", help="a folder of further voices, .pt or wav")
-    add("--threads", type=int, metavar="N",
-        help="CPU threads of the model (default: half of the processors)")  # fmt: skip
-    add("--token-file", type=Path, metavar="FILE", help="file with the token callers must bring")
-    add("--ready-file", type=Path, metavar="FILE",
-        help="file to write the address into once the server listens")  # fmt: skip
-    add("--echo-delay", type=float, default=0.4, metavar="SECONDS",
-        help="delay of the echo engine (default: %(default)s)")  # fmt: skip
-    add("--max-wait", type=float, default=0.0, metavar="SECONDS",
-        help="how long a caller may wait in line for a seat (default: told busy at once)")  # fmt: skip
-    add("--max-call", type=float, default=0.0, metavar="SECONDS",
-        help="how long a call may last (default: no limit)")  # fmt: skip
-    add("--max-idle", type=float, default=0.0, metavar="SECONDS",
-        help="end a call when nothing was heard from the caller for so long (default: never)")  # fmt: skip
-    add("--resume", type=float, default=30.0, metavar="SECONDS",
-        help="how long the seat of a broken connection is kept (default: %(default)s)")  # fmt: skip
-    add("--verbose", action="store_true", help="log more")
-
-
-def _rows(given: str) -> int:
-    return AUTO if given == "auto" else int(given)
-
-
 def run(options: argparse.Namespace) -> int:
     """Listen at once, load in the background, and serve until told to stop."""
-    token = _token(options)
-    _check(options, token)
-    logs.setup(verbose=options.verbose, secrets=(token,) if token else ())
-    from personaplex_server import chat, serving, web
+    token = read_token(options)
+    check(options, token)
+    logs.setup(
+        verbose=options.verbose,
+        as_json=options.log_format == "json",
+        secrets=(token,) if token else (),
+    )
+    from personaplex_server import serving
 
     if options.ready_file is not None:
         _withdraw(options.ready_file)
+    sockets: list[socket.socket] = []
     try:
-        sock = serving.bind(options.host, options.port)
+        sockets.append(serving.bind(options.host, options.port))
+        if options.readiness_port is not None:
+            sockets.append(serving.bind(options.host, options.readiness_port))
+        return _serve(options, token, sockets)
     except serving.BindError as error:
         print(f"personaplex-server: {error}", file=sys.stderr)
         return EXIT_PORT_TAKEN if error.taken else EXIT_USAGE
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.socket]) -> int:
+    from personaplex_server import serving, web
+
     stopper = serving.Stopper()
     engines = _engines(options, stopper.stop)
-    limits = chat.Limits(**{f"{name}_s": getattr(options, name) for name in _LIMITS})
-    service = web.Service(
-        engines=engines, default=options.engine, token=token, reception=chat.Reception(limits)
-    )
-    host, port = sock.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    service = _service(options, token, engines)
+
+    def ending() -> None:
+        for scheduler in engines.values():
+            scheduler.stop()
+
+    certificate = _certificate(options)
+    try:
+        server = serving.server(
+            web.create_app(service, _rules(options, sockets)), ending, certificate
+        )
+    except serving.CertificateError as error:
+        raise UsageError(str(error)) from error
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    host, port = sockets[0].getsockname()[:2]
+    scheme = "http" if certificate is None else "https"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     log.info("listening %s", logs.fields(url=url, engine=options.engine, instance=service.instance))
     if options.ready_file is not None:
         here = {"url": url, "host": host, "port": port}
         _announce(options.ready_file, here | {"pid": os.getpid(), "instance": service.instance})
     for scheduler in engines.values():
         scheduler.start()
-
-    def ending() -> None:
-        for scheduler in engines.values():
-            scheduler.stop()
-
     try:
-        serving.run(web.create_app(service), sock, ending, stopper)
+        serving.run(server, sockets, stopper)
     finally:
         for scheduler in engines.values():
             scheduler.stop()
@@ -117,39 +99,49 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_BROKEN if stopper.asked else 0
 
 
-def _check(options: argparse.Namespace, token: str | None) -> None:
-    from personaplex_server.serving import is_loopback
+def _service(
+    options: argparse.Namespace, token: str | None, engines: dict[str, Scheduler]
+) -> Service:
+    from personaplex_server import chat, voices, web
 
-    if options.engine == "personaplex" and options.checkpoint is None:
-        raise UsageError("Name the model's folder with --checkpoint, or use --engine echo.")
-    if not is_loopback(options.host) and token is None:
-        raise UsageError(
-            f"Other computers could reach {options.host}, so callers must bring a token. Name a file "
-            "that holds one with --token-file, or listen on 127.0.0.1."
-        )
-    if not 0 <= options.port <= 65535:
-        raise UsageError("--port must be from 0 to 65535.")
-    if options.rows != AUTO and options.rows < 1:
-        raise UsageError("--rows must be at least 1, or auto.")
-    for name in _LIMITS:
-        if not 0 <= getattr(options, name) <= _LONGEST_S:
-            raise UsageError(f"--{name.replace('_', '-')} must be from 0 to {_LONGEST_S} seconds.")
-    if not 0 <= options.echo_delay <= 10:
-        raise UsageError("--echo-delay must be from 0 to 10 seconds.")
+    limits = chat.Limits(**{f"{name}_s": getattr(options, name) for name in LIMITS})
+    return web.Service(
+        engines=engines,
+        default=options.engine,
+        token=token,
+        reception=chat.Reception(limits),
+        voices=None if options.voices is None else voices.VoiceFolder(options.voices),
+        readiness_path=options.readiness_path,
+        chat_path=options.chat_path,
+    )
 
 
-def _token(options: argparse.Namespace) -> str | None:
-    if options.token_file is None:
+def _rules(options: argparse.Namespace, sockets: list[socket.socket]) -> Rules:
+    from personaplex_server import doorman
+
+    return doorman.Rules(
+        origins=frozenset(options.allow_origin),
+        per_address=options.per_address,
+        per_minute=options.per_minute,
+        health_port=sockets[1].getsockname()[1] if len(sockets) > 1 else None,
+        health_path=options.readiness_path,
+    )
+
+
+def _certificate(options: argparse.Namespace) -> tuple[Path, Path] | None:
+    if options.tls_cert is not None:
+        return options.tls_cert, options.tls_key
+    if options.tls_self_signed is None:
         return None
+    from personaplex_server import tls
+
     try:
-        token: str = options.token_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The token file cannot be read: {error}.") from error
-    if len(token) < 8 or not token.isascii() or any(c.isspace() for c in token):
-        raise UsageError(
-            "The token file must hold one line of at least 8 plain characters without spaces."
-        )
-    return token
+        folder = options.tls_self_signed.expanduser()
+        certificate, key, fingerprint = tls.self_signed(folder, options.host)
+    except (tls.TlsError, RuntimeError) as error:
+        raise UsageError(str(error)) from error
+    log.info("certificate %s", logs.fields(file=certificate, sha256=fingerprint))
+    return certificate, key
 
 
 def _engines(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict[str, Scheduler]:

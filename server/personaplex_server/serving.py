@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import signal
 import socket
+import ssl
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +16,12 @@ import uvicorn
 import websockets.http11
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from personaplex_server.protocol import MAX_MESSAGE_BYTES
+from personaplex_server.protocol import MAX_MESSAGE_BYTES, explain_too_big
 
 if TYPE_CHECKING:
     from asyncio.transports import BaseTransport
     from collections.abc import Callable
+    from pathlib import Path
     from types import FrameType
 
     from starlette.applications import Starlette
@@ -47,6 +49,10 @@ class BindError(OSError):
     def __init__(self, reason: str, *, taken: bool) -> None:
         super().__init__(reason)
         self.taken = taken
+
+
+class CertificateError(Exception):
+    """A certificate cannot be used; the text is a sentence for the person who chose it."""
 
 
 def is_loopback(host: str) -> bool:
@@ -113,6 +119,7 @@ class ChatProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.close_timeout = _FAREWELL_S
+        explain_too_big(self.conn)
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Shorten the write buffer."""
@@ -152,12 +159,18 @@ class ChatServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server(app: Starlette, ending: Callable[[], None]) -> ChatServer:
+def server(
+    app: Starlette, ending: Callable[[], None], certificate: tuple[Path, Path] | None = None
+) -> ChatServer:
     """Return a server that logs no addresses, compresses nothing, and notices a dead caller within 40 s.
 
     Args:
         app: The application.
         ending: Called once when the server is told to stop; it should end all calls, without waiting.
+        certificate: Files of a TLS certificate and its key; None speaks plainly.
+
+    Raises:
+        CertificateError: The files cannot be used.
     """
     config = uvicorn.Config(
         app,
@@ -174,7 +187,13 @@ def server(app: Starlette, ending: Callable[[], None]) -> ChatServer:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=3,
+        ssl_certfile=None if certificate is None else certificate[0],
+        ssl_keyfile=None if certificate is None else certificate[1],
     )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise CertificateError(f"The certificate or its key cannot be used: {error}.") from error
     return ChatServer(config, ending)
 
 
@@ -201,7 +220,7 @@ class Stopper:
         server.should_exit = self.asked
 
 
-def run(app: Starlette, sock: socket.socket, ending: Callable[[], None], stopper: Stopper) -> None:
+def run(serving: ChatServer, sockets: list[socket.socket], stopper: Stopper) -> None:
     """Serve until SIGINT or SIGTERM, or until `stopper` is used; then return."""
 
     def already_ending(number: int, frame: FrameType | None) -> None:
@@ -210,6 +229,5 @@ def run(app: Starlette, sock: socket.socket, ending: Callable[[], None], stopper
 
     for number in uvicorn.server.HANDLED_SIGNALS:
         signal.signal(number, already_ending)
-    serving = server(app, ending)
     stopper.hold(serving)
-    serving.run(sockets=[sock])
+    serving.run(sockets=sockets)

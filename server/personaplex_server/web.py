@@ -6,6 +6,7 @@ With a token set, everything but `/ping` asks for it: in the Authorization heade
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hmac
 import logging
@@ -15,19 +16,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 import personaplex_server
-from personaplex_server import chat, gpu, protocol
+from personaplex_server import chat, gpu, metrics, protocol
 from personaplex_server.chat import Reception
+from personaplex_server.doorman import Doorman, Rules
+from personaplex_server.engines.base import EngineError
+from personaplex_server.scheduler import BUNDLED_VOICES, State
+from personaplex_server.voices import VoiceFolder, VoiceRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import HTTPConnection, Request
-    from starlette.responses import Response
+    from starlette.routing import BaseRoute
     from starlette.websockets import WebSocket
 
     from personaplex_server.scheduler import Scheduler
@@ -36,6 +42,7 @@ log = logging.getLogger(__name__)
 
 PING_PATH: Final = "/ping"
 STATUS_PATH: Final = "/api/status"
+METRICS_PATH: Final = "/metrics"
 _SUBPROTOCOL_PREFIX: Final = "token."
 _UNADMITTED: Final = (
     "This voice server asks for an access token, and none or a wrong one was sent. "
@@ -54,6 +61,9 @@ class Service:
         instance: Marks this process, so that a restart can be noticed.
         started: When the process began, monotonic.
         reception: What its calls share: limits, lines, conversations to go on with.
+        voices: Where voices are put that callers bring, None where they may bring none.
+        readiness_path: A further route that answers a load balancer, without a token; "" for none.
+        chat_path: A further path of the chat socket; "" for none.
     """
 
     engines: Mapping[str, Scheduler]
@@ -62,6 +72,9 @@ class Service:
     instance: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: float = field(default_factory=time.monotonic)
     reception: Reception = field(default_factory=Reception)
+    voices: VoiceFolder | None = None
+    readiness_path: str = ""
+    chat_path: str = ""
 
     def health(self) -> dict[str, Any]:
         """Return what `/health` answers."""
@@ -112,6 +125,49 @@ class Service:
             "machine": gpu.readings(),
         }
 
+    def metrics(self) -> str:
+        """Return what `/metrics` answers."""
+        page = metrics.Page()
+        facts = {"version": personaplex_server.__version__, "instance": self.instance}
+        page.add("info", "gauge", "The server that answers.", 1, engine=self.default, **facts)
+        page.add("uptime_seconds", "gauge", "Since its start.", time.monotonic() - self.started)
+        kept = self.reception.conversations.parked
+        page.add("kept_rows", "gauge", "Rows kept for a caller whose connection broke.", kept)
+        for name, scheduler in self.engines.items():
+            status = scheduler.status()
+            for state in State:
+                is_it = float(status.state is state)
+                page.add(
+                    "state", "gauge", "1 for the state it is in.", is_it, engine=name, state=state
+                )
+            used = status.slots - status.free
+            page.add("slots", "gauge", "Calls it can hold.", status.slots, engine=name)
+            page.add("sessions", "gauge", "Calls it holds.", used, engine=name)
+            waiting = len(self.reception.line(scheduler))
+            page.add("queue", "gauge", "Callers in line.", waiting, engine=name)
+            page.add("load_progress", "gauge", "Loaded, 0 to 1.", status.progress, engine=name)
+            page.add("sessions_total", "counter", "Calls so far.", status.served, engine=name)
+            page.add(
+                "dropped_frames_total",
+                "counter",
+                "Frames passed over.",
+                status.dropped,
+                engine=name,
+            )
+            page.add_histogram("tick_seconds", "Time of a tick.", scheduler.tick_s, engine=name)
+            page.add_histogram(
+                "lag_seconds", "From a frame's arrival to its answer.", scheduler.lag_s, engine=name
+            )
+            for part, times in list(scheduler.stage_s.items()):
+                page.add_histogram(
+                    "stage_seconds", "Time of a tick's part.", times, engine=name, stage=part
+                )
+            for figure, value in scheduler.engine_figures.items():
+                labels = {"engine": name, "figure": figure}
+                page.add("engine_figure", "gauge", "What the engine tells.", value, **labels)
+        metrics.add_machine(page, gpu.readings())
+        return page.text()
+
     def admits(self, connection: HTTPConnection) -> bool:
         """Tell whether a request brings the token; each offer is compared in constant time."""
         if self.token is None:
@@ -130,7 +186,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
 
-def create_app(service: Service) -> Starlette:
+def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: B008 - frozen
     """Return the ASGI application of `service`; starting and stopping its engines is the caller's part."""
 
     def guarded(request: Request) -> Response | None:
@@ -140,6 +196,13 @@ def create_app(service: Service) -> Starlette:
 
     async def ping(_: Request) -> Response:
         return PlainTextResponse("pong")
+
+    async def readiness(_: Request) -> Response:
+        """Answer as load balancers want it: 200 takes callers, 204 is not there yet, 503 never will be."""
+        state = service.engines[service.default].status().state
+        if state is State.LOADING:
+            return Response(status_code=204)
+        return PlainTextResponse(state, 200 if state in {State.READY, State.BUSY} else 503)
 
     async def health(request: Request) -> Response:
         return guarded(request) or _fresh(service.health())
@@ -165,6 +228,23 @@ def create_app(service: Service) -> Starlette:
             }
         )
 
+    async def measures(request: Request) -> Response:
+        if (refused := guarded(request)) is not None:
+            return refused
+        # A driver may take its time to answer.
+        text = await asyncio.to_thread(service.metrics)
+        return Response(text, media_type=metrics.CONTENT_TYPE)
+
+    async def add_voice(request: Request) -> Response:
+        if (refused := guarded(request)) is not None:
+            return refused
+        try:
+            name = await _add_voice(service, request)
+        except VoiceRefusedError as error:
+            # What was not read of the body must not be taken for the next request.
+            return JSONResponse({"error": str(error)}, error.status, {"Connection": "close"})
+        return JSONResponse({"name": name, "label": _label(name)}, 201)
+
     async def talk(ws: WebSocket) -> None:
         await ws.accept(_subprotocol(ws))
         try:
@@ -173,15 +253,43 @@ def create_app(service: Service) -> Starlette:
             # The caller left in the middle of a farewell; there is nobody to tell.
             log.debug("caller left early")
 
-    return Starlette(
-        routes=[
-            Route(PING_PATH, ping),
-            Route(protocol.HEALTH_PATH, health),
-            Route(STATUS_PATH, status),
-            Route(protocol.VOICES_PATH, voices),
-            WebSocketRoute(protocol.CHAT_PATH, talk),
-        ]
-    )
+    routes: list[BaseRoute] = [
+        Route(PING_PATH, ping),
+        Route(protocol.HEALTH_PATH, health),
+        Route(STATUS_PATH, status),
+        Route(METRICS_PATH, measures),
+        Route(protocol.VOICES_PATH, voices, methods=["GET"]),
+        Route(protocol.VOICES_PATH, add_voice, methods=["POST"]),
+        WebSocketRoute(protocol.CHAT_PATH, talk),
+    ]
+    if service.readiness_path:
+        routes.insert(0, Route(service.readiness_path, readiness))
+    if service.chat_path:
+        routes.append(WebSocketRoute(service.chat_path, talk))
+    middleware = [Middleware(Doorman, rules)] if rules != Rules() else []
+    return Starlette(routes=routes, middleware=middleware)
+
+
+async def _add_voice(service: Service, request: Request) -> str:
+    if service.token is None:
+        raise VoiceRefusedError(
+            "Voices are taken only by a server with an access token. Start it with --token-file.",
+            403,
+        )
+    if service.voices is None:
+        raise VoiceRefusedError(
+            "This server has no folder for further voices. Start it with --voices.", 403
+        )
+    scheduler = service.engines[service.default]
+    if scheduler.status().state not in {State.READY, State.BUSY}:
+        raise VoiceRefusedError("The voice model is not ready. Try again when it is.", 503)
+    try:
+        taken = [*BUNDLED_VOICES, *await scheduler.voices()]
+        return await service.voices.add(
+            request.query_params.get("name", ""), request.stream(), taken
+        )
+    except (EngineError, OSError) as error:
+        raise VoiceRefusedError(f"The voices cannot be listed: {error}", 500) from error
 
 
 async def _talk(service: Service, ws: WebSocket) -> None:

@@ -129,9 +129,11 @@ def imported(folder: Path) -> set[str]:
     [(".", "desktop/personadesk"), ("server", "server/personaplex_server")],
 )
 def test_what_is_imported_is_asked_for(root: Path, home: str, package: str) -> None:
+    facts = project(root / home)["project"]
+    extras = facts.get("optional-dependencies", {}).values()
     asked = {
         canonicalize_name(Requirement(each).name)
-        for each in project(root / home)["project"]["dependencies"]
+        for each in [*facts["dependencies"], *(each for extra in extras for each in extra)]
     }
     # Qt's wheel brings it at its own version, so nobody asks for it by itself.
     asked |= {"shiboken6"} & {canonicalize_name(name) for name in versions(root, "desktop.txt")}

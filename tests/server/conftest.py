@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -24,6 +25,7 @@ import websockets
 from numpy.typing import NDArray
 
 from personaplex_server import chat, serving, web
+from personaplex_server.doorman import Rules
 from personaplex_server.engines.base import EngineError, FrameOut, Persona
 from personaplex_server.engines.echo import EchoEngine
 from personaplex_server.protocol import Kind
@@ -139,10 +141,20 @@ class Running:
 
 @pytest.fixture
 def serve(elsewhere: Elsewhere) -> Iterator[Callable[..., Running]]:
-    """Start servers: `serve(engine or a function that builds one, token=..., LIMIT=...)`, the echo beside it."""
+    """Start servers, the echo beside each.
+
+    `serve(engine or what builds one, token=, rules=, certificate=, also={"voices": ...}, LIMIT=)`.
+    """
     running: list[tuple[serving.ChatServer, Future[None], list[Scheduler]]] = []
 
-    def start(engine: Any = None, token: str | None = None, **limits: float) -> Running:
+    def start(
+        engine: Any = None,
+        token: str | None = None,
+        rules: Rules | None = None,
+        certificate: tuple[Path, Path] | None = None,
+        also: dict[str, Any] | None = None,
+        **limits: float,
+    ) -> Running:
         engines = {"echo": Scheduler("echo", lambda report: EchoEngine(delay_s=0.08))}
         default = "echo"
         if engine is not None:
@@ -151,7 +163,9 @@ def serve(elsewhere: Elsewhere) -> Iterator[Callable[..., Running]]:
                 default, engine if callable(engine) else lambda report: engine
             )
         reception = chat.Reception(chat.Limits(**limits))
-        service = web.Service(engines=engines, default=default, token=token, reception=reception)
+        service = web.Service(
+            engines=engines, default=default, token=token, reception=reception, **(also or {})
+        )
         for scheduler in engines.values():
             scheduler.start()
 
@@ -160,10 +174,12 @@ def serve(elsewhere: Elsewhere) -> Iterator[Callable[..., Running]]:
                 scheduler.stop()
 
         sock = serving.bind("127.0.0.1", 0)
-        server = serving.server(web.create_app(service), ending)
+        app = web.create_app(service, rules or Rules())
+        server = serving.server(app, ending, certificate)
         task = elsewhere.start(server.serve(sockets=[sock]))
         running.append((server, task, list(engines.values())))
-        here = Running(f"http://127.0.0.1:{sock.getsockname()[1]}", service)
+        scheme = "http" if certificate is None else "https"
+        here = Running(f"{scheme}://127.0.0.1:{sock.getsockname()[1]}", service)
         while not server.started or engines["echo"].status().state == "loading":
             time.sleep(0.002)
         if not callable(engine):

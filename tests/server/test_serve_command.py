@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -119,6 +120,13 @@ def test_help_and_version_load_nothing_heavy():
         (["serve", "--engine", "echo", "--max-wait", "-1"], "--max-wait"),
         (["serve", "--engine", "echo", "--max-call", "nan"], "--max-call"),
         (["serve", "--engine", "echo", "--token-file", "/nowhere"], "token file"),
+        (["serve", "--engine", "echo", "--tls-cert", "a.pem"], "--tls-key"),
+        (["serve", "--engine", "echo", "--port", "0", "--tls-cert", "a", "--tls-key", "b"], "key"),
+        (["serve", "--engine", "echo", "--allow-origin", "example.org"], "--allow-origin"),
+        (["serve", "--engine", "echo", "--allow-origin", "https://a.org/x"], "--allow-origin"),
+        (["serve", "--engine", "echo", "--per-minute", "-1"], "--per-minute"),
+        (["serve", "--engine", "echo", "--readiness-port", "8999"], "--readiness-path"),
+        (["serve", "--engine", "echo", "--readiness-path", "ready"], "--readiness-path"),
         (["serve", "--engine", "echo", "--token-file", os.devnull], "token file"),
         (["serve", "--engine", "echo", "--host", "example.org"], "--token-file"),
         (["serve", "--engine", "echo", "--port", "0", "--ready-file", "/dev/null/x"], "ready file"),
@@ -188,6 +196,37 @@ def test_the_token_never_reaches_the_log(launch, dial, tmp_path):
     assert "caller seated" in log
     assert "very-secret" not in log
     assert "/api/chat" not in log
+
+
+def test_whoever_wants_it_open_says_so(launch, dial):
+    server = launch("--engine", "echo", "--host", EVERYWHERE, "--insecure")
+    dial(server.chat.replace(EVERYWHERE, "127.0.0.1")).handshake()
+
+
+def test_https_is_spoken_with_a_certificate_of_its_own(launch, tmp_path):
+    server = launch("--engine", "echo", "--tls-self-signed", tmp_path / "tls")
+    assert server.url.startswith("https://127.0.0.1:")
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "tls" / "certificate.pem"))
+    health = httpx.get(f"{server.url}/health", verify=trusting, trust_env=False).json()
+    assert health["engine"] == "echo"
+    assert "sha256=" in server.log.read_text()
+
+
+def test_load_balancers_have_a_door_and_a_path_of_their_own(launch, dial):
+    with bind("127.0.0.1", 0) as sock:
+        port = sock.getsockname()[1]
+    server = launch(
+        *("--engine", "echo", "--chat-path", "/invocations", "--readiness-path", "/ping"),
+        *("--readiness-port", str(port)),
+    )
+    door = f"http://127.0.0.1:{port}"
+    end = time.monotonic() + 10
+    while (answer := httpx.get(f"{door}/ping", trust_env=False)).status_code == 204:
+        assert time.monotonic() < end
+    assert (answer.status_code, answer.text) == (200, "ready")
+    assert httpx.get(f"{door}/health", trust_env=False).status_code == 404
+    assert httpx.get(f"{server.url}/ping", trust_env=False).text == "ready"
+    dial(server.chat.replace("/api/chat", "/invocations")).handshake()
 
 
 def test_the_rehearsal_model_answers_a_caller(launch, dial, tone, rehearsal):
@@ -282,7 +321,8 @@ from personaplex_server import serving, web
 stopper = serving.Stopper()
 sock = serving.bind("127.0.0.1", 0)
 threading.Timer(0.3, stopper.stop).start()
-serving.run(web.create_app(web.Service(engines={}, default="none")), sock, lambda: None, stopper)
+app = web.create_app(web.Service(engines={}, default="none"))
+serving.run(serving.server(app, lambda: None), [sock], stopper)
 print("ended", stopper.asked)
 """
     ended = subprocess.run(

@@ -134,6 +134,21 @@ def test_ping_needs_nothing(serve):
     assert (server.get("/ping")).text == "pong"
 
 
+def test_readiness_is_told_as_load_balancers_want_it(serve, scripted):
+    gate, also = threading.Event(), {"readiness_path": "/ready"}
+
+    def build(report):
+        assert gate.wait(20)
+        raise ValueError("no weights")
+
+    failing = serve(build, token=TOKEN, also=also)
+    assert failing.get("/ready").status_code == 204
+    gate.set()
+    failing.until(lambda health: health["state"] == "failed")
+    assert failing.get("/ready").status_code == 503
+    assert serve(scripted(), token=TOKEN, also=also).get("/ready").status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/health", "/api/status", "/api/voices"])
 def test_routes_ask_for_the_token(serve, path):
     server = serve(token=TOKEN)

@@ -42,6 +42,10 @@ def parser() -> argparse.ArgumentParser:
     deploy.add_argument(
         "--host", metavar="NAME", help="on this machine of “personadesk host list” (else here)"
     )
+    deploy.add_argument(
+        "--lease", type=float, metavar="HOURS",
+        help="with --host: let it stop by itself when this computer is gone for so long",
+    )  # fmt: skip
     deploy.add_argument("--resume", metavar="ID", help="go on with a deploy that was interrupted")
     deploy.add_argument("--undo", metavar="ID", help="remove what an interrupted deploy left")
     _add_plan(deploy)

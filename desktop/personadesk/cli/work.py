@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.cli import progress
 from personadesk.cli.running import say
-from personadesk.domain.errors import PersonaDeskError, ProviderFault
+from personadesk.domain.errors import BadRequest, PersonaDeskError, ProviderFault
 from personadesk.domain.plan import (
     DEFAULT_LINE_PORT,
     LOCAL,
@@ -60,7 +60,24 @@ async def make_plan(services: Services, arguments: argparse.Namespace, line: str
         # A voice server runs elsewhere; what is relative here would be wrong there.
         model = ModelChoice(model.kind, str(Path(arguments.model).expanduser().absolute()))  # noqa: ASYNC240 - no disk access
     clip = str(Path(arguments.clip).expanduser().absolute()) if arguments.clip else None  # noqa: ASYNC240 - no disk access
-    return Plan(new_plan_id(), line, port, model, place_on(host) if host else LOCAL, clip)
+    place = place_on(host) if host else LOCAL
+    lease = getattr(arguments, "lease", None)
+    if lease is not None and (host is None or lease <= 0):
+        raise BadRequest(
+            T("A lease is a number of hours above 0, for a voice on another machine."),
+            T("Leave it out, or name the machine with --host."),
+            cause="bad_lease",
+        )
+    return Plan(
+        new_plan_id(),
+        line,
+        port,
+        model,
+        place,
+        clip,
+        any_port=arguments.port is None,
+        lease_hours=lease,
+    )
 
 
 def _is_here(folder: str, host: str | None) -> bool:

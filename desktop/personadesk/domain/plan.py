@@ -51,6 +51,8 @@ class Plan:
         model: What to run.
         place: `local` for this computer, `host:NAME` for a machine that is reached by SSH.
         clip: Voice test clip (a path), or None for the bundled question.
+        any_port: Whether another port will do when a program takes this one meanwhile; nobody asked for it then.
+        lease_hours: On a host: it stops by itself when PersonaDesk was not heard of for so long; None for never.
     """
 
     id: str
@@ -59,6 +61,8 @@ class Plan:
     model: ModelChoice = ModelChoice()
     place: str = "local"
     clip: str | None = None
+    any_port: bool = False
+    lease_hours: float | None = None
 
 
 LOCAL = "local"

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .depth import Depth
-from .layers import gated, rms_norm, rotary_frequencies, rotate_, rotation
+from .layers import attend_one, gated, rms_norm, rotary_frequencies, rotate_, rotation
 from .linear import Linear
-from .sampling import Draw, choose
+from .sampling import AnyDraw, choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,8 +196,8 @@ class Lm:
         prefix: int,
         full: bool,
         forcing: bool,
-        text_draw: Draw | None,
-        audio_draw: Draw | None,
+        text_draw: AnyDraw | None,
+        audio_draw: AnyDraw | None,
     ) -> StepResult:
         """Think once for the first rows of `state`.
 
@@ -260,19 +260,20 @@ class Lm:
         hidden = None
         if not full:
             seen = torch.arange(prefix, device=x.device) <= position.unsqueeze(1)
-            hidden = seen.view(rows, 1, 1, prefix)
+            hidden = torch.zeros_like(seen, dtype=torch.float32)
+            hidden = hidden.masked_fill(~seen, float("-inf")).unsqueeze(1)
         for layer, memory in zip(self.layers, state.memory.unbind(), strict=True):
             joint = layer.attend_in(rms_norm(x, layer.norm1)).view(rows, 3, heads, self.width)
             turned = rotate_(joint[:, :2], turn)
             fresh = joint[:, 1:] if in_place else torch.stack([turned[:, 1], joint[:, 2]], 1)
             memory.view(-1, self.width).index_copy_(0, at, fresh.reshape(-1, self.width))
-            mixed = F.scaled_dot_product_attention(
-                turned[:, 0].unsqueeze(2),
+            mixed = attend_one(
+                turned[:, 0],
                 memory[0, :rows, :, :prefix],
                 memory[1, :rows, :, :prefix],
-                attn_mask=hidden,
+                hidden,
             )
-            x = x + layer.attend_out(mixed.reshape(rows, -1))
+            x = x + layer.attend_out(mixed)
             x = x + layer.gate_out(gated(layer.gate_in(rms_norm(x, layer.norm2))))
         return rms_norm(x, self.out_norm)
 

@@ -62,6 +62,9 @@ def main() -> int:
     parser.add_argument("--look", action="append", default=[])
     options = parser.parse_args()
     target = options.folder / "versions" / options.key
+    # What is downloaded belongs into the one folder too, and is of no use once all is installed.
+    cache = options.folder / "cache"
+    os.environ.update(PIP_CACHE_DIR=str(cache / "pip"), UV_CACHE_DIR=str(cache / "uv"))
     try:
         if not (target / "complete.json").exists():
             install(target, options)
@@ -69,6 +72,7 @@ def main() -> int:
     except Failed as error:
         print(error, flush=True)
         return error.status
+    shutil.rmtree(cache, ignore_errors=True)
     step(1.0, "installed")
     return 0
 

@@ -65,7 +65,7 @@ def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(
     home = machine.user.home
     port = str(free_port())
     code, answer, told = _personadesk(
-        "deploy", "--host", "box", "--model", "rehearsal", "--port", port
+        "deploy", "--host", "box", "--model", "rehearsal", "--port", port, "--lease", "5"
     )
     assert answer["line"]["url"] == f"ws://127.0.0.1:{port}/api/chat", told
     assert answer["verdict"] in {"pass", "warn"}, answer
@@ -74,6 +74,7 @@ def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(
     ours = home / ".personadesk"
     assert (ours / "current").is_symlink()
     [server] = (ours / "servers").iterdir()
+    assert int((server / "lease").read_text()) > time.time() + 4 * 3600
 
     # A log, a stop and a start reach through to the machine.
     logs = _start("logs", "--host", "box", "--lines", "5")
@@ -129,6 +130,11 @@ def test_a_machine_that_is_not_there_is_a_sentence_and_leaves_nothing(machine):
     assert answer["error"]["type"] == "Unreachable"
     assert "Traceback" not in told
     machine.start()
+
+
+def test_a_lease_without_a_machine_is_refused():
+    code, answer, _ = _personadesk("deploy", "--lease", "5")
+    assert (code, answer["error"]["cause"]) == (1, "bad_lease")
 
 
 def test_an_unknown_machine_is_a_sentence():

@@ -64,7 +64,9 @@ class RemoteStartStep(Step):
             command = _command(context, site, port)
             context.log(self.name, f"{site.host.name} $ " + " ".join(command), False)
             keeper = service.keeper_for(site.facts)
-            await service.start(site.host, site.layout, plan.id, command, keeper)
+            await service.start(
+                site.host, site.layout, plan.id, command, keeper, lease_hours=plan.lease_hours
+            )
             await context.remember(there_port=port, keeper=str(keeper))
         here = await asyncio.to_thread(local.pick_port)
         model = f"{plan.model.folder or plan.model.kind} ({site.host.name})"
