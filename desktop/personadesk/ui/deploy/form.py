@@ -127,6 +127,7 @@ class OptionCard(QAbstractButton):
         self.column.addLayout(head)
         self._text = label(text, Type.BODY, Role.TEXT2, wrap=True)
         self.column.addWidget(self._text)
+        self.column.addStretch(1)
         row.addLayout(self.column, 1)
         self.toggled.connect(self.update)
 

@@ -163,7 +163,7 @@ class MachinePage(WizardPage):
         self._rows = {}
         now = self._machines.clock()
         for machine in machines:
-            row = MachineRow(machine, now)
+            row = MachineRow(machine, now, brief=True)
             row.toggled.connect(lambda on, name=machine.name: self._choose(name) if on else None)
             row.confirmed.connect(self.go_on)
             self._rows[machine.name] = row

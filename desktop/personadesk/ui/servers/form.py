@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit, QScrollArea, QWidget
 
 from personadesk.ui.deploy.form import FormField
 from personadesk.ui.i18n import show, tr
@@ -261,12 +261,24 @@ class MachineForm(QWidget):
             consent.refused.connect(self._machines.give_up)
             self._place.addWidget(consent)
             consent.focus_first()
+            self._bring_into_view(consent)
         elif error.cause in _PASSPHRASE_CAUSES:
             self.passphrase.set_fault(show(error.what))
             self.passphrase.edit.setFocus()
             self.passphrase.edit.selectAll()
         else:
-            self._place.addWidget(ErrorPanel.of(error))
+            panel = ErrorPanel.of(error)
+            self._place.addWidget(panel)
+            self._bring_into_view(panel)
+
+    def _bring_into_view(self, part: QWidget) -> None:
+        area: QWidget | None = self
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        if area is not None:
+            frame = area
+            # Its place is known only after the next layout.
+            QTimer.singleShot(0, part, lambda: frame.ensureWidgetVisible(part))
 
     def _show_answer(self) -> None:
         answer = self._machines.answer

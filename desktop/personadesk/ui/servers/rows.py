@@ -22,9 +22,19 @@ __all__ = ["MachineRow"]
 class MachineRow(OptionCard):
     """A row; of all rows in one parent one is chosen."""
 
-    def __init__(self, machine: Machine, now: float, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, machine: Machine, now: float, *, brief: bool = False, parent: QWidget | None = None
+    ) -> None:
+        """Make the row.
+
+        Args:
+            machine: What it shows.
+            now: Unix time.
+            brief: Whether it leaves out when the machine was checked.
+        """
         super().__init__(machine.name, words.address(machine.record), parent=parent)
         self.name = machine.name
+        self._brief = brief
         self._state = Pill("")
         self.add_beside(self._state, Qt.AlignmentFlag.AlignVCenter)
         self.show_machine(machine, now)
@@ -36,7 +46,7 @@ class MachineRow(OptionCard):
         parts = [words.address(machine.record)]
         if machine.check is not None:
             parts.append(words.gpu(machine.check.facts) or tr("no NVIDIA GPU"))
-        if machine.checked and not machine.looking:
+        if machine.checked and not machine.looking and not self._brief:
             parts.append(tr("checked {age}", age=words.age(machine.checked, now)))
         told = " · ".join(parts)
         self.set_text(told)

@@ -42,7 +42,8 @@ class StepBar(QWidget):
                 rule = Rule()
                 rule.setMinimumWidth(theme().px(8))
                 rule.setMaximumWidth(theme().px(32))
-                row.addWidget(rule)
+                # Its stretch outweighs the room behind the last page until its greatest width is reached.
+                row.addWidget(rule, 100)
             button = QPushButton(title)
             button.setAutoDefault(False)
             button.setProperty("kind", "step")

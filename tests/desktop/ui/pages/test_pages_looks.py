@@ -86,9 +86,13 @@ def test_a_page_opens_no_window_of_its_own(
 
     class Watch(QObject):
         def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-            if event.type() is QEvent.Type.Show and isinstance(watched, QWidget):
-                if watched.isWindow() and not isinstance(watched, MainWindow):
-                    opened.append(f"{type(watched).__name__} {watched.accessibleName()}")
+            if (
+                event.type() is QEvent.Type.Show
+                and isinstance(watched, QWidget)
+                and watched.isWindow()
+                and not isinstance(watched, MainWindow)
+            ):
+                opened.append(f"{type(watched).__name__} {watched.accessibleName()}")
             return False
 
     watch = Watch()

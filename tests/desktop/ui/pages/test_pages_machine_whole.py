@@ -1,4 +1,4 @@
-"""A voice on a machine of one's own, by real clicks: a real SSH daemon, a real install, a real server, a real voice test."""
+"""A voice on a machine of one's own, by real clicks: a real SSH daemon, install, server and voice test."""
 
 from __future__ import annotations
 
