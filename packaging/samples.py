@@ -9,9 +9,22 @@ import math
 import random
 from dataclasses import replace
 
+from personadesk.domain import fitness
 from personadesk.domain.errors import BadRequest, HostUnfit
+from personadesk.domain.host import (
+    GpuFact,
+    HostCheck,
+    HostFacts,
+    HostKey,
+    HostRecord,
+    KeySource,
+    PlaceFact,
+    PythonFact,
+    Reach,
+    SshAddress,
+)
 from personadesk.domain.line import Line, LineState, Target
-from personadesk.domain.plan import ModelChoice, ModelKind, Plan
+from personadesk.domain.plan import ModelChoice, ModelKind, Plan, place_on
 from personadesk.domain.progress import (
     DeployState,
     DeployView,
@@ -50,6 +63,74 @@ DEVICES = Devices(
 NO_DEVICES = Devices(
     reason=T("No microphone found. Use the built-in clip, or plug one in and press Look again.")
 )
+
+HOST_PLAN = replace(PLAN, id="pd-51d0c3aa", line="Museum guide", place=place_on("studio"))
+STUDIO = HostRecord(
+    "studio", SshAddress("192.168.1.20", 22, "anna"), KeySource.FILE, "/home/anna/.ssh/id_ed25519"
+)
+ATTIC = HostRecord("attic", SshAddress("attic.example.org", 2222, "anna"), KeySource.OURS)
+CELLAR = HostRecord("cellar", SshAddress("10.0.0.7"), KeySource.AGENT)
+HOST_KEY = HostKey(
+    "ssh-ed25519",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIGd7lDyYXOqC2Q8J9yD0Yk0oMqmVx8mC0C1s6B1h2s7e",
+    "SHA256:o5yAg9Qv2cq1nT8yJXr3gk4eWzVwYdB0uKfLh7mRt2E",
+)
+OTHER_KEY = HostKey(
+    "ssh-ed25519",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIJm2Vw7r1Qk9H4dXz0pTq8sYb3cLf6nGvA5eUoKjWi1R",
+    "SHA256:Zr8dK1xTnW4qPj6cHy0mVb9sLe3uGf7aQo2iXk5tRwA",
+)
+
+
+def host_facts(gpu: str = "NVIDIA GeForce RTX 4090", gigabytes: int = 24) -> HostFacts:
+    """Return what a well-kept workstation says of itself; without a GPU when `gpu` is empty."""
+    size = gigabytes * 1024**3
+    return HostFacts(
+        system="Linux",
+        distribution="Ubuntu 24.04",
+        machine="x86_64",
+        kernel="6.8.0",
+        libc="glibc",
+        libc_version=(2, 39),
+        user="anna",
+        home="/home/anna",
+        cores=16,
+        memory_bytes=64 * 1024**3,
+        memory_free_bytes=51 * 1024**3,
+        gpus=(GpuFact(0, gpu, size, "8.9"),) if gpu else (),
+        driver="580.82.07" if gpu else "",
+        cuda="13.0" if gpu else "",
+        pythons=(
+            PythonFact("/usr/bin/python3", (3, 12, 3), makes_environments=True, has_pip=True),
+        ),
+        places=(PlaceFact("/home/anna", 612 * 1024**3, writable=True),),
+        systemd=True,
+        user_units=True,
+        lingers=True,
+        cron=True,
+        registry=Reach.YES,
+        hub=Reach.YES,
+        seconds=1.4,
+    )
+
+
+def host_check(kind: str = "fit") -> HostCheck:
+    """Return a check of that verdict (`fit`, `warn` or `unfit`), judged by the real rules."""
+    facts = host_facts()
+    if kind == "warn":
+        facts = replace(host_facts("NVIDIA GeForce RTX 3060", 12), lingers=False)
+    elif kind == "unfit":
+        facts = replace(
+            host_facts(""),
+            libc_version=(2, 17),
+            distribution="CentOS Linux 7",
+            pythons=(PythonFact("/usr/bin/python3", (3, 6, 8)),),
+        )
+    found = fitness.judge(facts)
+    if found.verdict != kind:
+        raise ValueError(f"the sample is judged {found.verdict}")
+    return found
+
 
 _STEPS = (
     (StepName.CHECK, T("Check the computer"), 0.3,
@@ -221,6 +302,12 @@ def line(name: str = "Front desk", port: int = 8998, state: LineState = LineStat
         STARTED,
         reasons.get(state, ""),
     )
+
+
+def host_line() -> Line:
+    """Return a line whose voice runs on the machine “studio”."""
+    target = Target("ws://127.0.0.1:41990/api/chat", HOST_PLAN.id)
+    return Line(HOST_PLAN.line, 8999, target, LineState.UP, STARTED)
 
 
 def call(state: TalkState = TalkState.IN_CALL) -> TalkSnapshot:

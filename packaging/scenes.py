@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import samples
+from personadesk.domain.errors import AuthFailed
 from personadesk.domain.line import LineState
 from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.domain.report import Verdict
 from personadesk.domain.text import NOTHING, T, Text
+from personadesk.hosts.ssh import errors
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.jobs import Job, Jobs
 from personadesk.ui.deploy.page import DeployPage
 from personadesk.ui.home import HomeModel, HomePage, presenter
+from personadesk.ui.servers.draft import MachineDraft
+from personadesk.ui.servers.model import Attempt, Machine, Machines
+from personadesk.ui.servers.page import AccountsPage
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
@@ -20,11 +25,19 @@ from personadesk.voice.talk_view import TalkSnapshot, TalkState
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from personadesk.domain.host import HostRecord
     from personadesk.domain.line import Line
     from personadesk.domain.progress import DeployView, LogLine
     from personadesk.ui.shell import Page
 
-__all__ = ["SCENES", "SampleDeployment", "SampleSession", "SampleWorld", "jobs_of"]
+__all__ = [
+    "SCENES",
+    "SampleDeployment",
+    "SampleSession",
+    "SampleWorld",
+    "jobs_of",
+    "machines_of",
+]
 
 
 class SampleWorld:
@@ -46,6 +59,12 @@ class SampleWorld:
         if folder.startswith("/models"):
             return NOTHING
         return T("The model folder {folder} does not exist.", folder=folder)
+
+    def machine_fault(self, name: str, model: ModelKind) -> Text:
+        """Return why a voice cannot be put on a machine: only “cellar” is unfit."""
+        if not name:
+            return T("Choose a machine, or add one.")
+        return T("There is no NVIDIA GPU.") if name == "cellar" and model else NOTHING
 
 
 class SampleDeployment:
@@ -134,19 +153,109 @@ def jobs_of(*deployments: SampleDeployment, lines: Sequence[Line] = ()) -> Jobs:
     return jobs
 
 
-def _deploy(view: DeployView, *, log: int = 100, can_play: bool = True) -> Page:
-    jobs = jobs_of(SampleDeployment(view, samples.log()[:log]))
-    page = DeployPage(jobs, has_speaker=lambda: can_play)
-    jobs.setParent(page)
+def machines_of(*machines: Machine, attempt: Attempt | None = None) -> Machines:
+    """Return machines that stay as they are, and an adding that stands still."""
+    made = Machines(_nowhere, _no_check, _no_aliases, clock=lambda: samples.STARTED + 150)
+    made._machines = {machine.name: machine for machine in machines}
+    made.loaded = True
+    made.aliases = ("studio", "gpu-box")
+    if attempt is not None:
+        made.draft = MachineDraft("attic", "attic.example.org", "2222", "anna")
+        made.attempt = attempt
+    made.load = _stay  # type: ignore[method-assign] # a picture asks nobody
+    made.check_new = _stay  # type: ignore[method-assign, assignment] # the same
+    made.ask = _stay  # type: ignore[method-assign] # the same
+    return made
+
+
+async def _no_check(_hosts: object, _record: object) -> Any:
+    raise NotImplementedError("sample machines are not checked")
+
+
+async def _no_aliases() -> Sequence[str]:
+    raise NotImplementedError("sample machines have no settings")
+
+
+def _stay(_name: str = "") -> None:
+    return None
+
+
+def _machine(record: HostRecord, kind: str = "fit", **changes: Any) -> Machine:
+    check = samples.host_check(kind) if kind else None
+    at = samples.STARTED if check is not None or "error" in changes else 0.0
+    return Machine(record, samples.HOST_KEY.fingerprint, check=check, checked=at, **changes)
+
+
+def _accounts(*machines: Machine, attempt: Attempt | None = None, chosen: str = "") -> Page:
+    model = machines_of(*machines, attempt=attempt)
+    page = AccountsPage(model)
+    model.setParent(page)
+    if chosen:
+        page.row(chosen).setChecked(True)
     return page
 
 
-def _wizard(page_name: flow.Page, **fields: Any) -> Page:
+def _three() -> tuple[Machine, ...]:
+    return (
+        _machine(samples.STUDIO),
+        _machine(samples.ATTIC, "warn"),
+        _machine(samples.CELLAR, "unfit"),
+    )
+
+
+def _changed_key() -> Page:
+    error = errors.changed_key(samples.ATTIC.address, samples.HOST_KEY, samples.OTHER_KEY)
+    return _accounts(
+        _machine(samples.STUDIO), _machine(samples.ATTIC, "", error=error), chosen="attic"
+    )
+
+
+def _away() -> Page:
+    error = errors.connecting(TimeoutError(), samples.ATTIC.address, 10.0)
+    return _accounts(_machine(samples.ATTIC, "", error=error))
+
+
+def _consent() -> Page:
+    unknown = errors.unknown_key(samples.ATTIC.address, samples.HOST_KEY)
+    return _accounts(_machine(samples.STUDIO), attempt=Attempt(error=unknown))
+
+
+def _refused() -> Page:
+    error = AuthFailed(
+        T("{name} did not accept the password.", name="attic"),
+        T("Check the user's name and the password; some machines take keys only."),
+        cause="password_refused",
+        details="PermissionDenied: Permission denied for user anna on host attic.example.org",
+    )
+    return _accounts(attempt=Attempt(error=error))
+
+
+def _wizard_machines(*machines: Machine, attempt: Attempt | None = None, name: str = "") -> Page:
+    return _wizard(
+        flow.Page.MACHINE,
+        machines_of(*machines, attempt=attempt),
+        where=flow.Where.MACHINE,
+        machine=name,
+    )
+
+
+def _deploy(view: DeployView, *, log: int = 100, can_play: bool = True) -> Page:
+    jobs = jobs_of(SampleDeployment(view, samples.log()[:log]))
+    machines = machines_of(_machine(samples.STUDIO))
+    page = DeployPage(jobs, machines=machines, has_speaker=lambda: can_play)
+    jobs.setParent(page)
+    machines.setParent(page)
+    return page
+
+
+def _wizard(page_name: flow.Page, machines: Machines | None = None, **fields: Any) -> Page:
     jobs = jobs_of(lines=[samples.line()])
     draft = {"line": "Practice", "port": "9000"} | fields
     jobs.draft, jobs.page = flow.Draft(**draft), page_name
-    page = DeployPage(jobs)
+    machines = machines or machines_of(_machine(samples.STUDIO))
+    page = DeployPage(jobs, machines=machines)
     jobs.setParent(page)
+    machines.setParent(page)
     page.show_computer(samples.COMPUTER, 84 * 1024**3)
     return page
 
@@ -197,8 +306,9 @@ def _nobody() -> Page:
 
 def _home(lines: Sequence[Line], deploys: Sequence[DeployView]) -> Page:
     model = HomeModel()
-    models = {samples.PLAN.id: ModelChoice()}
-    model.show(presenter.home_view(lines, deploys, models))
+    models = {samples.PLAN.id: ModelChoice(), samples.HOST_PLAN.id: ModelChoice()}
+    places = {samples.HOST_PLAN.id: "studio"}
+    model.show(presenter.home_view(lines, deploys, models, places=places))
     page = HomePage(model)
     model.setParent(page)
     return page
@@ -224,7 +334,31 @@ SCENES: dict[str, Callable[[], Page]] = {
         ],
         [samples.deploy(2, samples.FOLDER_PLAN), samples.finished_deploy()],
     ),
+    "home-machine": lambda: _home([samples.line(), samples.host_line()], []),
+    "accounts-empty": _accounts,
+    "accounts-machines": lambda: _accounts(*_three(), chosen="studio"),
+    "accounts-warn": lambda: _accounts(*_three(), chosen="attic"),
+    "accounts-unfit": lambda: _accounts(*_three(), chosen="cellar"),
+    "accounts-looking": lambda: _accounts(_machine(samples.STUDIO, "", looking=True)),
+    "accounts-away": _away,
+    "accounts-changed-key": _changed_key,
+    "accounts-add": lambda: _accounts(attempt=Attempt()),
+    "accounts-busy": lambda: _accounts(attempt=Attempt(busy=True)),
+    "accounts-consent": _consent,
+    "accounts-refused": _refused,
     "deploy-where": lambda: _wizard(flow.Page.WHERE),
+    "deploy-where-machine": lambda: _wizard(flow.Page.WHERE, where=flow.Where.MACHINE),
+    "deploy-machine": lambda: _wizard_machines(*_three(), name="studio"),
+    "deploy-machine-unfit": lambda: _wizard_machines(*_three(), name="cellar"),
+    "deploy-machine-new": lambda: _wizard_machines(attempt=Attempt()),
+    "deploy-model-machine": lambda: _wizard(
+        flow.Page.MODEL, where=flow.Where.MACHINE, machine="studio"
+    ),
+    "deploy-check-machine": lambda: _wizard(
+        flow.Page.CHECK, where=flow.Where.MACHINE, machine="studio"
+    ),
+    "deploy-running-machine": lambda: _deploy(samples.deploy(2, samples.HOST_PLAN, 0.6)),
+    "deploy-result-machine": lambda: _deploy(samples.finished_deploy(plan=samples.HOST_PLAN)),
     "deploy-model": lambda: _wizard(flow.Page.MODEL),
     "deploy-model-fault": _folder_fault,
     "deploy-line": lambda: _wizard(flow.Page.LINE),

@@ -245,6 +245,7 @@ def specs(scene: str) -> list[PageSpec]:
         ("home", mark("Home"), "home"),
         ("deploy", mark("Deploy"), "deploy"),
         ("talk", mark("Voice console"), "voice"),
+        ("accounts", mark("Accounts"), "accounts"),
     )
     return [
         PageSpec(id_, title, icon, make if id_ == place else _EMPTY) for id_, title, icon in places

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from personadesk.domain.line import LineState
-from personadesk.domain.plan import ModelKind, Plan, new_plan_id
+from personadesk.domain.plan import ModelKind, Plan, host_of, new_plan_id
 from personadesk.domain.text import T
 from personadesk.ui.announce import announce
 from personadesk.ui.deploy import flow
@@ -24,15 +24,17 @@ from personadesk.ui.home.model import LineVerb
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.messages import Action, Message, Severity, bus, from_error
 from personadesk.ui.places import DEPLOY, TALK
+from personadesk.ui.servers.model import Machines
 from personadesk.ui.spawn import drain, spawn
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.throttle import Throttle
 from personadesk.ui.world import LocalWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from personadesk.app import Services
+    from personadesk.domain.host import HostCheck, HostRecord
     from personadesk.domain.line import Line
     from personadesk.domain.plan import ModelChoice
     from personadesk.domain.progress import DeployView
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
     from personadesk.ui.home.model import HomeModel
+    from personadesk.ui.servers.model import Directory, Looker
     from personadesk.ui.talk.call import Session
     from personadesk.voice.devices import Devices
 
@@ -76,6 +79,7 @@ class Desk(QObject):
         *,
         open_session: Callable[..., Session] | None = None,
         list_devices: Callable[..., Devices] | None = None,
+        look_at: Looker | None = None,
         parent: QObject | None = None,
     ) -> None:
         """Prepare everything that needs no service.
@@ -85,6 +89,7 @@ class Desk(QObject):
             home: What Home shows; it is there before the desk is.
             open_session: Makes a conversation; None takes the real one.
             list_devices: Lists sound devices; None asks the system.
+            look_at: Checks a machine; None takes the real check.
         """
         super().__init__(parent)
         self._opener = opener
@@ -92,12 +97,15 @@ class Desk(QObject):
         self._opened = asyncio.Event()
         self._opening: asyncio.Task[None] | None = None
         self._models: dict[str, ModelChoice] = {}
+        self._places: dict[str, str] = {}
         self._asked: set[str] = set()
         self._told: dict[str, LineState] = {}
         self._computer: Computer | None = None
         self._free_bytes = 0
         self.home = home
-        self.jobs = Jobs(self._engine, LocalWorld(lambda: self.lines), self._test, self)
+        self.machines = Machines(self._hosts, look_at or _look_at, _aliases, parent=self)
+        world = LocalWorld(lambda: self.lines, self.machines)
+        self.jobs = Jobs(self._engine, world, self._test, self)
         self.call = Call(open_session or _session, list_devices or _devices, self)
         self._follow_soon = Throttle(self._follow, FOLLOW_MS, self)
         self.jobs.changed.connect(self._follow)
@@ -138,6 +146,7 @@ class Desk(QObject):
         services.lines.subscribe(self._follow_soon)
         self._opened.set()
         self.opened.emit()
+        self.machines.load()
         await self.jobs.look()
         self._tell_interrupted()
         await self._follow_now()
@@ -169,6 +178,10 @@ class Desk(QObject):
         """Open the wizard."""
         self.jobs.show(None)
         self.page_asked.emit(DEPLOY)
+
+    def use_machine(self, name: str = "") -> None:
+        """Open the wizard for a machine of one's own; with a name, for that one."""
+        spawn(self._use_machine(name), "use my machine", owner=self)
 
     def talk_to(self, name: str) -> None:
         """Open the voice console and call a line at once."""
@@ -221,6 +234,11 @@ class Desk(QObject):
             raise asyncio.CancelledError
         return self._services
 
+    async def _hosts(self) -> Any:
+        # In a thread: reading it takes a fifth of a second, in which the window must live.
+        await asyncio.to_thread(importlib.import_module, "asyncssh")
+        return (await self._ready()).hosts
+
     async def _engine(self) -> Any:
         return (await self._ready()).deploys
 
@@ -229,6 +247,13 @@ class Desk(QObject):
         draft = flow.fresh_draft(self.jobs.world, tr("My line"))
         plan = Plan(new_plan_id(), draft.line, int(draft.port))
         await self.jobs.begin(plan)
+        self.page_asked.emit(DEPLOY)
+
+    async def _use_machine(self, name: str) -> None:
+        await self._ready()
+        draft = self.jobs.draft or flow.fresh_draft(self.jobs.world, tr("My line"))
+        chosen = replace(draft, where=flow.Where.MACHINE, machine=name or draft.machine)
+        self.jobs.redraft(chosen, flow.Page.MACHINE)
         self.page_asked.emit(DEPLOY)
 
     async def _talk_to(self, name: str) -> None:
@@ -285,7 +310,11 @@ class Desk(QObject):
         self._told = {line.name: line.state for line in self.lines}
         self.home.show(
             presenter.home_view(
-                self.lines, [job.view for job in self.jobs.all], self._models, computer=computer
+                self.lines,
+                [job.view for job in self.jobs.all],
+                self._models,
+                computer=computer,
+                places=self._places,
             )
         )
         if self._unknown():
@@ -309,6 +338,9 @@ class Desk(QObject):
             record = await services.journal.load(server_id)
             if record is not None:
                 self._models[server_id] = record.plan.model
+                host = host_of(record.plan)
+                if host is not None:
+                    self._places[server_id] = host
         self._follow()
 
     def _is_rehearsal(self, line: Line) -> bool:
@@ -350,6 +382,18 @@ def _session(url: str, **choices: Any) -> Session:
     from personadesk.voice.talk import TalkSession
 
     return TalkSession(url, **choices)
+
+
+async def _look_at(hosts: Directory, record: HostRecord) -> HostCheck:
+    check = await asyncio.to_thread(importlib.import_module, "personadesk.hosts.check")
+    found: HostCheck = await check.check(await hosts.host(record.name), folder=record.home)
+    return found
+
+
+async def _aliases() -> Sequence[str]:
+    from personadesk.hosts.ssh import config
+
+    return await asyncio.to_thread(config.aliases)
 
 
 def _devices(**choices: Any) -> Devices:

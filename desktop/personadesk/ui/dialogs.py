@@ -18,7 +18,15 @@ from personadesk.ui.widgets import Button, Kind, Shape, StateShape, hbox, label,
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Choice", "Question", "ask_close", "ask_remove_line", "ask_stop_deploy", "ask_stop_line"]
+__all__ = [
+    "Choice",
+    "Question",
+    "ask_close",
+    "ask_remove_line",
+    "ask_remove_machine",
+    "ask_stop_deploy",
+    "ask_stop_line",
+]
 
 CANCEL = "cancel"
 
@@ -159,6 +167,22 @@ def ask_remove_line(
                 "Programs that use {address} will no longer reach it. Its voice server is stopped and "
                 "removed; models and reports are kept.",
                 address=address,
+            ),
+            [Choice("remove", tr("Remove"), Kind.DANGER)],
+        ),
+        {"remove": remove},
+    )
+
+
+def ask_remove_machine(parent: QWidget, name: str, remove: Callable[[], None]) -> Question:
+    """Ask before a machine is forgotten."""
+    return _open(
+        Question(
+            parent,
+            tr("Remove “{name}” from my servers?", name=name),
+            tr(
+                "Its address and its key are forgotten here. Nothing is changed on the machine itself; "
+                "you can add it again."
             ),
             [Choice("remove", tr("Remove"), Kind.DANGER)],
         ),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["DEPLOY", "HOME", "TALK"]
+__all__ = ["ACCOUNTS", "DEPLOY", "HOME", "TALK"]
 
+ACCOUNTS: Final = "accounts"
 HOME: Final = "home"
 DEPLOY: Final = "deploy"
 TALK: Final = "talk"

@@ -13,7 +13,7 @@ from personadesk.store.settings import CLOSING
 from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
-from personadesk.ui.places import DEPLOY, HOME, TALK
+from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, TALK
 from personadesk.ui.shell import MainWindow, PageSpec
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class WindowSession(QObject):
         self.is_over = False
         self.home = HomeModel(self)
         self.home.try_here_asked.connect(lambda: self.desk.try_here())
+        self.home.use_machine_asked.connect(lambda: self.desk.use_machine())
         self.home.new_line_asked.connect(lambda: self.desk.new_line())
         self.home.asked.connect(lambda name, verb: self.desk.line_asked(name, verb))
         self.window = MainWindow(
@@ -72,6 +73,7 @@ class WindowSession(QObject):
                 PageSpec(HOME, mark("Home"), "home", self._make_home),
                 PageSpec(DEPLOY, mark("Deploy"), "deploy", self._make_deploy),
                 PageSpec(TALK, mark("Voice console"), "voice", self._make_talk),
+                PageSpec(ACCOUNTS, mark("Accounts"), "accounts", self._make_accounts),
             ],
             preferences,
         )
@@ -142,7 +144,9 @@ class WindowSession(QObject):
         from personadesk.ui.deploy.page import DeployPage
 
         call = self.desk.call
-        page = DeployPage(self.desk.jobs, has_speaker=lambda: call.has_speaker)
+        page = DeployPage(
+            self.desk.jobs, machines=self.desk.machines, has_speaker=lambda: call.has_speaker
+        )
         call.changed.connect(page.look_for_speaker)
         if call.devices is None:
             call.look_for_devices()
@@ -157,6 +161,13 @@ class WindowSession(QObject):
         from personadesk.ui.talk.page import TalkPage
 
         return TalkPage(self.desk.call)
+
+    def _make_accounts(self) -> Page:
+        from personadesk.ui.servers.page import AccountsPage
+
+        page = AccountsPage(self.desk.machines)
+        page.deploy_asked.connect(self.desk.use_machine)
+        return page
 
     # -- questions --------------------------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from personadesk.domain.line import Line
+    from personadesk.domain.plan import ModelKind
+    from personadesk.ui.servers.model import Machines
 
 __all__ = ["LocalWorld"]
 
@@ -19,8 +21,9 @@ __all__ = ["LocalWorld"]
 class LocalWorld:
     """This computer, as `flow.World` wants it; each answer takes a millisecond or so."""
 
-    def __init__(self, lines: Callable[[], Sequence[Line]]) -> None:
+    def __init__(self, lines: Callable[[], Sequence[Line]], machines: Machines) -> None:
         self._lines = lines
+        self._machines = machines
 
     def lines(self) -> Sequence[Line]:
         """Return the lines that exist."""
@@ -41,3 +44,7 @@ class LocalWorld:
         except PersonaDeskError as error:
             return error.what
         return NOTHING
+
+    def machine_fault(self, name: str, model: ModelKind) -> Text:
+        """Return why a voice with this model cannot be put on a machine, or nothing."""
+        return self._machines.fault(name, model)

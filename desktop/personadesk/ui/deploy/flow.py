@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from personadesk.domain.plan import DEFAULT_LINE_PORT, ModelChoice, ModelKind, Plan, new_plan_id
+from personadesk.domain.plan import (
+    DEFAULT_LINE_PORT,
+    LOCAL,
+    ModelChoice,
+    ModelKind,
+    Plan,
+    host_of,
+    new_plan_id,
+    place_on,
+)
 from personadesk.domain.text import NOTHING, T, Text
 
 if TYPE_CHECKING:
@@ -19,11 +28,14 @@ __all__ = [
     "Fault",
     "Field",
     "Page",
+    "Where",
     "World",
+    "draft_of",
     "faults",
     "first_faulty",
     "following",
     "fresh_draft",
+    "pages",
     "plan_of",
     "preceding",
 ]
@@ -33,17 +45,26 @@ FIRST_PORT, LAST_PORT = 1024, 65535
 
 
 class Page(StrEnum):
-    """The pages, in their order."""
+    """The pages, in their order; not each way passes all of them."""
 
     WHERE = "where"
+    MACHINE = "machine"
     MODEL = "model"
     LINE = "line"
     CHECK = "check"
 
 
+class Where(StrEnum):
+    """Where the voice shall run."""
+
+    HERE = "here"
+    MACHINE = "machine"
+
+
 class Field(StrEnum):
     """What can be wrong."""
 
+    MACHINE = "machine"
     FOLDER = "folder"
     LINE = "line"
     PORT = "port"
@@ -58,12 +79,21 @@ class Draft:
         folder: Where it lies; only for a model folder.
         line: Name of the line.
         port: Its port.
+        where: This computer, or a machine that is reached by SSH.
+        machine: Name of that machine; kept when the choice goes back to this computer.
     """
 
     model: ModelKind = ModelKind.REHEARSAL
     folder: str = ""
     line: str = ""
     port: str = str(DEFAULT_LINE_PORT)
+    where: Where = Where.HERE
+    machine: str = ""
+
+    @property
+    def host(self) -> str:
+        """Name of the machine that the draft leads to; "" for this computer."""
+        return self.machine if self.where is Where.MACHINE else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +120,9 @@ class World(Protocol):
 
     def folder_fault(self, folder: str) -> Text:
         """Return why a folder cannot be used as a model, or nothing."""
+
+    def machine_fault(self, name: str, model: ModelKind) -> Text:
+        """Return why a voice with this model cannot be put on a machine, or nothing."""
 
 
 def fresh_draft(world: World, name: str) -> Draft:
@@ -118,6 +151,8 @@ def free_port(world: World, start: int = DEFAULT_LINE_PORT) -> int:
 
 def faults(page: Page, draft: Draft, world: World) -> tuple[Fault, ...]:
     """Return what is wrong on a page, in the order of its fields; the last page has what is wrong anywhere."""
+    if page is Page.MACHINE and draft.where is Where.MACHINE:
+        return _named(Field.MACHINE, world.machine_fault(draft.machine, draft.model))
     if page is Page.MODEL:
         return _named(Field.FOLDER, _folder_fault(draft, world))
     if page is Page.LINE:
@@ -127,7 +162,9 @@ def faults(page: Page, draft: Draft, world: World) -> tuple[Fault, ...]:
         )
     if page is Page.CHECK:
         return tuple(
-            fault for earlier in (Page.MODEL, Page.LINE) for fault in faults(earlier, draft, world)
+            fault
+            for earlier in (Page.MACHINE, Page.MODEL, Page.LINE)
+            for fault in faults(earlier, draft, world)
         )
     return ()
 
@@ -137,18 +174,36 @@ def first_faulty(draft: Draft, world: World) -> Page | None:
     return next((page for page in Page if faults(page, draft, world)), None)
 
 
-def following(page: Page) -> Page | None:
+def pages(draft: Draft) -> tuple[Page, ...]:
+    """Return the pages that a draft's way passes."""
+    return tuple(page for page in Page if page is not Page.MACHINE or draft.where is Where.MACHINE)
+
+
+def following(page: Page, draft: Draft) -> Page | None:
     """Return the page after, None after the last."""
-    pages = list(Page)
-    index = pages.index(page) + 1
-    return pages[index] if index < len(pages) else None
+    passed = pages(draft)
+    index = passed.index(page) + 1
+    return passed[index] if index < len(passed) else None
 
 
-def preceding(page: Page) -> Page | None:
+def preceding(page: Page, draft: Draft) -> Page | None:
     """Return the page before, None before the first."""
-    pages = list(Page)
-    index = pages.index(page)
-    return pages[index - 1] if index else None
+    passed = pages(draft)
+    index = passed.index(page)
+    return passed[index - 1] if index else None
+
+
+def draft_of(plan: Plan) -> Draft:
+    """Return the draft that leads to a plan."""
+    host = host_of(plan)
+    return Draft(
+        plan.model.kind,
+        plan.model.folder or "",
+        plan.line,
+        str(plan.port),
+        Where.HERE if host is None else Where.MACHINE,
+        host or "",
+    )
 
 
 def plan_of(draft: Draft) -> Plan:
@@ -159,6 +214,7 @@ def plan_of(draft: Draft) -> Plan:
         line=draft.line.strip(),
         port=int(draft.port),
         model=ModelChoice(draft.model, folder),
+        place=place_on(draft.machine) if draft.where is Where.MACHINE else LOCAL,
     )
 
 
@@ -167,11 +223,18 @@ def _named(field: Field, what: Text) -> tuple[Fault, ...]:
 
 
 def _folder_fault(draft: Draft, world: World) -> Text:
+    if draft.model is ModelKind.PERSONAPLEX_7B and draft.where is Where.HERE:
+        return T("Choose a model that this computer can get.")
     if draft.model is not ModelKind.FOLDER:
         return NOTHING
     folder = draft.folder.strip()
     if not folder:
         return T("Choose the folder that holds the model.")
+    if draft.where is Where.MACHINE:
+        # It is there or here; the deploy looks, and copies one that is here.
+        if not folder.startswith(("/", "~")):
+            return T("Type the folder’s whole path, from / on.")
+        return NOTHING
     return world.folder_fault(folder)
 
 

@@ -125,9 +125,22 @@ class OptionCard(QAbstractButton):
                 alignment=Qt.AlignmentFlag.AlignTop,
             )
         self.column.addLayout(head)
-        self.column.addWidget(label(text, Type.BODY, Role.TEXT2, wrap=True))
+        self._text = label(text, Type.BODY, Role.TEXT2, wrap=True)
+        self.column.addWidget(self._text)
+        self.column.addStretch(1)
         row.addLayout(self.column, 1)
         self.toggled.connect(self.update)
+
+    def set_text(self, text: str) -> None:
+        """Say something else about it."""
+        if text != self._text.text():
+            self._text.setText(text)
+            self.setAccessibleDescription(text)
+            self.updateGeometry()
+
+    def add_beside(self, widget: QWidget, alignment: Qt.AlignmentFlag) -> None:
+        """Put a widget at the right of the words."""
+        self._row.addWidget(widget, alignment=alignment)
 
     def sizeHint(self) -> QSize:
         return self._row.sizeHint()

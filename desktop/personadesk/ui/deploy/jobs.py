@@ -160,11 +160,13 @@ class Jobs(QObject):
     Signals:
         changed: Others are known, or another one is shown.
         progressed: One of them is somewhere else now.
+        redrafted: The wizard is wanted, with another draft.
         ended: A deploy came to an end (the job).
     """
 
     changed = Signal()
     progressed = Signal()
+    redrafted = Signal()
     ended = Signal(object)
 
     def __init__(
@@ -238,10 +240,13 @@ class Jobs(QObject):
 
     def change(self, job: Job) -> None:
         """Back to the wizard with the choices of one."""
-        plan = job.view.plan
-        self.draft = flow.Draft(plan.model.kind, plan.model.folder or "", plan.line, str(plan.port))
-        self.page = flow.Page.MODEL
-        self.show(None)
+        self.redraft(flow.draft_of(job.view.plan), flow.Page.MODEL)
+
+    def redraft(self, draft: flow.Draft, page: flow.Page) -> None:
+        """Show the wizard with other choices than it has."""
+        self.draft, self.page = draft, page
+        self._shown = None
+        self.redrafted.emit()
 
     def test_again(self, job: Job) -> None:
         """Test the voice of a finished one again; its report is replaced."""

@@ -10,6 +10,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QStackedWidget, QTabBar
 
 from personadesk.domain.line import Line
+from personadesk.domain.plan import host_of
 from personadesk.domain.progress import DeployState
 from personadesk.ui import dialogs
 from personadesk.ui.announce import announce
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
+    from personadesk.domain.host import HostFacts
     from personadesk.domain.progress import DeployView
     from personadesk.hosts.local import Computer
     from personadesk.ui.deploy.jobs import Job, Jobs
+    from personadesk.ui.servers.model import Machines
 
 __all__ = ["DeployPage"]
 
@@ -56,6 +59,7 @@ class DeployPage(Page):
         self,
         jobs: Jobs,
         *,
+        machines: Machines,
         player: Player | None = None,
         has_speaker: Callable[[], bool] = bool,
         parent: QWidget | None = None,
@@ -64,11 +68,13 @@ class DeployPage(Page):
 
         Args:
             jobs: What is known of deploys; it outlives the page.
+            machines: What is known of machines; it outlives the page.
             player: Plays the sound of a report; None takes one of its own.
             has_speaker: Whether this computer has a speaker, as far as is known; asked by `look_for_speaker`.
         """
         super().__init__(parent)
         self._jobs = jobs
+        self._machines = machines
         self._job: Job | None = None
         self._logged = 0
         self._computer: tuple[Computer, int] | None = None
@@ -97,6 +103,8 @@ class DeployPage(Page):
         self._clock.setInterval(CLOCK_MS)
         self._clock.timeout.connect(self._tick)
         jobs.changed.connect(self._follow)
+        jobs.redrafted.connect(self._begin_again)
+        machines.changed.connect(self._show_facts)
         self._follow()
 
     @property
@@ -114,7 +122,7 @@ class DeployPage(Page):
     @property
     def subtitle(self) -> str:
         if self._job is None:
-            return tr("Put a voice on this computer")
+            return tr("Put a voice on this computer or on a machine of your own")
         view = self._job.view
         if view.state is DeployState.DONE:
             return tr(
@@ -123,6 +131,9 @@ class DeployPage(Page):
                 moment=words.clock_time(view.started + view.seconds),
             )
         address = Line(view.plan.line, view.plan.port).url
+        host = host_of(view.plan)
+        if host is not None:
+            return tr("On “{name}”. The address will be {address}.", name=host, address=address)
         return tr("On this computer. The address will be {address}.", address=address)
 
     @property
@@ -181,7 +192,7 @@ class DeployPage(Page):
     def _make_wizard(self) -> WizardView:
         jobs = self._jobs
         draft = jobs.draft or flow.fresh_draft(jobs.world, tr("My line"))
-        wizard = WizardView(draft, jobs.page, jobs.world)
+        wizard = WizardView(draft, jobs.page, jobs.world, self._machines)
         wizard.draft_changed.connect(self._keep_draft)
         wizard.page_changed.connect(self._keep_page)
         wizard.start_wanted.connect(lambda done: jobs.start(flow.plan_of(done)))
@@ -208,6 +219,7 @@ class DeployPage(Page):
             self.running_view.clear_log()
             if job is not None:
                 job.changed.connect(self._show_job)
+                self._machines.check_new(host_of(job.view.plan) or "")
         self._show_tabs()
         if job is None:
             self._show_wizard()
@@ -215,6 +227,10 @@ class DeployPage(Page):
             self._drop_wizard()
             self._show_job()
         self.title_changed.emit()
+
+    def _begin_again(self) -> None:
+        self._drop_wizard()
+        self._follow()
 
     def _show_wizard(self) -> None:
         if self._wizard is None:
@@ -252,11 +268,20 @@ class DeployPage(Page):
             self.running_view.clear_log()
         self.running_view.add_log(job.log_since(self._logged))
         self._logged = job.logged
+        self.running_view.show_machine(self._facts_of(view))
         state_before = self.running_view.shown.state if self.running_view.shown else None
         self.running_view.show_view(view)
         self._stack.setCurrentWidget(self.running_view)
         if state_before is not view.state:
             self.title_changed.emit()
+
+    def _show_facts(self) -> None:
+        if self._job is not None:
+            self.running_view.show_machine(self._facts_of(self._job.view))
+
+    def _facts_of(self, view: DeployView) -> HostFacts | None:
+        machine = self._machines.find(host_of(view.plan) or "")
+        return machine.check.facts if machine is not None and machine.check is not None else None
 
     def _show_tabs(self) -> None:
         jobs = self._jobs.all

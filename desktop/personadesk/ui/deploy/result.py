@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
+from personadesk.domain.plan import host_of
 from personadesk.domain.report import Verdict
 from personadesk.ui.deploy import words
 from personadesk.ui.i18n import show, tr
@@ -104,7 +105,7 @@ class ResultView(QWidget):
         below = hbox(gap=14)
         below.addWidget(_line_card(view), 1)
         below.addWidget(_model_card(view, report), 1)
-        below.addWidget(_trouble_card(), 1)
+        below.addWidget(_trouble_card(view), 1)
         self._column.addLayout(below)
         self._test.setVisible(view.line_url is not None)
         self._save.setVisible(view.report_dir is not None)
@@ -283,7 +284,7 @@ def _line_card(view: DeployView) -> QWidget:
     if view.line_url is not None:
         card.add(AddressField(view.line_url, view.plan.line))
         facts = [
-            (tr("Now at"), tr("This computer")),
+            (tr("Now at"), words.place_name(view.plan)),
             (tr("Stays the same"), tr("yes, whatever happens behind it")),
         ]
     else:
@@ -297,7 +298,7 @@ def _model_card(view: DeployView, report: VoiceReport) -> QWidget:
     card = Card(tr("What runs"), padding=18, gap=10)
     facts = [(tr("Model"), words.model_name(view.plan.model))]
     facts += [
-        (tr("Price"), tr("Free")),
+        (tr("Price"), words.price(view.plan)),
         (tr("This deploy took"), words.duration(view.seconds)),
         (tr("Tested with"), report.clip or tr("the built-in question")),
     ]
@@ -306,17 +307,17 @@ def _model_card(view: DeployView, report: VoiceReport) -> QWidget:
     return card
 
 
-def _trouble_card() -> QWidget:
+def _trouble_card(view: DeployView) -> QWidget:
     card = Card(tr("If something goes wrong"), padding=18, gap=10)
-    card.add(
-        FactList(
-            [
-                (tr("Server stops"), tr("starts again by itself")),
-                (tr("PersonaDesk closes"), tr("you are asked what to do")),
-                (tr("PersonaDesk crashes"), tr("the server runs on")),
-                (tr("Computer restarts"), tr("start the line on Home")),
-            ]
-        )
-    )
+    facts = [
+        (tr("Server stops"), tr("starts again by itself")),
+        (tr("PersonaDesk closes"), tr("you are asked what to do")),
+        (tr("PersonaDesk crashes"), tr("the server runs on")),
+    ]
+    if host_of(view.plan) is None:
+        facts.append((tr("Computer restarts"), tr("start the line on Home")))
+    else:
+        facts.append((tr("Network breaks"), tr("the tunnel is made again")))
+    card.add(FactList(facts))
     card.column.addStretch(1)
     return card

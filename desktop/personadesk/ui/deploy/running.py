@@ -11,6 +11,7 @@ from personadesk.domain.progress import DeployState, StepState
 from personadesk.ui.announce import announce
 from personadesk.ui.deploy import words
 from personadesk.ui.i18n import tr
+from personadesk.ui.servers import words as server_words
 from personadesk.ui.sheet import Sheet
 from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
@@ -19,6 +20,7 @@ from personadesk.ui.widgets import (
     Card,
     ElidedLabel,
     ErrorPanel,
+    FactList,
     Figure,
     FootBar,
     Kind,
@@ -37,6 +39,7 @@ from personadesk.ui.widgets import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from personadesk.domain.host import HostFacts
     from personadesk.domain.progress import DeployView, LogLine, StepView
 
 __all__ = ["RunningView"]
@@ -73,6 +76,8 @@ class RunningView(QWidget):
         sheet = Sheet()
         right = vbox(sheet, gap=14)
         right.addWidget(self._make_head())
+        self._machine = self._make_machine()
+        right.addWidget(self._machine)
         self._panel_place = vbox(gap=0)
         right.addLayout(self._panel_place)
         self._log = LogPanel()
@@ -94,13 +99,23 @@ class RunningView(QWidget):
         if before is not None and before.plan.id == view.plan.id:
             _announce_change(before, view)
         current = view.current
-        self._steps.set_rows([words.step_row(step, current=step is current) for step in view.steps])
+        self._steps.set_rows(
+            [words.step_row(step, current=step is current, plan=view.plan) for step in view.steps]
+        )
         self._count.setText(
             tr("{done} of {all}", done=words.steps_settled(view), all=len(view.steps))
         )
         self._show_head(view)
         self._show_panel(view)
         self._show_foot(view)
+
+    def show_machine(self, facts: HostFacts | None) -> None:
+        """Show what the machine is, where the deploy leads to one that was checked."""
+        self._machine.setVisible(facts is not None)
+        if facts is not None:
+            shown = server_words.short_facts(facts)
+            self._machine_left.set_facts(shown[:3])
+            self._machine_right.set_facts(shown[3:])
 
     def add_log(self, lines: Iterable[LogLine]) -> None:
         """Append lines to the log."""
@@ -164,6 +179,19 @@ class RunningView(QWidget):
         card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return card
 
+    def _make_machine(self) -> QWidget:
+        card = Card(padding=16, gap=8)
+        row = hbox(gap=28)
+        self._machine_left = FactList(gap=4)
+        self._machine_right = FactList(gap=4)
+        row.addWidget(self._machine_left, 1)
+        row.addWidget(self._machine_right, 1)
+        card.add(row)
+        card.setAccessibleName(tr("The machine"))
+        card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        card.hide()
+        return card
+
     # -- showing ----------------------------------------------------------------------------------------------
 
     def _show_head(self, view: DeployView) -> None:
@@ -171,9 +199,10 @@ class RunningView(QWidget):
         self._pill.set_state(word, shape)
         self._doing.setText(_heading(view))
         self._who.setText(
-            f"{view.plan.line} · {tr('This computer')} · {words.model_name(view.plan.model)}"
+            f"{view.plan.line} · {words.place_name(view.plan)} · {words.model_name(view.plan.model)}"
         )
         self._bar.set_fraction(words.fraction_done(view))
+        self._price.set_value(words.price(view.plan))
         self._so_far.set_value(words.minutes_seconds(view.seconds))
         running = view.state is DeployState.RUNNING
         # What has stopped has no time left; its sentence needs the room.
@@ -273,7 +302,7 @@ def _announce_change(before: DeployView, now: DeployView) -> None:
 def _heading(view: DeployView) -> str:
     step = _step_of_interest(view)
     if view.state is DeployState.RUNNING and step is not None:
-        return words.working_on(step)
+        return words.working_on(step, view.plan)
     if view.state is DeployState.FAILED:
         if step is None:
             return tr("It could not be done")

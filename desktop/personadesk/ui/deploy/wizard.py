@@ -1,4 +1,4 @@
-"""The wizard: where, which model, which line, check and start. It edits the draft and decides nothing itself.
+"""The wizard: where, which machine, which model, which line, check and start. It edits the draft, no more.
 
 What is valid and what comes next stands in ``flow``. Faults show when a field is left, never while typing.
 """
@@ -12,16 +12,28 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QScrollArea, QStackedWidget, QWidget
 
 from personadesk.ui.deploy import flow
+from personadesk.ui.deploy.machine_page import MachinePage
 from personadesk.ui.deploy.wizard_pages import CheckPage, LinePage, ModelPage, WherePage, WizardPage
 from personadesk.ui.i18n import tr
 from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.widgets import Button, FootBar, IconLabel, Kind, StepBar, hbox, label, vbox
+from personadesk.ui.widgets import (
+    Button,
+    ElidedLabel,
+    FootBar,
+    IconLabel,
+    Kind,
+    StepBar,
+    clear_layout,
+    hbox,
+    vbox,
+)
 
 if TYPE_CHECKING:
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
     from personadesk.ui.deploy.form import FormField
+    from personadesk.ui.servers.model import Machines
 
 __all__ = ["WizardView"]
 
@@ -46,6 +58,7 @@ class WizardView(QWidget):
         draft: flow.Draft,
         page: flow.Page,
         world: flow.World,
+        machines: Machines,
         parent: QWidget | None = None,
     ) -> None:
         """Open the wizard.
@@ -54,24 +67,33 @@ class WizardView(QWidget):
             draft: What was chosen before.
             page: Where it was left.
             world: What the rules have to know of this computer.
+            machines: The machines that a voice can be put on.
         """
         super().__init__(parent)
         self._draft = draft
         self._world = world
         self._page = page
+        self._titles = {
+            flow.Page.WHERE: tr("Where"),
+            flow.Page.MACHINE: tr("My machine"),
+            flow.Page.MODEL: tr("Model"),
+            flow.Page.LINE: tr("Line"),
+            flow.Page.CHECK: tr("Check and start"),
+        }
         px = theme().px
         outer = vbox(self)
         head = hbox(gap=12)
         head.setContentsMargins(px(24), px(16), px(24), px(6))
-        self._steps = StepBar([tr("Where"), tr("Model"), tr("Line"), tr("Check and start")])
-        self._steps.step_chosen.connect(lambda index: self.open_page(list(flow.Page)[index]))
-        head.addWidget(self._steps, 1)
+        self._steps_place = hbox()
+        self._make_steps()
+        head.addLayout(self._steps_place, 1)
         head.addWidget(IconLabel("shield", 16, Role.OK))
-        head.addWidget(label(tr("Nothing costs money"), Type.SMALL, Role.TEXT2))
+        head.addWidget(ElidedLabel(tr("Nothing costs money"), Type.SMALL, Role.TEXT2))
         outer.addLayout(head)
         self._stack = QStackedWidget()
         self._pages: dict[flow.Page, WizardPage] = {
-            flow.Page.WHERE: WherePage(),
+            flow.Page.WHERE: WherePage(draft),
+            flow.Page.MACHINE: MachinePage(draft, machines),
             flow.Page.MODEL: ModelPage(draft),
             flow.Page.LINE: LinePage(draft),
             flow.Page.CHECK: CheckPage(),
@@ -104,18 +126,16 @@ class WizardView(QWidget):
 
     def open_page(self, page: flow.Page) -> None:
         """Show a page."""
+        if page not in flow.pages(self._draft):
+            page = flow.Page.WHERE
         self._page = page
-        self._steps.set_current(list(flow.Page).index(page))
+        self._steps.set_current(flow.pages(self._draft).index(page))
         self._stack.setCurrentWidget(self._areas[page])
-        last = flow.following(page) is None
+        last = flow.following(page, self._draft) is None
         self._next.setText(tr("Start") if last else tr("Continue"))
         self._next.set_icon("play" if last else None)
-        self._back.setVisible(flow.preceding(page) is not None)
-        self._foot.set_sentence(
-            tr("It runs on this computer and costs nothing.")
-            if last
-            else tr("Nothing costs money yet. You can come back to each page.")
-        )
+        self._back.setVisible(flow.preceding(page, self._draft) is not None)
+        self._foot.set_sentence(self._promise(last=last))
         self._pages[page].show_draft(self._draft)
         if last:
             self._show_checks()
@@ -139,7 +159,7 @@ class WizardView(QWidget):
             self._show_faults(found)
             self._pages[self._page].focus_field(found[0].field)
             return
-        following = flow.following(self._page)
+        following = flow.following(self._page, self._draft)
         if following is None:
             self.start_wanted.emit(self._draft)
             return
@@ -148,7 +168,7 @@ class WizardView(QWidget):
 
     def go_back(self) -> None:
         """Open the page before."""
-        before = flow.preceding(self._page)
+        before = flow.preceding(self._page, self._draft)
         if before is not None:
             self.open_page(before)
             self.focus_first()
@@ -173,8 +193,26 @@ class WizardView(QWidget):
         self._foot.add_right(self._next)
         return self._foot
 
+    def _make_steps(self) -> None:
+        clear_layout(self._steps_place)
+        passed = flow.pages(self._draft)
+        self._steps = StepBar([self._titles[page] for page in passed])
+        self._steps.step_chosen.connect(lambda index: self.open_page(passed[index]))
+        self._steps_place.addWidget(self._steps, 1)
+
+    def _promise(self, *, last: bool) -> str:
+        if not last:
+            return tr("Nothing costs money yet. You can come back to each page.")
+        if self._draft.host:
+            return tr("It runs on “{name}”; no rent is paid.", name=self._draft.host)
+        return tr("It runs on this computer and costs nothing.")
+
     def _edit(self, changes: dict[str, object]) -> None:
+        before = flow.pages(self._draft)
         self._draft = replace(self._draft, **changes)  # type: ignore[arg-type] # fields of Draft
+        if flow.pages(self._draft) != before:
+            self._make_steps()
+            self._steps.set_current(flow.pages(self._draft).index(self._page))
         self.draft_changed.emit(self._draft)
 
     def _field_left(self, field: flow.Field) -> None:

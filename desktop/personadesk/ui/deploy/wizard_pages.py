@@ -1,4 +1,4 @@
-"""The four pages of the wizard. Each shows its part of the draft and tells what was changed."""
+"""The wizard's pages but for the one of machines. Each shows its part of the draft and tells what was changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from personadesk.ui.widgets import (
     IconLabel,
     Kind,
     Note,
-    Pill,
     Shape,
     StateShape,
     hbox,
@@ -93,14 +92,50 @@ class WizardPage(Sheet):
 
 
 class WherePage(WizardPage):
-    """Where the voice shall run; this computer, with its facts."""
+    """Where the voice shall run: this computer, with its facts, or a machine of one's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, draft: flow.Draft) -> None:
         super().__init__(
             tr("Where shall the voice run?"),
-            tr("On this computer: nothing to sign up for, nothing to pay."),
+            tr("Either way there is nothing to sign up for and nothing to rent."),
         )
-        row = hbox(gap=16)
+        self._here = OptionCard(
+            tr("This computer"), tr("The quickest way to try everything."), pill=tr("Free")
+        )
+        self._there = OptionCard(
+            tr("My own GPU machine"),
+            tr("A Linux machine that you reach by SSH, best with an NVIDIA card of 24 GB."),
+            pill=tr("no rent"),
+        )
+        self._here.setChecked(draft.where is flow.Where.HERE)
+        self._there.setChecked(draft.where is flow.Where.MACHINE)
+        choices = hbox(gap=16)
+        for card in (self._here, self._there):
+            card.confirmed.connect(self.go_on)
+            choices.addWidget(card, 1)
+        self.column.addLayout(choices)
+        self._local = self._make_local()
+        self._remote = _remote_card()
+        self.column.addWidget(self._local)
+        self.column.addWidget(self._remote)
+        self.column.addStretch(1)
+        self._local.setVisible(draft.where is flow.Where.HERE)
+        self._remote.setVisible(draft.where is flow.Where.MACHINE)
+        self._there.toggled.connect(self._chosen)
+
+    def focus_first(self) -> bool:
+        chosen = self._there if self._there.isChecked() else self._here
+        chosen.setFocus()
+        return True
+
+    def _chosen(self, there: bool) -> None:
+        self._local.setVisible(not there)
+        self._remote.setVisible(there)
+        self.edited.emit({"where": flow.Where.MACHINE if there else flow.Where.HERE})
+
+    def _make_local(self) -> QWidget:
+        place = QWidget()
+        row = hbox(place, gap=16)
         card = Card(padding=20, gap=12)
         head = hbox(gap=12)
         head.addWidget(IconLabel("computer", 30, Role.ACCENT_TEXT))
@@ -109,10 +144,6 @@ class WherePage(WizardPage):
         self._system = ElidedLabel(tr("Looking at it…"), Type.SMALL, Role.TEXT2)
         names.addWidget(self._system)
         head.addLayout(names, 1)
-        head.addWidget(
-            Pill(tr("Free"), tone=Role.OK, ground=Role.OK_SOFT),
-            alignment=Qt.AlignmentFlag.AlignTop,
-        )
         card.add(head)
         self._facts = FactList()
         card.add(self._facts)
@@ -124,8 +155,7 @@ class WherePage(WizardPage):
         self._fit.add(self._whole)
         self._fit.column.addStretch(1)
         row.addWidget(self._fit, 2)
-        self.column.addLayout(row)
-        self.column.addStretch(1)
+        return place
 
     def show_computer(self, computer: Computer, free_bytes: int) -> None:
         self._system.setText(f"{computer.system} · {computer.machine}")
@@ -152,6 +182,20 @@ class WherePage(WizardPage):
             )
 
 
+def _remote_card() -> Card:
+    card = Card(tr("What is needed"), padding=20, gap=12)
+    for title, sentence in (
+        (tr("Its address and a login"), tr("A key, your SSH agent, or the password once.")),
+        (tr("Linux, with Python 3.11 or newer"), tr("Nothing else has to be installed there.")),
+        (
+            tr("An NVIDIA GPU of 24 GB for the real voice"),
+            tr("Without one the rehearsal model still runs, so you can try the whole way."),
+        ),
+    ):
+        card.add(_Finding(title, sentence, Shape.OK))
+    return card
+
+
 class ModelPage(WizardPage):
     """Which model: the rehearsal one, or a folder."""
 
@@ -162,19 +206,16 @@ class ModelPage(WizardPage):
                 "The rehearsal model tries everything without a download. You can just press Continue."
             ),
         )
-        self._rehearsal = OptionCard(
-            tr("Rehearsal model"),
+        self._rehearsal = OptionCard(tr("Rehearsal model"), "", pill=tr("untrained, it babbles"))
+        self._whole = OptionCard(
+            "PersonaPlex 7B",
             tr(
-                "Made on this computer in seconds. It has the real shape but was never trained: it "
-                "babbles. Talking to the line then uses the echo, so that you hear your own words."
+                "The real voice. It is fetched there from Hugging Face, about 16 GB, with the token that "
+                "this computer has; its licence must be accepted once. It wants a GPU of 24 GB."
             ),
-            pill=tr("untrained, it babbles"),
+            pill=tr("the real voice"),
         )
-        self._folder = OptionCard(
-            tr("A model folder"),
-            tr("Weights on this computer, laid out as in PersonaPlex’s own repository."),
-            pill=tr("your own files"),
-        )
+        self._folder = OptionCard(tr("A model folder"), "", pill=tr("your own files"))
         self.field = FormField(
             tr("&Folder"),
             hint=tr("It holds config.json, model.safetensors, the codec and the tokenizer."),
@@ -184,11 +225,15 @@ class ModelPage(WizardPage):
         browse.clicked.connect(self._browse)
         self.field.add_beside(browse)
         self.fields[flow.Field.FOLDER] = self.field
-        self._rehearsal.setChecked(draft.model is not ModelKind.FOLDER)
-        self._folder.setChecked(draft.model is ModelKind.FOLDER)
+        self._cards = {
+            ModelKind.REHEARSAL: self._rehearsal,
+            ModelKind.PERSONAPLEX_7B: self._whole,
+            ModelKind.FOLDER: self._folder,
+        }
+        self._cards[draft.model].setChecked(True)
         self.field.edit.setText(draft.folder)
-        self.column.addWidget(self._rehearsal)
-        self.column.addWidget(self._folder)
+        for card in self._cards.values():
+            self.column.addWidget(card)
         self._place = QWidget()
         inner = hbox(self._place)
         inner.setContentsMargins(theme().px(44), 0, 0, 0)
@@ -196,22 +241,51 @@ class ModelPage(WizardPage):
         self.column.addWidget(self._place)
         self.column.addStretch(1)
         self._place.setVisible(draft.model is ModelKind.FOLDER)
-        for card in (self._rehearsal, self._folder):
+        for kind, card in self._cards.items():
             card.confirmed.connect(self.go_on)
-        self._folder.toggled.connect(self._chosen)
+            card.toggled.connect(lambda on, kind=kind: self._chosen(kind) if on else None)
+        self.show_draft(draft)
         self.field.edit.textEdited.connect(self._typed)
         self.field.edit.returnPressed.connect(self.go_on)
         self.field.left.connect(lambda: self.field_left.emit(flow.Field.FOLDER))
 
+    def show_draft(self, draft: flow.Draft) -> None:
+        there = draft.where is flow.Where.MACHINE
+        self._whole.setVisible(there)
+        if not there and self._whole.isChecked():
+            self._rehearsal.setChecked(True)
+        if there:
+            self._rehearsal.set_text(
+                tr(
+                    "Made on the machine in seconds. It has the real shape but was never trained: it "
+                    "babbles. Talking to the line then uses the echo, so that you hear your own words."
+                )
+            )
+            self._folder.set_text(
+                tr(
+                    "Weights on the machine, or on this computer and then copied there; laid out as in "
+                    "PersonaPlex’s own repository."
+                )
+            )
+            return
+        self._rehearsal.set_text(
+            tr(
+                "Made on this computer in seconds. It has the real shape but was never trained: it "
+                "babbles. Talking to the line then uses the echo, so that you hear your own words."
+            )
+        )
+        self._folder.set_text(
+            tr("Weights on this computer, laid out as in PersonaPlex’s own repository.")
+        )
+
     def focus_first(self) -> bool:
-        chosen = self._folder if self._folder.isChecked() else self._rehearsal
-        chosen.setFocus()
+        next(card for card in self._cards.values() if card.isChecked()).setFocus()
         return True
 
-    def _chosen(self, folder: bool) -> None:
-        self._place.setVisible(folder)
+    def _chosen(self, kind: ModelKind) -> None:
+        self._place.setVisible(kind is ModelKind.FOLDER)
         self.field.set_fault("")
-        self.edited.emit({"model": ModelKind.FOLDER if folder else ModelKind.REHEARSAL})
+        self.edited.emit({"model": kind})
 
     def _typed(self, text: str) -> None:
         if self.field.fault:
@@ -318,28 +392,41 @@ class CheckPage(WizardPage):
         self._findings = vbox(gap=12)
         self._checks.add(self._findings)
         self._checks.column.addStretch(1)
+        self._machine_check = _Finding(tr("My machine"), "", Shape.UNKNOWN)
         self._model_check = _Finding(tr("Model"), "", Shape.UNKNOWN)
         self._name_check = _Finding(tr("Name of the line"), "", Shape.UNKNOWN)
         self._port_check = _Finding(tr("Port"), "", Shape.UNKNOWN)
-        for finding in (self._model_check, self._name_check, self._port_check):
+        for finding in (
+            self._machine_check,
+            self._model_check,
+            self._name_check,
+            self._port_check,
+        ):
             self._findings.addWidget(finding)
         row.addWidget(self._checks, 2)
         self.column.addLayout(row)
-        self.column.addWidget(
-            Note(
-                tr(
-                    "Next: look at this computer, make room, install the voice server, get the model, "
-                    "start it, wait until it is ready, speak a question to it, and put it behind the line."
-                )
-            )
-        )
+        self._next = Note("")
+        self.column.addWidget(self._next)
         self.column.addStretch(1)
 
     def show_draft(self, draft: flow.Draft) -> None:
         choice = ModelChoice(
             draft.model, draft.folder.strip() if draft.model is ModelKind.FOLDER else None
         )
-        self._place.setText(tr("This computer"))
+        self._place.setText(draft.host or tr("This computer"))
+        self._machine_check.setVisible(bool(draft.host))
+        self._next.set_text(
+            tr(
+                "Next: check the machine again, copy the voice server there and install it, get the "
+                "model, start it, wait until it is ready, speak a question to it through an SSH tunnel, "
+                "and put it behind the line."
+            )
+            if draft.host
+            else tr(
+                "Next: look at this computer, make room, install the voice server, get the model, "
+                "start it, wait until it is ready, speak a question to it, and put it behind the line."
+            )
+        )
         model = words.model_name(choice)
         if draft.model is ModelKind.REHEARSAL:
             model = tr("{model} (untrained, it babbles)", model=model)
@@ -347,12 +434,13 @@ class CheckPage(WizardPage):
         self._line.setText(draft.line.strip() or "–")
         port = draft.port.strip()
         self._address.setText(Line("", int(port)).url if port.isascii() and port.isdigit() else "–")
-        self._price.setText(tr("Free"))
+        self._price.setText(tr("no rent") if draft.host else tr("Free"))
 
     def show_checks(self, found: tuple[flow.Fault, ...]) -> None:
         """Show what is wrong, and that the rest is not."""
         by_field = {fault.field: fault.what for fault in found}
         for field, shown, good in (
+            (flow.Field.MACHINE, self._machine_check, tr("Can run it.")),
             (flow.Field.FOLDER, self._model_check, tr("Can be used.")),
             (flow.Field.LINE, self._name_check, tr("Is free.")),
             (flow.Field.PORT, self._port_check, tr("Is free.")),

@@ -7,7 +7,7 @@ import time
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from personadesk.domain.plan import ModelChoice, ModelKind
+from personadesk.domain.plan import ModelChoice, ModelKind, host_of
 from personadesk.domain.progress import DeployState, StepName, StepState, StepView
 from personadesk.domain.report import Figure, Verdict, format_value
 from personadesk.domain.text import Text
@@ -15,6 +15,7 @@ from personadesk.ui.i18n import language, mark, show, tr, trn
 from personadesk.ui.widgets import LogEntry, Shape, StepRow
 
 if TYPE_CHECKING:
+    from personadesk.domain.plan import Plan
     from personadesk.domain.progress import DeployView, LogLine
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "log_entry",
     "minutes_seconds",
     "model_name",
+    "place_name",
+    "price",
     "rough_time",
     "seconds_left",
     "sentence",
@@ -90,6 +93,20 @@ _TO_COME = {
     StepName.LINE: mark("The address leads to the new voice"),
 }
 
+_WORKING_THERE = {
+    StepName.CHECK: mark("Looking at the machine"),
+    StepName.INSTALL: mark("Installing the voice server there"),
+}
+
+_TO_COME_THERE = {
+    StepName.CHECK: mark("System, Python, GPU, disk and the network there"),
+    StepName.ROOM: mark("One folder, which holds everything"),
+    StepName.INSTALL: mark("Copied there; a torch that is there is used"),
+    StepName.MODEL: mark("Made there, found there, or copied there"),
+    StepName.START: mark("A service there, and a tunnel to it"),
+}
+"""Where a step on a machine is another than on this computer."""
+
 _SETTLED = {StepState.DONE, StepState.SKIPPED}
 
 _VERDICTS = {
@@ -111,13 +128,24 @@ def verdict_shape(verdict: Verdict) -> tuple[Shape, str]:
     return shape, tr(word)
 
 
-def working_on(step: StepView) -> str:
+def place_name(plan: Plan) -> str:
+    """Return where a plan puts the voice."""
+    return host_of(plan) or tr("This computer")
+
+
+def price(plan: Plan) -> str:
+    """Return what a plan costs."""
+    return tr("Free") if host_of(plan) is None else tr("no rent")
+
+
+def working_on(step: StepView, plan: Plan) -> str:
     """Return what is being done in a step, as a heading."""
-    return tr(_WORKING_ON[step.name])
+    there = _WORKING_THERE if host_of(plan) is not None else {}
+    return tr(there.get(step.name, _WORKING_ON[step.name]))
 
 
-def step_row(step: StepView, *, current: bool) -> StepRow:
-    """Return a step as the list shows it."""
+def step_row(step: StepView, *, current: bool, plan: Plan | None = None) -> StepRow:
+    """Return a step as the list shows it; the plan tells where what is to come will happen."""
     shape, word = _STEP_STATES[step.state]
     told = ""
     if step.state is StepState.WAITING:
@@ -126,7 +154,8 @@ def step_row(step: StepView, *, current: bool) -> StepRow:
         told = minutes_seconds(step.seconds)
     detail = sentence(step.error.what if step.error is not None else step.doing)
     if not detail and step.state is StepState.WAITING:
-        detail = tr(_TO_COME[step.name])
+        there = _TO_COME_THERE if plan is not None and host_of(plan) is not None else {}
+        detail = tr(there.get(step.name, _TO_COME[step.name]))
     running = step.state is StepState.RUNNING
     return StepRow(
         title=show(step.title),

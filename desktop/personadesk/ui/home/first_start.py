@@ -26,11 +26,13 @@ class FirstStart(QWidget):
 
     Signals:
         try_here_asked: *Try it here* was pressed.
+        use_machine_asked: *Use my machine* was pressed.
         look_chosen: Another look was chosen (its value).
         language_chosen: Another language was chosen (its code).
     """
 
     try_here_asked = Signal()
+    use_machine_asked = Signal()
     look_chosen = Signal(str)
     language_chosen = Signal(str)
 
@@ -78,13 +80,27 @@ class FirstStart(QWidget):
             free=True,
             recommended=True,
         )
-        self.card.setMaximumWidth(px(CARD_WIDTH))
-        self.card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self.card.clicked.connect(self.try_here_asked)
+        self.machine_card = ChoiceCard(
+            icon="server",
+            title=tr("On my own GPU machine"),
+            text=tr("A computer with an NVIDIA card that you can reach with SSH."),
+            promises=(
+                tr("You need its name and a login"),
+                tr("Checked before anything is changed"),
+                tr("Can be removed again completely"),
+            ),
+            action=tr("Use my machine"),
+            pill=tr("no rent"),
+        )
+        self.machine_card.clicked.connect(self.use_machine_asked)
         cards = hbox(gap=20)
         cards.addStretch(1)
-        # The stretch of the card outweighs the room beside it until its greatest width is reached.
-        cards.addWidget(self.card, 100)
+        for card in (self.card, self.machine_card):
+            card.setMaximumWidth(px(CARD_WIDTH))
+            card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+            # Their stretch outweighs the room beside them until their greatest width is reached.
+            cards.addWidget(card, 100)
         cards.addStretch(1)
         column.addLayout(cards)
         column.addSpacing(px(16))

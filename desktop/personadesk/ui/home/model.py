@@ -118,12 +118,14 @@ class HomeModel(QObject):
         changed: ``view`` is another.
         asked: The user wants something of a line (its name, a ``LineVerb``).
         try_here_asked: The user pressed *Try it here*.
+        use_machine_asked: The user pressed *Use my machine*.
         new_line_asked: The user pressed *New line*.
     """
 
     changed = Signal()
     asked = Signal(str, str)
     try_here_asked = Signal()
+    use_machine_asked = Signal()
     new_line_asked = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:

@@ -24,6 +24,7 @@ __all__ = ["describe_computer", "home_view", "state_word"]
 
 DAY_SECONDS = 20 * 3600
 GIB = 1024**3
+NOWHERE_ELSE: Mapping[str, str] = {}
 
 _STATES = {
     LineState.UP: (Shape.OK, mark("Up")),
@@ -40,6 +41,7 @@ def home_view(
     models: Mapping[str, ModelChoice],
     *,
     computer: str = "",
+    places: Mapping[str, str] = NOWHERE_ELSE,
 ) -> HomeView:
     """Return what Home shows.
 
@@ -48,6 +50,7 @@ def home_view(
         deploys: Deploys that the window knows, oldest first.
         models: What runs behind the lines, by the server's id.
         computer: A sentence about this computer.
+        places: Names of the machines that servers run on, by the server's id; the rest run here.
     """
     newest = {view.plan.line: view for view in deploys}
     cards = []
@@ -57,7 +60,8 @@ def home_view(
             cards.append(_deploy_card(deploy))
         else:
             model = models.get(line.target.server_id) if line.target is not None else None
-            cards.append(_line_card(line, model, deploy))
+            place = places.get(line.target.server_id, "") if line.target is not None else ""
+            cards.append(_line_card(line, model, deploy, place))
     cards += [
         _deploy_card(view)
         for view in newest.values()
@@ -71,7 +75,7 @@ def home_view(
         up=tr("{up} of {all}", up=up, all=len(cards)),
         up_note=tr("all of them") if not others else trn("{n} is not up", "{n} are not up", others),
         now=tr("{price} /h", price=dollars(0)),
-        now_note=tr("all on this computer"),
+        now_note=tr("no machine is rented") if places else tr("all on this computer"),
         today=dollars(0),
         today_note=tr("Nothing costs money"),
     )
@@ -106,9 +110,11 @@ def state_word(line: Line) -> str:
     return tr(_STATES[line.state][1])
 
 
-def _line_card(line: Line, model: ModelChoice | None, deploy: DeployView | None) -> LineView:
+def _line_card(
+    line: Line, model: ModelChoice | None, deploy: DeployView | None, place: str
+) -> LineView:
     shape, word = _STATES[line.state]
-    parts = [tr("This computer")]
+    parts = [place or tr("This computer")]
     if model is not None:
         parts.append(words.model_name(model))
     if line.since:
@@ -197,7 +203,7 @@ def _deploy_card(view: DeployView) -> LineView:
         actions.append(LineAction(LineVerb.REMOVE, tr("Put away"), "close"))
     return LineView(
         name=view.plan.line,
-        about=f"{tr('This computer')} · {words.model_name(view.plan.model)}",
+        about=f"{words.place_name(view.plan)} · {words.model_name(view.plan.model)}",
         shape=shape,
         word=word,
         address=Line(view.plan.line, view.plan.port).url,

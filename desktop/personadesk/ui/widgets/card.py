@@ -203,8 +203,8 @@ class ChoiceCard(QAbstractButton):
         column.addSpacing(theme().px(14))
         for promise in promises:
             row = hbox(gap=10)
-            row.addWidget(StateShape(Shape.OK, "", size=16))
-            row.addWidget(label(promise), 1)
+            row.addWidget(StateShape(Shape.OK, "", size=16), alignment=Qt.AlignmentFlag.AlignTop)
+            row.addWidget(label(promise, wrap=True), 1)
             column.addLayout(row)
             column.addSpacing(theme().px(10))
         column.addStretch(1)

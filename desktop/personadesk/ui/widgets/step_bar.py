@@ -40,8 +40,10 @@ class StepBar(QWidget):
         for index, title in enumerate(titles):
             if index:
                 rule = Rule()
-                rule.setFixedWidth(theme().px(32))
-                row.addWidget(rule)
+                rule.setMinimumWidth(theme().px(8))
+                rule.setMaximumWidth(theme().px(32))
+                # Its stretch outweighs the room behind the last page until its greatest width is reached.
+                row.addWidget(rule, 100)
             button = QPushButton(title)
             button.setAutoDefault(False)
             button.setProperty("kind", "step")

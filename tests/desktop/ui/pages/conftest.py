@@ -23,9 +23,11 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 import samples as sample_data
 import scenes as sample_scenes
 from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.host import HostCheck, HostKey, HostRecord, SshAddress
 from personadesk.domain.line import Line, LineState
 from personadesk.domain.plan import Plan
 from personadesk.domain.progress import DeployState, DeployView
+from personadesk.hosts.ssh import errors
 from personadesk.store.journal import DeployRecord, Purpose
 from personadesk.store.paths import folders
 from personadesk.store.settings import Settings
@@ -185,12 +187,73 @@ class FakeLines:
 
 
 class FakeJournal:
-    """Stands for the journal: it knows the sample plan."""
+    """Stands for the journal: it knows the sample plans."""
 
     async def load(self, plan_id: str) -> DeployRecord | None:
-        if plan_id != sample_data.PLAN.id:
+        known = {plan.id: plan for plan in (sample_data.PLAN, sample_data.HOST_PLAN)}
+        if plan_id not in known:
             return None
-        return DeployRecord(sample_data.PLAN, Purpose.DEPLOY, DeployState.DONE, sample_data.STARTED)
+        return DeployRecord(known[plan_id], Purpose.DEPLOY, DeployState.DONE, sample_data.STARTED)
+
+
+class FakeHosts:
+    """Stands for the directory of machines and for their checks; what it meets for the first time wants consent."""
+
+    def __init__(self) -> None:
+        self.store = self
+        self.records: dict[str, HostRecord] = {}
+        self.checks: dict[str, HostCheck] = {}
+        self.troubles: dict[str, PersonaDeskError] = {}
+        self.refusals: list[PersonaDeskError] = []
+        self.unreachable: PersonaDeskError | None = None
+        self.met: set[str] = set()
+        self.asked: list[SshAddress] = []
+        self.tries: list[dict[str, Any]] = []
+        self.looked: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def knows(self, *records: HostRecord) -> None:
+        self.records |= {record.name: record for record in records}
+        self.met |= {record.address.place for record in records}
+
+    async def all(self) -> tuple[HostRecord, ...]:
+        return tuple(self.records.values())
+
+    async def add(self, record: HostRecord, **given: Any) -> HostRecord:
+        self.tries.append({"record": record, **given})
+        await asyncio.sleep(0)
+        place = record.address.place
+        if self.refusals:
+            raise self.refusals.pop(0)
+        if place not in self.met and sample_data.HOST_KEY.fingerprint not in given["fingerprints"]:
+            raise errors.unknown_key(record.address, sample_data.HOST_KEY)
+        self.knows(record)
+        return record
+
+    async def pinned(self, _name: str) -> HostKey:
+        return sample_data.HOST_KEY
+
+    async def show_keys(self, address: SshAddress) -> tuple[HostKey, ...]:
+        self.asked.append(address)
+        if self.unreachable is not None:
+            raise self.unreachable
+        return (sample_data.HOST_KEY,)
+
+    async def remove(self, name: str) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        del self.records[name]
+
+    async def host(self, name: str) -> Any:
+        raise NotImplementedError(name)
+
+    async def look(self, _hosts: Any, record: HostRecord) -> HostCheck:
+        self.looked.append(record.name)
+        await self.gate.wait()
+        if record.name in self.troubles:
+            raise self.troubles[record.name]
+        return self.checks.get(record.name) or sample_data.host_check()
 
 
 @dataclass
@@ -198,6 +261,7 @@ class FakeServices:
     """Stands for everything below the window."""
 
     settings: Settings
+    hosts: FakeHosts = field(default_factory=FakeHosts)
     deploys: FakeEngine = field(default_factory=FakeEngine)
     lines: FakeLines = field(default_factory=FakeLines)
     journal: FakeJournal = field(default_factory=FakeJournal)
@@ -220,6 +284,14 @@ def fake_services(personadesk_home: Path) -> FakeServices:
     return FakeServices(Settings(personadesk_home / "config" / "settings.toml"))
 
 
+@pytest.fixture(autouse=True)
+def _a_home_without_ssh_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No page shows the developer's own machines."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+
+
 @pytest.fixture
 def live_window(
     run: Callable[[Awaitable[Any]], Any],
@@ -240,12 +312,16 @@ def live_window(
                 choices.get("opener", opener),
                 open_session=choices.get("open_session"),
                 list_devices=choices.get("list_devices", lambda **_k: sample_data.NO_DEVICES),
+                look_at=choices.get("look_at", fake_services.hosts.look),
             )
             whole = asyncio.ensure_future(session.run())
             try:
                 if choices.get("opens", True):
                     await wait_for(lambda: session.desk.services is not None)
                     await asyncio.sleep(0.02)
+                # As on a screen: without it no field ever gets or loses the keyboard.
+                session.window.activateWindow()
+                await wait_for(session.window.isActiveWindow)
                 await story(session)
             finally:
                 session.quit_now()

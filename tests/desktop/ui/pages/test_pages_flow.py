@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
 
 from personadesk.domain.plan import ModelKind
 from personadesk.ui.deploy import flow
-from personadesk.ui.deploy.flow import Draft, Field, Page
+from personadesk.ui.deploy.flow import Draft, Field, Page, Where
 
 
 @pytest.fixture
@@ -24,13 +25,58 @@ def told(page: Page, draft: Draft, world: flow.World) -> dict[Field, str]:
     return {fault.field: str(fault.what) for fault in flow.faults(page, draft, world)}
 
 
-def test_pages_follow_each_other_from_where_to_check_and_back() -> None:
+THERE = Draft(line="Practice", port="9000", where=Where.MACHINE, machine="studio")
+
+
+@pytest.mark.parametrize(
+    ("draft", "passed"),
+    [
+        (GOOD, [Page.WHERE, Page.MODEL, Page.LINE, Page.CHECK]),
+        (THERE, [Page.WHERE, Page.MACHINE, Page.MODEL, Page.LINE, Page.CHECK]),
+    ],
+)
+def test_pages_follow_each_other_from_where_to_check_and_back(
+    draft: Draft, passed: list[Page]
+) -> None:
     forward, page = [Page.WHERE], Page.WHERE
-    while (following := flow.following(page)) is not None:
+    while (following := flow.following(page, draft)) is not None:
         page = following
         forward.append(page)
-    assert forward == [Page.WHERE, Page.MODEL, Page.LINE, Page.CHECK]
-    assert [flow.preceding(page) for page in forward] == [None, *forward[:-1]]
+    assert forward == passed == list(flow.pages(draft))
+    assert [flow.preceding(page, draft) for page in forward] == [None, *forward[:-1]]
+
+
+def test_a_plan_for_a_machine_becomes_its_draft_again(world: flow.World) -> None:
+    assert flow.faults(Page.CHECK, THERE, world) == ()
+    plan = flow.plan_of(THERE)
+    assert plan.place == "host:studio"
+    assert flow.draft_of(plan) == THERE
+    assert flow.plan_of(replace(THERE, where=Where.HERE)).place == "local"
+
+
+def test_a_machine_is_only_judged_when_the_voice_shall_run_there(world: flow.World) -> None:
+    unfit = replace(THERE, machine="cellar")
+    assert told(Page.CHECK, unfit, world) == {Field.MACHINE: "There is no NVIDIA GPU."}
+    assert told(Page.MACHINE, replace(THERE, machine=""), world) == {
+        Field.MACHINE: "Choose a machine, or add one."
+    }
+    assert told(Page.CHECK, replace(unfit, where=Where.HERE), world) == {}
+
+
+def test_a_folder_on_a_machine_is_judged_by_its_form_alone(world: flow.World) -> None:
+    there = replace(THERE, model=ModelKind.FOLDER, folder="/nowhere/here")
+    assert told(Page.MODEL, there, world) == {}
+    assert told(Page.MODEL, replace(there, folder="models"), world) == {
+        Field.FOLDER: "Type the folder’s whole path, from / on."
+    }
+
+
+def test_the_released_model_is_for_machines_as_yet(world: flow.World) -> None:
+    whole = replace(THERE, model=ModelKind.PERSONAPLEX_7B)
+    assert told(Page.MODEL, whole, world) == {}
+    assert told(Page.MODEL, replace(whole, where=Where.HERE), world) == {
+        Field.FOLDER: "Choose a model that this computer can get."
+    }
 
 
 def test_a_good_draft_has_no_fault_anywhere_and_becomes_a_plan(world: flow.World) -> None:
