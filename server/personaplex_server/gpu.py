@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 _MEMINFO: Final = Path("/proc/meminfo")
 _MIB: Final = 1 << 20
+_THROTTLES: Final = {
+    0x04: "power limit",
+    0x08: "hardware slowdown",
+    0x10: "kept level with others",
+    0x20: "heat",
+    0x40: "hardware heat",
+    0x80: "hardware power brake",
+}
+"""NVML's bits for why clocks are held down; those for idleness and clocks set by hand are no trouble."""
 
 
 def readings() -> dict[str, Any]:
@@ -67,6 +76,12 @@ def _gpu(nvml: Any, handle: Any) -> dict[str, Any]:
         "utilisation": lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu,
         "temperature_c": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
         "power_w": lambda: round(nvml.nvmlDeviceGetPowerUsage(handle) / 1000, 1),
+        "clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
+        "memory_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
+        "ecc_uncorrected": lambda: nvml.nvmlDeviceGetTotalEccErrors(
+            handle, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+        ),
+        "throttled": lambda: _throttled(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)),
     }
     for key, read in readers.items():
         try:
@@ -75,3 +90,7 @@ def _gpu(nvml: Any, handle: Any) -> dict[str, Any]:
             # Cards cut into parts (MIG) and old ones refuse single readings.
             answer[key] = None
     return answer
+
+
+def _throttled(bits: int) -> list[str]:
+    return [words for bit, words in _THROTTLES.items() if bits & bit]

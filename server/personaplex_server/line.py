@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 64
 """Callers in one line; each costs a connection and the decoding of what it sends."""
+_REDIAL_S: Final = 1.0
+"""Where nobody may wait, a caller is still not refused before this: who hangs up and calls again at once, as
+programs do, arrives before the row is free."""
 _SIGN_OF_LIFE_S: Final = 5.0
 _ORDINALS: Final = ("first", "second", "third", "fourth", "fifth")
 
@@ -64,7 +67,7 @@ class Line:
 
         Args:
             scheduler: Whose seats are waited for.
-            max_wait_s: How long a caller may wait; 0 lets nobody wait.
+            max_wait_s: How long a caller may wait; 0 lets nobody wait longer than a row takes to be freed.
         """
         self.max_wait_s = max_wait_s
         self._scheduler = scheduler
@@ -83,13 +86,13 @@ class Line:
             tell: Told the place at once, when it changes, and every few seconds as a sign of life.
 
         Raises:
-            UnavailableError: There is none now and waiting is off or was too long, or there never will be one.
+            UnavailableError: There is none, and waiting is off or was too long, or there never will be one.
         """
         if not self._waiting:
             try:
                 return self._scheduler.seat(session)
             except UnavailableError as error:
-                if not error.later or self.max_wait_s <= 0:
+                if not error.later:
                     raise
         if len(self._waiting) >= LONGEST:
             raise UnavailableError(
@@ -108,6 +111,7 @@ class Line:
     async def _wait(
         self, waiter: _Waiter, session: Session, tell: Callable[[Place], Awaitable[None]]
     ) -> int:
+        patience = self.max_wait_s or _REDIAL_S
         while True:
             waiter.news.clear()
             if self._waiting[0] is waiter:
@@ -117,16 +121,19 @@ class Line:
                     if not error.later:
                         raise
             waited = time.monotonic() - waiter.since
-            if waited >= self.max_wait_s:
+            if waited >= patience:
+                if self.max_wait_s <= 0:
+                    return self._scheduler.seat(session)
                 raise UnavailableError(
                     f"No call has ended within {self.max_wait_s:g} seconds, so the waiting is over. "
                     "Try again later.",
                     later=True,
                 )
-            position = self._waiting.index(waiter) + 1
-            await tell(Place(position, len(self._waiting), waited, self.max_wait_s))
+            if self.max_wait_s > 0:
+                position = self._waiting.index(waiter) + 1
+                await tell(Place(position, len(self._waiting), waited, self.max_wait_s))
             try:
-                async with asyncio.timeout(min(_SIGN_OF_LIFE_S, self.max_wait_s - waited)):
+                async with asyncio.timeout(min(_SIGN_OF_LIFE_S, patience - waited)):
                     await waiter.news.wait()
             except TimeoutError:
                 continue

@@ -86,6 +86,8 @@ def _add_watching(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--ready-file", type=Path, metavar="FILE",
         help="file to write the address into once the server listens")  # fmt: skip
+    add("--log-format", choices=("text", "json"), default="text",
+        help="form of the log's lines (default: %(default)s)")  # fmt: skip
     add("--verbose", action="store_true", help="log more")
 
 

@@ -24,6 +24,7 @@ FRAME_SECONDS: Final = FRAME_SAMPLES / SAMPLE_RATE
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
 """Largest message that either side accepts; a second of Opus is about 4 kB."""
+TOO_BIG: Final = "A message was larger than 1 MB. Send audio in small pieces, as it is recorded."
 
 RESUME_ASKED: Final = "1"
 """Value of the query parameter `resume` that asks for a token; any other is the token of a conversation."""
@@ -112,3 +113,22 @@ def metadata(values: dict[str, Any]) -> bytes:
 def error(reason: str) -> bytes:
     """Return an error message: one plain sentence, sent before the close."""
     return Message(Kind.ERROR, reason.encode()).encode()
+
+
+def explain_too_big(connection: Any) -> None:
+    """Make a connection say in words that a message was too big, before it closes with `CLOSE_TOO_BIG`.
+
+    The library fails such a connection by itself, before anybody who could explain it is asked.
+
+    Args:
+        connection: The `websockets.server.ServerProtocol` of one caller.
+    """
+    fail = connection.fail
+
+    def explain(code: int, reason: str = "") -> None:
+        if code == CLOSE_TOO_BIG:
+            connection.send_binary(error(TOO_BIG))
+            reason = TOO_BIG
+        fail(code, reason)
+
+    connection.fail = explain

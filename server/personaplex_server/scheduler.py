@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from personaplex_server.engines.base import Engine, EngineError, Persona
 from personaplex_server.logs import fields
+from personaplex_server.metrics import Histogram
 from personaplex_server.pace import Pace
 from personaplex_server.protocol import CLOSE_FAILED, CLOSE_RESTART
 from personaplex_server.session import Session, Spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -149,6 +150,10 @@ class Scheduler:
     Attributes:
         name: Name of the engine in addresses and logs.
         on_news: Called in the model thread when a seat may be had that could not be had before, or never will.
+        tick_s: Times of all ticks.
+        lag_s: For each frame, from its arrival to the end of its tick.
+        stage_s: Times of a tick's parts, if the engine tells them (`stage_s`, from part to seconds, after a tick).
+        engine_figures: Further figures, if the engine tells them (`figures()`, from name to number), of this second.
     """
 
     def __init__(
@@ -191,6 +196,10 @@ class Scheduler:
         self._served = 0
         self._dropped = 0
         self._ticks: deque[float] = deque(maxlen=_FIGURES)
+        self.tick_s, self.lag_s = Histogram(), Histogram()
+        self.stage_s: dict[str, Histogram] = {}
+        self.engine_figures: dict[str, float] = {}
+        self._figures_at = float("-inf")
         self._failures = 0
         self._stopping = False
         self.on_news: Callable[[], None] | None = None
@@ -444,9 +453,21 @@ class Scheduler:
                     queue=session.queue,
                 )
             )
+            self.lag_s.observe(waits[seat.row] + took)
         with self._news:
             self._ticks.append(took * 1000)
+        self.tick_s.observe(took)
+        self._ask(engine, started)
         pace.ticked(started, min(waits.values()), was_ready=was_ready)
+
+    def _ask(self, engine: Engine, now: float) -> None:
+        """Take over what an engine tells of itself; none has to."""
+        stages: Mapping[str, float] = getattr(engine, "stage_s", {})
+        for part, took in stages.items():
+            self.stage_s.setdefault(part, Histogram()).observe(took)
+        figures: Callable[[], Mapping[str, float]] | None = getattr(engine, "figures", None)
+        if figures is not None and now - self._figures_at >= 1.0:
+            self._figures_at, self.engine_figures = now, dict(figures())
 
     def _tick_failed(self, engine: Engine, due: list[_Seat], error: Exception) -> None:
         self._failures += 1

@@ -36,7 +36,11 @@ def run(options: argparse.Namespace) -> int:
     """Listen at once, load in the background, and serve until told to stop."""
     token = read_token(options)
     check(options, token)
-    logs.setup(verbose=options.verbose, secrets=(token,) if token else ())
+    logs.setup(
+        verbose=options.verbose,
+        as_json=options.log_format == "json",
+        secrets=(token,) if token else (),
+    )
     from personaplex_server import serving
 
     if options.ready_file is not None:

@@ -16,7 +16,7 @@ import uvicorn
 import websockets.http11
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from personaplex_server.protocol import MAX_MESSAGE_BYTES
+from personaplex_server.protocol import MAX_MESSAGE_BYTES, explain_too_big
 
 if TYPE_CHECKING:
     from asyncio.transports import BaseTransport
@@ -119,6 +119,7 @@ class ChatProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.close_timeout = _FAREWELL_S
+        explain_too_big(self.conn)
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Shorten the write buffer."""

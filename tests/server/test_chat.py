@@ -181,8 +181,10 @@ def test_a_message_too_big_ends_the_call_and_frees_the_row(serve, dial, scripted
     caller = dial(server.chat)
     caller.handshake()
     caller.send(b"\x01" + bytes(MAX_MESSAGE_BYTES))
-    code, _ = caller.closed()
+    code, reason = caller.closed()
     assert code == 1009
+    assert "larger than 1 MB" in reason
+    assert caller.of(Kind.ERROR) == [reason.encode()]
     server.until(lambda health: health["free"] == 1)
 
 

@@ -70,6 +70,32 @@ def test_the_waiting_ends(serve, dial, scripted):
     assert server.service.health()["queue"] == 0
 
 
+def test_who_calls_again_at_once_is_not_told_that_the_server_is_busy(
+    serve, dial, scripted, monkeypatch
+):
+    monkeypatch.setattr(line, "_REDIAL_S", 20.0)
+    server = serve(scripted())
+    first = dial(server.chat)
+    first.handshake()
+    again = dial(server.chat)
+    server.until(lambda health: health["queue"] == 1)
+    first.hang_up()
+    again.handshake()
+    assert not again.of(Kind.ERROR)
+    assert not again.of(Kind.TEXT)
+
+
+def test_where_nobody_may_wait_a_full_server_says_so_soon(serve, dial, scripted, monkeypatch):
+    monkeypatch.setattr(line, "_REDIAL_S", 0.1)
+    server = serve(scripted())
+    dial(server.chat).handshake()
+    for caller in [dial(server.chat), dial(server.chat)]:
+        code, reason = caller.closed()
+        assert code == 1013
+        assert "is full" in reason
+        assert not caller.of(Kind.PING)
+
+
 def test_one_who_leaves_the_line_lets_the_others_up(serve, dial, scripted):
     server = serve(scripted(), max_wait_s=30)
     dial(server.chat).handshake()

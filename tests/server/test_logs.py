@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 
@@ -73,6 +74,9 @@ def test_gpu_readings_survive_what_a_card_refuses(monkeypatch):
                 "nvmlDeviceGetMemoryInfo": memory,
                 "nvmlDeviceGetTemperature": 41,
                 "nvmlDeviceGetPowerUsage": 123_456,
+                "nvmlDeviceGetClockInfo": 1980,
+                "nvmlDeviceGetTotalEccErrors": 0,
+                "nvmlDeviceGetCurrentClocksThrottleReasons": 0x21,
             }
 
             def call(*arguments):
@@ -91,5 +95,34 @@ def test_gpu_readings_survive_what_a_card_refuses(monkeypatch):
             "utilisation": None,
             "temperature_c": 41,
             "power_w": 123.5,
+            "clock_mhz": 1980,
+            "memory_clock_mhz": 1980,
+            "ecc_uncorrected": 0,
+            "throttled": ["heat"],
         }
     ]
+
+
+@pytest.mark.usefixtures("_loggers_put_back")
+def test_a_happening_as_json_keeps_its_facts(capsys):
+    logs.setup(as_json=True, secrets=("open-sesame",))
+    log = logging.getLogger("personaplex_server.chat")
+    log.info("call over %s", logs.fields(call=3, why="bad\nline", seconds=1.5, key="open-sesame"))
+    try:
+        int("open-sesame")
+    except ValueError:
+        log.exception("broken %s", logs.fields(event="mine"))
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert first.pop("time").endswith("Z")
+    assert first == {
+        "level": "info",
+        "module": "chat",
+        "event": "call over",
+        "call": 3,
+        "why": "bad\nline",
+        "seconds": 1.5,
+        "key": "***",
+    }
+    assert second["event"] == "broken"
+    assert "Traceback" in second["trace"]
+    assert "open-sesame" not in second["trace"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from personadesk.deploy.deployment import Deployment
     from personadesk.domain.progress import StepName, StepView
 
+BAR_CELLS = 12
 SIGNS = {
     StepState.WAITING: " ",
     StepState.RUNNING: "…",
@@ -102,28 +103,30 @@ class _Live:
     def _draw(self) -> Any:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
-        from rich.text import Text
+        from rich.text import Text as Styled
 
-        table = Table.grid(padding=(0, 1))
-        table.add_column(width=1)
-        table.add_column(no_wrap=True)
+        steps = self._deployment.view.steps
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(no_wrap=True, min_width=2 + max(len(str(step.title)) for step in steps))
         table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
-        table.add_column(width=16)
-        table.add_column(justify="right", no_wrap=True)
-        for step in self._deployment.view.steps:
+        table.add_column(no_wrap=True, min_width=BAR_CELLS)
+        table.add_column(justify="right", no_wrap=True, min_width=6)
+        for step in steps:
             style = _STYLES[step.state]
             bar: Any = ""
             if step.state is StepState.RUNNING:
                 total = 1.0 if step.fraction is not None else None
                 bar = ProgressBar(
-                    total=total, completed=step.fraction or 0.0, width=16, pulse=total is None
+                    total=total,
+                    completed=step.fraction or 0.0,
+                    width=BAR_CELLS,
+                    pulse=total is None,
                 )
             table.add_row(
-                Text(SIGNS[step.state], style=style),
-                Text(str(step.title), style=style),
-                Text(str(step.doing), style="dim"),
+                Styled(f"{SIGNS[step.state]} {step.title}", style=style),
+                Styled(str(step.doing), style="dim"),
                 bar,
-                Text(_time(step), style="dim"),
+                Styled(_time(step), style="dim"),
             )
         return table
 

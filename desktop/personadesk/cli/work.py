@@ -49,7 +49,7 @@ async def make_plan(services: Services, arguments: argparse.Namespace, line: str
         # A voice server runs elsewhere; what is relative here would be wrong there.
         model = ModelChoice(model.kind, str(Path(arguments.model).expanduser().absolute()))  # noqa: ASYNC240 - no disk access
     clip = str(Path(arguments.clip).expanduser().absolute()) if arguments.clip else None  # noqa: ASYNC240 - no disk access
-    return Plan(new_plan_id(), line, port, model, clip=clip)
+    return Plan(new_plan_id(), line, port, model, clip=clip, any_port=arguments.port is None)
 
 
 async def watch(deployment: Deployment, stop: Stop) -> DeployView:

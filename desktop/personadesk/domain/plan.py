@@ -51,6 +51,7 @@ class Plan:
         model: What to run.
         place: `local` for this computer.
         clip: Voice test clip (a path), or None for the bundled question.
+        any_port: Whether another port will do when a program takes this one meanwhile; nobody asked for it then.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Plan:
     model: ModelChoice = ModelChoice()
     place: str = "local"
     clip: str | None = None
+    any_port: bool = False
 
 
 def new_plan_id() -> str:

@@ -12,11 +12,12 @@ import contextlib
 import json
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+import websockets.http11
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.http11 import Response
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
     from websockets.asyncio.connection import Connection
-    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.asyncio.server import Server
     from websockets.http11 import Request
+    from websockets.server import ServerProtocol
     from websockets.typing import Subprotocol
 
     from personadesk.domain.line import Line
@@ -55,9 +57,20 @@ _VANISHED = 1006
 _UNSAID = {1005, _VANISHED, 1015}
 """Codes that tell how a connection ended and may not be sent."""
 
+# A role of 8000 characters stands in the address, each in up to 12 bytes; the library takes 8 kB in all.
+websockets.http11.MAX_LINE_LENGTH = 131_072
+
 # Each stranger that connects and leaves would be an error with a traceback in the library's log.
 _quiet = logging.getLogger(f"{__name__}.ws")
 _quiet.setLevel(logging.CRITICAL + 1)
+
+
+class _Caller(ServerConnection):
+    """A caller who is told in words why a message that is too big ends the call."""
+
+    def __init__(self, connection: ServerProtocol, server: Server, **limits: Any) -> None:
+        super().__init__(connection, server, **limits)
+        protocol.explain_too_big(connection)
 
 
 class Gateway:
@@ -100,6 +113,7 @@ class Gateway:
             close_timeout=CLOSE_SECONDS,
             server_header=None,
             logger=_quiet,
+            create_connection=_Caller,
         )
 
     async def stop(self) -> None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from .config import CheckpointError
 from .layers import gated, rms_norm
 from .linear import Linear
-from .sampling import Draw, choose
+from .sampling import AnyDraw, choose
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,7 +102,7 @@ class Depth:
         self,
         thought: Tensor,
         text: Tensor,
-        draw: Draw | None,
+        draw: AnyDraw | None,
         given: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Speak one frame.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final
 
 import torch
@@ -12,10 +13,20 @@ from torch import Tensor
 NORM_EPSILON: Final = 1e-8
 
 
+@lru_cache(maxsize=16)
+def _norm_constants(width: int) -> tuple[Tensor, float]:
+    return torch.tensor(math.sqrt(width * NORM_EPSILON)), 1.0 / math.sqrt(width)
+
+
 def rms_norm(x: Tensor, alpha: Tensor) -> Tensor:
     """Normalise `x` [..., D] in float32 and scale by `alpha` [D] (float32); the result has x's dtype."""
     if x.dtype == torch.float32:
-        return F.rms_norm(x, alpha.shape, alpha, NORM_EPSILON)
+        if x.device.type != "cpu" or type(x) is not Tensor:
+            return F.rms_norm(x, alpha.shape, alpha, NORM_EPSILON)
+        # Half the time of torch's own on a CPU: 1 / sqrt(mean + epsilon) is sqrt(D) / hypot(|x|, sqrt(D * epsilon)).
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        floor, root = _norm_constants(x.shape[-1])
+        return (x / torch.hypot(length, floor).mul_(root)).mul_(alpha)
     return F.rms_norm(x.float(), alpha.shape, alpha, NORM_EPSILON).to(x.dtype)
 
 
@@ -47,3 +58,31 @@ def gated(x: Tensor) -> Tensor:
     """Return SiLU of the first half of the last axis, times its second half."""
     gate, value = x.chunk(2, dim=-1)
     return F.silu(gate) * value
+
+
+def attend_one(query: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None) -> Tensor:
+    """Let one position per row look at what it remembers.
+
+    Args:
+        query: [rows, heads, width].
+        keys: [rows, heads, slots, width].
+        values: The same.
+        hidden: Added to the scores of each slot, float [rows, 1, slots]: minus infinity hides one. None hides none.
+
+    Returns:
+        [rows, heads * width].
+    """
+    rows, heads, slots, width = keys.shape
+    if query.device.type == "cpu" and query.dtype == torch.float32:
+        # A quarter quicker there than torch's fused attention, which is made for many queries.
+        scores = torch.bmm(
+            query.reshape(rows * heads, 1, width), keys.flatten(0, 1).transpose(1, 2)
+        )
+        scores = scores.view(rows, heads, slots).mul_(width**-0.5)
+        if hidden is not None:
+            scores += hidden
+        weights = scores.softmax(-1).view(rows * heads, 1, slots)
+        return torch.bmm(weights, values.flatten(0, 1)).view(rows, heads * width)
+    mask = None if hidden is None else hidden.unsqueeze(2).to(query.dtype)
+    mixed = F.scaled_dot_product_attention(query.unsqueeze(2), keys, values, attn_mask=mask)
+    return mixed.reshape(rows, heads * width)

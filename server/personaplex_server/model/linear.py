@@ -1,8 +1,9 @@
 """A matrix product with fixed weights, by the quickest way this machine has.
 
 On a CPU torch re-lays float32 weights at every call; weights packed once for oneDNN are up to three times faster
-where the matrix is big or several rows are served. The packing operators are private to torch, so they
-are used only after a trial at start, and plain `F.linear` stands in wherever they are absent or not worth it.
+where the matrix is big and several rows are served. The packing operators are private to torch, so they
+are used only after a trial at start. A single row, or a small matrix, is quickest with the weights lying input
+by input.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ log = logging.getLogger(__name__)
 
 PACK_FROM: Final = 1_200_000
 """Multiply-adds per call above which the packed product wins over its higher cost per call."""
+
+PACK_ROWS: Final = 2
+"""Rows per call below which the packed product never wins."""
+
+MANY: Final = 32
+"""Rows in a call, such as a prompt, from which oneDNN is quicker with weights that are not packed, too."""
 
 
 @lru_cache(maxsize=1)
@@ -47,26 +54,27 @@ class Linear:
         rows: How many rows a usual call brings; decides whether packing pays.
     """
 
-    __slots__ = ("bias", "inputs", "outputs", "packed", "weight")
+    __slots__ = ("_on_cpu", "bias", "inputs", "outputs", "packed", "weight")
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None, *, rows: int = 1) -> None:
         self.outputs, self.inputs = weight.shape
         self.bias = bias
+        on_cpu = (
+            weight.device.type == "cpu" and type(weight) is Tensor and weight.dtype == torch.float32
+        )
         self.packed = (
-            weight.device.type == "cpu"
-            and type(weight) is Tensor
-            and weight.dtype == torch.float32
-            and weight.numel() * rows >= PACK_FROM
-            and packing_works()
+            on_cpu and rows >= PACK_ROWS and weight.numel() * rows >= PACK_FROM and packing_works()
         )
-        # Only one of the two copies is kept.
-        self.weight = (
-            torch.ops.mkldnn._reorder_linear_weight(weight, rows) if self.packed else weight
-        )
+        self._on_cpu = on_cpu and packing_works()
+        # Only one of the copies is kept.
+        if self.packed:
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        else:
+            self.weight = weight.t().contiguous().t() if on_cpu else weight
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return [..., out] for `x` [..., in]."""
-        if self.packed:
+        if self.packed or (self._on_cpu and x.numel() >= MANY * self.inputs):
             out: Tensor = torch.ops.mkldnn._linear_pointwise(
                 x, self.weight, self.bias, "none", [], ""
             )

@@ -115,12 +115,18 @@ class PromptCalls:
         ring = self.voice.ring
         return int(ring[stream, position % ring.shape[1]])
 
-    def rows(self, start: int, stop: int) -> list[list[int]]:
-        """Return the tokens of positions `start` to `stop` - 1, one row of all streams each."""
-        return [
-            [self._value(position, stream) or 0 for stream in range(self.config.streams)]
-            for position in range(start, stop)
-        ]
+    def rows(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return the tokens of positions `start` to `stop` - 1: int64 [stop - start, streams]."""
+        out = np.zeros((stop - start, self.config.streams), np.int64)
+        for stream, delay in enumerate(self.config.delays):
+            # Most of it is one slice; what lies outside the given calls is looked up.
+            first = min(max(start, delay + max(self.first, 1)), stop)
+            out[first - start :, stream] = self.tokens[
+                first - delay - self.first : stop - delay - self.first, stream
+            ]
+            for position in range(start, first):
+                out[position - start, stream] = self._value(position, stream) or 0
+        return out
 
     def inputs(self, lm: Embedder, start: int, stop: int) -> Tensor:
         """Return the summed input embeddings of positions `start` to `stop` - 1: [stop - start, dim]."""
@@ -131,7 +137,7 @@ class PromptCalls:
         begin = max(start, stored)
         if begin < stop:
             rows = self.rows(begin, stop)
-            parts.append(lm.embed(torch.tensor(rows, dtype=torch.int64, device=lm.device)))
+            parts.append(lm.embed(torch.from_numpy(rows).to(lm.device)))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def tail(self, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,8 @@
 """How a token is drawn: temperature, top-k, or simply the likeliest; randomness belongs to the row it serves.
 
 Random numbers are drawn outside the model's step, by one generator a row, and handed in as tensors. So a
-row's conversation never depends on its neighbours, and the step itself stays free of generator calls.
+row's conversation never depends on its neighbours, and the step itself stays free of generator calls. On a CPU
+the drawing is done by `host`, which is several times quicker there; on a GPU by a few operators of fixed shape.
 """
 
 from __future__ import annotations
@@ -11,14 +12,20 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from .host import HostDraw
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
 _BLOCK: Final = 16
-"""Ticks whose noise is drawn at once; one call of the generator costs more than the numbers."""
-_NEVER: Final = float("-inf")
+"""Ticks whose random numbers are drawn at once; one call of the generator costs more than the numbers."""
+_SPINS: Final = 2
+"""Random numbers per token: one for a bold first try, one for the exact draw where that fails."""
+_WIDE: Final = 8192
+"""Tokens from which the likeliest are looked for in blocks first."""
+_BLOCK_WIDTH: Final = 128
 
 
 def _check(temperature: float, top_k: int, what: str) -> None:
@@ -64,88 +71,105 @@ class RowSampler:
             self._generator.seed()
         else:
             self._generator.manual_seed(seed % (1 << 63))
-        self._text: list[Tensor] = []
-        self._audio: list[Tensor] = []
+        self._spins: list[Tensor] = []
 
-    def _gumbel(self, *shape: int) -> Tensor:
-        return torch.empty(shape).exponential_(generator=self._generator).log_().neg_()
-
-    def noise(self, *, advance: bool = True) -> tuple[Tensor | None, Tensor | None]:
-        """Return the Gumbel noise of the next tick: [text_k] and [codebooks, audio_k]; None where greedy.
+    def spins(self, *, advance: bool = True) -> Tensor:
+        """Return the random numbers of the next tick, in [0, 1): [1 + codebooks, 2], text first.
 
         Args:
-            advance: Use it up; a row that sits a tick out keeps its noise for its own next tick.
+            advance: Use them up; a row that sits a tick out keeps them for its own next tick.
         """
-        text = audio = None
-        if self.text_temperature > 0:
-            if not self._text:
-                self._text = list(self._gumbel(_BLOCK, self.text_k).unbind())
-            text = self._text.pop() if advance else self._text[-1]
-        if self.audio_temperature > 0:
-            if not self._audio:
-                self._audio = list(self._gumbel(_BLOCK, self._codebooks, self.audio_k).unbind())
-            audio = self._audio.pop() if advance else self._audio[-1]
-        return text, audio
+        if not self._spins:
+            shape = (_BLOCK, 1 + self._codebooks, _SPINS)
+            self._spins = list(torch.rand(shape, generator=self._generator).unbind())
+        return self._spins.pop() if advance else self._spins[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """How all rows of one batch draw one kind of token in one tick.
+    """How all rows of one batch draw one kind of token in one tick, by operators of fixed shape.
 
     Attributes:
         scale: 1 / temperature, [rows, 1].
-        noise: Gumbel noise by rank, minus infinity beyond a row's own top-k: [rows, k] or
-            [rows, codebooks, k].
+        last: Each row's own top-k, less one: int64 [rows, 1].
+        spins: Random numbers, [rows, 2] or [rows, codebooks, 2].
         greedy: Which rows take the likeliest, [rows] bool; None where none does.
+        most: The largest top-k.
     """
 
     scale: Tensor
-    noise: Tensor
+    last: Tensor
+    spins: Tensor
     greedy: Tensor | None
+    most: int
 
     def at(self, codebook: int) -> Draw:
-        """Return the draw of one codebook, for noise that has a codebook axis."""
-        return Draw(self.scale, self.noise[:, codebook], self.greedy)
+        """Return the draw of one codebook, for random numbers that have a codebook axis."""
+        return Draw(self.scale, self.last, self.spins[:, codebook], self.greedy, self.most)
+
+
+AnyDraw = Draw | HostDraw
 
 
 def _join(
-    temperatures: Sequence[float], parts: Sequence[Tensor | None], device: torch.device
-) -> Draw | None:
+    temperatures: Sequence[float], ks: Sequence[int], spins: Tensor, device: torch.device
+) -> AnyDraw | None:
     """Return the draw of rows of which some may be greedy; None where all are."""
-    given = [part for part in parts if part is not None]
-    if not given:
+    drawing = [t > 0 for t in temperatures]
+    if not any(drawing):
         return None
-    if len(given) == len(parts) and len({part.shape for part in given}) == 1:
-        noise = torch.stack(given)
-    else:
-        widest = max(part.shape[-1] for part in given)
-        noise = torch.full((len(parts), *given[0].shape[:-1], widest), _NEVER)
-        for row, part in enumerate(parts):
-            if part is not None:
-                noise[row, ..., : part.shape[-1]] = part
-            else:
-                noise[row, ..., 0] = 0.0
-    scale = torch.tensor([[1.0 / t if t > 0 else 1.0] for t in temperatures])
-    greedy = torch.tensor([t <= 0 for t in temperatures]) if len(given) < len(parts) else None
+    scales = [1.0 / t if t > 0 else 1.0 for t in temperatures]
+    if device.type == "cpu":
+        return HostDraw.of(scales, ks, spins.numpy(), drawing)
+    greedy = None if all(drawing) else torch.tensor([not each for each in drawing], device=device)
     return Draw(
-        scale.to(device), noise.to(device), greedy.to(device) if greedy is not None else None
+        torch.tensor(scales, device=device).unsqueeze(1),
+        torch.tensor(ks, device=device).unsqueeze(1) - 1,
+        spins.to(device),
+        greedy,
+        max(k for k, draws in zip(ks, drawing, strict=True) if draws),
     )
 
 
 def draws(
     samplers: Sequence[RowSampler], active: Sequence[bool], device: torch.device
-) -> tuple[Draw | None, Draw | None]:
+) -> tuple[AnyDraw | None, AnyDraw | None]:
     """Return how a batch of rows draws text and audio in the next tick; None where every row is greedy."""
-    parts = [
-        sampler.noise(advance=advance) for sampler, advance in zip(samplers, active, strict=True)
-    ]
+    spins = torch.stack(
+        [sampler.spins(advance=on) for sampler, on in zip(samplers, active, strict=True)]
+    )
     return (
-        _join([s.text_temperature for s in samplers], [p[0] for p in parts], device),
-        _join([s.audio_temperature for s in samplers], [p[1] for p in parts], device),
+        _join(
+            [s.text_temperature for s in samplers],
+            [s.text_k for s in samplers],
+            spins[:, 0],
+            device,
+        ),
+        _join(
+            [s.audio_temperature for s in samplers],
+            [s.audio_k for s in samplers],
+            spins[:, 1:],
+            device,
+        ),
     )
 
 
-def choose(logits: Tensor, draw: Draw | None) -> Tensor:
+def likeliest(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the `k` largest of each row of `logits` [rows, tokens], largest first, and which tokens they are."""
+    rows, tokens = logits.shape
+    if tokens < _WIDE or tokens % _BLOCK_WIDTH or k > tokens // _BLOCK_WIDTH:
+        top, which = logits.topk(k, dim=-1)
+        return top, which
+    # They lie in the k blocks with the largest maxima, which are much quicker to find.
+    blocks = logits.view(rows, -1, _BLOCK_WIDTH)
+    chosen = blocks.amax(-1).topk(k, dim=-1, sorted=False).indices
+    few = blocks.gather(1, chosen.unsqueeze(2).expand(rows, k, _BLOCK_WIDTH)).flatten(1)
+    top, place = few.topk(k, dim=-1)
+    which = chosen.gather(1, place // _BLOCK_WIDTH) * _BLOCK_WIDTH + place % _BLOCK_WIDTH
+    return top, which
+
+
+def choose(logits: Tensor, draw: AnyDraw | None) -> Tensor:
     """Return one token a row.
 
     Args:
@@ -157,9 +181,17 @@ def choose(logits: Tensor, draw: Draw | None) -> Tensor:
     """
     if draw is None:
         return logits.argmax(-1)
-    top, tokens = logits.topk(draw.noise.shape[-1], dim=-1)
-    # The largest of (log-probability + Gumbel noise) is a draw from the distribution itself.
-    rank = torch.addcmul(draw.noise, top, draw.scale).argmax(-1, keepdim=True)
+    if isinstance(draw, HostDraw):
+        if logits.shape[1] >= _WIDE and draw.most <= _BLOCK_WIDTH:
+            top, tokens = likeliest(logits, draw.most)
+            rank = torch.from_numpy(draw.ranked(top.numpy()))
+            return tokens.gather(1, rank.unsqueeze(1)).squeeze(1)
+        return torch.from_numpy(draw.choose(logits.numpy()))
+    top, tokens = likeliest(logits, draw.most)
+    within = torch.arange(draw.most, device=logits.device) <= draw.last
+    chances = ((top * draw.scale).softmax(-1) * within).cumsum(-1)
+    below = chances <= draw.spins[:, :1] * chances[:, -1:]
+    rank = torch.minimum(below.sum(-1, keepdim=True), draw.last)
     drawn = tokens.gather(-1, rank).squeeze(-1)
     if draw.greedy is None:
         return drawn

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import pytest
 
 from personadesk.app import Services
 from personadesk.deploy.step import Context
@@ -188,6 +192,41 @@ async def test_a_voice_still_busy_with_its_test_is_called_again(
     view, _ = await _run(open_quick, harness, model, port, 7, LineStep(prove))
     assert view.state is DeployState.DONE
     assert answers == []
+
+
+@pytest.mark.parametrize("any_port", [True, False])
+async def test_a_port_that_is_snatched_before_the_end_is_gone_round_unless_it_was_asked_for(
+    open_quick: Open, harness: ModuleType, model: Path, port: int, any_port: bool
+) -> None:
+    taken: list[socket.socket] = []
+
+    async def test(url: str, clip: str | None, folder: Path, on_progress: Any) -> Any:
+        snatcher = socket.socket()
+        snatcher.bind(("127.0.0.1", port))
+        snatcher.listen()
+        taken.append(snatcher)
+        return harness.report_of(harness.GOOD)
+
+    def steps(places: object) -> list[Any]:
+        made: list[Any] = harness.quick_steps(places)
+        made[6] = VoiceTestStep(test)
+        return made
+
+    services = await open_quick(make_steps=steps)
+    plan = replace(harness.make_plan("pd-1", port, model), any_port=any_port)
+    deployment = await services.deploys.start(plan)
+    view = await deployment.wait()
+    taken[0].close()
+    if any_port:
+        assert view.state is DeployState.DONE
+        (line,) = services.lines.lines()
+        assert line.url == view.line_url
+        assert line.port != port
+        assert any("tried instead" in entry.text for entry in deployment.log if entry.warning)
+    else:
+        assert view.error is not None
+        assert view.error.cause == "port_taken"
+        assert services.lines.lines() == ()
 
 
 async def test_a_line_that_leads_nowhere_is_taken_away_again(

@@ -63,6 +63,17 @@ async def test_the_query_and_the_headers_that_matter_pass_unchanged(
     assert request.headers["User-Agent"] == "moshi/1"
 
 
+async def test_a_long_role_in_a_script_of_many_bytes_passes(voice: Any, gateway: Any) -> None:
+    query = "?text_prompt=" + "%E5%A3%B0" * 8000
+    async with (
+        voice(echo) as there,
+        gateway(there.target) as line,
+        connect(line.line.url + query),
+    ):
+        pass
+    assert there.calls[0].request.path == f"/api/chat{query}"
+
+
 async def test_the_subprotocol_is_the_one_that_the_voice_chose(voice: Any, gateway: Any) -> None:
     offered: Any = ["token.abc", "chat.v2"]
     async with (
@@ -184,6 +195,7 @@ async def test_an_oversized_message_ends_the_call_with_its_code(voice: Any, gate
     async with voice(listen) as there, gateway(there.target) as line:
         async with connect(line.line.url) as call:
             await call.send(b"\x01" * (MAX_MESSAGE_BYTES + 1))
+            assert b"larger than 1 MB" in (await call.recv())
             with pytest.raises(ConnectionClosed):
                 await call.recv()
             assert call.close_code == 1009

@@ -56,8 +56,10 @@ class Shapes:
 def draw(k, *books, device):
     return Draw(
         torch.ones(ROWS, 1, device=device),
-        torch.zeros(ROWS, *books, k, device=device),
+        torch.full((ROWS, 1), k - 1, device=device),
+        torch.zeros(ROWS, *books, 2, device=device),
         torch.zeros(ROWS, dtype=torch.bool, device=device),
+        k,
     )
 
 

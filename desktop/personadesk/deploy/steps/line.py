@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from personadesk.deploy.step import Context, Step
-from personadesk.domain.errors import NoCapacity, PersonaDeskError
+from personadesk.domain.errors import BadRequest, NoCapacity, PersonaDeskError
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
@@ -15,6 +15,7 @@ from personadesk.voice.handshake import shake_hands
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+PORTS = 20
 _TRIES = 4
 _WAIT_SECONDS = 0.5
 
@@ -37,15 +38,7 @@ class LineStep(Step):
         if "line_before" not in context.facts:
             # Written down first: whoever undoes this must know what to put back.
             await context.remember(line_before=_to_json(before))
-        line = Line(
-            plan.line,
-            plan.port,
-            Target(context.facts["server_url"], plan.id),
-            LineState.STARTING,
-            context.clock(),
-            "",
-        )
-        await context.lines.put(line)
+        line = await self._lead(context, new=before is None)
         context.tell(T("calling through {url}", url=line.url), None)
         await self._call(line.url)
         await context.lines.tell(line.name, LineState.UP)
@@ -79,6 +72,33 @@ class LineStep(Step):
         context.facts.pop("line_url", None)
         await context.remember()
         return ours
+
+    async def _lead(self, context: Context, *, new: bool) -> Line:
+        """Open the line's address; when its port was snatched away and nobody asked for it, another one."""
+        plan = context.plan
+        port = plan.port
+        while True:
+            line = Line(
+                plan.line,
+                port,
+                Target(context.facts["server_url"], plan.id),
+                LineState.STARTING,
+                context.clock(),
+            )
+            try:
+                await context.lines.put(line)
+            except BadRequest as error:
+                # Programs may know an old line's port by heart; that of a new one is known to nobody yet.
+                if (
+                    error.cause != "port_taken"
+                    or not (plan.any_port and new)
+                    or port >= plan.port + PORTS
+                ):
+                    raise
+                port += 1
+                context.log(self.name, f"{error.what} Port {port} is tried instead.", True)
+            else:
+                return line
 
     async def _call(self, url: str) -> None:
         for attempt in range(1, _TRIES + 1):
