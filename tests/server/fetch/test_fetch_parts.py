@@ -1,33 +1,27 @@
-"""The parts of a fetch: archives of voices, notes of what was done, hashes and full disks."""
+"""Archives, notes, locks and full disks, in this process."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import os
 import random
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import huggingface_hub
 import pytest
 
-from personaplex_server.fetch import faults, folder, manifest, voices
-
-LM = "model.safetensors"
-
-
-def archive(files: dict[str, bytes], **members: tarfile.TarInfo) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for name, body in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(body)
-            tar.addfile(info, io.BytesIO(body))
-        for member in members.values():
-            tar.addfile(member)
-    return out.getvalue()
+from peers.fetching import LM, archive
+from peers.hugging_face import REPO, Hub
+from personaplex_server.fetch import faults, folder, manifest, pieces, voices
+from personaplex_server.fetch.folder import Asked
+from personaplex_server.fetch.hub import Hub as Repository
+from personaplex_server.fetch.pieces import Manner
+from personaplex_server.fetch.report import Reporter
 
 
 def link(name: str, target: str) -> tarfile.TarInfo:
@@ -108,3 +102,31 @@ def test_a_volume_that_knows_no_locks_is_used_without(
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with folder._alone(tmp_path / "lock") as alone:
         assert alone
+
+
+def test_a_full_disk_while_fetching_keeps_what_came(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = pieces._write
+
+    def full(out: Any, at: int, view: memoryview) -> None:
+        if at > 100_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(out, at, view)
+
+    def connect() -> Any:
+        return Repository(REPO, None, "hf_granted", hub.url)
+
+    def bring(report: Callable[..., None] = lambda *_: None) -> folder.Outcome:
+        asked = Asked(REPO, "", tmp_path / "model")
+        return folder.bring(
+            asked, connect, Manner(stall_s=2.0), Reporter(as_json=True, secret=None)
+        )
+
+    monkeypatch.setattr(pieces, "_write", full)
+    with pytest.raises(faults.FetchError) as caught:
+        bring()
+    assert caught.value.cause == "disk_full"
+    monkeypatch.setattr(pieces, "_write", write)
+    assert bring().fetched < len(hub.files[LM])
+    huggingface_hub.close_session()
