@@ -5,7 +5,6 @@ The only module that knows how Qt's loop and asyncio's are one (qasync). Service
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from personadesk.store import paths
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from PySide6.QtWidgets import QApplication
 
@@ -100,6 +99,7 @@ def _run(
     from personadesk.ui.session import WindowSession
 
     restore = catch_everything()
+    signals = _Signals()
     application.setQuitOnLastWindowClosed(False)
     session = WindowSession(preferences, instance, opener)
     if on_first_paint is not None:
@@ -122,10 +122,12 @@ def _run(
     asyncio.set_event_loop(loop)
     loop.set_exception_handler(lost)
     try:
-        with loop, _quit_on_signals(loop, session.quit_now):
+        with loop:
+            signals.follow(lambda: loop.call_soon_threadsafe(session.quit_now))
             loop.run_until_complete(session.run())
     finally:
         asyncio.set_event_loop(None)
+        signals.release()
         restore()
     return 0
 
@@ -142,19 +144,30 @@ def _opener(folders: Folders) -> Opener:
     return open_real
 
 
-@contextlib.contextmanager
-def _quit_on_signals(
-    loop: asyncio.AbstractEventLoop, quit_now: Callable[[], None]
-) -> Iterator[None]:
-    """Let Ctrl+C and a polite kill close the window without a question; voice servers go on."""
+class _Signals:
+    """Lets Ctrl+C and a polite kill close the window without a question; voice servers go on.
 
-    def asked(_number: int, _frame: object) -> None:
-        loop.call_soon_threadsafe(quit_now)
+    One that comes before the event loop runs is kept until `follow`.
+    """
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, asked) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self._asked = False
+        self._act: Callable[[], object] | None = None
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        self._before = {number: signal.signal(number, self._ask) for number in numbers}
+
+    def _ask(self, _number: int, _frame: object) -> None:
+        self._asked = True
+        if self._act is not None:
+            self._act()
+
+    def follow(self, act: Callable[[], object]) -> None:
+        """Call `act` on each signal, and at once for one that has come already."""
+        self._act = act
+        if self._asked:
+            act()
+
+    def release(self) -> None:
+        """Put back what was there before."""
+        for number, handler in self._before.items():
             signal.signal(number, handler)
