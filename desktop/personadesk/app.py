@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from personadesk import resources
 from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.steps import local_steps
-from personadesk.deploy.steps.placed import ByPlace
-from personadesk.deploy.steps.remote import remote_steps
+from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from personadesk.deploy.step import Step
+    from personadesk.domain.progress import StepName
     from personadesk.domain.text import Text
     from personadesk.store.locks import FileLock
     from personadesk.store.paths import Folders
@@ -147,8 +148,17 @@ async def open_services(
 def _steps(folders: Folders, hosts: Hosts) -> Sequence[Step]:
     # Not `resources.path`: a missing package is a sentence of the deploy, not a reason not to open.
     package = resources.root() / "server"
-    there = remote_steps(hosts, Secrets(), package)
+    known: dict[StepName, Step] = {}
+
+    def there(name: StepName) -> Step:
+        if not known:
+            # Loaded by the first deploy to a host: the window's first start has no time to lose.
+            from personadesk.deploy.steps.remote import remote_steps
+
+            known.update(remote_steps(hosts, Secrets(), package))
+        return known[name]
+
     return tuple(
-        ByPlace(step, there[step.name]) if step.name in there else step
+        ByPlace(step, partial(there, step.name)) if step.name in PLACED else step
         for step in local_steps(Environments(folders.cache / "environments"), package)
     )

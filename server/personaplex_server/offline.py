@@ -70,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--voices", "--voice-prompt-dir", type=Path, metavar="DIR", help="one more folder of voices"
     )
     add("--dtype", default="auto", choices=("auto", "float32", "bfloat16"))
+    add(
+        "--quant",
+        default="none",
+        choices=("none", "int8"),
+        help="int8 keeps the language model's matrices in 8 bits",
+    )
     add("--device", default="auto", help="auto, cpu or cuda")
     add("--threads", type=int, metavar="N", help="CPU threads; default: torch's own choice")
 
@@ -104,6 +110,7 @@ def _run(args: argparse.Namespace) -> None:
         args.checkpoint,
         device=args.device,
         dtype=args.dtype,
+        quant=args.quant,
         voices_dir=args.voices,
         threads=args.threads,
     )

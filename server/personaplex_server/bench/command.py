@@ -92,6 +92,8 @@ class _Bench:
 
     def language(self, size: str, rows: int) -> None:
         """Measure one step of the language model, and its prompt."""
+        from personaplex_server.model.quant import Quant
+
         from . import memory, subjects
         from .measure import ratio
 
@@ -102,6 +104,9 @@ class _Bench:
             theirs["moshi"] = subjects.reference_step(config, weights, rows)
         model = subjects.Language(config, weights, rows)
         ours: dict[str, Callable[[], object]] = {"early": model.step, "full": model.full_step}
+        if "lm" in self.args.only:
+            narrow = subjects.Language(config, weights, rows, Quant.INT8)
+            ours["int8"] = narrow.step
         prompt = rows == 1 and "prompt" in self.args.only
         if prompt:
             ours["prompt"] = model.prefill
@@ -116,6 +121,11 @@ class _Bench:
                 moshi_ms=moshi.ms if moshi else None,
                 ratio=ratio(moshi, early) if moshi else None,
                 full_context_ratio=ratio(moshi, full) if moshi else None,
+            )
+            self.note(
+                f"lm_{size}_int8_{rows}",
+                ms=timings["int8"].ms,
+                ratio=ratio(moshi, timings["int8"]) if moshi else None,
             )
             self.note(
                 f"memory_{size}_{rows}",

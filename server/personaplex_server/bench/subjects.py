@@ -15,6 +15,7 @@ from personaplex_server.model.codec import Codec
 from personaplex_server.model.config import FRAME_SAMPLES, CodecConfig, LmConfig
 from personaplex_server.model.lm import Lm
 from personaplex_server.model.prompt import PromptCalls
+from personaplex_server.model.quant import Quant
 from personaplex_server.model.rehearsal import codec_tensors, lm_tensors
 from personaplex_server.model.sampling import RowSampler, draws
 from personaplex_server.model.weights import TensorFile
@@ -69,13 +70,13 @@ class Language:
         config: Sizes.
         weights: Under their names in the released file.
         rows: How many rows.
-        quant: How the weights are stored; None keeps float32.
+        quant: How the matrices are kept.
     """
 
     def __init__(
-        self, config: LmConfig, weights: dict[str, Tensor], rows: int, quant: str | None = None
+        self, config: LmConfig, weights: dict[str, Tensor], rows: int, quant: Quant = Quant.NONE
     ) -> None:
-        self.lm = Lm(MemoryFile(weights), config, rows)
+        self.lm = Lm(MemoryFile(weights), config, rows, quant)
         self.config, self.rows = config, rows
         self.state = self.lm.state(rows)
         self.samplers = [

@@ -27,6 +27,7 @@ from personaplex_server.model.prompt import (
     build_prompt,
     wrap,
 )
+from personaplex_server.model.quant import Quant
 from personaplex_server.model.renewal import Renewal, due
 from personaplex_server.model.sampling import RowSampler, draws
 from personaplex_server.model.text import TextStream, Tokenizer
@@ -150,6 +151,7 @@ class PersonaPlexEngine:
         *,
         device: str = "auto",
         dtype: str = "auto",
+        quant: str = "none",
         rows: int = 1,
         voices_dir: Path | None = None,
         threads: int | None = None,
@@ -162,6 +164,7 @@ class PersonaPlexEngine:
             device: auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.
             dtype: auto, float32 or bfloat16, of the language model; auto is bfloat16 on a GPU only. The codec is
                 always float32.
+            quant: none, or int8 to keep the language model's matrices in 8 bits.
             rows: Callers at once.
             voices_dir: One more folder of voices.
             threads: CPU threads of torch; None leaves torch's own choice.
@@ -181,6 +184,10 @@ class PersonaPlexEngine:
             raise EngineError(f"The model folder {folder} does not exist; get the model first.")
         where = _pick_device(device)
         kind = _pick_dtype(dtype, where)
+        try:
+            matrices = Quant(quant)
+        except ValueError:
+            raise EngineError(f"There is no quantisation {quant!r}; choose none or int8.") from None
         started = time.monotonic()
         report = progress or (lambda share, doing: None)
         report(0.0, "reading the weights")
@@ -203,7 +210,7 @@ class PersonaPlexEngine:
                 codec_file = TensorFile(folder / CODEC_FILE, where, torch.float32, on_bytes)
                 lm_file = TensorFile(folder / LM_FILE, where, kind, on_bytes)
                 codec = Codec(codec_file, config.codec, config.lm.own_codebooks, rows)
-                lm = Lm(lm_file, config.lm, rows)
+                lm = Lm(lm_file, config.lm, rows, matrices)
                 engine = cls(config, lm, codec, tokenizer, VoiceLibrary(folder, voices_dir), rows)
                 report(0.95, "warming up")
                 engine._warm_up()
@@ -233,6 +240,7 @@ class PersonaPlexEngine:
             "rehearsal": self.config.rehearsal,
             "device": str(self._device),
             "dtype": str(self._lm.dtype).removeprefix("torch."),
+            "quant": str(self._lm.quant),
             "threads": torch.get_num_threads(),
             "rows": self.rows,
             "dim": lm.dim,

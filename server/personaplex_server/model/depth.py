@@ -13,43 +13,54 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .config import CheckpointError
 from .layers import gated, rms_norm
-from .linear import Linear
+from .quant import Quant, maker
 from .sampling import AnyDraw, choose
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from .config import LmConfig
+    from .linear import Linear
+    from .quant import Int8Linear
     from .weights import TensorFile
 
 
 class _Layer:
     """One layer: norms shared by all steps, everything else per step."""
 
-    def __init__(self, file: TensorFile, config: LmConfig, index: int, rows: int) -> None:
+    def __init__(
+        self, file: TensorFile, config: LmConfig, index: int, rows: int, quant: Quant
+    ) -> None:
+        make = maker(quant)
         steps, dim = config.own_codebooks, config.depth_dim
         name = f"depformer.layers.{index}."
         self.norm1 = file.take(f"{name}norm1.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
         self.norm2 = file.take(f"{name}norm2.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
-        self.attend_in = _blocks(file, f"{name}self_attn.in_proj_weight", steps, 3 * dim, dim, rows)
-        self.attend_out = _blocks(file, f"{name}self_attn.out_proj.weight", steps, dim, dim, rows)
-        self.gate_in: list[Linear] = []
-        self.gate_out: list[Linear] = []
+        self.attend_in = _blocks(
+            file, f"{name}self_attn.in_proj_weight", (steps, 3 * dim, dim), rows, quant
+        )
+        self.attend_out = _blocks(
+            file, f"{name}self_attn.out_proj.weight", (steps, dim, dim), rows, quant
+        )
+        self.gate_in: list[Linear | Int8Linear] = []
+        self.gate_out: list[Linear | Int8Linear] = []
         for step in range(steps):
             gating = f"{name}gating.{step}."
             hidden = file.columns(f"{gating}linear_out.weight")
             self.gate_in.append(
-                Linear(file.take(f"{gating}linear_in.weight", (2 * hidden, dim)), rows=rows)
+                make(file.take(f"{gating}linear_in.weight", (2 * hidden, dim)), rows=rows)
             )
             self.gate_out.append(
-                Linear(file.take(f"{gating}linear_out.weight", (dim, hidden)), rows=rows)
+                make(file.take(f"{gating}linear_out.weight", (dim, hidden)), rows=rows)
             )
 
 
 def _blocks(
-    file: TensorFile, key: str, steps: int, outputs: int, inputs: int, rows: int
-) -> list[Linear]:
-    """Return the first `steps` blocks of a tensor that stacks one block per step."""
+    file: TensorFile, key: str, sizes: tuple[int, int, int], rows: int, quant: Quant
+) -> list[Linear | Int8Linear]:
+    """Return the first blocks of a tensor that stacks one per step; `sizes` are (steps, outputs, inputs)."""
+    steps, outputs, inputs = sizes
+    make = maker(quant)
     shape = file.shape(key)
     stacked = shape[0] // outputs if len(shape) == 2 else 0
     if stacked < steps or shape != (stacked * outputs, inputs):
@@ -58,7 +69,7 @@ def _blocks(
             f"{[outputs, inputs]} are expected."
         )
     whole = file.take(key, shape, rows=steps * outputs)
-    return [Linear(block, rows=rows) for block in whole.view(steps, outputs, inputs).unbind()]
+    return [make(block, rows=rows) for block in whole.view(steps, outputs, inputs).unbind()]
 
 
 class Depth:
@@ -68,17 +79,21 @@ class Depth:
         file: Where the weights are.
         config: Sizes.
         rows: Rows a usual call brings.
+        quant: How matrices are kept.
 
     Raises:
         CheckpointError: A weight is missing or has another shape.
     """
 
-    def __init__(self, file: TensorFile, config: LmConfig, rows: int = 1) -> None:
+    def __init__(
+        self, file: TensorFile, config: LmConfig, rows: int = 1, quant: Quant = Quant.NONE
+    ) -> None:
+        make = maker(quant)
         self.steps, self.dim = config.own_codebooks, config.depth_dim
         self.heads = config.depth_heads
         self.width = self.dim // self.heads
         dim = self.dim
-        self.inputs = Linear(
+        self.inputs = make(
             torch.cat(
                 [
                     file.take(f"depformer_in.{step}.weight", (dim, config.dim))
@@ -92,9 +107,11 @@ class Depth:
             file.take(f"depformer_emb.{step}.weight", (config.card + 1, dim))
             for step in range(self.steps - 1)
         ]
-        self.layers = [_Layer(file, config, index, rows) for index in range(config.depth_layers)]
+        self.layers = [
+            _Layer(file, config, index, rows, quant) for index in range(config.depth_layers)
+        ]
         self.heads_out = [
-            Linear(file.take(f"linears.{step}.weight", (config.card, dim)), rows=rows)
+            make(file.take(f"linears.{step}.weight", (config.card, dim)), rows=rows)
             for step in range(self.steps)
         ]
 

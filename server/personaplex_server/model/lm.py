@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .depth import Depth
 from .layers import attend_one, gated, rms_norm, rotary_frequencies, rotate_, rotation
-from .linear import Linear
+from .quant import Quant, maker
 from .sampling import AnyDraw, choose
 
 if TYPE_CHECKING:
@@ -34,24 +34,23 @@ PREFIX_STEP: Final = 128
 
 
 class _Layer:
-    def __init__(self, file: TensorFile, config: LmConfig, index: int, rows: int) -> None:
+    def __init__(
+        self, file: TensorFile, config: LmConfig, index: int, rows: int, quant: Quant
+    ) -> None:
+        make = maker(quant)
         dim = config.dim
         name = f"transformer.layers.{index}."
         hidden = file.columns(f"{name}gating.linear_out.weight")
         self.norm1 = file.take(f"{name}norm1.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
         self.norm2 = file.take(f"{name}norm2.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
-        self.attend_in = Linear(
+        self.attend_in = make(
             file.take(f"{name}self_attn.in_proj_weight", (3 * dim, dim)), rows=rows
         )
-        self.attend_out = Linear(
-            file.take(f"{name}self_attn.out_proj.weight", (dim, dim)), rows=rows
-        )
-        self.gate_in = Linear(
+        self.attend_out = make(file.take(f"{name}self_attn.out_proj.weight", (dim, dim)), rows=rows)
+        self.gate_in = make(
             file.take(f"{name}gating.linear_in.weight", (2 * hidden, dim)), rows=rows
         )
-        self.gate_out = Linear(
-            file.take(f"{name}gating.linear_out.weight", (dim, hidden)), rows=rows
-        )
+        self.gate_out = make(file.take(f"{name}gating.linear_out.weight", (dim, hidden)), rows=rows)
 
 
 class LmState:
@@ -144,14 +143,17 @@ class Lm:
         file: Where the weights are.
         config: Sizes.
         rows: Rows a usual call brings.
+        quant: How matrices are kept; embeddings and norms always keep the file's type.
 
     Raises:
         CheckpointError: A weight is missing or has another shape.
     """
 
-    def __init__(self, file: TensorFile, config: LmConfig, rows: int = 1) -> None:
+    def __init__(
+        self, file: TensorFile, config: LmConfig, rows: int = 1, quant: Quant = Quant.NONE
+    ) -> None:
         self.config = config
-        self.device, self.dtype = file.device, file.dtype
+        self.device, self.dtype, self.quant = file.device, file.dtype, quant
         dim = config.dim
         self.heads = config.num_heads
         self.width = dim // self.heads
@@ -163,10 +165,14 @@ class Lm:
         ]
         self.embedding = torch.cat(parts)
         del parts
-        self.layers = [_Layer(file, config, index, rows) for index in range(config.num_layers)]
+        self.layers = [
+            _Layer(file, config, index, rows, quant) for index in range(config.num_layers)
+        ]
         self.out_norm = file.take("out_norm.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
-        self.text_head = Linear(file.take("text_linear.weight", (config.text_card, dim)), rows=rows)
-        self.depth = Depth(file, config, rows)
+        self.text_head = maker(quant)(
+            file.take("text_linear.weight", (config.text_card, dim)), rows=rows
+        )
+        self.depth = Depth(file, config, rows, quant)
 
         def whole(values: list[int]) -> Tensor:
             return torch.tensor(values, dtype=torch.int64, device=self.device)
@@ -331,13 +337,16 @@ class Lm:
             device=self.device,
         )
 
-    def extend(self, memory: Tensor, x: Tensor, start: int) -> None:
+    def extend(self, memory: Tensor, x: Tensor, start: int) -> Tensor:
         """Think positions `start` and following through, none of which falls out of sight.
 
         Args:
             memory: As `room` returns it, filled up to `start`; the positions are added.
             x: Summed input embeddings, [count, dim].
             start: First position.
+
+        Returns:
+            What the last layer says of each, before the last norm: [count, dim].
         """
         count, stop = x.shape[0], start + x.shape[0]
         position = torch.arange(start, stop, device=x.device)
@@ -356,6 +365,7 @@ class Lm:
             )
             x = x + layer.attend_out(mixed[0].transpose(0, 1).reshape(count, -1))
             x = x + layer.gate_out(gated(layer.gate_in(rms_norm(x, layer.norm2))))
+        return x
 
     def _prefill_chunk(self, x: Tensor, start: int, kept: list[tuple[Tensor, Tensor]]) -> None:
         count, window = x.shape[0], self.window

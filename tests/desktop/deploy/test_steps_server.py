@@ -140,19 +140,37 @@ def _testing(harness: ModuleType, *verdicts: Verdict, heard: bool = True) -> Voi
 async def test_a_warning_lets_the_deploy_go_on(
     open_quick: Open, harness: ModuleType, model: Path, port: int
 ) -> None:
-    view, _ = await _run(open_quick, harness, model, port, 6, _testing(harness, Verdict.WARN))
+    testing = _testing(harness, Verdict.WARN, Verdict.WARN)
+    view, _ = await _run(open_quick, harness, model, port, 6, testing)
     assert view.state is DeployState.DONE
     assert view.report is not None
     assert view.report.verdict is Verdict.WARN
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "taken"),
+    [
+        (Verdict.FAIL, Verdict.PASS, 2),
+        (Verdict.FAIL, Verdict.WARN, 2),
+        (Verdict.WARN, Verdict.PASS, 2),
+        (Verdict.WARN, Verdict.FAIL, 1),
+    ],
+)
 async def test_one_bad_moment_of_a_busy_computer_is_tested_again(
-    open_quick: Open, harness: ModuleType, model: Path, port: int
+    open_quick: Open,
+    harness: ModuleType,
+    model: Path,
+    port: int,
+    first: Verdict,
+    second: Verdict,
+    taken: int,
 ) -> None:
-    view, log = await _run(
-        open_quick, harness, model, port, 6, _testing(harness, Verdict.FAIL, Verdict.PASS)
-    )
+    view, log = await _run(open_quick, harness, model, port, 6, _testing(harness, first, second))
     assert view.state is DeployState.DONE
+    assert view.report is not None
+    assert view.report.verdict is (first, second)[taken - 1]
+    assert view.report_dir is not None
+    assert view.report_dir.endswith("-2") is (taken == 2)
     assert any("once more" in line for line in log)
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     ]
 
 
+_BEST_FIRST = (Verdict.PASS, Verdict.WARN, Verdict.FAIL)
+
+
 async def test_and_save(
     url: str, clip: str | None, folder: Path, on_progress: Callable[[float, Text], None]
 ) -> VoiceReport:
@@ -50,7 +53,7 @@ class VoiceTestStep(Step):
         self._tester = tester or test_and_save
 
     async def run(self, context: Context) -> Text:
-        """Test; a warning lets the deploy go on, a failure ends it."""
+        """Test, twice unless it passes; a warning lets the deploy go on, a failure ends it."""
         url = context.facts["server_url"]
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(context.clock()))
         folder = context.folders.data / "reports" / f"{stamp}-{context.plan.id}"
@@ -59,10 +62,14 @@ class VoiceTestStep(Step):
             context.tell(doing, fraction)
 
         report = context.report = await self._tester(url, context.plan.clip, folder, progress)
-        if report.verdict is Verdict.FAIL and report.values.get("heard_anything"):
+        if report.verdict is not Verdict.PASS and report.values.get("heard_anything"):
             # It talks. One test of six seconds may have met a moment at which the computer was busy elsewhere.
             context.log(self.name, f"{report.sentence} It is tested once more.", True)
-            report = context.report = await self._tester(url, context.plan.clip, folder, progress)
+            second = folder.with_name(f"{folder.name}-2")
+            again = await self._tester(url, context.plan.clip, second, progress)
+            if _BEST_FIRST.index(again.verdict) <= _BEST_FIRST.index(report.verdict):
+                report, folder = again, second
+            context.report = report
         await context.remember(report_dir=str(folder), verdict=str(report.verdict))
         for reason in report.reasons:
             context.log(self.name, str(reason), report.verdict is not Verdict.PASS)

@@ -1,0 +1,131 @@
+"""Eight bits: what is lost against float32, on the recorded conversations of the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from personaplex_server.engines.base import EngineError, Persona, Sampling
+from personaplex_server.engines.personaplex import PersonaPlexEngine
+from personaplex_server.model import quant as module
+from personaplex_server.model.layers import rms_norm
+from personaplex_server.model.lm import Lm
+from personaplex_server.model.prompt import PromptCalls, VoiceCodes, build_prompt
+from personaplex_server.model.quant import Int8Linear, Quant, product_works, rounded
+from personaplex_server.model.weights import LM_FILE, TensorFile
+
+
+@pytest.fixture(params=["product", "widened"])
+def way(request, monkeypatch):
+    if request.param == "widened":
+        monkeypatch.setattr(module, "product_works", lambda: False)
+    elif not product_works():
+        pytest.skip("this torch has no 8-bit product")
+    return request.param
+
+
+@pytest.mark.parametrize("shape", [(1, 64), (3, 64), (2, 5, 64)])
+def test_products_are_near(way, shape):
+    weight, x = torch.randn(48, 64), torch.randn(shape)
+    linear = Int8Linear(weight)
+    assert (linear.packed is None) == (way == "widened")
+    wanted = F.linear(x, weight)
+    assert (linear(x) - wanted).norm() < 0.03 * wanted.norm()
+
+
+def test_a_row_is_rounded_the_same_in_any_company(way):
+    weight, x = torch.randn(48, 64), torch.randn(3, 64)
+    linear = Int8Linear(weight)
+    alone = linear(x[:1])
+    x[1] *= 1000.0
+    x[2].abs_()
+    if way == "product":
+        assert torch.equal(linear(x)[:1], alone)
+    else:
+        torch.testing.assert_close(linear(x)[:1], alone)
+
+
+def test_each_output_has_its_own_scale():
+    weight = torch.randn(4, 32) * torch.tensor([[1e-4], [1.0], [1e3], [0.0]])
+    whole, scale = rounded(weight)
+    assert whole.dtype == torch.int8
+    error = (whole.float() * scale.unsqueeze(1) - weight).norm(dim=1)
+    assert (error[:3] < 0.01 * weight[:3].norm(dim=1)).all()
+    assert error[3] == 0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model says at each frame of a conversation in which all earlier tokens are the reference's."""
+
+    chances: torch.Tensor
+    text: torch.Tensor
+    audio: torch.Tensor
+
+
+def judge(parity, sizes, dtype, quant):
+    file = TensorFile(parity.checkpoint / LM_FILE, torch.device("cpu"), dtype)
+    lm = Lm(file, sizes, quant=quant)
+    voice = VoiceCodes(parity.inputs["voice_codes"].T.astype(np.int64))
+    prompt = build_prompt(sizes, voice, parity.inputs["text_tokens"].tolist())
+    # A frame is answered one call after it was begun.
+    said = parity.expected["hybrid/tokens"][prompt.calls + 1 :, :9].astype(np.int64)
+    heard = parity.inputs["user_codes"].T.astype(np.int64)[: len(said)]
+    whole = PromptCalls(np.concatenate([prompt.tokens, np.concatenate([said, heard], 1)]), sizes)
+    memory = lm.room(whole.calls - 1)
+    thoughts = lm.extend(memory, whole.inputs(lm, 0, whole.calls - 1), 0)
+    thoughts = rms_norm(thoughts[prompt.calls :], lm.out_norm)
+    text = torch.from_numpy(said[1:, 0])
+    logits = lm.text_head(thoughts).float()
+    return Judged(logits.log_softmax(-1), logits.argmax(-1), lm.depth(thoughts, text, None))
+
+
+def agreement(one, other):
+    return (one == other).float().mean().item()
+
+
+def test_quality_on_the_recorded_conversation(parity, parity_model, way):
+    """The figures in docs/performance.md; the limits leave a little room for other processors."""
+    sizes = parity_model.config.lm
+    exact = judge(parity, sizes, torch.float32, Quant.NONE)
+    recorded = torch.from_numpy(parity.expected["hybrid/tokens"][:, 0].astype(np.int64))
+    assert agreement(exact.text, recorded[-len(exact.text) :]) > 0.99
+    for name, kind, quant in (
+        ("bfloat16", torch.bfloat16, Quant.NONE),
+        ("int8", torch.float32, Quant.INT8),
+    ):
+        other = judge(parity, sizes, kind, quant)
+        loss = (exact.chances.exp() * (exact.chances - other.chances)).sum(-1).mean().item()
+        text, audio = agreement(exact.text, other.text), agreement(exact.audio, other.audio)
+        print(f"{way} {name}: KL {loss:.2e}, text {text:.3f}, audio {audio:.3f}")
+        assert 0 < loss < (0.004 if name == "bfloat16" else 0.03)
+        assert text > 0.85
+        assert audio > 0.5
+
+
+def test_an_engine_of_eight_bits_answers(parity, way):
+    engine = PersonaPlexEngine.load(parity.checkpoint, device="cpu", quant="int8", rows=2)
+    assert engine.describe()["quant"] == "int8"
+    engine.open(0, Persona(text="Be brief.", sampling=Sampling.greedy()))
+    frame = np.zeros(1920, np.float32)
+    answers = [engine.tick({0: frame})[0] for _ in range(4)]
+    assert all(answer.pcm is not None for answer in answers)
+
+
+def test_an_unknown_kind_is_told(parity):
+    with pytest.raises(EngineError, match="choose none or int8"):
+        PersonaPlexEngine.load(parity.checkpoint, device="cpu", quant="int3")
+
+
+def test_weights_for_a_gpu_read_nothing_back():
+    with FakeTensorMode():
+        linear = Int8Linear(torch.empty(64, 32, dtype=torch.bfloat16))
+        out = linear(torch.empty(3, 32, dtype=torch.bfloat16))
+        assert linear.weight.dtype == torch.int8
+        assert out.shape == (3, 64)
+        assert out.dtype == torch.bfloat16
