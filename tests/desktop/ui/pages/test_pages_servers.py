@@ -424,7 +424,7 @@ def test_from_the_first_start_to_a_deploy_on_a_new_machine(
         assert (plan.place, plan.line) == ("host:studio", "My line")
         await wait_for(lambda: window.current_page.title == "Setting up “My line”")
         assert window.current_page.subtitle == (
-            "On “studio”. The address will be ws://127.0.0.1:8998/api/chat."
+            f"On “studio”. The address will be ws://127.0.0.1:{plan.port}/api/chat."
         )
         assert "My line · studio · Rehearsal model" in said(window)
         assert {"Ubuntu 24.04", "RTX 4090, 24 GB", "580.82.07"} <= set(said(window).split("\n"))
