@@ -244,12 +244,18 @@ class _Call:
         return await self._tell(result.reason, result.code, "ended")
 
     async def _tell(self, reason: str, code: int, outcome: str) -> str:
+        if self._is_over():
+            # A message to them has failed already: they are gone, and what they sent before is being read still.
+            return outcome
         with contextlib.suppress(TimeoutError, WebSocketDisconnect):
             async with asyncio.timeout(_LAST_WORDS_S):
                 await refuse(self._ws, reason, code)
-        if self._ws.application_state is not WebSocketState.DISCONNECTED:
+        if not self._is_over():
             abort(self._ws)
         return outcome
+
+    def _is_over(self) -> bool:
+        return self._ws.application_state is WebSocketState.DISCONNECTED
 
     async def _listen(self) -> Ended | None:
         while True:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 from dataclasses import asdict
@@ -120,7 +121,6 @@ def _replaceable(folder: Path) -> bool:
 
 def _write(folder: Path, seed: int) -> None:
     import torch
-    from safetensors.torch import save_file
 
     from personaplex_server.model import rehearsal
     from personaplex_server.model.audio import write_wav
@@ -136,7 +136,7 @@ def _write(folder: Path, seed: int) -> None:
         rehearsal.prefer_words(lm, 4 + 256 + first_word, config.lm.padding_id)
         codec = rehearsal.codec_tensors(config.codec, generator)
         rehearsal.sound_like_babble(codec, config.codec)
-        save_file({key: value.to(torch.bfloat16) for key, value in lm.items()}, folder / LM_FILE)
+        _save({key: value.to(torch.bfloat16) for key, value in lm.items()}, folder / LM_FILE)
         _set_level(folder / CODEC_FILE, codec, config)
         (folder / TEXT_FILE).write_bytes(sentencepiece_model(config.lm.text_card))
         voices = folder / "voices"
@@ -155,13 +155,12 @@ def _write(folder: Path, seed: int) -> None:
 def _set_level(path: Path, codec: dict[str, Tensor], config: ModelConfig) -> None:
     """Write the codec so that random codes sound at the wanted level."""
     import torch
-    from safetensors.torch import save_file
 
     from personaplex_server.model.codec import Codec
     from personaplex_server.model.rehearsal import output_conv
     from personaplex_server.model.weights import TensorFile
 
-    save_file(codec, path)
+    _save(codec, path)
     model = Codec(
         TensorFile(path, torch.device("cpu"), torch.float32), config.codec, config.lm.own_codebooks
     )
@@ -176,7 +175,22 @@ def _set_level(path: Path, codec: dict[str, Tensor], config: ModelConfig) -> Non
     loudness = float(torch.cat(heard[2:], 1).square().mean().sqrt())
     # Rounded, so that the last digits of another processor do not change the file.
     codec[f"{output_conv(config.codec)}.weight"] *= float(f"{_LEVEL / loudness:.2g}")
-    save_file(codec, path)
+    _save(codec, path)
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write tensors; a disk that does not take them is an OSError, as everywhere else."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        known = re.search(r"\(os error (\d+)\)", str(error))
+        if known is None:
+            raise
+        number = int(known[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _saved_voice(lm: dict[str, Tensor], config: ModelConfig, generator: Any) -> dict[str, Tensor]:

@@ -107,6 +107,8 @@ def _run(args: argparse.Namespace) -> None:
         voices_dir=args.voices,
         threads=args.threads,
     )
+    # A file is answered as the reference would answer it, however long it is.
+    engine.renew = False
     for _ in engine.opening_with(
         0, _voice(engine, args.voice_prompt), args.text_prompt, _sampling(args)
     ):

@@ -1,7 +1,7 @@
 """The ASGI application: the chat socket, and the routes that say how the server is. It holds no state of calls.
 
-With a token set, everything but `/ping` asks for it: in the Authorization header, as a WebSocket sub-protocol
-(browsers can set no header), or as the query parameter `token` (for pages that can set neither).
+With a token set, everything but `/ping` and the page at `/` asks for it: in the Authorization header, as a
+WebSocket sub-protocol (browsers can set no header), or as the query parameter `token` (for pages that can set neither).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 import personaplex_server
-from personaplex_server import chat, gpu, metrics, protocol
+from personaplex_server import chat, gpu, metrics, page, protocol
 from personaplex_server.chat import Reception
 from personaplex_server.doorman import Doorman, Rules
 from personaplex_server.engines.base import EngineError
@@ -127,46 +127,46 @@ class Service:
 
     def metrics(self) -> str:
         """Return what `/metrics` answers."""
-        page = metrics.Page()
+        told = metrics.Page()
         facts = {"version": personaplex_server.__version__, "instance": self.instance}
-        page.add("info", "gauge", "The server that answers.", 1, engine=self.default, **facts)
-        page.add("uptime_seconds", "gauge", "Since its start.", time.monotonic() - self.started)
+        told.add("info", "gauge", "The server that answers.", 1, engine=self.default, **facts)
+        told.add("uptime_seconds", "gauge", "Since its start.", time.monotonic() - self.started)
         kept = self.reception.conversations.parked
-        page.add("kept_rows", "gauge", "Rows kept for a caller whose connection broke.", kept)
+        told.add("kept_rows", "gauge", "Rows kept for a caller whose connection broke.", kept)
         for name, scheduler in self.engines.items():
             status = scheduler.status()
             for state in State:
                 is_it = float(status.state is state)
-                page.add(
+                told.add(
                     "state", "gauge", "1 for the state it is in.", is_it, engine=name, state=state
                 )
             used = status.slots - status.free
-            page.add("slots", "gauge", "Calls it can hold.", status.slots, engine=name)
-            page.add("sessions", "gauge", "Calls it holds.", used, engine=name)
+            told.add("slots", "gauge", "Calls it can hold.", status.slots, engine=name)
+            told.add("sessions", "gauge", "Calls it holds.", used, engine=name)
             waiting = len(self.reception.line(scheduler))
-            page.add("queue", "gauge", "Callers in line.", waiting, engine=name)
-            page.add("load_progress", "gauge", "Loaded, 0 to 1.", status.progress, engine=name)
-            page.add("sessions_total", "counter", "Calls so far.", status.served, engine=name)
-            page.add(
+            told.add("queue", "gauge", "Callers in line.", waiting, engine=name)
+            told.add("load_progress", "gauge", "Loaded, 0 to 1.", status.progress, engine=name)
+            told.add("sessions_total", "counter", "Calls so far.", status.served, engine=name)
+            told.add(
                 "dropped_frames_total",
                 "counter",
                 "Frames passed over.",
                 status.dropped,
                 engine=name,
             )
-            page.add_histogram("tick_seconds", "Time of a tick.", scheduler.tick_s, engine=name)
-            page.add_histogram(
+            told.add_histogram("tick_seconds", "Time of a tick.", scheduler.tick_s, engine=name)
+            told.add_histogram(
                 "lag_seconds", "From a frame's arrival to its answer.", scheduler.lag_s, engine=name
             )
             for part, times in list(scheduler.stage_s.items()):
-                page.add_histogram(
+                told.add_histogram(
                     "stage_seconds", "Time of a tick's part.", times, engine=name, stage=part
                 )
             for figure, value in scheduler.engine_figures.items():
                 labels = {"engine": name, "figure": figure}
-                page.add("engine_figure", "gauge", "What the engine tells.", value, **labels)
-        metrics.add_machine(page, gpu.readings())
-        return page.text()
+                told.add("engine_figure", "gauge", "What the engine tells.", value, **labels)
+        metrics.add_machine(told, gpu.readings())
+        return told.text()
 
     def admits(self, connection: HTTPConnection) -> bool:
         """Tell whether a request brings the token; each offer is compared in constant time."""
@@ -235,6 +235,12 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
         text = await asyncio.to_thread(service.metrics)
         return Response(text, media_type=metrics.CONTENT_TYPE)
 
+    async def home(_: Request) -> Response:
+        return page.answer("index.html")
+
+    async def page_file(request: Request) -> Response:
+        return page.answer(request.path_params["name"])
+
     async def add_voice(request: Request) -> Response:
         if (refused := guarded(request)) is not None:
             return refused
@@ -254,6 +260,8 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
             log.debug("caller left early")
 
     routes: list[BaseRoute] = [
+        Route("/", home),
+        Route("/page/{name}", page_file),
         Route(PING_PATH, ping),
         Route(protocol.HEALTH_PATH, health),
         Route(STATUS_PATH, status),

@@ -34,6 +34,16 @@ from personaplex_server.scheduler import Scheduler
 T = TypeVar("T")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what wants a real browser, unless asked for with `-m browser`: it is a large thing to install."""
+    if "browser" in (config.getoption("-m") or ""):
+        return
+    left_out = [item for item in items if item.get_closest_marker("browser")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 class ScriptedEngine:
     """An engine that answers each frame with its own sound, and misbehaves when a test says so."""
 

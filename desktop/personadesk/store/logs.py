@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import logging.handlers
 import re
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,20 @@ def redact(text: str) -> str:
     return text
 
 
+class LogFile(logging.handlers.RotatingFileHandler):
+    """A rotating file which a full or failing disk costs lines and nothing else."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Pass over a line that the disk did not take; anything else is a mistake of ours, and shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file; what a full disk did not take until now is lost."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 class JsonLines(logging.Formatter):
     """Formats a record as one redacted JSON object."""
 
@@ -58,7 +74,7 @@ def set_up(state: Path, *, name: str = "personadesk") -> logging.Handler:
     """
     folder = state / "logs"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handler = logging.handlers.RotatingFileHandler(
+    handler = LogFile(
         folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", delay=True
     )  # fmt: skip
     handler.setFormatter(JsonLines())

@@ -27,6 +27,7 @@ from personaplex_server.model.prompt import (
     build_prompt,
     wrap,
 )
+from personaplex_server.model.renewal import Renewal, due
 from personaplex_server.model.sampling import RowSampler, draws
 from personaplex_server.model.text import TextStream, Tokenizer
 from personaplex_server.model.voices import VoiceError, VoiceLibrary, load_voice
@@ -61,12 +62,16 @@ class _Row:
         words: Joins its text tokens.
         call: Its next call; 0 only before the first frame of a conversation without a prompt.
         forced_until: The first call that has no forced tokens any more.
+        prompt: What its memory began with.
+        renewal: A fresh memory on its way, before the old one is full.
     """
 
     sampler: RowSampler
     words: TextStream
     call: int
     forced_until: int
+    prompt: Snapshot
+    renewal: Renewal | None = None
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -108,6 +113,8 @@ class PersonaPlexEngine:
         name: "personaplex".
         rows: Callers at once.
         config: Sizes of the loaded model.
+        renew: Keep the persona of a call that outlasts the model's memory; the reference lets it fade.
+        renewals: How often a row's memory was renewed in a long call.
     """
 
     name: str = "personaplex"
@@ -129,6 +136,7 @@ class PersonaPlexEngine:
         self._hearing, self._speaking = codec.encoding(rows), codec.decoding(rows)
         # Rows in use, in the order in which their state lies.
         self._order: list[int] = []
+        self.renew, self.renewals = True, 0
         self._open: dict[int, _Row] = {}
         self._voices: OrderedDict[_FileKey, VoiceCodes | VoiceEmbeddings] = OrderedDict()
         self._prompts: OrderedDict[tuple[_FileKey | None, tuple[int, ...]], Snapshot] = (
@@ -315,6 +323,7 @@ class PersonaPlexEngine:
             TextStream(self.tokenizer),
             snapshot.calls,
             max(snapshot.calls, 1) + lm.max_delay,
+            snapshot,
         )
         yield 1.0
 
@@ -337,7 +346,10 @@ class PersonaPlexEngine:
             # One bad sample would stay in the row's attention for good.
             pcm[self._order.index(row)] = np.nan_to_num(frame, posinf=1.0, neginf=-1.0)
         with torch.inference_mode():
-            return self._tick(torch.from_numpy(pcm).to(self._device), heard)
+            answers = self._tick(torch.from_numpy(pcm).to(self._device), heard)
+            if self.renew:
+                self._go_on_renewing()
+            return answers
 
     def close(self, row: int) -> None:
         """Free `row`; a row that is not open stays so."""
@@ -388,6 +400,29 @@ class PersonaPlexEngine:
                 samples[place], row.words.push(spoken[0]), spoken
             )
         return answers
+
+    def _go_on_renewing(self) -> None:
+        """Do a piece of the renewal under way, or begin one; one row at a time keeps the tick short."""
+        rows = [self._open[row] for row in self._order]
+        working = next((row for row in rows if row.renewal is not None), None)
+        if working is None:
+            working = next((row for row in rows if self._is_due(row)), None)
+            if working is None:
+                return
+            working.renewal = Renewal(self._lm, working.prompt, working.call)
+        place = rows.index(working)
+        if working.renewal is not None and working.renewal.advance(
+            self._lm, self._state, place, working.call
+        ):
+            back = working.renewal.switch(self._state, place)
+            working.call -= back
+            working.forced_until -= back
+            working.renewal = None
+            self.renewals += 1
+            log.info("memory renewed in row %d, %d positions dropped", self._order[place], back)
+
+    def _is_due(self, row: _Row) -> bool:
+        return due(self._lm.window, row.prompt.memory.shape[3], row.call)
 
     def _think(self, codes: torch.Tensor, rows: list[_Row], thinks: list[bool]) -> torch.Tensor:
         lm = self._lm

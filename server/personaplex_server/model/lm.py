@@ -62,6 +62,8 @@ class LmState:
         call: The next call of each row, int64 [rows]; a call predicts the position of its own number.
         ring: Tokens by stream and position % slots, int64 [rows, streams, slots].
         forced: Which tokens of text and own audio are given rather than drawn, bool [rows, 1 + own, slots].
+        history: What each position was given, int32 [rows, streams, window]; slot = position % window. For
+            `renewal`, which thinks the recent ones through once more.
     """
 
     def __init__(
@@ -86,6 +88,9 @@ class LmState:
         self.forced = torch.zeros(
             rows, 1 + config.own_codebooks, self.slots, dtype=torch.bool, device=device
         )
+        self.history = torch.zeros(
+            rows, config.streams, self.window, dtype=torch.int32, device=device
+        )
 
     def move(self, source: int, target: int) -> None:
         """Copy row `source` over row `target`."""
@@ -93,6 +98,7 @@ class LmState:
         self.call[target] = self.call[source]
         self.ring[target] = self.ring[source]
         self.forced[target] = self.forced[source]
+        self.history[target] = self.history[source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +225,10 @@ class Lm:
         user_slot = (column + self.delays[self._own :]) % slots
         ring[:, self._own :].scatter_(2, user_slot.unsqueeze(2), user.unsqueeze(2))
         before = ((column - 1) % slots).unsqueeze(1).expand(rows, ring.shape[1], 1)
-        thought = self._think(state, ring.gather(2, before).squeeze(2), call - 1, prefix, full)
+        given_now = ring.gather(2, before)
+        then = ((column - 1) % self.window).unsqueeze(1).expand(rows, ring.shape[1], 1)
+        state.history[:rows].scatter_(2, then, given_now.to(torch.int32))
+        thought = self._think(state, given_now.squeeze(2), call - 1, prefix, full)
         logits = self.text_head(thought).float()
         text = choose(logits, text_draw)
         target = (column % slots).unsqueeze(1).expand(rows, self._own, 1)
@@ -286,26 +295,67 @@ class Lm:
         Yields:
             The share done, 0 to 1, after each chunk; at last the snapshot.
         """
-        heads, window = self.heads, self.window
         positions = max(prompt.calls - 1, 0)
-        empty = torch.empty(heads, 0, self.width, dtype=self.dtype, device=self.device)
+        ring, forced = prompt.tail(self.device)
+        if positions <= self.window:
+            memory = self.room(positions)
+            for start in range(0, positions, PREFILL_CHUNK):
+                stop = min(start + PREFILL_CHUNK, positions)
+                self.extend(memory, prompt.inputs(self, start, stop), start)
+                yield stop / positions
+            yield Snapshot(memory, ring, forced, prompt.calls)
+            return
+        window = self.window
+        empty = torch.empty(self.heads, 0, self.width, dtype=self.dtype, device=self.device)
         kept = [(empty, empty)] * len(self.layers)
         for start in range(0, positions, PREFILL_CHUNK):
             stop = min(start + PREFILL_CHUNK, positions)
-            x = prompt.inputs(self, start, stop)
-            self._prefill_chunk(x, start, kept)
+            self._prefill_chunk(prompt.inputs(self, start, stop), start, kept)
             yield stop / positions
-        count = min(positions, window)
-        memory = torch.empty(
-            len(self.layers), 2, heads, count, self.width, dtype=self.dtype, device=self.device
-        )
+        memory = self.room(window)
         for index, both in enumerate(kept):
             for which, values in enumerate(both):
-                last = values[:, values.shape[1] - count :]
                 # Position p belongs into slot p % window.
-                memory[index, which] = last.roll((positions - count) % window, 1) if count else last
-        ring, forced = prompt.tail(self.device)
+                memory[index, which] = values.roll((positions - window) % window, 1)
         yield Snapshot(memory, ring, forced, prompt.calls)
+
+    def room(self, positions: int) -> Tensor:
+        """Return uninitialised memory of one row: [layers, 2, heads, positions, width]."""
+        return torch.empty(
+            len(self.layers),
+            2,
+            self.heads,
+            positions,
+            self.width,
+            dtype=self.dtype,
+            device=self.device,
+        )
+
+    def extend(self, memory: Tensor, x: Tensor, start: int) -> None:
+        """Think positions `start` and following through, none of which falls out of sight.
+
+        Args:
+            memory: As `room` returns it, filled up to `start`; the positions are added.
+            x: Summed input embeddings, [count, dim].
+            start: First position.
+        """
+        count, stop = x.shape[0], start + x.shape[0]
+        position = torch.arange(start, stop, device=x.device)
+        turn = rotation(position, self._frequencies).view(count, 1, 1, -1)
+        seen = torch.arange(stop, device=x.device) <= position.unsqueeze(1)
+        for layer, (keys, values) in zip(self.layers, memory.unbind(), strict=True):
+            joint = layer.attend_in(rms_norm(x, layer.norm1)).view(count, 3, self.heads, self.width)
+            query, key = rotate_(joint[:, :2], turn).unbind(1)
+            keys[:, start:stop] = key.transpose(0, 1)
+            values[:, start:stop] = joint[:, 2].transpose(0, 1)
+            mixed = F.scaled_dot_product_attention(
+                query.transpose(0, 1).unsqueeze(0),
+                keys[:, :stop].unsqueeze(0),
+                values[:, :stop].unsqueeze(0),
+                attn_mask=seen,
+            )
+            x = x + layer.attend_out(mixed[0].transpose(0, 1).reshape(count, -1))
+            x = x + layer.gate_out(gated(layer.gate_in(rms_norm(x, layer.norm2))))
 
     def _prefill_chunk(self, x: Tensor, start: int, kept: list[tuple[Tensor, Tensor]]) -> None:
         count, window = x.shape[0], self.window

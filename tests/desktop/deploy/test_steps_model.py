@@ -10,7 +10,7 @@ import pytest
 
 from personadesk.deploy.step import Context
 from personadesk.deploy.steps.model import ModelStep
-from personadesk.domain.errors import ProviderFault
+from personadesk.domain.errors import HostUnfit, ProviderFault
 from personadesk.domain.plan import Plan
 from personadesk.store.database import Database
 from personadesk.store.journal import Journal, Purpose
@@ -95,4 +95,14 @@ async def test_a_making_that_fails_is_told_with_its_words(context: Context, tmp_
     with pytest.raises(ProviderFault, match="could not be made") as caught:
         await ModelStep().run(context)
     assert "torch is broken" in caught.value.details
+    assert _models(context) == []
+
+
+async def test_a_disk_that_is_full_is_told_as_such(context: Context, tmp_path: Path) -> None:
+    words = "The model cannot be written to there: No space left on device."
+    context.facts["python"] = _python(tmp_path, f"echo '{words}'; exit 1")
+    with pytest.raises(HostUnfit, match="The disk is full") as caught:
+        await ModelStep().run(context)
+    assert caught.value.cause == "disk_full"
+    assert words in caught.value.details
     assert _models(context) == []

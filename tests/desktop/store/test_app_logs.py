@@ -66,3 +66,29 @@ def test_the_file_stays_small(
     files = sorted((tmp_path / "logs").iterdir())
     assert len(files) == 1 + logs.LOG_FILES
     assert all(file.stat().st_size <= 2000 for file in files)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+def test_a_full_disk_costs_lines_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "full.log").symlink_to("/dev/full")
+    handler = logs.set_up(tmp_path, name="full")
+    try:
+        logging.getLogger("personadesk.test").info("nowhere to go")
+    finally:
+        logs.take_down(handler)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_mistake_of_ours_in_a_log_line_is_not_hidden(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = logs.set_up(tmp_path)
+    record = logging.LogRecord("a", logging.INFO, "here", 1, "%d", ("word",), None)
+    try:
+        handler.handle(record)
+    finally:
+        logs.take_down(handler)
+    assert "Logging error" in capsys.readouterr().err

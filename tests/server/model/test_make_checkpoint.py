@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import safetensors.torch
 
 from personaplex_server import checkpoint
 from personaplex_server.checkpoint import FolderTakenError, make_rehearsal
@@ -133,3 +134,16 @@ def test_no_room(tmp_path, capsys):
     (tmp_path / "file").write_bytes(b"x")
     assert run(tmp_path / "file" / "rehearsal", "--preset", "rehearsal") == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch, capsys):
+    def save(tensors, path):
+        path.write_bytes(b"torn")
+        words = "Error while serializing: I/O error: No space left on device (os error 28)"
+        raise safetensors.SafetensorError(words)
+
+    monkeypatch.setattr(safetensors.torch, "save_file", save)
+    options = argparse.Namespace(folder=tmp_path / "model", preset="rehearsal", seed=7)
+    assert checkpoint.run(options) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -58,8 +58,15 @@ class CheckStep(Step):
         gpu = best_gpu(computer)
         _check_memory(computer, model_bytes, gpu is not None)
         await context.remember(gpu=gpu is not None, model_bytes=model_bytes)
-        context.log(self.name, f"{computer}", False)
         cores, memory = computer.cores, size(computer.memory_free_bytes)
+        facts = (
+            f"{computer.system} on {computer.machine}, Python {computer.python}, "
+            f"{memory} of {size(computer.memory_bytes)} of memory free"
+        )
+        context.log(self.name, facts, False)
+        for line in [each.name for each in computer.gpus] or [computer.gpu_reason]:
+            if line:
+                context.log(self.name, line, False)
         if gpu is not None:
             return T(
                 "{gpu}, {cores} cores, {memory} of memory free",

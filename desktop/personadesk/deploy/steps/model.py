@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from personadesk.deploy import model_folder
 from personadesk.deploy.step import Context, Step
 from personadesk.deploy.words import size
-from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
+from personadesk.domain.errors import HostUnfit, PersonaDeskError, ProviderFault, Unreachable
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
@@ -95,6 +95,13 @@ class ModelStep(Step):
                 limit_s=MAKE_SECONDS,
                 on_line=lambda line: context.log(StepName.MODEL, line, False),
             )  # fmt: skip
+            if "No space left" in done.text:
+                raise HostUnfit(
+                    T("The disk is full."),
+                    T("Free some space, then try again."),
+                    cause="disk_full",
+                    details=done.text,
+                )
             if done.code != 0:
                 raise ProviderFault(
                     T("The rehearsal model could not be made."),

@@ -7,8 +7,10 @@ which `onstart.sh` lies ready.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from personadesk.hosts.remote.layout import Layout
 
 SECONDS = 40.0
+COME_UP_SECONDS = 20.0
 LEASE_LOOK_SECONDS = 20
 """How often a host looks whether the lease still runs."""
 
@@ -137,6 +140,12 @@ known=$(crontab -l 2>/dev/null)
 printf '%s\\n' "$known" | grep -qxF -- "$line" && exit 0
 { [ -z "$known" ] || printf '%s\\n' "$known"; printf '%s\\n' "$line"; } | crontab -
 """
+_WANT = """
+cd "$1" || exit 1
+pid=$(sed -n 's/.*"pid": *\\([0-9]*\\).*/\\1/p' supervisor.json 2>/dev/null | head -n 1)
+tr '\\0' ' ' < "/proc/${pid:-0}/cmdline" 2>/dev/null | grep -qF "$1" || rm -f supervisor.json
+: > wanted
+"""
 _STATUS = """
 cd "$1" 2>/dev/null || exit 0
 [ -s supervisor.json ] || exit 0
@@ -240,8 +249,9 @@ async def start(
     onstart = _ONSTART.format(folder=shlex.quote(layout.folder))
     await host.write(f"{layout.folder}/onstart.sh", onstart.encode(), mode=0o700)
     await host.write(f"{folder}/keeper", f"{keeper}\n".encode())
-    await host.write(f"{folder}/wanted", b"")
+    await _want(host, folder)
     if await _with_systemd(host, folder, server_id, keeper):
+        await _comes_up(host, layout, server_id)
         return
     if keeper is Keeper.CRON:
         done = await host.script(_INSTALL_CRON, folder, limit_s=SECONDS)
@@ -250,6 +260,7 @@ async def start(
     done = await host.run(["/bin/sh", f"{folder}/start.sh"], limit_s=SECONDS)
     if done.code != 0:
         raise _not_started(host.name, done.text)
+    await _comes_up(host, layout, server_id)
 
 
 async def _with_systemd(host: Host, folder: str, server_id: str, keeper: Keeper) -> bool:
@@ -310,7 +321,7 @@ async def restart(host: Host, layout: Layout, server_id: str, keeper: Keeper) ->
     """
     await stop(host, layout, server_id)
     folder = layout.server(server_id)
-    await host.write(f"{folder}/wanted", b"")
+    await _want(host, folder)
     if keeper is Keeper.SYSTEMD:
         done = await host.run(["systemctl", "start", unit_name(server_id)], limit_s=SECONDS)
     elif keeper is Keeper.SYSTEMD_USER:
@@ -322,6 +333,32 @@ async def restart(host: Host, layout: Layout, server_id: str, keeper: Keeper) ->
         done = await host.run(["/bin/sh", f"{folder}/start.sh"], limit_s=SECONDS)
     if done.code != 0:
         raise _not_started(host.name, done.text)
+    await _comes_up(host, layout, server_id)
+
+
+async def _want(host: Host, folder: str) -> None:
+    """Write down that the server should run; an old supervisor's word must not be taken for a new one's."""
+    done = await host.script(_WANT, folder, limit_s=SECONDS)
+    if done.code != 0:
+        raise _not_started(host.name, done.text)
+
+
+async def _comes_up(host: Host, layout: Layout, server_id: str) -> None:
+    """Wait until the supervisor is there; whether the server is, it then tells.
+
+    Raises:
+        ProviderFault: It did not come up; what it said is in the details.
+    """
+    until = time.monotonic() + COME_UP_SECONDS
+    while time.monotonic() < until:
+        standing = await status(host, layout, server_id)
+        if standing.alive or standing.state == "given-up":
+            return
+        await asyncio.sleep(0.2)
+    said = await host.script(
+        'tail -n 30 "$1/start.log" 2>/dev/null; exit 0', layout.server(server_id), limit_s=SECONDS
+    )
+    raise _not_started(host.name, said.text)
 
 
 async def status(host: Host, layout: Layout, server_id: str) -> ServiceStatus:

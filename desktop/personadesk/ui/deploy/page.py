@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QStackedWidget, QTabBar
 from personadesk.domain.line import Line
 from personadesk.domain.plan import host_of
 from personadesk.domain.progress import DeployState
+from personadesk.domain.report import Verdict
 from personadesk.ui import dialogs
 from personadesk.ui.announce import announce
 from personadesk.ui.deploy import flow, words
@@ -360,8 +361,11 @@ class DeployPage(Page):
 
 
 def _has_result(view: DeployView) -> bool:
-    ended = view.state in {DeployState.DONE, DeployState.FAILED}
-    return ended and view.report is not None
+    if view.report is None:
+        return False
+    # A good voice whose deploy failed later is a failure to be told, not a result to be shown.
+    failed_by_voice = view.state is DeployState.FAILED and view.report.verdict is Verdict.FAIL
+    return view.state is DeployState.DONE or failed_by_voice
 
 
 def _copy_address(job: Job) -> None:

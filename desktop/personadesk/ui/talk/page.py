@@ -45,6 +45,8 @@ __all__ = ["TalkPage"]
 FRAME_MS = 50
 """The snapshot is read twenty times a second, and only while the page shows."""
 WAVE_STEP = 0.04
+WAVE_LATE = 5
+"""Steps that the drawing stays behind the call: sound fills the newest ones only after their time."""
 WAVE_SECONDS = 12
 SPEAKING_DBFS = -45.0
 
@@ -229,11 +231,12 @@ class TalkPage(Page):
         self._show_facts(snapshot)
 
     def _push_waves(self, snapshot: TalkSnapshot) -> None:
-        due = int(snapshot.seconds / WAVE_STEP)
-        fresh = min(due - self._pushed, len(snapshot.you_wave), len(snapshot.voice_wave))
+        due = int(snapshot.seconds / WAVE_STEP) - WAVE_LATE
+        you, voice = snapshot.you_wave[:-WAVE_LATE], snapshot.voice_wave[:-WAVE_LATE]
+        fresh = min(due - self._pushed, len(you), len(voice))
         if fresh > 0:
             self._pushed = due
-            self.waves.push(snapshot.you_wave[-fresh:], snapshot.voice_wave[-fresh:])
+            self.waves.push(you[-fresh:], voice[-fresh:])
 
     def _state(self, snapshot: TalkSnapshot | None) -> tuple[Shape, str]:
         if snapshot is None:

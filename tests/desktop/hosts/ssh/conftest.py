@@ -121,4 +121,6 @@ def session_user():
 @pytest.fixture
 def user_sshd(make_sshd, session_user):
     """A daemon that an ordinary user logs in to."""
+    # The user is there for the whole run, and each daemon has a key of its own.
+    (session_user.home / ".ssh" / "authorized_keys").unlink(missing_ok=True)
     return make_sshd(user=session_user)

@@ -21,12 +21,7 @@ from personadesk.hosts.remote.service import Keeper
 async def there(shared_sshd, reach, tmp_path):
     """A host whose `current` is the Python that runs the tests; host, layout, command, port."""
     host = await reach.trusted(shared_sshd)
-    layout = Layout(f"{tmp_path}/pd")
-    program = tmp_path / "pd" / "versions" / "one" / "bin" / "python"
-    program.parent.mkdir(parents=True)
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    program.chmod(0o755)
-    (tmp_path / "pd" / "current").symlink_to("versions/one")
+    layout = _with_python(tmp_path)
     port = free_port()
     command = (
         layout.python, "-m", "personaplex_server", "serve", "--engine", "echo", "--port", str(port),
@@ -34,6 +29,16 @@ async def there(shared_sshd, reach, tmp_path):
     )  # fmt: skip
     yield host, layout, command, port
     await service.forget(host, layout, "pd-1")
+
+
+def _with_python(tmp_path) -> Layout:
+    """An installation whose Python is the one that runs the tests."""
+    program = tmp_path / "pd" / "versions" / "one" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "pd" / "current").symlink_to("versions/one")
+    return Layout(f"{tmp_path}/pd")
 
 
 async def _until(condition, seconds=30.0):
@@ -119,9 +124,9 @@ async def test_a_lease_that_runs_out_stops_the_server_and_a_renewed_one_does_not
     folder = tmp_path / "pd/servers/pd-1"
     assert await _until(lambda: _answers(port))
     assert abs(int((folder / "lease").read_text()) - time.time() - 7200) < 60
-    (folder / "lease").write_text(str(int(time.time()) - 1))
+    (folder / "lease").write_text(str(int(time.time()) + 4))
     await service.renew_if_leased(host, layout, "pd-1")
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(5.5)
     assert await _answers(port)
     (folder / "at-end").write_text(f"echo gone > {tmp_path}/told\n")
     (folder / "lease").write_text(str(int(time.time()) - 1))
@@ -157,7 +162,10 @@ async def test_the_unit_and_the_crontab_are_written_and_taken_back(make_sshd, re
     """Stand-ins for systemctl and crontab write down what they are asked."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    (tools / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/systemctl.log\n')
+    (tools / "systemctl").write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/systemctl.log\n'
+        f'case "$*" in "--user restart "*) exec sh {tmp_path}/pd/servers/pd-1/start.sh;; esac\n'
+    )
     (tools / "loginctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/loginctl.log\n')
     (tools / "crontab").write_text(
         f"#!/bin/sh\ncase $1 in -l) cat {tmp_path}/cron 2>/dev/null;; -) cat > {tmp_path}/cron.new; "
@@ -167,8 +175,8 @@ async def test_the_unit_and_the_crontab_are_written_and_taken_back(make_sshd, re
         each.chmod(0o755)
     sshd = make_sshd(path=f"{tools}:/usr/bin:/bin")
     host = await reach.trusted(sshd)
-    layout = Layout(f"{tmp_path}/pd")
-    await service.start(host, layout, "pd-1", ("true",), Keeper.SYSTEMD_USER)
+    layout = _with_python(tmp_path)
+    await service.start(host, layout, "pd-1", ("sleep", "60"), Keeper.SYSTEMD_USER)
     unit = sshd.user.home / ".config/systemd/user/personadesk-pd-1.service"
     assert f"ExecStart=/bin/sh {layout.server('pd-1')}/run.sh" in unit.read_text()
     assert "enable-linger" in (tmp_path / "loginctl.log").read_text()
@@ -179,7 +187,7 @@ async def test_the_unit_and_the_crontab_are_written_and_taken_back(make_sshd, re
 
     (tmp_path / "cron").write_text("5 4 * * * own-job\n")
     for _ in range(2):
-        await service.start(host, layout, "pd-2", ("true",), Keeper.CRON)
+        await service.start(host, layout, "pd-2", ("sleep", "60"), Keeper.CRON)
     line = f"@reboot /bin/sh {layout.server('pd-2')}/start.sh"
     assert (tmp_path / "cron").read_text().splitlines() == ["5 4 * * * own-job", line]
     await service.forget(host, layout, "pd-2")

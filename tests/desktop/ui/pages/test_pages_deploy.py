@@ -357,6 +357,28 @@ def test_a_failed_voice_test_offers_no_talk(
     with_page(story)
 
 
+def test_a_failure_after_a_good_voice_test_is_told_as_a_failure(
+    with_page: Callable[..., None],
+    clicker: Any,
+    samples: ModuleType,
+    wait_for: Callable[..., Awaitable[None]],
+) -> None:
+    async def story(page: DeployPage, jobs: Jobs, engine: Any) -> None:
+        jobs.start(samples.PLAN)
+        await wait_for(lambda: engine.deployments)
+        heard = samples.finished_deploy(Verdict.PASS).report
+        engine.deployments[0].move(replace(samples.failed_deploy(), report=heard))
+        await wait_for(lambda: not jobs.shown.is_running)  # type: ignore[union-attr]
+        await asyncio.sleep(0.02)
+        assert not page.result_view.isVisible()
+        panel = page.findChild(ErrorPanel)
+        assert panel is not None
+        assert "8998 is taken" in panel.accessibleName()
+        clicker.button(page, "Try again")
+
+    with_page(story)
+
+
 def test_several_deploys_stand_side_by_side(
     with_page: Callable[..., None], samples: ModuleType, wait_for: Callable[..., Awaitable[None]]
 ) -> None:

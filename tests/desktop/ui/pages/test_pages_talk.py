@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
@@ -15,6 +17,7 @@ from PySide6.QtTest import QTest
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
 from personadesk.ui.widgets import ErrorPanel
+from personadesk.voice.meters import Meter
 from personadesk.voice.talk_view import TalkState
 
 REHEARSAL = Partner("Front desk", "ws://127.0.0.1:8998/api/chat", rehearsal=True)
@@ -99,6 +102,28 @@ def test_a_trained_line_answers_itself(with_page: Callable[..., None], phone: Ph
         assert phone.calls == [(TRAINED.url, {"query": {}, "source": None, "sink": None})]
 
     with_page(story)
+
+
+def test_sound_that_comes_in_unevenly_is_drawn_without_holes(
+    with_page: Callable[..., None], samples: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames of 80 ms arrive up to 90 ms late and fill bars that were new some time before."""
+    meter, drawn = Meter(), []
+    late = itertools.cycle([0.0, 0.09, 0.03, 0.06])
+    frames = [(0.08 * n + next(late), np.full(1920, 0.5, np.float32)) for n in range(4, 60)]
+
+    async def story(page: TalkPage, call: Call) -> None:
+        monkeypatch.setattr(page.waves, "push", lambda you, voice: drawn.extend(voice))
+        for tick in range(1, 100):
+            now = 0.05 * tick
+            while frames and frames[0][0] <= now:
+                meter.add(*frames.pop(0))
+            wave = meter.wave(now)
+            page._push_waves(replace(samples.call(), seconds=now, you_wave=wave, voice_wave=wave))
+
+    with_page(story)
+    assert len(drawn) > 100
+    assert min(drawn[12:-8]) == 0.5
 
 
 def test_a_call_shows_time_waves_words_and_levels_and_locks_the_choices(
