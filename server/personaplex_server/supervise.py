@@ -195,6 +195,8 @@ class Supervisor:
         command: Sequence[str],
         name: str,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        show: bool = False,
     ) -> None:
         ticks = start_ticks(os.getpid())
         self.record = Record(
@@ -212,6 +214,7 @@ class Supervisor:
         self._folder = folder
         self._clock = clock
         self._log = RotatingLog(folder / LOG_FILE)
+        self._show = show
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._stop = threading.Event()
         self._deaths: deque[float] = deque(maxlen=_DEATHS)
@@ -315,7 +318,7 @@ class Supervisor:
             return
         # Cut, so that words without an end do not pile up here.
         while line := pipe.readline(_LONGEST_LINE):
-            self._log.write(line)
+            self._put(line)
             self._last.append(line.decode("utf-8", "replace").rstrip())
 
     def _told_to_stop(self) -> bool:
@@ -350,7 +353,14 @@ class Supervisor:
 
     def _say(self, words: str) -> None:
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self._log.write(f"{when} supervisor: {words}\n".encode())
+        self._put(f"{when} supervisor: {words}\n".encode())
+
+    def _put(self, line: bytes) -> None:
+        self._log.write(line)
+        if self._show:
+            # Nobody may listen there any more; the file has it.
+            with contextlib.suppress(OSError):
+                os.write(2, line)
 
     def _note(self, state: State, reason: str | None) -> None:
         self.record.state, self.record.reason = state, reason
@@ -405,6 +415,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--state", type=Path, required=True, metavar="DIR")
     parser.add_argument("--name", default="server")
+    parser.add_argument("--show", action="store_true", help="write the log to stderr as well")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     options = parser.parse_args(arguments)
     command: list[str] = options.command[1:] if options.command[:1] == ["--"] else options.command
@@ -415,7 +426,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not mine:
             print(f"Another supervisor already works in {options.state}.", file=sys.stderr)
             return EXIT_LOCKED
-        supervisor = Supervisor(options.state, command, options.name)
+        supervisor = Supervisor(options.state, command, options.name, show=options.show)
 
         def told(number: int, frame: FrameType | None) -> None:
             supervisor.stop()

@@ -111,7 +111,9 @@ async def install_locked(
 
 def _join(complete: Path, requirements: Path, wheel: Path, sha256: str) -> None:
     listed = requirements.read_text(encoding="utf-8")
-    own = f"personaplex-server @ {wheel.resolve().as_uri()} --hash=sha256:{sha256}"
+    # A copy: the installer takes seconds to come to it, and an update may replace the original meanwhile.
+    copy = shutil.copyfile(wheel, complete.with_name(wheel.name))
+    own = f"personaplex-server @ {copy.as_uri()} --hash=sha256:{sha256}"
     complete.write_text(f"{listed}\n{own}\n", encoding="utf-8")
 
 

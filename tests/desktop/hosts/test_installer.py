@@ -111,6 +111,7 @@ async def test_failures_are_told_apart(
     pip.write_text(f"#!/bin/sh\necho '{words}'\nexit 1\n")
     pip.chmod(0o755)
     (tmp_path / "needs.txt").write_text("")
+    (tmp_path / "a.whl").write_bytes(b"wheel")
     tool = installer.Installer("pip", (str(pip),))
     with pytest.raises(kind) as caught:
         await installer.install_locked(
@@ -126,6 +127,7 @@ async def test_everything_but_torch_is_checked_by_hash(tmp_path: Path) -> None:
     pip.write_text(f'#!/bin/sh\necho "$*" > {kept}\nfor last; do :; done\ncat "$last" >> {kept}\n')
     pip.chmod(0o755)
     (tmp_path / "needs.txt").write_text("numpy==2.0 --hash=sha256:11\n")
+    (tmp_path / "a.whl").write_bytes(b"wheel")
     await installer.install_locked(
         installer.Installer("pip", (str(pip),)), Path("/env/python"), tmp_path / "needs.txt",
         tmp_path / "a.whl", "22", lambda _line: None, limit_s=20,
