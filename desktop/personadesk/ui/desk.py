@@ -103,7 +103,9 @@ class Desk(QObject):
         self._computer: Computer | None = None
         self._free_bytes = 0
         self.home = home
-        self.machines = Machines(self._hosts, look_at or _look_at, _aliases, parent=self)
+        self.machines = Machines(
+            self._hosts, look_at or _look_at, _aliases, prepare=_load_ssh, parent=self
+        )
         world = LocalWorld(lambda: self.lines, self.machines)
         self.jobs = Jobs(self._engine, world, self._test, self)
         self.call = Call(open_session or _session, list_devices or _devices, self)
@@ -235,8 +237,6 @@ class Desk(QObject):
         return self._services
 
     async def _hosts(self) -> Any:
-        # In a thread: reading it takes a fifth of a second, in which the window must live.
-        await asyncio.to_thread(importlib.import_module, "asyncssh")
         return (await self._ready()).hosts
 
     async def _engine(self) -> Any:
@@ -382,6 +382,11 @@ def _session(url: str, **choices: Any) -> Session:
     from personadesk.voice.talk import TalkSession
 
     return TalkSession(url, **choices)
+
+
+async def _load_ssh() -> None:
+    # In a thread, and not before it is needed: it takes a fifth of a second and 38 MiB.
+    await asyncio.to_thread(importlib.import_module, "asyncssh")
 
 
 async def _look_at(hosts: Directory, record: HostRecord) -> HostCheck:

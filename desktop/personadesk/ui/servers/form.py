@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["MachineForm"]
 
 _LOGINS = (Login.FILE, Login.AGENT, Login.PASSWORD)
+LAID_OUT_MS = 60
+"""Until then the layouts from the part up to the scrolled sheet have passed on its height."""
 _PASSPHRASE_CAUSES = {"passphrase_needed", "wrong_passphrase"}
 
 
@@ -71,6 +73,7 @@ class MachineForm(QWidget):
         super().__init__(parent)
         self._machines = machines
         self._panel_key: object = None
+        self._consent: _Consent | None = None
         column = vbox(self, gap=14)
         self.address = FormField(
             tr("&Address"), hint=tr("A name or an address, or a name from your SSH settings.")
@@ -123,7 +126,11 @@ class MachineForm(QWidget):
         self._follow()
 
     def focus_first(self) -> None:
-        """Put the keyboard on the address."""
+        """Put the keyboard on the address, or on the question that waits."""
+        if self._consent is not None:
+            self._consent.focus_first()
+            self._bring_into_view(self._consent)
+            return
         self.address.edit.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def submit(self) -> None:
@@ -252,6 +259,7 @@ class MachineForm(QWidget):
             return
         self._panel_key = key
         clear_layout(self._place)
+        self._consent = None
         error = attempt.error
         if error is None:
             return
@@ -260,8 +268,8 @@ class MachineForm(QWidget):
             consent.agreed.connect(self._agree)
             consent.refused.connect(self._machines.give_up)
             self._place.addWidget(consent)
-            consent.focus_first()
-            self._bring_into_view(consent)
+            self._consent = consent
+            self.focus_first()
         elif error.cause in _PASSPHRASE_CAUSES:
             self.passphrase.set_fault(show(error.what))
             self.passphrase.edit.setFocus()
@@ -277,8 +285,7 @@ class MachineForm(QWidget):
             area = area.parentWidget()
         if area is not None:
             frame = area
-            # Its place is known only after the next layout.
-            QTimer.singleShot(0, part, lambda: frame.ensureWidgetVisible(part))
+            QTimer.singleShot(LAID_OUT_MS, part, lambda: frame.ensureWidgetVisible(part))
 
     def _show_answer(self) -> None:
         answer = self._machines.answer

@@ -151,6 +151,7 @@ class Machines(QObject):
         look: Looker,
         aliases: Aliases,
         *,
+        prepare: Callable[[], Awaitable[object]] | None = None,
         clock: Callable[[], float] = time.time,
         parent: QObject | None = None,
     ) -> None:
@@ -160,12 +161,14 @@ class Machines(QObject):
             directory: Waits until the services are open.
             look: Checks a machine.
             aliases: Reads the names that the SSH settings give to machines.
+            prepare: Loads what connections need, before the first one.
             clock: Unix time.
         """
         super().__init__(parent)
         self._directory = directory
         self._look = look
         self._aliases = aliases
+        self._prepare = prepare
         self.clock = clock
         self._machines: dict[str, Machine] = {}
         self.loaded = False
@@ -283,16 +286,25 @@ class Machines(QObject):
 
     # -- doing ------------------------------------------------------------------------------------------------
 
+    async def _ready(self) -> Directory:
+        if self._prepare is not None:
+            await self._prepare()
+        return await self._directory()
+
     async def _load(self) -> None:
         directory = await self._directory()
+        before = set(self._machines)
         records = await directory.store.all()
-        known: dict[str, Machine] = {}
+        fresh = {record.name: await _fingerprint(directory, record.name) for record in records}
+        # Some may have been added or removed while this was read.
+        known = {name: each for name, each in self._machines.items() if name not in before}
         for record in records:
-            before = self._machines.get(record.name)
-            if before is not None and before.record == record:
-                known[record.name] = before
+            machine = self._machines.get(record.name)
+            if machine is None and record.name in before:
                 continue
-            known[record.name] = Machine(record, await _fingerprint(directory, record.name))
+            if machine is None or machine.record != record:
+                machine = Machine(record, fresh[record.name])
+            known[record.name] = machine
         self._machines = known
         self.loaded = True
         self.changed.emit()
@@ -307,7 +319,7 @@ class Machines(QObject):
         check: HostCheck | None = None
         error: PersonaDeskError | None = None
         try:
-            check = await self._look(await self._directory(), record)
+            check = await self._look(await self._ready(), record)
         except PersonaDeskError as found:
             error = found
         except Exception:
@@ -332,7 +344,7 @@ class Machines(QObject):
     async def _ask(self, address: SshAddress) -> None:
         error: PersonaDeskError | None = None
         try:
-            await (await self._directory()).show_keys(address)
+            await (await self._ready()).show_keys(address)
         except PersonaDeskError as found:
             # One that lies behind another machine is asked when it is added.
             error = found if found.cause != "jump" else None
@@ -343,7 +355,7 @@ class Machines(QObject):
     async def _add(
         self, record: HostRecord, passphrase: str | None, password: str | None, number: int
     ) -> None:
-        directory = await self._directory()
+        directory = await self._ready()
         confirmed = self.attempt.confirmed
         try:
             added = await directory.add(

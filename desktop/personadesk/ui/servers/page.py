@@ -62,6 +62,7 @@ class AccountsPage(Page):
         super().__init__(parent)
         self._machines = machines
         self._chosen = ""
+        self._shows = False
         self._adding = machines.attempt.busy or bool(machines.draft.address)
         self._rows: dict[str, MachineRow] = {}
         self._layout: tuple[bool, bool] | None = None
@@ -142,11 +143,13 @@ class AccountsPage(Page):
             self._begin.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def entered(self) -> None:
+        self._shows = True
         self._clock.start()
         self._machines.load()
         self._machines.check_all_new()
 
     def left(self) -> None:
+        self._shows = False
         self._clock.stop()
 
     def begin_adding(self) -> None:
@@ -256,6 +259,8 @@ class AccountsPage(Page):
         if chosen is not None:
             self._show_machine(chosen, now)
         self.title_changed.emit()
+        if self._shows:
+            self._machines.check_all_new()
 
     def _make_rows(self, machines: tuple[Machine, ...]) -> None:
         clear_layout(self._list_column)

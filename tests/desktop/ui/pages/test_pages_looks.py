@@ -53,13 +53,37 @@ def test_a_page_has_room_for_its_words_in_each_language_and_size(
         window.deleteLater()
 
 
+class Opened(QObject):
+    """Sees windows that show: a part that shows before it has a parent is a window for a moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if (
+            event.type() is QEvent.Type.Show
+            and isinstance(watched, QWidget)
+            and watched.isWindow()
+            and not isinstance(watched, MainWindow)
+        ):
+            self.told.append(f"{type(watched).__name__} {watched.accessibleName()}")
+        return False
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_has_room_for_large_text(
-    name: str, tmp_path: Path, settle: Callable[..., None], eyes: Any
+def test_a_page_has_room_for_large_text_and_opens_no_window_of_its_own(
+    name: str, qapp: QApplication, tmp_path: Path, settle: Callable[..., None], eyes: Any
 ) -> None:
     theme().set_text_percent(150)
-    window = shown(name, LARGE, tmp_path, settle)
+    opened = Opened()
+    qapp.installEventFilter(opened)
+    try:
+        window = shown(name, LARGE, tmp_path, settle)
+    finally:
+        qapp.removeEventFilter(opened)
     assert faults(window, eyes) == []
+    assert opened.told == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -76,32 +100,6 @@ def test_a_page_paints_on_its_own_ground(
         for y in range(0, picture.height(), 7)
     }
     assert len(colours) > 8
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_page_opens_no_window_of_its_own(
-    name: str, qapp: QApplication, tmp_path: Path, settle: Callable[..., None]
-) -> None:
-    opened: list[str] = []
-
-    class Watch(QObject):
-        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-            if (
-                event.type() is QEvent.Type.Show
-                and isinstance(watched, QWidget)
-                and watched.isWindow()
-                and not isinstance(watched, MainWindow)
-            ):
-                opened.append(f"{type(watched).__name__} {watched.accessibleName()}")
-            return False
-
-    watch = Watch()
-    qapp.installEventFilter(watch)
-    try:
-        shown(name, SMALL, tmp_path, settle)
-    finally:
-        qapp.removeEventFilter(watch)
-    assert opened == []
 
 
 def test_each_page_names_itself_and_its_place(scenes: ModuleType) -> None:

@@ -115,12 +115,19 @@ def test_a_no_to_the_fingerprint_keeps_nothing_but_what_was_typed(
     live_window: Callable[..., None], fake_services: Any, clicker: Any, wait_for: Wait
 ) -> None:
     async def story(session: WindowSession) -> None:
+        session.window.resize(960, 640)
         page = accounts(session)
         await wait_for(lambda: "No machine of your own yet" in said(page))
         clicker.press(page, "Add a machine")
         fill(page.form, "box")
         clicker.press(page, "Add and check")
         await wait_for(lambda: "Is this the right machine?" in said(page))
+        no = clicker.button(page, "No, stop")
+        await wait_for(lambda: no.visibleRegion().boundingRect() == no.rect())  # scrolled to
+        session.window.open_page(HOME)
+        accounts(session)
+        await wait_for(no.hasFocus)
+        assert no.visibleRegion().boundingRect() == no.rect()
         clicker.press(page, "No, stop")
         assert "Is this the right machine?" not in said(page)
         assert page.form.address.edit.text() == "box"
@@ -424,7 +431,7 @@ def test_from_the_first_start_to_a_deploy_on_a_new_machine(
         assert (plan.place, plan.line) == ("host:studio", "My line")
         await wait_for(lambda: window.current_page.title == "Setting up “My line”")
         assert window.current_page.subtitle == (
-            "On “studio”. The address will be ws://127.0.0.1:8998/api/chat."
+            f"On “studio”. The address will be ws://127.0.0.1:{plan.port}/api/chat."
         )
         assert "My line · studio · Rehearsal model" in said(window)
         assert {"Ubuntu 24.04", "RTX 4090, 24 GB", "580.82.07"} <= set(said(window).split("\n"))
