@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a container is reached from outside, and asks for a token
 SAGEMAKER_MODEL = Path("/opt/ml/model")
 SAGEMAKER_CHAT = "/invocations-bidirectional-stream"
+FAREWELL_S = 5
+"""What the server may take to end beyond that."""
 OTHER_COMMANDS = frozenset({"offline", "make-checkpoint", "bench"})
 
 
@@ -62,7 +64,20 @@ def plan(arguments: Sequence[str], env: Mapping[str, str], token_file: Path | No
         options += ["--checkpoint", str(_model(env, sagemaker=sagemaker))]
     if env.get("VOICES_DIR"):
         options += ["--voices", env["VOICES_DIR"]]
+    options += ["--drain", str(drain_s(env))]
     return [*options, "--log-format", env.get("LOG_FORMAT") or "json", *rest]
+
+
+def drain_s(env: Mapping[str, str]) -> int:
+    """Return how long calls may go on when the container is told to stop.
+
+    Raises:
+        SettingError: It is no number.
+    """
+    given = env.get("DRAIN") or "0"
+    if not given.isascii() or not given.isdigit() or int(given) > 86_400:
+        raise SettingError(f"DRAIN must be a number of seconds, not {given!r}.")
+    return int(given)
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:
@@ -104,9 +119,10 @@ def main(arguments: Sequence[str]) -> NoReturn:
         options = plan(arguments, os.environ, keep_token(token, state))
     except SettingError as error:
         sys.exit(f"entrypoint: {error}")
+    grace = str(drain_s(os.environ) + FAREWELL_S)
     supervisor = [sys.executable, "-m", "personaplex_server.supervise", "--state", str(state)]
     os.execv(  # noqa: S606 - becoming it is the purpose
-        sys.executable, [*supervisor, "--show", "--", *server, "serve", *options]
+        sys.executable, [*supervisor, "--show", "--grace", grace, "--", *server, "serve", *options]
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 AUTO: Final = -1
 """`--rows auto`."""
+_TIMES: Final = ("max_wait", "max_call", "max_idle", "resume", "drain")
 LIMITS: Final = ("max_wait", "max_call", "max_idle", "resume")
 OWN_FOLDER: Final = "~/.personaplex-server"
 """Where a certificate is kept that the server makes for itself."""
@@ -37,6 +38,8 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         help="what answers a caller who does not choose; echo needs no model")  # fmt: skip
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
+    add("--quant", choices=("none", "int8"), default="none",
+        help="int8 keeps the language model's matrices in 8 bits (default: %(default)s)")  # fmt: skip
     add("--rows", type=_rows, default=1, metavar="N",
         help="calls at a time; auto measures what this machine can hold (default: %(default)s)")  # fmt: skip
     add("--voices", type=Path, metavar="DIR", help="a folder of further voices, .pt or wav")
@@ -56,6 +59,8 @@ def _add_calls(group: argparse._ArgumentGroup) -> None:
         help="end a call when nothing was heard from the caller for so long (default: never)")  # fmt: skip
     add("--resume", type=float, default=30.0, metavar="SECONDS",
         help="how long the seat of a broken connection is kept (default: %(default)s)")  # fmt: skip
+    add("--drain", type=float, default=0.0, metavar="SECONDS",
+        help="how long calls may go on when it is told to stop (default: they are ended at once)")  # fmt: skip
 
 
 def _add_network(group: argparse._ArgumentGroup) -> None:
@@ -113,7 +118,7 @@ def check(options: argparse.Namespace, token: str | None) -> None:
     _check_network(options)
     if options.rows != AUTO and options.rows < 1:
         raise UsageError("--rows must be at least 1, or auto.")
-    for name in LIMITS:
+    for name in _TIMES:
         if not 0 <= getattr(options, name) <= _LONGEST_S:
             raise UsageError(f"{_flag(name)} must be from 0 to {_LONGEST_S} seconds.")
     if not 0 <= options.echo_delay <= 10:

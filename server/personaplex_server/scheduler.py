@@ -202,6 +202,7 @@ class Scheduler:
         self._figures_at = float("-inf")
         self._failures = 0
         self._stopping = False
+        self._draining = False
         self.on_news: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
 
@@ -210,6 +211,15 @@ class Scheduler:
     def start(self) -> None:
         """Begin loading the engine in its thread."""
         self._thread.start()
+
+    def drain(self) -> bool:
+        """Seat nobody any more, and tell whether calls still go on."""
+        with self._news:
+            first, self._draining = not self._draining, True
+            going_on = bool(self._seats)
+        if first:
+            self._tell_news()
+        return going_on
 
     def stop(self) -> None:
         """End all conversations, and the thread after its tick; returns at once."""
@@ -226,7 +236,9 @@ class Scheduler:
         """Return what the engine is doing now."""
         with self._news:
             state = self._state
-            if state is State.READY and not self._free:
+            if state is State.READY and self._draining:
+                state = State.STOPPED
+            elif state is State.READY and not self._free:
                 state = State.BUSY
             ticks = sorted(self._ticks)
             dropped = self._dropped + sum(session.dropped for session in self._seats)
@@ -265,6 +277,8 @@ class Scheduler:
             UnavailableError: The engine is loading, failed, stopped, or all rows are taken.
         """
         with self._news:
+            if self._draining:
+                raise UnavailableError(self._reason or _STOPPING, later=False)
             if self._state is State.LOADING:
                 raise UnavailableError(
                     f"The voice model is still loading ({self._progress:.0%}). Try again in a moment.",

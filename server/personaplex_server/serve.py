@@ -70,11 +70,15 @@ def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.
         for scheduler in engines.values():
             scheduler.stop()
 
+    def going_on() -> bool:
+        # Of each, also when the first says yes already.
+        return True in {scheduler.drain() for scheduler in engines.values()}
+
     certificate = _certificate(options)
+    app = web.create_app(service, _rules(options, sockets))
+    drain = serving.Drain(options.drain, going_on)
     try:
-        server = serving.server(
-            web.create_app(service, _rules(options, sockets)), ending, certificate
-        )
+        server = serving.server(app, ending, certificate, drain)
     except serving.CertificateError as error:
         raise UsageError(str(error)) from error
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -163,6 +167,7 @@ def _engines(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict
             options.checkpoint,
             device=options.device,
             dtype=options.dtype,
+            quant=options.quant,
             rows=rows,
             voices_dir=options.voices,
             threads=_threads(options),

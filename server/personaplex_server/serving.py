@@ -10,6 +10,8 @@ import signal
 import socket
 import ssl
 import sys
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
@@ -34,6 +36,7 @@ _UNSENT_BYTES: Final = 16_384
 sizes hold minutes, so that a caller who does not read would go unnoticed."""
 _PING_S: Final = 20.0
 _FAREWELL_S: Final = 2.0
+_LOOK_S: Final = 0.1
 _ADDRESS_BYTES: Final = 131_072
 """A role of 8000 characters in the address, each of up to 12 bytes there. websockets allows 8 kB by default."""
 websockets.http11.MAX_LINE_LENGTH = _ADDRESS_BYTES
@@ -144,15 +147,35 @@ class ChatProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
 
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How calls may go on once the server was told to stop.
+
+    Attributes:
+        seconds: For how long.
+        going_on: Asked again and again from then on: seats nobody any more, and tells whether calls go on.
+    """
+
+    seconds: float = 0.0
+    going_on: Callable[[], bool] = bool
+
+
 class ChatServer(uvicorn.Server):
     """uvicorn's server, which says good-bye to callers before it hangs up on them."""
 
-    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None], drain: Drain) -> None:
         super().__init__(config)
         self._ending = ending
+        self._drain = drain
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let the application end its calls in words, then close what is left."""
+        """Let calls go on for a while if that is wished, end the others in words, then close what is left."""
+        end = time.monotonic() + self._drain.seconds
+        # A second signal is somebody who does not want to wait.
+        while self._drain.going_on() and time.monotonic() < end and not self.force_exit:  # noqa: ASYNC110
+            # Looked at, not told: calls end in the model's thread, and a server that stops has nothing else to do.
+            await asyncio.sleep(_LOOK_S)
+        self.force_exit = False
         self._ending()
         if calls := set(self.server_state.tasks):
             await asyncio.wait(calls, timeout=_FAREWELL_S)
@@ -160,7 +183,10 @@ class ChatServer(uvicorn.Server):
 
 
 def server(
-    app: Starlette, ending: Callable[[], None], certificate: tuple[Path, Path] | None = None
+    app: Starlette,
+    ending: Callable[[], None],
+    certificate: tuple[Path, Path] | None = None,
+    drain: Drain | None = None,
 ) -> ChatServer:
     """Return a server that logs no addresses, compresses nothing, and notices a dead caller within 40 s.
 
@@ -168,6 +194,7 @@ def server(
         app: The application.
         ending: Called once when the server is told to stop; it should end all calls, without waiting.
         certificate: Files of a TLS certificate and its key; None speaks plainly.
+        drain: Lets calls go on before that; None ends them at once.
 
     Raises:
         CertificateError: The files cannot be used.
@@ -194,7 +221,7 @@ def server(
         config.load()
     except (OSError, ssl.SSLError) as error:
         raise CertificateError(f"The certificate or its key cannot be used: {error}.") from error
-    return ChatServer(config, ending)
+    return ChatServer(config, ending, drain or Drain())
 
 
 class Stopper:

@@ -197,6 +197,7 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
         *,
         show: bool = False,
+        grace_s: float = _KILL_AFTER_S,
     ) -> None:
         ticks = start_ticks(os.getpid())
         self.record = Record(
@@ -215,6 +216,7 @@ class Supervisor:
         self._clock = clock
         self._log = RotatingLog(folder / LOG_FILE)
         self._show = show
+        self._grace_s = grace_s
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._stop = threading.Event()
         self._deaths: deque[float] = deque(maxlen=_DEATHS)
@@ -339,9 +341,9 @@ class Supervisor:
         else:
             child.terminate()
         try:
-            child.wait(_KILL_AFTER_S)
+            child.wait(self._grace_s)
         except subprocess.TimeoutExpired:
-            self._say(f"the server did not end within {_KILL_AFTER_S:g} s and is killed")
+            self._say(f"the server did not end within {self._grace_s:g} s and is killed")
             child.kill()
             child.wait()
 
@@ -416,6 +418,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, required=True, metavar="DIR")
     parser.add_argument("--name", default="server")
     parser.add_argument("--show", action="store_true", help="write the log to stderr as well")
+    parser.add_argument("--grace", type=float, default=_KILL_AFTER_S, metavar="SECONDS",
+        help="how long the command may take to end (default: %(default)s)")  # fmt: skip
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     options = parser.parse_args(arguments)
     command: list[str] = options.command[1:] if options.command[:1] == ["--"] else options.command
@@ -426,7 +430,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not mine:
             print(f"Another supervisor already works in {options.state}.", file=sys.stderr)
             return EXIT_LOCKED
-        supervisor = Supervisor(options.state, command, options.name, show=options.show)
+        supervisor = Supervisor(
+            options.state, command, options.name, show=options.show, grace_s=options.grace
+        )
 
         def told(number: int, frame: FrameType | None) -> None:
             supervisor.stop()

@@ -112,7 +112,11 @@ def test_sagemaker_s_way_to_start_it(launch: Launch) -> None:
 
 @pytest.mark.parametrize(
     ("env", "words"),
-    [({}, "PERSONAPLEX_TOKEN"), ({"PORT": "many", "PERSONAPLEX_TOKEN": TOKEN}, "PORT must be")],
+    [
+        ({}, "PERSONAPLEX_TOKEN"),
+        ({"PORT": "many", "PERSONAPLEX_TOKEN": TOKEN}, "PORT must be"),
+        ({"DRAIN": "-1", "PERSONAPLEX_TOKEN": TOKEN}, "DRAIN must be"),
+    ],
 )
 def test_what_cannot_be_followed_is_told(launch: Launch, env: dict[str, str], words: str) -> None:
     popen = launch(**env)

@@ -183,6 +183,36 @@ def test_it_ends_when_told_and_says_good_bye(launch, dial):
     assert not list(server.log.parent.glob("ready-*"))
 
 
+def test_calls_may_go_on_when_it_is_told_to_stop(launch, dial, tone):
+    server = launch("--engine", "echo", "--drain", "30")
+    caller = dial(server.chat)
+    caller.handshake()
+    server.popen.send_signal(signal.SIGTERM)
+    server.until("stopped")
+    late = dial(server.chat)
+    assert late.closed()[0] == 1011
+    assert "stopping" in late.of(Kind.ERROR)[0].decode()
+    caller.say(tone(0.4))
+    caller.until(lambda c: len(c.pcm) == 5)
+    assert server.popen.poll() is None
+    caller.hang_up()
+    assert server.popen.wait(10) == 0
+
+
+@pytest.mark.parametrize("how", ["time", "signal"])
+def test_the_going_on_has_an_end(launch, dial, how):
+    server = launch("--engine", "echo", "--drain", "0.5" if how == "time" else "60")
+    caller = dial(server.chat)
+    caller.handshake()
+    server.popen.send_signal(signal.SIGINT)
+    if how == "signal":
+        server.until("stopped")
+        server.popen.send_signal(signal.SIGINT)
+    assert caller.closed()[0] == 1012
+    assert caller.of(Kind.ERROR) == [b"The voice server is stopping."]
+    assert server.popen.wait(10) == 0
+
+
 def test_the_token_never_reaches_the_log(launch, dial, tmp_path):
     token = tmp_path / "token"
     token.write_text("very-secret-token\n")
