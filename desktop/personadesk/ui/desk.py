@@ -245,7 +245,7 @@ class Desk(QObject):
     async def _try_here(self) -> None:
         await self._ready()
         draft = flow.fresh_draft(self.jobs.world, tr("My line"))
-        plan = Plan(new_plan_id(), draft.line, int(draft.port))
+        plan = Plan(new_plan_id(), draft.line, int(draft.port), any_port=True)
         await self.jobs.begin(plan)
         self.page_asked.emit(DEPLOY)
 
