@@ -127,7 +127,7 @@ class Depth:
         Args:
             thought: Output of the temporal transformer, [rows, dim].
             text: Text token of the frame, int64 [rows].
-            draw: How audio tokens are drawn, noise [rows, steps, k]; None is greedy.
+            draw: How audio tokens are drawn, with random numbers for each step; None is greedy.
             given: Tokens [rows, steps] and mask [rows, steps] of codebooks that are not to be drawn.
 
         Returns:
