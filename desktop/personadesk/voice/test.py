@@ -46,7 +46,6 @@ DIED_SECONDS: Final = 1.0
 """A voice that sends nothing for so long at the end is dead: twelve frames are missing."""
 _PINGS_EVERY: Final = 1.0
 _SLACK_SECONDS: Final = 10.0
-_BUSY_HERE_MS: Final = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +124,7 @@ def judge_recording(
         clip_warning: A sentence about the clip that belongs among the reasons.
     """
     from personadesk.voice import levels
+    from personadesk.voice.blame import cause
     from personadesk.voice.measure import measure
 
     who = who or facts.ServerFacts()
@@ -137,14 +137,9 @@ def judge_recording(
     broken = [f for f in (*figures, *further) if f.verdict is not Verdict.PASS]
     broken.sort(key=lambda figure: figure.verdict is not Verdict.FAIL)
     reasons = [reports.reason(figure) for figure in broken]
-    late_here = values["sent_late_p99_ms"]
-    if verdict is not Verdict.PASS and isinstance(late_here, float) and late_here > _BUSY_HERE_MS:
-        reasons.append(
-            T(
-                "This computer itself was up to {ms} ms late with sending: it is busy.",
-                ms=round(late_here),
-            )
-        )
+    if verdict is not Verdict.PASS and (why := cause(broken, values)):
+        # First, because it answers the question that the figures raise.
+        reasons.insert(0, why)
     if clip_warning:
         reasons.append(clip_warning)
     sent, answered = recording.axis()
