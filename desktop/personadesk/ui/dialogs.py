@@ -26,6 +26,7 @@ __all__ = [
     "ask_remove_machine",
     "ask_stop_deploy",
     "ask_stop_line",
+    "ask_uninstall",
 ]
 
 CANCEL = "cancel"
@@ -187,6 +188,23 @@ def ask_remove_machine(parent: QWidget, name: str, remove: Callable[[], None]) -
             [Choice("remove", tr("Remove"), Kind.DANGER)],
         ),
         {"remove": remove},
+    )
+
+
+def ask_uninstall(parent: QWidget, name: str, uninstall: Callable[[], None]) -> Question:
+    """Ask before everything of ours on a machine is removed."""
+    return _open(
+        Question(
+            parent,
+            tr("Uninstall PersonaDesk from “{name}”?", name=name),
+            tr(
+                "The voices there stop and calls end now. The voice server, its environments, models "
+                "and logs there are removed to the last byte; another deploy brings them again. Lines "
+                "that lead there keep their addresses, without a voice."
+            ),
+            [Choice("uninstall", tr("Uninstall"), Kind.DANGER)],
+        ),
+        {"uninstall": uninstall},
     )
 
 
