@@ -220,7 +220,7 @@ def _used(**changes: Any) -> Machine:
 def _uninstall_asked() -> Page:
     page = _accounts(_used())
     # The question is a window of its own; here it lies on the page, where the picture has it.
-    question = dialogs.ask_uninstall(page, "studio", _stay)  # type: ignore[arg-type] # never answered
+    question = dialogs.uninstall_question(page, "studio")
     question.setWindowFlags(Qt.WindowType.Widget)
     question.move(300, 200)
     question.show()

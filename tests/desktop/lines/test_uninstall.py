@@ -33,8 +33,9 @@ class Machine:
 
 
 @pytest.fixture
-async def services(opener: Callable[..., Any]) -> Any:
-    return await opener(make_steps=lambda places: ())()
+def open_services(opener: Callable[..., Any]) -> Any:
+    """Opens services; no deploys are made here."""
+    return opener(make_steps=lambda places: ())
 
 
 async def _two_lines(services: Any) -> tuple[int, int]:
@@ -45,7 +46,8 @@ async def _two_lines(services: Any) -> tuple[int, int]:
     return ports
 
 
-async def test_lines_that_led_there_stay_without_a_voice(services: Any) -> None:
+async def test_lines_that_led_there_stay_without_a_voice(open_services: Any) -> None:
+    services = await open_services()
     port, _ = await _two_lines(services)
     machine, told = Machine("pd-1", "pd-9"), []
     done = await uninstall("box", machine, services.lines, running=(), tell=told.append)
@@ -58,7 +60,10 @@ async def test_lines_that_led_there_stay_without_a_voice(services: Any) -> None:
     assert [str(each) for each in told] == ["Stopping the voices on “box”."] * 2
 
 
-async def test_what_had_stopped_is_let_go_even_when_not_all_could_be_removed(services: Any) -> None:
+async def test_what_had_stopped_is_let_go_even_when_not_all_could_be_removed(
+    open_services: Any,
+) -> None:
+    services = await open_services()
     await _two_lines(services)
     machine = Machine("pd-1", fault=HostUnfit(T("Not everything could be removed.")))
     with pytest.raises(HostUnfit):
@@ -68,7 +73,8 @@ async def test_what_had_stopped_is_let_go_even_when_not_all_could_be_removed(ser
     assert line.target is None
 
 
-async def test_a_deploy_under_way_is_not_pulled_from_below(services: Any) -> None:
+async def test_a_deploy_under_way_is_not_pulled_from_below(open_services: Any) -> None:
+    services = await open_services()
     machine = Machine()
     plans = [Plan("pd-1", "There", 8998, place=place_on("box")), Plan("pd-2", "Here", 8999)]
     with pytest.raises(BadRequest) as refused:

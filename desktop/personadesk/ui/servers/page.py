@@ -35,6 +35,8 @@ from personadesk.ui.widgets import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PySide6.QtGui import QResizeEvent
 
     from personadesk.ui.servers.model import Machine, Machines
@@ -327,7 +329,8 @@ class AccountsPage(Page):
         if error is None:
             return
         name = machine.name
-        text, deed = tr("Check again"), partial(self._machines.check, name)
+        text = tr("Check again")
+        deed: Callable[[], None] = partial(self._machines.check, name)
         if error is left:
             text, deed = tr("Try to uninstall again"), partial(self._machines.uninstall, name)
         elif error.cause == "host_key_changed":
