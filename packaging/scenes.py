@@ -219,11 +219,13 @@ def _used(**changes: Any) -> Machine:
 
 def _uninstall_asked() -> Page:
     page = _accounts(_used())
-    # The question is a window of its own; here it lies on the page, where the picture has it.
+    # The question is a window of its own; here it lies below the page, where the picture has it.
     question = dialogs.uninstall_question(page, "studio")
     question.setWindowFlags(Qt.WindowType.Widget)
-    question.move(300, 200)
-    question.show()
+    below = page.layout()
+    if below is None:
+        raise ValueError("the page has no layout")
+    below.addWidget(question)
     return page
 
 
