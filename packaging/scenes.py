@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from PySide6.QtCore import Qt
+
 import samples
-from personadesk.domain.errors import AuthFailed
+from personadesk.domain import fitness
+from personadesk.domain.errors import AuthFailed, HostUnfit
+from personadesk.domain.host import InstallFact
 from personadesk.domain.line import LineState
 from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.domain.report import Verdict
 from personadesk.domain.text import NOTHING, T, Text
 from personadesk.hosts.ssh import errors
+from personadesk.ui import dialogs
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.jobs import Job, Jobs
 from personadesk.ui.deploy.page import DeployPage
 from personadesk.ui.home import HomeModel, HomePage, presenter
 from personadesk.ui.servers.draft import MachineDraft
-from personadesk.ui.servers.model import Attempt, Machine, Machines
+from personadesk.ui.servers.model import Attempt, Machine, Machines, Removal
 from personadesk.ui.servers.page import AccountsPage
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
@@ -181,7 +187,7 @@ def _stay(_name: str = "") -> None:
 
 
 def _machine(record: HostRecord, kind: str = "fit", **changes: Any) -> Machine:
-    check = samples.host_check(kind) if kind else None
+    check = changes.pop("check", None) or (samples.host_check(kind) if kind else None)
     at = samples.STARTED if check is not None or "error" in changes else 0.0
     return Machine(record, samples.HOST_KEY.fingerprint, check=check, checked=at, **changes)
 
@@ -201,6 +207,44 @@ def _three() -> tuple[Machine, ...]:
         _machine(samples.ATTIC, "warn"),
         _machine(samples.CELLAR, "unfit"),
     )
+
+
+def _used(**changes: Any) -> Machine:
+    """Return “studio” with something of ours on it."""
+    check = samples.host_check()
+    install = InstallFact("/home/anna/.personadesk", "0.1.0-1f6c", ("0.1.0-1f6c",), running=True)
+    facts = replace(check.facts, install=install)
+    return _machine(samples.STUDIO, placed=True, **changes, check=fitness.judge(facts))
+
+
+def _uninstall_asked() -> Page:
+    page = _accounts(_used())
+    # The question is a window of its own; here it lies below the page, where the picture has it.
+    question = dialogs.uninstall_question(page, "studio")
+    question.setWindowFlags(Qt.WindowType.Widget)
+    below = page.layout()
+    if below is None:
+        raise ValueError("the page has no layout")
+    below.addWidget(question)
+    return page
+
+
+def _uninstalling() -> Page:
+    doing = T(
+        "Removing the voice server, its environments and models from “{name}”.", name="studio"
+    )
+    return _accounts(_used(removal=Removal(doing)))
+
+
+def _uninstall_failed() -> Page:
+    error = HostUnfit(
+        T("Not everything in {folder} on {name} could be removed.",
+          folder="/home/anna/.personadesk", name="studio"),
+        T("Remove it there yourself."),
+        cause="not_removed",
+        details="rm: cannot remove '/home/anna/.personadesk/models/x': Permission denied",
+    )  # fmt: skip
+    return _accounts(_used(removal=Removal(error=error)))
 
 
 def _changed_key() -> Page:
@@ -340,6 +384,10 @@ SCENES: dict[str, Callable[[], Page]] = {
     "accounts-unfit": lambda: _accounts(*_three(), chosen="cellar"),
     "accounts-looking": lambda: _accounts(_machine(samples.STUDIO, "", looking=True)),
     "accounts-away": _away,
+    "accounts-used": lambda: _accounts(_used()),
+    "accounts-uninstall": _uninstall_asked,
+    "accounts-uninstalling": _uninstalling,
+    "accounts-uninstall-failed": _uninstall_failed,
     "accounts-changed-key": _changed_key,
     "accounts-busy": lambda: _accounts(attempt=Attempt(busy=True)),
     "accounts-consent": _consent,

@@ -11,6 +11,7 @@ from personadesk import resources
 from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.steps import local_steps
 from personadesk.deploy.steps.placed import PLACED, ByPlace
+from personadesk.domain.progress import DeployState
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from personadesk.deploy.step import Step
     from personadesk.domain.progress import StepName
     from personadesk.domain.text import Text
+    from personadesk.lines.uninstall import Uninstalled
     from personadesk.store.locks import FileLock
     from personadesk.store.paths import Folders
 
@@ -71,6 +73,25 @@ class Services:
     def notices(self) -> tuple[Text, ...]:
         """What a person should know about the opening: files that were set aside."""
         return (*self.settings.notices, *self.database.notices)
+
+    async def uninstall(self, host_name: str, tell: Callable[[Text], None]) -> Uninstalled:
+        """Take PersonaDesk off a machine; see `personadesk.lines.uninstall`.
+
+        Raises:
+            PersonaDeskError: A deploy to it is under way, or something would not stop or go.
+        """
+        # Loaded when it is asked for: the window's first start has no time to lose.
+        from personadesk.hosts.remote.care import Care
+        from personadesk.lines.uninstall import uninstall
+
+        views = [each.view for each in self.deploys.active()]
+        return await uninstall(
+            host_name,
+            Care(self.hosts, self.servers),
+            self.lines,
+            running=[view.plan for view in views if view.state is DeployState.RUNNING],
+            tell=tell,
+        )
 
     async def hand_over(self) -> int:
         """See to it that the lines are served when this process is gone.

@@ -38,19 +38,15 @@ async def _run(arguments: argparse.Namespace, stop: Stop) -> int:
 async def _do(services: Services, care: Care, arguments: argparse.Namespace) -> int:
     name = arguments.host
     if arguments.action == "uninstall":
-        there = {each.server_id for each in await services.hosts.store.placements_on(name)}
-        lines = [
-            line.name
-            for line in await services.lines.all()
-            if line.target is not None and line.target.server_id in there
-        ]
-        stopped = await care.uninstall(name)
-        for line in lines:
-            await services.lines.forget(line)
+        done = await services.uninstall(name, lambda doing: say(str(doing)))
         if arguments.json:
-            print_json({"uninstalled": name, "stopped": stopped, "lines": lines})
+            print_json(
+                {"uninstalled": name, "stopped": list(done.stopped), "lines": list(done.lines)}
+            )
         else:
             print(f"Nothing of PersonaDesk is left on “{name}”.")
+            for line in done.lines:
+                print(f"The line “{line}” stays, without a voice.")
         return 0
     if arguments.action == "upgrade":
         package = await asyncio.to_thread(bundle.load, resources.root() / "server")

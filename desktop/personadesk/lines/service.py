@@ -168,6 +168,18 @@ class LineService:
         if self.serving:
             await self._follow()
 
+    async def detach(self, name: str) -> None:
+        """Keep a line and its address, with no voice behind it any more.
+
+        Raises:
+            NotFound: There is no such line.
+        """
+        line = await self.need(name)
+        await self._store.put(Line(line.name, line.port, since=time.time()))
+        await self._reload()
+        if self.serving:
+            await self._follow()
+
     async def stop(self, name: str) -> None:
         """Stop the voice behind a line; its address stays and says so.
 

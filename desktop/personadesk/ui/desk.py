@@ -104,8 +104,9 @@ class Desk(QObject):
         self._free_bytes = 0
         self.home = home
         self.machines = Machines(
-            self._hosts, look_at or _look_at, _aliases, prepare=_load_ssh, parent=self
-        )
+            self._hosts, look_at or _look_at, _aliases,
+            prepare=_load_ssh, uninstaller=self._uninstall, parent=self,
+        )  # fmt: skip
         world = LocalWorld(lambda: self.lines, self.machines)
         self.jobs = Jobs(self._engine, world, self._test, self)
         self.call = Call(open_session or _session, list_devices or _devices, self)
@@ -273,6 +274,14 @@ class Desk(QObject):
         job = self.jobs.of_line(name)
         if job is not None:
             self.jobs.forget(job)
+
+    async def _uninstall(self, host_name: str, tell: Callable[[Text], None]) -> None:
+        done = await (await self._ready()).uninstall(host_name, tell)
+        for name in done.lines:
+            job = self.jobs.of_line(name)
+            if job is not None:
+                self.jobs.forget(job)
+        await self._follow_now()
 
     async def _test_line(self, name: str) -> None:
         services = await self._ready()

@@ -26,6 +26,8 @@ __all__ = [
     "ask_remove_machine",
     "ask_stop_deploy",
     "ask_stop_line",
+    "ask_uninstall",
+    "uninstall_question",
 ]
 
 CANCEL = "cancel"
@@ -188,6 +190,25 @@ def ask_remove_machine(parent: QWidget, name: str, remove: Callable[[], None]) -
         ),
         {"remove": remove},
     )
+
+
+def uninstall_question(parent: QWidget, name: str) -> Question:
+    """Return what is asked before everything of ours on a machine is removed; it is not open yet."""
+    return Question(
+        parent,
+        tr("Uninstall PersonaDesk from “{name}”?", name=name),
+        tr(
+            "The voices there stop and calls end now. The voice server, its environments, models "
+            "and logs there are removed to the last byte; another deploy brings them again. Lines "
+            "that lead there keep their addresses, without a voice."
+        ),
+        [Choice("uninstall", tr("Uninstall"), Kind.DANGER)],
+    )
+
+
+def ask_uninstall(parent: QWidget, name: str, uninstall: Callable[[], None]) -> Question:
+    """Ask before everything of ours on a machine is removed."""
+    return _open(uninstall_question(parent, name), {"uninstall": uninstall})
 
 
 def ask_stop_deploy(parent: QWidget, line: str, stop: Callable[[], None]) -> Question:

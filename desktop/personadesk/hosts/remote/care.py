@@ -15,7 +15,7 @@ from personadesk.hosts.remote.layout import Layout, key_of
 from personadesk.hosts.remote.servers import layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from personadesk.hosts.bundle import Bundle
     from personadesk.hosts.remote.servers import PlacedServers
@@ -118,21 +118,44 @@ class Care:
         await self._restart_or_go_back(host, layout, there.current, tell)
         return there.current, there.previous
 
-    async def uninstall(self, host_name: str) -> list[str]:
-        """Stop and remove everything of ours there, and the tunnels here; returns the servers that were stopped.
+    async def uninstall(
+        self,
+        host_name: str,
+        *,
+        tell: Callable[[Text], None],
+        on_stopped: Callable[[str], Awaitable[None]],
+    ) -> list[str]:
+        """Stop and remove everything of ours there, and the tunnels here.
+
+        Args:
+            host_name: What the user calls the machine.
+            tell: Called with what is being done, a sentence each.
+            on_stopped: Called with the id of each server of this PersonaDesk, once it is gone.
+
+        Returns:
+            Ids of the servers that were stopped.
 
         Raises:
             PersonaDeskError: Something would not stop or go; nothing is forgotten that may still be there.
         """
+        tell(T("Connecting to “{name}”.", name=host_name))
         host, layout = await self.layout(host_name)
         stopped = []
+        tell(T("Stopping the voices on “{name}”.", name=host_name))
         for placement in await self._hosts.store.placements_on(host_name):
             await self._servers.remove(placement.server_id)
+            await on_stopped(placement.server_id)
             stopped.append(placement.server_id)
         for server_id in await _servers_in(host, layout):
             # Made by another PersonaDesk, or by one that has forgotten.
             await service.forget(host, layout, server_id)
             stopped.append(server_id)
+        tell(
+            T(
+                "Removing the voice server, its environments and models from “{name}”.",
+                name=host_name,
+            )
+        )
         await install.remove_everything(host, layout)
         return stopped
 

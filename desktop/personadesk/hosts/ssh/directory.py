@@ -138,7 +138,10 @@ class Hosts:
         if await self.store.placements_on(name):
             raise BadRequest(
                 T("A voice server of yours is on “{name}”.", name=name),
-                T("Uninstall it first: personadesk uninstall --host {name}", name=name),
+                T(
+                    "Uninstall it first: at Accounts, or with personadesk uninstall --host {name}",
+                    name=name,
+                ),
                 cause="in_use",
             )
         host = self._open.pop(name, None)

@@ -244,7 +244,11 @@ def _line_fault(draft: Draft, world: World) -> Text:
         return T("Give the line a name.")
     if len(name) > LONGEST_NAME:
         return T("A name has at most 40 characters; this one has {count}.", count=len(name))
-    if any(line.name.casefold() == name.casefold() for line in world.lines()):
+    if any(
+        line.name.casefold() == name.casefold()
+        and (line.target is not None or line.name != name)  # one without a voice waits for one
+        for line in world.lines()
+    ):
         return T("There is a line called “{name}” already. Choose another name.", name=name)
     return NOTHING
 
@@ -254,11 +258,14 @@ def _port_fault(draft: Draft, world: World) -> Text:
     if not (typed.isascii() and typed.isdigit()) or not FIRST_PORT <= int(typed) <= LAST_PORT:
         return T("A port is a number from 1024 to 65535.")
     port = int(typed)
-    owner = next((line.name for line in world.lines() if line.port == port), None)
+    owner = next((line for line in world.lines() if line.port == port), None)
+    if owner is not None and owner.target is None and owner.name == draft.line.strip():
+        return NOTHING
     if owner is not None:
         return T(
-            "Port {port} belongs to the line “{line}”. Choose another one.", port=port, line=owner
-        )
+            "Port {port} belongs to the line “{line}”. Choose another one.",
+            port=port, line=owner.name,
+        )  # fmt: skip
     if not world.port_is_free(port):
         return T(
             "Port {port} is used by another program. {free} is free.",

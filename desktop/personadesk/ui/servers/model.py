@@ -15,6 +15,7 @@ from personadesk.domain import fitness
 from personadesk.domain.errors import NotFound, PersonaDeskError
 from personadesk.domain.host import Fitness, Level
 from personadesk.domain.text import NOTHING, T, Text
+from personadesk.ui.messages import Message, Severity, bus
 from personadesk.ui.servers.draft import MachineDraft, address_of, record_of
 from personadesk.ui.spawn import spawn
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
     Looker = Callable[["Directory", HostRecord], Awaitable[HostCheck]]
     Aliases = Callable[[], Awaitable[Sequence[str]]]
+    Uninstaller = Callable[[str, Callable[[Text], None]], Awaitable[object]]
 
-__all__ = ["Answer", "Attempt", "Directory", "Machine", "Machines"]
+__all__ = ["Answer", "Attempt", "Directory", "Machine", "Machines", "Removal"]
 
 
 class Store(Protocol):
@@ -35,6 +37,9 @@ class Store(Protocol):
 
     async def all(self) -> tuple[HostRecord, ...]:
         """Return them by name."""
+
+    async def placements_on(self, host_name: str) -> Sequence[object]:
+        """Return what of ours was put on one."""
 
 
 class Directory(Protocol):
@@ -68,6 +73,19 @@ class Directory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """How far the uninstalling of PersonaDesk from a machine is.
+
+    Attributes:
+        doing: What is being done, a sentence.
+        error: Why it ended before all was gone; None while it goes on.
+    """
+
+    doing: Text = NOTHING
+    error: PersonaDeskError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """One machine as the window shows it.
 
@@ -78,6 +96,8 @@ class Machine:
         check: What the last check found, None when there was none or it could not be reached.
         error: Why the last check could not be done.
         checked: Unix time of the last check's end; 0 for never.
+        placed: Whether a voice was put there from here.
+        removal: How the uninstalling goes or why it failed, None when none was begun.
     """
 
     record: HostRecord
@@ -86,6 +106,19 @@ class Machine:
     check: HostCheck | None = None
     error: PersonaDeskError | None = None
     checked: float = 0.0
+    placed: bool = False
+    removal: Removal | None = None
+
+    @property
+    def has_ours(self) -> bool:
+        """Whether something of PersonaDesk is there, as far as is known."""
+        found = self.check is not None and self.check.facts.install is not None
+        return self.placed or found or self.removal is not None
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether PersonaDesk is being uninstalled there now."""
+        return self.removal is not None and self.removal.error is None
 
     @property
     def name(self) -> str:
@@ -152,6 +185,7 @@ class Machines(QObject):
         aliases: Aliases,
         *,
         prepare: Callable[[], Awaitable[object]] | None = None,
+        uninstaller: Uninstaller | None = None,
         clock: Callable[[], float] = time.time,
         parent: QObject | None = None,
     ) -> None:
@@ -162,6 +196,7 @@ class Machines(QObject):
             look: Checks a machine.
             aliases: Reads the names that the SSH settings give to machines.
             prepare: Loads what connections need, before the first one.
+            uninstaller: Takes PersonaDesk off a machine and tells what it does.
             clock: Unix time.
         """
         super().__init__(parent)
@@ -169,6 +204,7 @@ class Machines(QObject):
         self._look = look
         self._aliases = aliases
         self._prepare = prepare
+        self._uninstaller = uninstaller
         self.clock = clock
         self._machines: dict[str, Machine] = {}
         self.loaded = False
@@ -199,6 +235,8 @@ class Machines(QObject):
             if not self.loaded:
                 return NOTHING
             return T("There is no machine called “{name}” any more. Choose another one.", name=name)
+        if machine.is_leaving:
+            return T("PersonaDesk is being uninstalled from “{name}”; wait a moment.", name=name)
         if machine.looking:
             return T("“{name}” is being checked; wait a moment.", name=name)
         if machine.error is not None:
@@ -220,7 +258,7 @@ class Machines(QObject):
     def check(self, name: str) -> None:
         """Look at a machine; nothing is changed there. Harmless while it is being looked at."""
         machine = self._machines.get(name)
-        if machine is None or machine.looking:
+        if machine is None or machine.looking or machine.is_leaving:
             return
         self._put(replace(machine, looking=True))
         spawn(self._check(machine.record), f"check {name}", owner=self)
@@ -239,6 +277,14 @@ class Machines(QObject):
     def remove(self, name: str) -> None:
         """Forget a machine; the user has agreed. What stands in the way is told."""
         spawn(self._remove(name), f"remove {name}", owner=self)
+
+    def uninstall(self, name: str) -> None:
+        """Take PersonaDesk off a machine; the user has agreed. How it goes stands in its `removal`."""
+        machine = self._machines.get(name)
+        if machine is None or machine.is_leaving or self._uninstaller is None:
+            return
+        self._put(replace(machine, removal=Removal()))
+        spawn(self._uninstall(machine.record, self._uninstaller), f"uninstall {name}", owner=self)
 
     def ask(self) -> None:
         """Ask whether the drafted address answers, unless it has just done so."""
@@ -296,6 +342,9 @@ class Machines(QObject):
         before = set(self._machines)
         records = await directory.store.all()
         fresh = {record.name: await _fingerprint(directory, record.name) for record in records}
+        placed = {
+            each.name: bool(await directory.store.placements_on(each.name)) for each in records
+        }
         # Some may have been added or removed while this was read.
         known = {name: each for name, each in self._machines.items() if name not in before}
         for record in records:
@@ -304,7 +353,7 @@ class Machines(QObject):
                 continue
             if machine is None or machine.record != record:
                 machine = Machine(record, fresh[record.name])
-            known[record.name] = machine
+            known[record.name] = replace(machine, placed=placed[record.name])
         self._machines = known
         self.loaded = True
         self.changed.emit()
@@ -340,6 +389,36 @@ class Machines(QObject):
         await (await self._directory()).remove(name)
         self._machines.pop(name, None)
         self.changed.emit()
+
+    async def _uninstall(self, record: HostRecord, uninstaller: Uninstaller) -> None:
+        name = record.name
+
+        def follow(removal: Removal | None) -> None:
+            machine = self._machines.get(name)
+            if machine is not None and machine.record == record:
+                self._put(replace(machine, removal=removal))
+
+        try:
+            await self._ready()
+            await uninstaller(name, lambda doing: follow(Removal(doing)))
+        except PersonaDeskError as error:
+            follow(Removal(error=error))
+            return
+        except Exception:
+            follow(None)
+            raise
+        machine = self._machines.get(name)
+        if machine is not None and machine.record == record:
+            self._put(replace(machine, removal=None, placed=False, check=None, looking=False))
+        bus().post(
+            Message(
+                Severity.GOOD,
+                T("Nothing of PersonaDesk is left on “{name}”.", name=name),
+                T("Lines that led there keep their addresses and wait for another voice."),
+                key=f"uninstalled {name}",
+            )
+        )
+        self.check(name)
 
     async def _ask(self, address: SshAddress) -> None:
         error: PersonaDeskError | None = None

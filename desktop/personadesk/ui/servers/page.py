@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -9,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QPushButton, QTabBar, QWidget
 
 from personadesk.domain.host import Fitness
 from personadesk.ui import dialogs
-from personadesk.ui.i18n import tr
+from personadesk.ui.i18n import show, tr
 from personadesk.ui.servers import words
 from personadesk.ui.servers.findings import CountOnCard, FindingsView
 from personadesk.ui.servers.form import MachineForm
@@ -34,6 +35,8 @@ from personadesk.ui.widgets import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PySide6.QtGui import QResizeEvent
 
     from personadesk.ui.servers.model import Machine, Machines
@@ -218,13 +221,16 @@ class AccountsPage(Page):
         row.addStretch(1)
         row.addWidget(self._remove)
         card.add(row)
+        self._uninstall = Button(tr("Uninstall…"), kind=Kind.DANGER_OUTLINE)
+        self._uninstall.clicked.connect(self._ask_uninstall)
+        card.add(self._uninstall)
         return card
 
     def _make_found(self) -> Card:
         card = Card(tr("What was found"), padding=18, gap=12)
         self._looking = QWidget()
         row = hbox(self._looking, gap=10)
-        row.addWidget(BusyRing(tr("Being checked"), size=18))
+        row.addWidget(BusyRing(tr("Busy"), size=18))
         self._looking_text = label("", Type.BODY, Role.TEXT2, wrap=True)
         row.addWidget(self._looking_text, 1)
         card.add(self._looking)
@@ -288,17 +294,21 @@ class AccountsPage(Page):
         self._deploy.setAccessibleName(tr("Deploy to {name}…", name=machine.name))
         self._check.setAccessibleName(tr("Check {name} again", name=machine.name))
         self._remove.setAccessibleName(tr("Remove {name}…", name=machine.name))
-        self._check.setEnabled(not machine.looking)
+        self._uninstall.setAccessibleName(
+            tr("Uninstall PersonaDesk from {name}…", name=machine.name)
+        )
+        self._uninstall.setVisible(machine.has_ours)
+        leaving = machine.is_leaving
+        for button in (self._deploy, self._uninstall, self._remove):
+            button.setEnabled(not leaving)
+        self._check.setEnabled(not machine.looking and not leaving)
         check, error = machine.check, machine.error
         fits = check is not None and check.verdict is not Fitness.UNFIT
         self._deploy.set_kind(Kind.PRIMARY if fits else Kind.PLAIN)
-        self._looking.setVisible(machine.looking or (check is None and error is None))
-        self._looking_text.setText(
-            tr("Looking at it; nothing is changed there…")
-            if machine.looking
-            else tr("It was not checked yet.")
-        )
-        shown = check is not None and not machine.looking
+        self._found.set_title(tr("Uninstalling") if leaving else tr("What was found"))
+        self._looking.setVisible(leaving or machine.looking or (check is None and error is None))
+        self._looking_text.setText(_busy_text(machine))
+        shown = check is not None and not machine.looking and not leaving
         self._findings.setVisible(shown)
         self._rule.setVisible(shown)
         self._machine_facts.setVisible(shown)
@@ -308,7 +318,9 @@ class AccountsPage(Page):
         self._show_trouble(machine)
 
     def _show_trouble(self, machine: Machine) -> None:
-        error = None if machine.looking else machine.error
+        removal = machine.removal
+        left = removal.error if removal is not None else None
+        error = None if machine.looking or machine.is_leaving else left or machine.error
         key = (machine.name, error)
         if self.property("trouble") == str(key):
             return
@@ -316,13 +328,15 @@ class AccountsPage(Page):
         clear_layout(self._trouble)
         if error is None:
             return
-        changed = error.cause == "host_key_changed"
-        actions = [tr("Remove…")] if changed else [tr("Check again")]
-        panel = ErrorPanel.of(error, actions)
         name = machine.name
-        panel.acted.connect(
-            lambda _index: self._ask_remove() if changed else self._machines.check(name)
-        )
+        text = tr("Check again")
+        deed: Callable[[], None] = partial(self._machines.check, name)
+        if error is left:
+            text, deed = tr("Try to uninstall again"), partial(self._machines.uninstall, name)
+        elif error.cause == "host_key_changed":
+            text, deed = tr("Remove…"), self._ask_remove
+        panel = ErrorPanel.of(error, [text])
+        panel.acted.connect(lambda _index: deed())
         self._trouble.addWidget(panel)
 
     # -- deeds ------------------------------------------------------------------------------------------------
@@ -348,6 +362,10 @@ class AccountsPage(Page):
     def _ask_remove(self) -> None:
         name = self._chosen
         dialogs.ask_remove_machine(self, name, lambda: self._machines.remove(name))
+
+    def _ask_uninstall(self) -> None:
+        name = self._chosen
+        dialogs.ask_uninstall(self, name, lambda: self._machines.uninstall(name))
 
     def _place(self) -> None:
         wide = self.width() >= theme().px(THREE_COLUMNS_FROM)
@@ -376,3 +394,11 @@ class AccountsPage(Page):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._place()
+
+
+def _busy_text(machine: Machine) -> str:
+    if machine.is_leaving and machine.removal is not None:
+        return show(machine.removal.doing) or tr("Beginning…")
+    if machine.looking:
+        return tr("Looking at it; nothing is changed there…")
+    return tr("It was not checked yet.")

@@ -79,6 +79,8 @@ _COUNT_ON = (
 
 def state(machine: Machine) -> tuple[Shape, str]:
     """Return shape and word of how a machine stands."""
+    if machine.is_leaving:
+        return Shape.BUSY, tr("Being uninstalled")
     if machine.looking:
         return Shape.BUSY, tr("Being checked")
     error = machine.error

@@ -128,7 +128,15 @@ async def test_the_log_is_read_and_followed(site):
 async def test_uninstalling_removes_all_and_refuses_what_is_not_ours(site, tmp_path):
     hosts, care, layout, folder = site
     port = await _run_one(hosts, layout)
-    assert await care.uninstall("box") == ["pd-1"]
+    told, gone = [], []
+
+    async def stopped(server_id):
+        gone.append((server_id, folder.exists()))
+
+    said = lambda words: told.append(str(words))  # noqa: E731 - two words for one list
+    assert await care.uninstall("box", tell=said, on_stopped=stopped) == ["pd-1"]
+    assert gone == [("pd-1", True)], "a line is let go before the long removing begins"
+    assert [words.split()[0] for words in told] == ["Connecting", "Stopping", "Removing"]
     assert not folder.exists()
     assert await health.ask(f"http://127.0.0.1:{port}") is None
     assert await hosts.store.placements_on("box") == []

@@ -96,6 +96,8 @@ def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(
     code, answer, told = _personadesk("uninstall", "--host", "box")
     assert (code, answer["lines"]) == (0, ["My line"]), told
     assert answer["stopped"] == [server.name]
+    [line] = _personadesk("line", "list")[1]["lines"]
+    assert (line["name"], line["state"], line["server_id"]) == ("My line", "stopped", None)
     assert not ours.exists()
     assert sorted(path.name for path in home.iterdir()) == [".ssh"]
     assert not _processes_of(ours)

@@ -22,12 +22,14 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 import samples as sample_data
 import scenes as sample_scenes
-from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.host import HostCheck, HostKey, HostRecord, SshAddress
 from personadesk.domain.line import Line, LineState
 from personadesk.domain.plan import Plan
 from personadesk.domain.progress import DeployState, DeployView
+from personadesk.domain.text import T, Text
 from personadesk.hosts.ssh import errors
+from personadesk.lines.uninstall import Uninstalled
 from personadesk.store.journal import DeployRecord, Purpose
 from personadesk.store.paths import folders
 from personadesk.store.settings import Settings
@@ -210,6 +212,7 @@ class FakeHosts:
         self.asked: list[SshAddress] = []
         self.tries: list[dict[str, Any]] = []
         self.looked: list[str] = []
+        self.placements: dict[str, list[str]] = {}
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -231,6 +234,9 @@ class FakeHosts:
         self.knows(record)
         return record
 
+    async def placements_on(self, host_name: str) -> list[str]:
+        return self.placements.get(host_name, [])
+
     async def pinned(self, _name: str) -> HostKey:
         return sample_data.HOST_KEY
 
@@ -243,6 +249,8 @@ class FakeHosts:
     async def remove(self, name: str) -> None:
         if self.refusals:
             raise self.refusals.pop(0)
+        if self.placements.get(name):
+            raise BadRequest(T("A voice server of yours is on “{name}”.", name=name))
         del self.records[name]
 
     async def host(self, name: str) -> Any:
@@ -269,6 +277,22 @@ class FakeServices:
     notices: tuple[Any, ...] = ()
     closed: bool = False
     handed_over: bool = False
+    uninstalls: list[str] = field(default_factory=list)
+    uninstall_refusals: list[PersonaDeskError] = field(default_factory=list)
+
+    async def uninstall(self, host_name: str, tell: Callable[[Text], None]) -> Uninstalled:
+        self.uninstalls.append(host_name)
+        tell(T("Stopping the voices on “{name}”.", name=host_name))
+        await self.hosts.gate.wait()
+        if self.uninstall_refusals:
+            raise self.uninstall_refusals.pop(0)
+        gone = self.hosts.placements.pop(host_name, [])
+        self.hosts.checks.pop(host_name, None)
+        emptied = {x.name for x in self.lines.lines() if x.target and x.target.server_id in gone}
+        self.lines.show(
+            *(Line(x.name, x.port) if x.name in emptied else x for x in self.lines.lines())
+        )
+        return Uninstalled(tuple(gone), tuple(sorted(emptied)))
 
     async def hand_over(self) -> int:
         self.handed_over = True
