@@ -384,4 +384,5 @@ async def _play_to_nobody(buffer: JitterBuffer) -> None:
 
 
 async def _close(stream: Stream) -> None:
-    await asyncio.to_thread(stream.close)
+    # Not in a worker thread: hanging up at this moment would cancel the closing before it has begun.
+    stream.close()
