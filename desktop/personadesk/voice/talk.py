@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from personadesk.domain.errors import BadRequest, PersonaDeskError, ProviderFault, Unreachable
 from personadesk.domain.text import NOTHING, T
@@ -23,7 +23,7 @@ from personadesk.voice.talk_view import TalkSnapshot, TalkState
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -330,8 +330,10 @@ class TalkSession:
 
         if self._source == CLIP:
             return None, clips.SAMPLE_RATE
-        stream, ring = await asyncio.to_thread(
-            self._backend.open_input, self._source, lambda rate: Ring(round(rate * _RING_SECONDS))
+        stream, ring = await _opened(
+            lambda: self._backend.open_input(
+                self._source, lambda rate: Ring(round(rate * _RING_SECONDS))
+            )
         )
         devices.push_async_callback(_close, stream)
         return ring, stream.rate
@@ -343,8 +345,8 @@ class TalkSession:
             self._buffer = JitterBuffer(clips.SAMPLE_RATE)
             return self._buffer, clips.SAMPLE_RATE
         try:
-            stream, buffer = await asyncio.to_thread(
-                self._backend.open_output, self._sink, JitterBuffer
+            stream, buffer = await _opened(
+                lambda: self._backend.open_output(self._sink, JitterBuffer)
             )
         except BadRequest as fault:
             # A call that can be seen is better than none; the sentence says what is missing.
@@ -381,6 +383,21 @@ async def _play_to_nobody(buffer: JitterBuffer) -> None:
         now = time.perf_counter()
         buffer.pull(round((now - played) * clips.SAMPLE_RATE))
         played = now
+
+
+_B = TypeVar("_B")
+
+
+async def _opened(open_: Callable[[], tuple[Stream, _B]]) -> tuple[Stream, _B]:
+    """Open a device in a worker thread; one that opens after a hang-up is closed again at once."""
+    opening = asyncio.ensure_future(asyncio.to_thread(open_))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await asyncio.wait({opening})
+        if not opening.cancelled() and opening.exception() is None:
+            opening.result()[0].close()
+        raise
 
 
 async def _close(stream: Stream) -> None:

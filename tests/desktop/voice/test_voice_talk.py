@@ -342,3 +342,28 @@ def test_listing_devices_never_raises_and_explains_what_is_missing() -> None:
     found = list_devices(look_again=True)
     if not (found.inputs and found.outputs):
         assert found.reason
+
+
+async def test_a_microphone_that_opens_after_hanging_up_is_closed_again(
+    fake_voice: StartVoice, call: Callable[..., TalkSession]
+) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+
+    class SlowDevices(PretendDevices):
+        def open_input(
+            self, name: str | None, make_ring: Callable[[int], Ring]
+        ) -> tuple[PretendStream, Ring]:
+            opening.set()
+            assert go_on.wait(10)
+            return super().open_input(name, make_ring)
+
+    devices = SlowDevices()
+    voice = await fake_voice()
+    session = call(voice.url, backend=devices)
+    assert await asyncio.to_thread(opening.wait, 10)
+    session.hang_up()
+    await asyncio.sleep(0.1)
+    go_on.set()
+    assert await asyncio.to_thread(session.join, 10)
+    assert devices.streams
+    assert all(stream.closed.is_set() for stream in devices.streams)
