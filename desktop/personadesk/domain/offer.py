@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - read at run time where offers are decoded
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from personadesk.domain.plan import ModelKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 BF16_GB = 24.0
 """GPU memory that PersonaPlex 7B needs in bfloat16: 14.8 GB of weights, the caches of its calls, and room to work."""
