@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import msgspec
 import pytest
@@ -20,6 +22,7 @@ from personadesk.domain.provider import (
     Answer,
     Capabilities,
     FourAnswers,
+    Manners,
     Promise,
     ProviderFacts,
 )
@@ -143,3 +146,22 @@ async def test_a_page_elsewhere_is_not_shown_the_key():
     with pytest.raises(ProviderFault):
         await there.call("GET", "https://elsewhere.invalid/next", Thing)
     assert requests == []
+
+
+async def test_creations_keep_the_distance_that_the_provider_wants():
+    clock = Clock()
+
+    async def headers():
+        return {}
+
+    apart = replace(FACTS, manners=Manners(per_second=1000.0, burst=10, create_every_s=12.0))
+    there = Api(
+        apart, "mine", FACTS.base_url, headers=headers, refusal=lambda problem: None,
+        transport=httpx.MockTransport(lambda request: httpx.Response(200)), sleep=clock.sleep,
+    )  # fmt: skip
+    await there.call("POST", "/things", json={}, creates=True)
+    await there.call("GET", "/things")
+    assert clock.slept == []
+    await there.call("POST", "/things", json={}, creates=True)
+    assert clock.slept == [pytest.approx(12.0, abs=1.0)]
+    await there.aclose()
