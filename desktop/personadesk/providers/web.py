@@ -90,6 +90,8 @@ class Api:
         self._sleep = sleep
         self._jitter = jitter
         self._limiter = Limiter(facts.manners.per_second, facts.manners.burst, sleep=sleep)
+        apart = facts.manners.create_every_s
+        self._creations = Limiter(1.0 / apart, sleep=sleep) if apart else None
         self._made: httpx.AsyncClient | None = None
         self._making = asyncio.Lock()
 
@@ -103,14 +105,14 @@ class Api:
     async def call(
         self, method: str, path: str, into: type[_Answer], *, params: Mapping[str, Any] | None = ...,
         json: Any = ..., form: Mapping[str, str] | None = ..., headers: Mapping[str, str] | None = ...,
-        repeatable: bool = ...,
+        repeatable: bool = ..., creates: bool = ...,
     ) -> _Answer: ...  # fmt: skip
 
     @overload
     async def call(
         self, method: str, path: str, into: None = ..., *, params: Mapping[str, Any] | None = ...,
         json: Any = ..., form: Mapping[str, str] | None = ..., headers: Mapping[str, str] | None = ...,
-        repeatable: bool = ...,
+        repeatable: bool = ..., creates: bool = ...,
     ) -> None: ...  # fmt: skip
 
     async def call(
@@ -124,6 +126,7 @@ class Api:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
+        creates: bool = False,
     ) -> _Answer | None:
         """Make one call and return its answer.
 
@@ -136,6 +139,7 @@ class Api:
             form: Body as a form, instead.
             headers: Beside those that prove who we are.
             repeatable: Whether it may be asked again when it is not known if it took effect; a GET always may.
+            creates: Whether it makes a machine; these keep a distance from each other where the provider wants it.
 
         Raises:
             PersonaDeskError: It was refused, or nobody answered (cause `maybe_done` when it may have taken effect).
@@ -148,6 +152,7 @@ class Api:
             form=form,
             headers=headers,
             repeatable=repeatable,
+            creates=creates,
         )
         if into is None:
             return None
@@ -168,12 +173,15 @@ class Api:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
+        creates: bool = False,
     ) -> httpx.Response:
         """Make one call and return the raw answer; see `call`."""
         may_repeat = repeatable or method in {"GET", "HEAD"}
         pause = FIRST_PAUSE_SECONDS
         for attempt in range(1, TRIES + 1):
             try:
+                if creates and self._creations is not None:
+                    await self._creations.turn()
                 response = await self._once(method, path, params, json, form, headers)
                 failure = self._failure(response)
                 if failure is None:

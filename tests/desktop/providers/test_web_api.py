@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import msgspec
@@ -22,6 +23,7 @@ from personadesk.domain.provider import (
     Answer,
     Capabilities,
     FourAnswers,
+    Manners,
     Promise,
     ProviderFacts,
 )
@@ -199,3 +201,22 @@ async def test_what_lies_elsewhere_is_asked_for_without_the_key():
     assert await there.elsewhere("https://store.invalid/log?signed=1") == "a log"
     assert "authorization" not in requests[0].headers
     assert await there.elsewhere("https://store.invalid/log") is None
+
+
+async def test_creations_keep_the_distance_that_the_provider_wants():
+    clock = Clock()
+
+    async def headers():
+        return {}
+
+    apart = replace(FACTS, manners=Manners(per_second=1000.0, burst=10, create_every_s=12.0))
+    there = Api(
+        apart, "mine", FACTS.base_url, headers=headers, refusal=lambda problem: None,
+        transport=httpx.MockTransport(lambda request: httpx.Response(200)), sleep=clock.sleep,
+    )  # fmt: skip
+    await there.call("POST", "/things", json={}, creates=True)
+    await there.call("GET", "/things")
+    assert clock.slept == []
+    await there.call("POST", "/things", json={}, creates=True)
+    assert clock.slept == [pytest.approx(12.0, abs=1.0)]
+    await there.aclose()
