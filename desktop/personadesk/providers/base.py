@@ -6,6 +6,7 @@ ours. It is imported without loading an HTTP library; that comes with the first 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -16,7 +17,7 @@ from personadesk.domain.machine import Action
 from personadesk.providers import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import httpx
 
@@ -44,6 +45,7 @@ class Provider(ABC):
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Take the account; nothing is asked yet.
 
@@ -52,11 +54,13 @@ class Provider(ABC):
             credentials: Values of the secret fields by name. They are kept in memory only and appear nowhere else.
             transport: Stands in for the network in tests; judges of the official contracts sit here.
             clock: Unix time.
+            sleep: Waits, for the provider's manners.
         """
         self.account = account
         self._credentials = dict(credentials)
         self._transport = transport
         self._clock = clock
+        self._sleep = sleep
 
     # -- the account ------------------------------------------------------------------------------------------
 
