@@ -106,7 +106,7 @@ class Provider(ABC):
     async def create(self, order: Order) -> Machine:
         """Make a machine; returns as soon as the provider has taken the order.
 
-        The caller has written the order down before. Where the provider takes a token, the order's tag is it, so that
+        The caller has written the order down before. Where the provider takes a token, `Order.token` is it, so that
         asking again makes no second machine; elsewhere the caller looks for the tag (`find`) before it asks again.
 
         Raises:
