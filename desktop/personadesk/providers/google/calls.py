@@ -198,25 +198,25 @@ class Google(Provider):
     # -- life -------------------------------------------------------------------------------------------------
 
     async def create(self, order: Order) -> Machine:
-        """See `Provider.create`. Asking again makes no second one: its name and request id come from the tag."""
-        zone, tag = order.offer.region, order.tag
+        """See `Provider.create`. Asking again makes no second one: its name and request id come from the order."""
+        zone, name = order.offer.region, _name(order)
         address = await self._keep_address(order) if order.static_address else ""
         try:
             await self._insert(order, address)
         except PersonaDeskError as error:
             if address and error.cause != "maybe_done":
                 # Nothing will ever use it; it would be billed for nothing.
-                await self._release(region_of(zone), tag)
+                await self._release(region_of(zone), name)
             raise
         try:
             found = await self._api().call(
-                "GET", self._at(f"/zones/{zone}/instances/{tag}"), wire.Instance
+                "GET", self._at(f"/zones/{zone}/instances/{name}"), wire.Instance
             )
         except NotFound:
             # Taken, but not shown yet.
             return self._stamp(
                 Machine(
-                    f"{zone}/{tag}", "", FACTS.id, name=tag, tag=tag, state=MachineState.REQUESTED,
+                    f"{zone}/{name}", "", FACTS.id, name=name, tag=order.tag, state=MachineState.REQUESTED,
                     gpu=order.offer.gpu, memory_gb=order.offer.memory_gb, region=zone,
                     place=order.offer.place, running_price=order.offer.price,
                 )
@@ -229,10 +229,10 @@ class Google(Provider):
             operation = await self._api().call(
                 "POST", self._at(f"/zones/{zone}/instances"), wire.Operation,
                 json=self._body(order, address), repeatable=True, creates=True,
-                params={"requestId": _request_id(order.tag, zone, order.offer.ref)},
+                params={"requestId": _request_id(_name(order), zone, order.offer.ref)},
             )  # fmt: skip
         except PersonaDeskError as error:
-            if failures.exists(error) and await self._is_ours(zone, order.tag):
+            if failures.exists(error) and await self._is_ours(zone, order):
                 return
             raise failures.of_creation(error, order.offer) from error
         waited = 0.0
@@ -240,7 +240,7 @@ class Google(Provider):
             await self._sleep(OPERATION_POLL_S)
             waited += OPERATION_POLL_S
             operation = await self._operation(f"zones/{zone}", operation)
-            if operation.status != "DONE" and await self._has_hardware(zone, order.tag):
+            if operation.status != "DONE" and await self._has_hardware(zone, _name(order)):
                 return
         if operation.error is not None:
             raise failures.of_operation(self.account.name, operation, order.offer)
@@ -254,11 +254,11 @@ class Google(Provider):
             return False
         return found.status in {"STAGING", "RUNNING"}
 
-    async def _is_ours(self, zone: str, tag: str) -> bool:
+    async def _is_ours(self, zone: str, order: Order) -> bool:
         found = await self._api().call(
-            "GET", self._at(f"/zones/{zone}/instances/{tag}"), wire.Instance
+            "GET", self._at(f"/zones/{zone}/instances/{_name(order)}"), wire.Instance
         )
-        return found.labels.get(OWNER_LABEL) == tag
+        return found.labels.get(OWNER_LABEL) == order.tag
 
     def _body(self, order: Order, address: str) -> dict[str, Any]:
         zone, offer = order.offer.region, order.offer
@@ -281,7 +281,7 @@ class Google(Provider):
         if offer.spot:
             scheduling |= {"provisioningModel": "SPOT", "instanceTerminationAction": "STOP"}
         return {
-            "name": order.tag,
+            "name": _name(order),
             "machineType": f"zones/{zone}/machineTypes/{offer.ref}",
             "labels": labels,
             "disks": [
@@ -329,13 +329,13 @@ class Google(Provider):
             )  # fmt: skip
         except NotFound:
             operation = None
-        if not machine.tag or not await self._has_address(region, machine.tag):
+        if not machine.tag or not await self._has_address(region, machine.name):
             return
         if operation is not None:
             # An address can go only after the machine that uses it.
             operation = await self._follow(f"zones/{machine.region}", operation, END_LIMIT_S)
         if operation is None or operation.status == "DONE":
-            await self._release(region, machine.tag)
+            await self._release(region, machine.name)
 
     # -- addresses --------------------------------------------------------------------------------------------
 
@@ -366,12 +366,12 @@ class Google(Provider):
 
     async def _keep_address(self, order: Order) -> str:
         """Return a fixed address for an order, reserved when it has none yet."""
-        region, tag = region_of(order.offer.region), order.tag
-        body = {"name": tag, "addressType": "EXTERNAL", "labels": {OWNER_LABEL: tag}}
+        region, name = region_of(order.offer.region), _name(order)
+        body = {"name": name, "addressType": "EXTERNAL", "labels": {OWNER_LABEL: order.tag}}
         try:
             operation = await self._api().call(
                 "POST", self._at(f"/regions/{region}/addresses"), wire.Operation, json=body,
-                params={"requestId": _request_id(tag, region, "address")}, repeatable=True,
+                params={"requestId": _request_id(name, region, "address")}, repeatable=True,
             )  # fmt: skip
         except PersonaDeskError as error:
             if not failures.exists(error):
@@ -379,7 +379,7 @@ class Google(Provider):
         else:
             await self._follow(f"regions/{region}", operation, CREATE_LIMIT_S)
         found = await self._api().call(
-            "GET", self._at(f"/regions/{region}/addresses/{tag}"), wire.Address
+            "GET", self._at(f"/regions/{region}/addresses/{name}"), wire.Address
         )
         return found.address
 
@@ -485,6 +485,11 @@ class Google(Provider):
     def _at(self, rest: str) -> str:
         self._api()
         return f"{API_PATH}/projects/{self._project}{rest}"
+
+
+def _name(order: Order) -> str:
+    """Return the name of an order's machine and address, unique to the try."""
+    return order.token or order.tag
 
 
 def _request_id(*parts: str) -> str:
