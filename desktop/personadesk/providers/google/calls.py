@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from personadesk.domain.account import AccountInfo, Right
-from personadesk.domain.errors import AuthFailed, NotFound, PersonaDeskError
+from personadesk.domain.errors import AuthFailed, NoCapacity, NotFound, PersonaDeskError
 from personadesk.domain.machine import OWNER_LABEL, Action, Machine, MachineState, ResourceKind
 from personadesk.domain.text import T
 from personadesk.providers import access, faults
@@ -60,7 +60,7 @@ class Google(Provider):
         self._keeper: TokenKeeper
         self._key: wire.Key
         self._secrets: list[str] = []
-        self._project = ""
+        self._project = self._base = ""
 
     # -- the account ------------------------------------------------------------------------------------------
 
@@ -100,9 +100,8 @@ class Google(Provider):
 
     async def _granted(self) -> frozenset[str] | None:
         """Return which of the rights that we need the key has; None when Google does not tell."""
-        base = self.account.base_url or RIGHTS_PLACE
         names = [*RENT_RIGHTS, *END_RIGHTS]
-        api = self._new_api(base)
+        api = self._new_api(self._base or RIGHTS_PLACE)
         try:
             answer = await api.call(
                 "POST", f"/v1/projects/{self._project}:testIamPermissions", wire.Permissions,
@@ -318,7 +317,11 @@ class Google(Provider):
             params={"requestId": str(uuid.uuid4())},
         )  # fmt: skip
         limit = START_LIMIT_S if action is Action.START else 0.0
-        await self._follow(f"zones/{zone}", operation, limit)
+        try:
+            await self._follow(f"zones/{zone}", operation, limit)
+        except NoCapacity as error:
+            problem = faults.Problem(error.provider_status, message=error.details)
+            raise faults.gpu_taken(FACTS, problem) from error
 
     async def _end(self, machine: Machine, path: str) -> None:
         region = region_of(machine.region)
@@ -421,20 +424,17 @@ class Google(Provider):
     def _api(self) -> Api:
         """Return the way to Compute Engine; the key is read at the first call."""
         if self._made is None:
-            text, name, base = (
-                self._credentials.get("api_key", ""),
-                self.account.name,
-                self.account.base_url,
-            )
+            text, name = self._credentials.get("api_key", ""), self.account.name
+            self._base = self.account.base_url.rstrip("/").removesuffix(API_PATH)
             self._key = read_key(text, name)
             self._project = self._setting("project") or self._key.project_id
             self._secrets = secrets_of(text, self._key)
             self._tokens = TokenPlace(
-                self._key, name, base_url=base, secrets=self._secrets, clock=self._clock,
+                self._key, name, base_url=self._base, secrets=self._secrets, clock=self._clock,
                 sleep=self._sleep, transport=self._transport,
             )  # fmt: skip
             self._keeper = TokenKeeper(self._tokens.fetch, clock=self._clock)
-            self._made = self._new_api((base or FACTS.base_url).rstrip("/").removesuffix(API_PATH))
+            self._made = self._new_api(self._base or FACTS.base_url)
         return self._made
 
     def _new_api(self, base: str) -> Api:

@@ -31,6 +31,7 @@ _BUSY = frozenset(
         "RESOURCE_NOT_READY",
     }
 )  # fmt: skip
+_GONE = frozenset({"notFound", "RESOURCE_NOT_FOUND"})
 _EXISTS = frozenset({"alreadyExists", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"})
 _RIGHT = re.compile(
     r"'([a-z]+(?:\.[A-Za-z]+)+)' permission|[Pp]ermission '?([a-z]+(?:\.[A-Za-z]+)+)'?"
@@ -74,6 +75,8 @@ def of_request(account: str, problem: Problem) -> PersonaDeskError | None:
         return faults.quota(FACTS, problem)
     if problem.mentions(*_NO_STOCK, "does not have enough resources available"):
         return faults.no_capacity(FACTS, None, problem)
+    if code in _GONE:
+        return faults.gone(FACTS, problem.message, problem)
     if code in _BUSY:
         return faults.wrong_state(FACTS, problem)
     if problem.status == 403:
@@ -90,12 +93,11 @@ def exists(error: PersonaDeskError) -> bool:
 
 def of_creation(error: PersonaDeskError, offer: Offer) -> PersonaDeskError:
     """Return the error for a refused creation: with what was asked for, and what may be tried next."""
-    problem = faults.Problem(
-        error.provider_status, message=error.details, request_id=error.request_id,
-        retry_after_s=error.retry_after_s,
-    )  # fmt: skip
     if isinstance(error, NoCapacity):
-        return faults.no_capacity(FACTS, offer, problem)
+        return faults.named(FACTS, offer, error)
+    problem = faults.Problem(
+        error.provider_status, message=error.details, request_id=error.request_id
+    )
     if isinstance(error, (NotFound, BadRequest)):
         if "machineType" in error.details:
             # This zone has no such type (any more): another offer may do.

@@ -80,7 +80,7 @@ class TokenPlace:
         self._clock = clock
         place = key.token_uri or TOKEN_PLACE
         if base_url and place == TOKEN_PLACE:
-            place = f"{base_url.rstrip('/')}/token"
+            place = f"{base_url}/token"
         self._place = place
         parts = urlsplit(place)
         self._path = parts.path

@@ -124,8 +124,8 @@ class Instance(_Wire):
     start_restricted: bool = False
     network_interfaces: list[NetworkInterface] = []
     guest_accelerators: list[Attached] = []
-    metadata: Metadata = Metadata()
-    scheduling: Scheduling = Scheduling()
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    scheduling: Scheduling = msgspec.field(default_factory=Scheduling)
     disks: list[Disk] = []
 
 
