@@ -382,8 +382,13 @@ class _Chain:
         if x.shape[0] == 1 or not _on_cpu(x):
             return _run(self._near, x, state, active)
         done = [
-            _run(self._near, one, single, None if active is None else active[row : row + 1])
-            for row, (one, single) in enumerate(zip(x.split(1), state.single, strict=False))
+            _run(
+                self._near,
+                x[row : row + 1],
+                state.single[row],
+                None if active is None else active[row : row + 1],
+            )
+            for row in range(x.shape[0])
         ]
         return torch.cat(done)
 
