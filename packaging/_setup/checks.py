@@ -1,4 +1,8 @@
-"""The test command: style, types, floors, spelling and all tests, each timed; every one runs, whatever failed."""
+"""The test command: style, types, floors, spelling and all tests, each timed; every one runs, whatever failed.
+
+The tests run in two parts. Those marked `alone` measure time or burden the machine, so they come first, one after the
+other, with nothing beside them; all others share the processor's cores.
+"""
 
 from __future__ import annotations
 
@@ -41,20 +45,36 @@ def checks(layout: Layout, arguments: Sequence[str]) -> list[Check]:
 
     Args:
         layout: The checkout.
-        arguments: What the person gave for pytest. With any, the tests are the only thing to run.
+        arguments: What the person gave for pytest. With any, the tests are the only thing to run,
+            in one process and in order.
     """
-    python = layout.python
-    tests = Check("pytest", [python, "-m", "pytest", *arguments], {"QT_QPA_PLATFORM": "offscreen"})
     if arguments:
-        return [tests]
-    static = [
+        return [_tests(layout, "pytest", arguments)]
+    python = layout.python
+    return [
         Check("ruff check", [python, "-m", "ruff", "check", "."]),
         Check("ruff format", [python, "-m", "ruff", "format", "--check", "."]),
         Check("mypy", [python, "-m", "mypy"]),
         Check("import rules", [layout.program("lint-imports")]),
         Check("codespell", [layout.program("codespell")]),
+        *_on_a_display(layout),
+        _tests(layout, "pytest alone", ["-m", "alone"]),
+        _tests(layout, "pytest", ["-m", "not alone", *_workers()]),
     ]
-    return [*static, *_on_a_display(layout), tests]
+
+
+def _tests(layout: Layout, name: str, arguments: Sequence[str]) -> Check:
+    command: list[str | Path] = [layout.python, "-m", "pytest", *arguments]
+    return Check(name, command, {"QT_QPA_PLATFORM": "offscreen"})
+
+
+def _workers() -> list[str]:
+    """Half as many workers again as there are cores: a test that talks to another process waits half its time.
+
+    A file stays together, so that what its tests share is made once; `tests/conftest.py` puts the long ones first.
+    """
+    workers = (os.cpu_count() or 1) * 3 // 2
+    return ["-n", str(max(2, workers)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def _on_a_display(layout: Layout) -> list[Check]:

@@ -19,6 +19,8 @@ from _setup.console import Trouble
 from _setup.exclusive import exclusive
 from _setup.layout import Layout, has_display
 
+pytest_plugins = ["pytester"]
+
 STAND_IN = '#!/bin/sh\necho "$@"\nexit 7\n'
 
 
@@ -198,10 +200,33 @@ def test_every_check_runs_whatever_failed_and_the_last_one_is_told(
 
 def test_arguments_go_to_pytest_alone(checkout: Layout) -> None:
     (only,) = checks.checks(checkout, ["-k", "locks"])
-    assert only.command[-2:] == ["-k", "locks"]
-    names = [check.name for check in checks.checks(checkout, [])]
-    assert names[0] == "ruff check"
-    assert names[-1] == "pytest"
+    assert only.command == [checkout.python, "-m", "pytest", "-k", "locks"]
+
+
+def test_each_test_is_in_one_part_of_the_whole_run(pytester: pytest.Pytester) -> None:
+    whole = checks.checks(Layout(Path(__file__).parents[2]), [])
+    assert whole[0].name == "ruff check"
+    assert [check.name for check in whole[-2:]] == ["pytest alone", "pytest"]
+    pytester.makeini("[pytest]\nmarkers =\n    alone: x\n")
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.alone
+        def test_measures():
+            pass
+
+        def test_shares():
+            pass
+    """)
+    ran = []
+    for check in whole[-2:]:
+        part = check.command[check.command.index("pytest") + 1 :]
+        done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-v", *part)
+        done.assert_outcomes(passed=1, deselected=0 if "-n" in part else 1)
+        ran.append({line for line in done.outlines if "PASSED" in line})
+    (alone,), (shared,) = ran
+    assert "test_measures PASSED" in alone
+    assert "test_shares" in shared
 
 
 def test_an_unknown_benchmark_names_the_known_ones(checkout: Layout) -> None:
