@@ -1,7 +1,7 @@
 """The test command: style, types, floors, spelling and all tests, each timed; every one runs, whatever failed.
 
-The tests run in two parts. Those marked `alone` measure time or burden the machine, so they come first, one after the
-other, with nothing beside them; all others share the processor's cores.
+The tests run in two parts. Those marked `real_time` hold a real model to the pace of speech and have two cores each;
+all others share the cores.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def checks(layout: Layout, arguments: Sequence[str]) -> list[Check]:
         Check("import rules", [layout.program("lint-imports")]),
         Check("codespell", [layout.program("codespell")]),
         *_on_a_display(layout),
-        _tests(layout, "pytest alone", ["-m", "alone"]),
-        _tests(layout, "pytest", ["-m", "not alone", *_workers()]),
+        _tests(layout, "pytest, real time", ["-m", "real_time", *_workers(cores() // 2)]),
+        # Half as many again as there are cores: a test that talks to another process waits half its time.
+        _tests(layout, "pytest", ["-m", "not real_time", *_workers(cores() * 3 // 2)]),
     ]
 
 
@@ -68,13 +69,21 @@ def _tests(layout: Layout, name: str, arguments: Sequence[str]) -> Check:
     return Check(name, command, {"QT_QPA_PLATFORM": "offscreen"})
 
 
-def _workers() -> list[str]:
-    """Half as many workers again as there are cores: a test that talks to another process waits half its time.
+def _workers(count: int) -> list[str]:
+    """Return the words for tests beside each other.
 
     A file stays together, so that what its tests share is made once; `tests/conftest.py` puts the long ones first.
     """
-    workers = (os.cpu_count() or 1) * 3 // 2
-    return ["-n", str(max(2, workers)), "--dist", "loadfile", "--no-loadscope-reorder"]
+    if count < 2:
+        return []
+    return ["-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder"]
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _on_a_display(layout: Layout) -> list[Check]:

@@ -203,30 +203,32 @@ def test_arguments_go_to_pytest_alone(checkout: Layout) -> None:
     assert only.command == [checkout.python, "-m", "pytest", "-k", "locks"]
 
 
-def test_each_test_is_in_one_part_of_the_whole_run(pytester: pytest.Pytester) -> None:
-    whole = checks.checks(Layout(Path(__file__).parents[2]), [])
+def test_each_test_is_in_one_part_of_the_whole_run(
+    root: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "cores", lambda: 2)
+    whole = checks.checks(Layout(root), [])
     assert whole[0].name == "ruff check"
-    assert [check.name for check in whole[-2:]] == ["pytest alone", "pytest"]
-    pytester.makeini("[pytest]\nmarkers =\n    alone: x\n")
+    assert [check.name for check in whole[-2:]] == ["pytest, real time", "pytest"]
+    pytester.makeini("[pytest]\nmarkers =\n    real_time: x\n")
     pytester.makepyfile("""
+        import os
         import pytest
 
-        @pytest.mark.alone
-        def test_measures():
-            pass
+        @pytest.mark.real_time
+        def test_in_real_time():
+            assert "PYTEST_XDIST_WORKER" not in os.environ
 
-        def test_shares():
-            pass
+        def test_beside_others():
+            assert os.environ["PYTEST_XDIST_WORKER"]
     """)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     ran = []
     for check in whole[-2:]:
-        part = check.command[check.command.index("pytest") + 1 :]
-        done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-v", *part)
-        done.assert_outcomes(passed=1, deselected=0 if "-n" in part else 1)
-        ran.append({line for line in done.outlines if "PASSED" in line})
-    (alone,), (shared,) = ran
-    assert "test_measures PASSED" in alone
-    assert "test_shares" in shared
+        words = check.command[check.command.index("pytest") + 1 :]
+        done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rpf", *words)
+        ran += [line.partition("::")[2] for line in done.outlines if line.startswith("PASSED")]
+    assert ran == ["test_in_real_time", "test_beside_others"]
 
 
 def test_an_unknown_benchmark_names_the_known_ones(checkout: Layout) -> None:

@@ -57,7 +57,7 @@ def said(root: QWidget) -> str:
     return "\n".join(x.text() for x in root.findChildren(QLabel) if x.isVisible())
 
 
-@pytest.mark.long
+@pytest.mark.real_time
 @pytest.mark.timeout(420)
 @pytest.mark.logs_warnings  # a busy computer may need a second try, which says so in the log
 def test_a_machine_is_added_checked_and_given_a_voice_that_passes_its_test(
