@@ -198,6 +198,14 @@ def test_every_check_runs_whatever_failed_and_the_last_one_is_told(
     assert checks.run_checks(checkout, wanted[1:]) == 0
 
 
+def test_what_is_compiled_once_is_kept_for_all_that_the_tests_start(
+    checkout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    code = "import sys; raise SystemExit(sys.dont_write_bytecode)"
+    assert checks.run_checks(checkout, [checks.Check("one", [sys.executable, "-c", code])]) == 0
+
+
 def test_arguments_go_to_pytest_alone(checkout: Layout) -> None:
     (only,) = checks.checks(checkout, ["-k", "locks"])
     assert only.command == [checkout.python, "-m", "pytest", "-k", "locks"]
