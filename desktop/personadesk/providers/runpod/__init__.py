@@ -1,4 +1,4 @@
-"""RunPod pods, by RunPod's REST API version 2; its GraphQL is asked for the balance only, which version 2 does not tell."""
+"""RunPod pods, by RunPod's REST API version 2; its GraphQL is asked for the balance, which that does not tell."""
 
 from personadesk.providers.runpod.calls import RunPod
 

@@ -109,9 +109,7 @@ class RunPod(Provider):
                 "POST", "/graphql", wire.MyselfAnswer, json={"query": MYSELF}, repeatable=True
             )
         except AuthFailed:
-            return wire.Myself(), T(
-                "This key may not read GraphQL, which alone tells the balance."
-            )
+            return wire.Myself(), T("This key may not read GraphQL, which alone tells the balance.")
         if answer.data is None or answer.data.myself is None:
             told = " ".join(each.message for each in answer.errors)
             return wire.Myself(), T("RunPod didn't tell it: {reason}", reason=told or "–")
@@ -132,9 +130,7 @@ class RunPod(Provider):
         params = {
             "include": "AVAILABILITY", "product": "POD", "count": count, "cloud": cloud, "minCudaVersion": CUDA,
         }  # fmt: skip
-        return (
-            await self._api.call("GET", "/v2/catalog/gpus", wire.GpuTypes, params=params)
-        ).gpus
+        return (await self._api.call("GET", "/v2/catalog/gpus", wire.GpuTypes, params=params)).gpus
 
     def _offers_of(self, gpu: wire.GpuType, cloud: str, need: Need) -> list[Offer]:
         secure = cloud == SECURE
@@ -258,7 +254,9 @@ class RunPod(Provider):
                 )
             return largest.id
         centers = await self._api.call("GET", "/v2/catalog/datacenters", wire.DataCenters)
-        if not any(each.id == offer.region and each.network_volume_types for each in centers.data_centers):
+        if not any(
+            each.id == offer.region and each.network_volume_types for each in centers.data_centers
+        ):
             return ""
         made = await self._api.call(
             "POST", "/v2/network-volumes", wire.Volume,
@@ -357,5 +355,3 @@ def _log_line(event: str) -> str:
 def _part(word: str) -> str:
     """Return an id as one part of a path."""
     return quote(word, safe="")
-
-

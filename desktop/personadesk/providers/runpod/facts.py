@@ -58,12 +58,14 @@ FACTS = ProviderFacts(
         stop=yes(T("A stop gives the GPU away: it is often gone when the pod is to start again.")),
         start=yes(T("It starts on the same machine only, and without a GPU when that was taken.")),
         restart=YES,
-        volume=yes(T("A network volume lives in one data center and is billed until it is removed.")),
+        volume=yes(
+            T("A network volume lives in one data center and is billed until it is removed.")
+        ),
         static_address=no(T("A pod's address and port change with every start.")),
         spot=no(
             T(
-                "The current API makes no interruptible pods, and those of the old one often cannot be had though they "
-                "are listed."
+                "The current API makes no interruptible pods, and those of the old one often cannot be had though "
+                "they are listed."
             )
         ),
         balance=yes(T("Only with a key that may read GraphQL.")),
@@ -76,9 +78,7 @@ FACTS = ProviderFacts(
         ends_itself=no(T("RunPod does not say whether a pod's own key may end it.")),
     ),
     answers=FourAnswers(
-        keeps_gpu=Promise(
-            Answer.NO, T("A pod is tied to one machine; a stop gives its GPU away.")
-        ),
+        keeps_gpu=Promise(Answer.NO, T("A pod is tied to one machine; a stop gives its GPU away.")),
         keeps_address=Promise(Answer.NO, T("The address holds the pod's number.")),
         simple=Promise(Answer.PARTLY, T("A start can come back without a GPU.")),
         starts_itself=Promise(

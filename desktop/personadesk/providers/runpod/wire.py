@@ -17,6 +17,8 @@ class DataCenter(Struct, rename="camel"):
 
 
 class DataCenters(Struct, rename="camel"):
+    """The data centers."""
+
     data_centers: list[DataCenter] = field(default_factory=list)
 
 
@@ -43,21 +45,29 @@ class GpuType(Struct, rename="camel"):
 
 
 class GpuTypes(Struct):
+    """The catalog of GPUs."""
+
     gpus: list[GpuType] = field(default_factory=list)
 
 
 class PodGpu(Struct):
+    """Which GPUs a pod has been given."""
+
     id: str = ""
     count: int = 1
 
 
 class SshEndpoint(Struct):
+    """A pod's own SSH daemon, as it is reached from outside."""
+
     host: str = ""
     port: int = 0
     username: str = ""
 
 
 class PodSsh(Struct):
+    """How a pod is reached; `direct` is None until a port is mapped."""
+
     direct: SshEndpoint | None = None
 
 
@@ -77,10 +87,14 @@ class Runtime(Struct):
 
 
 class NetworkMount(Struct, rename="camel"):
+    """A network volume in a pod."""
+
     volume_id: str = ""
 
 
 class Mounts(Struct):
+    """What a pod has mounted."""
+
     network: list[NetworkMount] = field(default_factory=list)
 
 
@@ -104,6 +118,8 @@ class Pod(Struct, rename="camel"):
 
 
 class Pods(Struct):
+    """All pods."""
+
     pods: list[Pod] = field(default_factory=list)
 
 
@@ -117,10 +133,14 @@ class Volume(Struct, rename="camel"):
 
 
 class Volumes(Struct, rename="camel"):
+    """All network volumes."""
+
     network_volumes: list[Volume] = field(default_factory=list)
 
 
 class LogLine(Struct):
+    """A line of a pod's log."""
+
     line: str = ""
     ts: str = ""
 
@@ -136,10 +156,14 @@ class Myself(Struct, rename="camel"):
 
 
 class MyselfData(Struct):
+    """What was asked."""
+
     myself: Myself | None = None
 
 
 class GraphFailure(Struct):
+    """One refusal."""
+
     message: str = ""
 
 
