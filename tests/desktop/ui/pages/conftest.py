@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 import samples as sample_data
 import scenes as sample_scenes
+from peers.rented import FakeAccounts, FakeFleet, FakeSpending
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.host import HostCheck, HostKey, HostRecord, SshAddress
 from personadesk.domain.line import Line, LineState
@@ -273,6 +274,9 @@ class FakeServices:
     deploys: FakeEngine = field(default_factory=FakeEngine)
     lines: FakeLines = field(default_factory=FakeLines)
     journal: FakeJournal = field(default_factory=FakeJournal)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    fleet: FakeFleet = field(default_factory=FakeFleet)
+    spending: FakeSpending = field(default_factory=FakeSpending)
     folders: Any = field(default_factory=folders)
     notices: tuple[Any, ...] = ()
     closed: bool = False
