@@ -7,8 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from peers.contracts import Judge
-from peers.simulated import Clock, transport
+from peers.judged_cloud import JudgedCloud
 from personadesk.domain.account import Account, Right
 from personadesk.domain.errors import (
     AuthFailed,
@@ -19,44 +18,20 @@ from personadesk.domain.errors import (
 )
 from personadesk.domain.machine import Order, ResourceKind
 from personadesk.domain.offer import Need, Stock
-from personadesk.providers import catalog
 from personadesk.providers.runpod import RunPod
-from personadesk.rehearsal import catalog as rehearsal
 from personadesk.rehearsal.faults import Fault
-from personadesk.rehearsal.http import Simulator
 
-BASE = "https://api.runpod.io"
-CONTRACT = "runpod-api-v2.openapi.json"
 KEY = "rehearsal-runpod-key-1"
-
-
-class Place:
-    """RunPod's simulator, the judge before it, and an account there."""
-
-    def __init__(self, key: str = KEY) -> None:
-        self.clock = Clock()
-        self.simulator: Simulator = rehearsal.make(rehearsal.kind("runpod"), clock=self.clock)
-        self.world = self.simulator.world
-        self.judge = Judge(CONTRACT, transport(self.simulator), base=BASE, outside=("/graphql",))
-        self.key = key
-        self.runpod = self.another(key)
-
-    def another(self, key: str) -> RunPod:
-        made = catalog.make(
-            Account("mine", "runpod"), {"api_key": key}, transport=self.judge, clock=self.clock,
-            sleep=self.clock.sleep,
-        )  # fmt: skip
-        assert isinstance(made, RunPod)
-        return made
+Cloud = JudgedCloud[RunPod]
 
 
 @pytest.fixture
-def place() -> Place:
-    return Place()
+def place() -> Cloud:
+    return JudgedCloud(RunPod, "runpod-api-v2.openapi.json", outside=("/graphql",))
 
 
-async def test_an_account_tells_who_it_is_what_it_may_and_what_is_left(place: Place):
-    found = await place.runpod.verify()
+async def test_an_account_tells_who_it_is_what_it_may_and_what_is_left(place: Cloud):
+    found = await place.here.verify()
     assert found.who == "rehearsal@example.com"
     assert found.rights == {Right.SEE, Right.RENT, Right.END}
     assert (found.balance, found.spend_per_hour, found.missing) == (50.0, 0.0, ())
@@ -65,27 +40,27 @@ async def test_an_account_tells_who_it_is_what_it_may_and_what_is_left(place: Pl
     assert not place.world.machines()
 
 
-async def test_a_wrong_an_expired_and_a_weak_key_are_told_apart(place: Place):
+async def test_a_wrong_an_expired_and_a_weak_key_are_told_apart(place: Cloud):
     with pytest.raises(AuthFailed) as wrong:
-        await place.another("no-such-key-at-all-0").verify()
+        await place.enter("no-such-key-at-all-0").verify()
     assert wrong.value.cause == "bad_key"
     place.world.add_account("old", "an-old-key-00000001", expired=True)
     with pytest.raises(AuthFailed) as old:
-        await place.another("an-old-key-00000001").verify()
+        await place.enter("an-old-key-00000001").verify()
     assert old.value.cause == "expired_key"
     place.world.add_account("weak", "a-weak-key-00000001", rights=frozenset({Right.SEE}))
-    found = await place.another("a-weak-key-00000001").verify()
+    found = await place.enter("a-weak-key-00000001").verify()
     assert found.rights == {Right.SEE}
     assert "Read/Write" in str(found.missing[0])
     place.world.add_account("none", "a-none-key-00000001", rights=frozenset())
     with pytest.raises(AuthFailed) as none:
-        await place.another("a-none-key-00000001").verify()
+        await place.enter("a-none-key-00000001").verify()
     assert none.value.cause == "missing_right"
 
 
-async def test_an_empty_balance_shows_and_ordering_says_so(place: Place):
+async def test_an_empty_balance_shows_and_ordering_says_so(place: Cloud):
     place.world.add_account("poor", "a-poor-key-00000001", balance=0.0)
-    poor = place.another("a-poor-key-00000001")
+    poor = place.enter("a-poor-key-00000001")
     assert (await poor.verify()).balance == 0.0
     offer = (await poor.offers(Need()))[0]
     with pytest.raises(OutOfFunds, match="balance at RunPod"):
@@ -120,8 +95,8 @@ async def test_a_balance_that_cannot_be_had_has_a_reason(answer: httpx.Response,
     assert Right.RENT in found.rights
 
 
-async def test_offers_are_of_both_clouds_by_data_center_with_price_and_stock(place: Place):
-    found = await place.runpod.offers(Need())
+async def test_offers_are_of_both_clouds_by_data_center_with_price_and_stock(place: Cloud):
+    found = await place.here.offers(Need())
     by_key = {offer.key: offer for offer in found}
     assert len(by_key) == len(found)
     own = by_key["mine|NVIDIA GeForce RTX 4090|EU-RO-1|own"]
@@ -136,10 +111,10 @@ async def test_offers_are_of_both_clouds_by_data_center_with_price_and_stock(pla
     assert {offer.asked for offer in found} == {place.clock.now}
 
 
-async def test_offers_keep_to_what_is_needed(place: Place):
-    found = await place.runpod.offers(Need(memory_gb=40, max_price=0.5))
+async def test_offers_keep_to_what_is_needed(place: Cloud):
+    found = await place.here.offers(Need(memory_gb=40, max_price=0.5))
     assert {offer.gpu for offer in found} == {"A40"}
-    assert await place.runpod.offers(Need(count=2)) == []
+    assert await place.here.offers(Need(count=2)) == []
 
 
 async def test_a_catalog_that_tells_no_stock_is_not_called_full():
@@ -153,52 +128,52 @@ async def test_a_catalog_that_tells_no_stock_is_not_called_full():
     assert (found.stock, found.region, found.price) == (Stock.UNKNOWN, "", 0.86)
 
 
-async def test_a_volume_is_found_made_or_made_larger_where_a_data_center_has_them(place: Place):
-    offers = {offer.key: offer for offer in await place.runpod.offers(Need())}
+async def test_a_volume_is_found_made_or_made_larger_where_a_data_center_has_them(place: Cloud):
+    offers = {offer.key: offer for offer in await place.here.offers(Need())}
     romania = offers["mine|NVIDIA RTX A5000|EU-RO-1|own"]
-    made = await place.runpod.volume_for(romania, 60)
+    made = await place.here.volume_for(romania, 60)
     assert made
-    assert await place.runpod.volume_for(romania, 60) == made
-    assert await place.runpod.volume_for(romania, 100) == made
+    assert await place.here.volume_for(romania, 60) == made
+    assert await place.here.volume_for(romania, 100) == made
     assert place.world.things(None, "volume")[0].data["size"] == 100
-    assert await place.runpod.volume_for(offers["mine|NVIDIA A40|EU-SE-1|own"], 60) == ""
+    assert await place.here.volume_for(offers["mine|NVIDIA A40|EU-SE-1|own"], 60) == ""
     anywhere = offers["mine|NVIDIA L40S (community)||own"]
-    assert await place.runpod.volume_for(anywhere, 60) == ""
+    assert await place.here.volume_for(anywhere, 60) == ""
     assert len(place.world.things(None, "volume")) == 1
 
 
-async def test_others_volumes_are_neither_used_nor_listed_nor_removed(place: Place):
+async def test_others_volumes_are_neither_used_nor_listed_nor_removed(place: Cloud):
     owner = place.world.account(KEY)
     place.world.keep(
         owner, "volume", thing_id="theirs", name="data", region="EU-RO-1", data={"size": 500}
     )
-    offer = next(o for o in await place.runpod.offers(Need()) if o.region == "EU-RO-1")
-    ours = await place.runpod.volume_for(offer, 60)
+    offer = next(o for o in await place.here.offers(Need()) if o.region == "EU-RO-1")
+    ours = await place.here.volume_for(offer, 60)
     assert ours != "theirs"
-    (left,) = await place.runpod.leftovers()
+    (left,) = await place.here.leftovers()
     assert (left.kind, left.id, left.attached) == (ResourceKind.VOLUME, ours, "")
     assert left.price == pytest.approx(60 * 0.07 / 730)
-    await place.runpod.remove(left)
-    await place.runpod.remove(left)
+    await place.here.remove(left)
+    await place.here.remove(left)
     assert [each.id for each in place.world.things(None, "volume")] == ["theirs"]
     with pytest.raises(PersonaDeskError) as found:
-        await place.runpod.remove(replace(left, kind=ResourceKind.ADDRESS))
+        await place.here.remove(replace(left, kind=ResourceKind.ADDRESS))
     assert found.value.cause == "unsupported"
 
 
-async def test_a_network_that_breaks_and_a_limit_that_is_reached(place: Place):
+async def test_a_network_that_breaks_and_a_limit_that_is_reached(place: Cloud):
     place.world.faults.add(Fault.DROP_BEFORE, times=4)
     with pytest.raises(Unreachable):
-        await place.runpod.machines()
+        await place.here.machines()
     place.world.faults.add(Fault.RATE_LIMIT, times=1, seconds=600)
     with pytest.raises(RateLimited) as found:
-        await place.runpod.machines()
+        await place.here.machines()
     assert (found.value.retry_after_s, found.value.provider_status) == (600, 429)
     place.world.faults.add(Fault.RATE_LIMIT, times=1, seconds=2)
-    assert await place.runpod.machines() == []
+    assert await place.here.machines() == []
 
 
-async def test_no_key_is_ever_in_an_error(place: Place):
+async def test_no_key_is_ever_in_an_error(place: Cloud):
     def echo(request: httpx.Request) -> httpx.Response:
         return httpx.Response(500, text=f"sorry, {request.headers['authorization']}")
 
