@@ -103,9 +103,9 @@ def clicker() -> Clicker:
 
 @pytest.fixture
 def wait_for() -> Callable[..., Awaitable[None]]:
-    """Waits until something is so, a few seconds at most."""
+    """Waits until something is so; the limit is one that a busy computer does not reach."""
 
-    async def wait(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    async def wait(condition: Callable[[], object], seconds: float = 20.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.01)
