@@ -48,8 +48,8 @@ FACTS = ProviderFacts(
             title=T("API key"),
             where="https://www.console.runpod.io/user/settings",
             rights=T(
-                "Under “API Keys”, a key with “Restricted”: “Read/Write” for the REST API, and “Read Only” for GraphQL, "
-                "which tells the balance."
+                "Under “API Keys”, a key with “Restricted”: “Read/Write” for the REST API, and “Read Only” for "
+                "GraphQL, which tells the balance."
             ),
             pattern=r"[A-Za-z0-9_\-]{20,}",
         ),
