@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _PLACES: Mapping[str, str] = {
     "runpod": "runpod:RunPod",
     "google": "google.calls:Google",
+    "azure": "azure.calls:Azure",
 }
 """Module and class of each provider, in the order of the tabs."""
 
