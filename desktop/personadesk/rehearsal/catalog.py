@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     from personadesk.rehearsal.http import Simulator
 
-_PLACES: Mapping[str, str] = {}
+_PLACES: Mapping[str, str] = {
+    "lambda": "lambda_cloud:LambdaCloud",
+    "paperspace": "paperspace:Paperspace",
+    "digitalocean": "digitalocean:DigitalOcean",
+}
 """Module and class of each simulator: `"runpod": "runpod:RunPod"`, in the order of the providers' tabs."""
 
 

@@ -32,7 +32,7 @@ from personadesk.providers.gpus import memory_of, usual_name
 from personadesk.providers.web import MOST_PAGES, Api
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from personadesk.domain.machine import Order
@@ -67,6 +67,7 @@ class DigitalOcean(Provider):
             refusal=refusal, secrets=[key], transport=self._transport, sleep=self._sleep,
         )  # fmt: skip
         self._fastening = asyncio.Lock()
+        self._asked: dict[int, str] = {}
 
     async def _pages(self, path: str, into: type[_Page], **params: str) -> Sequence[_Page]:
         """Return all pages of a list, by the addresses that DigitalOcean gives."""
@@ -204,20 +205,30 @@ class DigitalOcean(Provider):
             return {}
         async with self._fastening:
             known = await self._reserved()
-            found = {each.droplet.id: each.ip for each in known if each.droplet is not None}
             for each in wanting:
-                if each.id in found or each.status != "active" or each.locked:
-                    continue
-                try:
-                    answer = await self._api.call(
-                        "POST", "/v2/reserved_ips", wire.ReservedIpAnswer, json={"droplet_id": each.id}
-                    )  # fmt: skip
-                except BadRequest as error:
-                    if error.cause != "wrong_state":
-                        raise
-                    continue  # The Droplet is busy with something else; the next look comes soon.
-                found[each.id] = answer.reserved_ip.ip
-        return found
+                held = any(ip.droplet is not None and ip.droplet.id == each.id for ip in known)
+                if not held and each.status == "active" and not each.locked:
+                    await self._fasten(each, known)
+        return {ip.droplet.id: ip.ip for ip in known if ip.droplet is not None}
+
+    async def _fasten(self, droplet: wire.Droplet, known: Sequence[wire.ReservedIp]) -> None:
+        """Ask for a reserved IP for a Droplet; the next look shows it."""
+        mine = self._asked.get(droplet.id, "")
+        for ip in known:
+            if ip.locked and ip.droplet is None and _slug(ip.region) == _slug(droplet.region):
+                return  # One is just being given to somebody, perhaps to this one: a second would be billed.
+            if ip.ip == mine:
+                # It was reserved, and giving it failed.
+                wish = {"type": "assign", "droplet_id": droplet.id}
+                path = f"/v2/reserved_ips/{mine}/actions"
+                with _unless_busy():
+                    await self._api.call("POST", path, wire.ActionAnswer, json=wish)
+                return
+        with _unless_busy():
+            answer = await self._api.call(
+                "POST", "/v2/reserved_ips", wire.ReservedIpAnswer, json={"droplet_id": droplet.id}
+            )
+            self._asked[droplet.id] = answer.reserved_ip.ip
 
     async def _reserved(self) -> Sequence[wire.ReservedIp]:
         pages = await self._pages("/v2/reserved_ips", wire.ReservedIps)
@@ -302,9 +313,9 @@ class DigitalOcean(Provider):
                 await self._api.call("DELETE", f"/v2/reserved_ips/{ip}", repeatable=True)
             except NotFound:
                 return
-            except BadRequest as error:
+            except BadRequest:
                 # What stays is billed without a Droplet, and found by `leftovers`.
-                if error.cause != "wrong_state" or attempt == FREEING_TRIES:
+                if attempt == FREEING_TRIES:
                     raise
                 await self._sleep(FREEING_SECONDS)
             else:
@@ -366,6 +377,16 @@ class DigitalOcean(Provider):
     async def aclose(self) -> None:
         """Close connections."""
         await self._api.aclose()
+
+
+@contextlib.contextmanager
+def _unless_busy() -> Iterator[None]:
+    """Let it be when the Droplet is busy with something else: the next look comes soon."""
+    try:
+        yield
+    except BadRequest as error:
+        if error.cause != "wrong_state":
+            raise
 
 
 def _gpu(info: wire.GpuInfo) -> tuple[str, float]:

@@ -127,6 +127,7 @@ class ReservedIp(msgspec.Struct):
     ip: str
     region: Region | None = None
     droplet: Droplet | None = None
+    locked: bool = False
 
 
 class ReservedIps(Listing):

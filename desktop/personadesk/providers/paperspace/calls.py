@@ -306,9 +306,9 @@ class Paperspace(Provider):
         for attempt in range(1, FREEING_TRIES + 1):
             try:
                 await self._drop(f"/public-ips/{ip}")
-            except BadRequest as error:
+            except BadRequest:
                 # What stays is billed, and found by `leftovers`.
-                if error.cause != "wrong_state" or attempt == FREEING_TRIES:
+                if attempt == FREEING_TRIES:
                     raise
                 await self._sleep(FREEING_SECONDS)
             else:
