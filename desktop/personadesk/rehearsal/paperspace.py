@@ -218,9 +218,9 @@ class Paperspace(Simulator):
             "region": machine.region, "privateIp": "10.64.0.2", "networkId": "n1",
             "publicIp": machine.host if has_address else None, "publicIpType": machine.data["ip"],
             "autoShutdownEnabled": machine.data["auto"], "autoShutdownTimeout": None,
-            "autoShutdownForce": None, "autoSnapshotEnabled": False, "autoSnapshotFrequency": None,
+            "autoShutdownForce": None, "autoSnapshotEnabled": False, "autoSnapshotFrequency": "daily",
             "autoSnapshotSaveCount": None, "updatesPending": False, "restorePointEnabled": False,
-            "restorePointFrequency": None, "restorePointSnapshotId": None, "usageRate": kind.price,
+            "restorePointFrequency": "shutdown", "restorePointSnapshotId": None, "usageRate": kind.price,
             "storageRate": round(machine.disk_gb * _DISK_MONTH, 2), "dtCreated": _time(machine.created),
             "dtModified": _time(machine.since), "dtDeleted": None, "reservation": None,
         }  # fmt: skip
