@@ -196,7 +196,7 @@ class Azure(Provider):
         path, params = "/api/retail/prices", {"$filter": wanted}
         try:
             for _ in range(MOST_PAGES):
-                page = await self._public.call("GET", path, wire.Prices, params=params)
+                page = await self._public.call("GET", path, wire.Prices, params=params or None)
                 items += page.items
                 if not page.next_page_link:
                     break
@@ -242,7 +242,7 @@ class Azure(Provider):
         address = ""
         if OWNER_LABEL in (found.tags or {}):
             address = await self._address_of(*reading.place_of(found.id))
-        return self._stamp(reading.machine(found, address, self._costs))
+        return self._stamp(reading.machine(found, address, self._costs, self._ssh))
 
     async def _address_of(self, group: str, name: str) -> str:
         """Return a machine's fixed address; asked once, since it stays."""

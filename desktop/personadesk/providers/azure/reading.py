@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import OWNER_LABEL, Action, Machine, MachineState
 from personadesk.domain.offer import Offer, Stock
 from personadesk.domain.text import NOTHING, T
@@ -13,11 +12,13 @@ from personadesk.providers.azure import prices, wire
 from personadesk.providers.azure.facts import FACTS, PLACES, SIZES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from personadesk.domain.host import SshAddress
     from personadesk.domain.offer import Need
     from personadesk.domain.text import Text
 
+    Reach = Callable[[str, str], SshAddress]
     Prices = Mapping[tuple[str, str, bool], float]
 
 POWER = {
@@ -77,11 +78,11 @@ def allowed(offer: Offer, usages: Iterable[wire.Usage]) -> bool:
 
 
 def place_of(resource_id: str) -> tuple[str, str]:
-    """Return group and name out of a resource's id, whose words may be in any case."""
+    """Return group and name out of a resource's id; Azure gives the group now in small letters, now in capitals."""
     parts = resource_id.split("/")
     small = [part.casefold() for part in parts]
     group = parts[small.index("resourcegroups") + 1] if "resourcegroups" in small else ""
-    return group, parts[-1]
+    return group.casefold(), parts[-1]
 
 
 def power_of(view: wire.InstanceView) -> str:
@@ -103,13 +104,14 @@ def state_of(provisioning: str, power: str) -> MachineState:
     return POWER.get(power, MachineState.UNKNOWN)
 
 
-def machine(found: wire.VirtualMachine, address: str, costs: Prices) -> Machine:
+def machine(found: wire.VirtualMachine, address: str, costs: Prices, reach: Reach) -> Machine:
     """Return a virtual machine as a machine.
 
     Args:
         found: With its instance view.
         address: Its public address, "" while that is not known.
         costs: The prices that are known.
+        reach: `Provider._ssh`.
     """
     group, name = place_of(found.id)
     told = found.properties
@@ -132,7 +134,7 @@ def machine(found: wire.VirtualMachine, address: str, costs: Prices) -> Machine:
         region=found.location, place=PLACES.get(found.location, ""),
         price=disk + prices.ADDRESS_HOUR if power == "deallocated" else running, running_price=running,
         created=_time(told.time_created or ""),
-        ssh=SshAddress(address, user=user) if address and user else None,
+        ssh=reach(address, user) if address and user else None,
         actions=actions, spot=spot, data={"size": size},
     )  # fmt: skip
 

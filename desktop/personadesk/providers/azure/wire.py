@@ -1,4 +1,3 @@
-# ruff: noqa: D101 - each is called as Azure calls it
 """Azure's JSON, as far as it is read (`Microsoft.Compute` 2026-03-01, `Microsoft.Network` 2025-07-01)."""
 
 from __future__ import annotations

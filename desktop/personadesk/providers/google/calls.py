@@ -155,7 +155,7 @@ class Google(Provider):
     async def machines(self) -> Sequence[Machine]:
         """See `Provider.machines`."""
         return [
-            self._stamp(reading.machine(each))
+            self._stamp(reading.machine(each, self._ssh))
             async for page in self._pages(
                 self._at("/aggregated/instances"), wire.Instances, {"maxResults": 500}
             )
@@ -177,7 +177,7 @@ class Google(Provider):
         except NotFound:
             await self._tell_why(zone, name)
             raise faults.gone(FACTS, name) from None
-        return self._stamp(reading.machine(found))
+        return self._stamp(reading.machine(found, self._ssh))
 
     async def _tell_why(self, zone: str, name: str) -> None:
         """Raise what Google said of the creation of an instance that is not there, if that failed."""
@@ -220,7 +220,7 @@ class Google(Provider):
                     place=order.offer.place, running_price=order.offer.price,
                 )
             )  # fmt: skip
-        return self._stamp(reading.machine(found))
+        return self._stamp(reading.machine(found, self._ssh))
 
     async def _insert(self, order: Order, address: str) -> None:
         zone = order.offer.region
