@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from personadesk.domain.provider import ProviderFacts
     from personadesk.providers.base import Provider
 
-_PLACES: Mapping[str, str] = {}
+_PLACES: Mapping[str, str] = {
+    "aws": "aws.calls:Aws",
+}
 """Module and class of each provider, in the order of the tabs."""
 
 
