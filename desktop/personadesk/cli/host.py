@@ -154,7 +154,7 @@ def check_dict(found: HostCheck) -> dict[str, Any]:
 
 
 async def _list(services: Services, arguments: argparse.Namespace) -> int:
-    records = await services.hosts.store.all()
+    records = await services.hosts.store.own()
     if arguments.json:
         print_json({"hosts": [_as_dict(record) for record in records]})
     else:

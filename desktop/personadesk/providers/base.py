@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from personadesk.domain.errors import NotFound
+from personadesk.domain.host import DEFAULT_SSH_PORT, SshAddress
 from personadesk.domain.machine import Action
 from personadesk.providers import faults
 
@@ -106,7 +107,7 @@ class Provider(ABC):
     async def create(self, order: Order) -> Machine:
         """Make a machine; returns as soon as the provider has taken the order.
 
-        The caller has written the order down before. Where the provider takes a token, the order's tag is it, so that
+        The caller has written the order down before. Where the provider takes a token, `Order.token` is it, so that
         asking again makes no second machine; elsewhere the caller looks for the tag (`find`) before it asks again.
 
         Raises:
@@ -171,6 +172,21 @@ class Provider(ABC):
             if each.name == name:
                 return self.account.settings.get(name, "") or each.default
         raise KeyError(name)
+
+    def _ssh(self, host: str, user: str, port: int | None = None) -> SshAddress:
+        """Return where a machine is reached; every provider's file makes its addresses by this.
+
+        The account's settings `ssh_user` and `ssh_port` go before what is usual at the provider: images of one's own
+        have other ones, and so have the machines of a rehearsal, since only root may listen on port 22.
+
+        Args:
+            host: Address.
+            user: The usual login.
+            port: What the provider tells, None where it tells none.
+        """
+        settings = self.account.settings
+        usual = int(settings.get("ssh_port") or DEFAULT_SSH_PORT)
+        return SshAddress(host, usual if port is None else port, settings.get("ssh_user") or user)
 
     def _stamp(self, machine: Machine) -> Machine:
         """Return a machine with account, provider and time filled in."""
