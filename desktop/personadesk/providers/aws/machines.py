@@ -87,13 +87,14 @@ def kind_of(told: wire.InstanceType) -> Kind | None:
     if not found:
         return None
     gpu = found[0]
-    memory = gpu.memory_info.mebibytes * 1024 * 1024 / 1e9
+    gib = gpu.memory_info.mebibytes / 1024
+    memory = gib * 1.024**3
     name = gpus.usual_name(gpu.name, memory)
     sold = gpus.memory_of(name)
     # A type may have a part of a GPU only (g6f: an eighth of an L4); its memory is what it tells.
     whole = sold and memory >= 0.9 * sold
     return Kind(
-        told.instance_type, name, sold if whole else float(round(memory)), gpu.count or 1,
+        told.instance_type, name, sold if whole else float(round(gib)), gpu.count or 1,
         told.processors.count, "on-demand" in told.supported_usage_classes, "spot" in told.supported_usage_classes,
     )  # fmt: skip
 

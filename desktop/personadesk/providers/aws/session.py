@@ -8,6 +8,7 @@ It retries by its "standard" mode what may be asked again: connection faults, 5x
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,14 @@ DEADLINE_SECONDS = 90.0
 """For one call with its retries; a thread cannot be stopped, but nobody waits for it any longer."""
 MOST_PAGES = 200
 _POLICY_NAMES = {"service-quotas": "servicequotas"}
+
+
+@functools.cache
+def _loader() -> Any:
+    """Return what reads the services' models; one for all accounts, since EC2's alone takes a quarter of a second."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 class Session:
@@ -138,7 +147,7 @@ class Session:
         self, service: str, operation: str, region: str, tries: int, changes: bool,
         offer: Offer | None, parameters: dict[str, Any],
     ) -> Mapping[str, Any]:  # fmt: skip
-        from botocore import exceptions, xform_name
+        from botocore import exceptions, parsers, xform_name
 
         self._sending.doubt = False
         try:
@@ -156,7 +165,7 @@ class Session:
         except exceptions.ParamValidationError:
             # We asked what the service's own model does not know: that is a bug, and stays loud.
             raise
-        except exceptions.BotoCoreError as error:
+        except (exceptions.BotoCoreError, parsers.ResponseParserError) as error:
             raise self._silence(error, changes) from None
         return answer
 
@@ -180,11 +189,13 @@ class Session:
                 "config_file": (None, None, os.devnull, None),
                 "credentials_file": (None, None, os.devnull, None),
             }
+            core = botocore.session.Session(session_vars=nowhere)
+            core.register_component("data_loader", _loader())
             self._core = boto3.session.Session(
                 aws_access_key_id=self._credentials.get("access_key_id"),
                 aws_secret_access_key=self._credentials.get("secret_access_key"),
                 aws_session_token=self._credentials.get("session_token") or None,
-                botocore_session=botocore.session.Session(session_vars=nowhere),
+                botocore_session=core,
             )
         config = Config(
             connect_timeout=CONNECT_SECONDS,
