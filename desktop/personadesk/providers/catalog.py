@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from personadesk.providers.base import Provider
 
 _PLACES: Mapping[str, str] = {
+    "runpod": "runpod:RunPod",
     "aws": "aws.calls:Aws",
+    "google": "google.calls:Google",
 }
 """Module and class of each provider, in the order of the tabs."""
 
