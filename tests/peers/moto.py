@@ -176,8 +176,8 @@ def _model(name: str, service: str) -> dict[str, Any]:
     from botocore.loaders import Loader
 
     folder = {"servicequotas": "service-quotas"}.get(service, service)
-    values = Loader().load_service_model(folder, "service-2")
-    return values
+    copy: dict[str, Any] = Loader().load_service_model(folder, "service-2")
+    return copy
 
 
 def _wire_name(model: dict[str, Any], name: str, member: dict[str, Any]) -> str:
@@ -321,7 +321,11 @@ def _refusal(call: Call, status: int, text: str) -> tuple[int, str, str]:
         return status, body, "text/xml"
     if call.service == "sts":
         error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-        return status, f"<ErrorResponse>{error}<RequestId>req-1</RequestId></ErrorResponse>", "text/xml"
+        return (
+            status,
+            f"<ErrorResponse>{error}<RequestId>req-1</RequestId></ErrorResponse>",
+            "text/xml",
+        )
     return status, json.dumps({"__type": code, "message": message}), "application/x-amz-json-1.1"
 
 

@@ -144,7 +144,9 @@ class Aws(Provider):
     def _lack(self, error: PersonaDeskError) -> Text | None:
         """Return which right is missing; a refusal for another reason means that the right is there."""
         if isinstance(error, AuthFailed) and error.cause == "missing_right":
-            return error.next
+            return T(
+                "The right “{right}” is missing.", right=str(error.next.values.get("right", ""))
+            )
         if isinstance(error, BadRequest | NotFound | NoCapacity) or error.cause == "quota":
             return None
         raise error
@@ -447,9 +449,15 @@ class Aws(Provider):
         if machine.spot and action in {Action.START, Action.STOP}:
             raise faults.unsupported(FACTS, "StopInstances of a one-time spot instance")
         if action is not Action.END:
-            await self._session.call(
-                "ec2", _OPERATIONS[action], region, changes=True, InstanceIds=[machine.id]
-            )
+            try:
+                await self._session.call(
+                    "ec2", _OPERATIONS[action], region, changes=True, InstanceIds=[machine.id]
+                )
+            except NoCapacity as error:
+                problem = faults.Problem(
+                    error.provider_status, request_id=error.request_id, body=error.details
+                )
+                raise faults.gpu_taken(FACTS, problem) from error
             if action is Action.START:
                 self._started[machine.id] = self._clock()
             return

@@ -144,8 +144,8 @@ def failure(
     if code in CLOCK:
         return _told(
             AuthFailed,
-            T("AWS refused what we asked because this computer's clock is wrong."),
-            T("Set the clock (date, time and time zone), then try again."),
+            T("The clock of this computer is wrong, so {provider} refuses its signature.", provider=FACTS.title),
+            T("Set the clock, then try again."),
             "clock", problem,
         )  # fmt: skip
     if code in WRONG_KEY:

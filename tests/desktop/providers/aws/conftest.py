@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from peers.moto import Door, door_to, moto_server
 
+from peers.moto import Door, door_to, moto_server
 from personadesk.domain.account import Account
 from personadesk.domain.host import HostKey
 from personadesk.domain.machine import Order, SshIdentity
@@ -15,7 +15,10 @@ from personadesk.domain.offer import Offer
 from personadesk.providers.aws.calls import Aws
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0sP8C0RZ2G1M4R1Y1h5N5n5iQe2cW0kQ0mGd1m9m1K us"
-SECRETS = {"access_key_id": "AKIAVERYSECRETKEYID1", "secret_access_key": "verysecretverysecretverysecret"}
+SECRETS = {
+    "access_key_id": "AKIAVERYSECRETKEYID1",
+    "secret_access_key": "verysecretverysecretverysecret",
+}
 SETTINGS = {"region": "us-east-1"}
 
 
@@ -88,7 +91,8 @@ def offer(**values: Any) -> Offer:
 
 def order(tag: str = "pd-1", **values: Any) -> Order:
     """An order with everything that EC2 can be given."""
-    identity = SshIdentity("PRIVATE HOST KEY\n", "ssh-ed25519 AAAAhost", HostKey("ssh-ed25519", "AAAAhost", "SHA256:x"))  # fmt: skip
+    host_key = HostKey("ssh-ed25519", "AAAAhost", "SHA256:x")
+    identity = SshIdentity("PRIVATE HOST KEY\n", "ssh-ed25519 AAAAhost", host_key)
     usual: dict[str, Any] = {
         "offer": offer(), "public_key": KEY, "identity": identity, "token": f"{tag}-1",
     }  # fmt: skip

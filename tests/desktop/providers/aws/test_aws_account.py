@@ -57,7 +57,9 @@ async def test_a_key_that_is_not_accepted_is_told_by_its_reason(aws, door, code,
 
 
 async def test_an_account_that_is_not_signed_up_is_told_apart_from_a_wrong_key(aws, door):
-    door.refuse("DescribeInstances", "OptInRequired", "You are not subscribed to this service.", status=401)
+    door.refuse(
+        "DescribeInstances", "OptInRequired", "You are not subscribed to this service.", status=401
+    )
     with pytest.raises(AuthFailed) as told:
         await aws.verify()
     assert told.value.cause == "not_signed_up"
@@ -158,7 +160,9 @@ def test_a_region_field_takes_one_or_several_and_nothing_else():
     (field,) = [f for f in FACTS.fields if f.name == "region"]
     good = ("us-east-1", "us-east-1, eu-west-1", "ap-southeast-2,us-gov-west-1")
     assert all(re.fullmatch(field.pattern, text) for text in good)
-    assert not [text for text in ("useast1", "us-east-1;x", "Virginia") if re.fullmatch(field.pattern, text)]
+    assert not [
+        text for text in ("useast1", "us-east-1;x", "Virginia") if re.fullmatch(field.pattern, text)
+    ]
     assert catalog.kind("aws") is Aws
 
 

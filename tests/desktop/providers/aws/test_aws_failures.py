@@ -60,7 +60,7 @@ def test_each_code_is_one_of_the_ten(kind, code):
     ("code", "message", "kind", "cause"),
     [
         ("Unsupported", "The requested configuration is currently not supported.", BadRequest, "refused"),
-        ("Unsupported", "g5.xlarge is not supported in your requested Availability Zone (a)", NoCapacity, "not_in_zone"),
+        ("Unsupported", "not supported in your requested Availability Zone", NoCapacity, "not_in_zone"),
         ("AuthFailure", "The token has expired", AuthFailed, "expired_key"),
         ("InvalidParameterCombination", "The type is not eligible for Free Tier.", OutOfFunds, "free_plan"),
         ("SomethingNew", "What?", BadRequest, "refused"),

@@ -40,7 +40,9 @@ async def test_a_machine_is_ours_runs_and_is_reached_at_its_address(aws):
     assert seen.ssh.user == "ubuntu"
     assert seen.ssh.host
     # 60 GB of gp3 and a public address beside the GPU.
-    assert seen.price == seen.running_price == pytest.approx(1.006 + 60 * 0.08 / 730 + 0.005, abs=2e-4)
+    assert (
+        seen.price == seen.running_price == pytest.approx(1.006 + 60 * 0.08 / 730 + 0.005, abs=2e-4)
+    )
     assert [m.id for m in await aws.find("pd-1")] == [made.id]
     assert await aws.find("pd-2") == []
 
@@ -112,7 +114,12 @@ async def test_a_kept_address_is_hung_on_once_it_runs_stays_over_a_stop_and_goes
 
 async def test_an_address_waits_until_the_machine_runs(aws, door):
     made = await aws.create(order(static_address=True))
-    door.refuse("AssociateAddress", "InvalidInstanceID", "The pending instance is not in a valid state", times=1)
+    door.refuse(
+        "AssociateAddress",
+        "InvalidInstanceID",
+        "The pending instance is not in a valid state",
+        times=1,
+    )
     assert (await aws.machine(made.id)).ssh is None
     assert (await aws.machine(made.id)).ssh.host.startswith("127.")
 
@@ -265,7 +272,9 @@ async def test_lists_are_read_to_the_last_page(aws, door, clock):
 # -- what may be in the way -----------------------------------------------------------------------------------
 
 
-async def test_when_aws_picks_a_full_zone_the_others_are_tried_each_with_a_token_of_its_own(aws, door):
+async def test_when_aws_picks_a_full_zone_the_others_are_tried_each_with_a_token_of_its_own(
+    aws, door
+):
     full = "We currently do not have sufficient g5.xlarge capacity"
     door.refuse("RunInstances", "InsufficientInstanceCapacity", full, times=2)
     made = await aws.create(order())
@@ -319,7 +328,11 @@ async def test_no_default_network_is_told_as_such(aws, door):
 
 
 async def test_an_address_quota_is_told_before_a_machine_is_made(aws, door):
-    door.refuse("AllocateAddress", "AddressLimitExceeded", "The maximum number of addresses has been reached.")
+    door.refuse(
+        "AllocateAddress",
+        "AddressLimitExceeded",
+        "The maximum number of addresses has been reached.",
+    )
     with pytest.raises(QuotaExceeded) as told:
         await aws.create(order(static_address=True))
     assert "L-0263D0A3" in str(told.value.next)

@@ -14,10 +14,15 @@ from personadesk.providers.aws.machines import kind_of
 
 def listed(kind: str, region: str, dollars: str) -> str:
     """A line of AWS's price list, as it documents it (`aws_v1`)."""
-    dimension = {"unit": "Hrs", "pricePerUnit": {"USD": dollars}, "beginRange": "0", "description": "x"}
+    dimension = {
+        "unit": "Hrs",
+        "pricePerUnit": {"USD": dollars},
+        "beginRange": "0",
+        "description": "x",
+    }
     return json.dumps(
         {
-            "product": {"productFamily": "Compute Instance", "sku": "S", "attributes": {"instanceType": kind, "regionCode": region}},
+            "product": {"sku": "S", "attributes": {"instanceType": kind, "regionCode": region}},
             "serviceCode": "AmazonEC2",
             "terms": {
                 "OnDemand": {"S.T": {"priceDimensions": {"S.T.D": dimension}, "sku": "S"}},
@@ -39,7 +44,9 @@ async def test_gpus_of_enough_memory_are_offered_once_a_type_and_region(aws):
     assert "us-east-1a" in small.data["zones"].split()
     assert by_type["g6e.xlarge"].gpu == "L40S"
     # 16 GB, eight GPUs, an eighth of a GPU, ARM, AMD, no GPU.
-    assert not {"g4dn.xlarge", "p5.48xlarge", "g6f.large", "g5g.xlarge", "g4ad.xlarge"} & set(by_type)
+    assert not {"g4dn.xlarge", "p5.48xlarge", "g6f.large", "g5g.xlarge", "g4ad.xlarge"} & set(
+        by_type
+    )
 
 
 async def test_eight_bits_fit_into_less(aws):
@@ -63,14 +70,21 @@ async def test_types_and_zones_are_asked_for_once_a_day(aws, door, clock):
 
 
 async def test_the_price_list_is_better_than_the_table(aws, door):
-    lines = [listed("g5.xlarge", "us-east-1", "1.1230000000"), listed("g6.xlarge", "us-east-1", "0")]
+    lines = [
+        listed("g5.xlarge", "us-east-1", "1.1230000000"),
+        listed("g6.xlarge", "us-east-1", "0"),
+    ]
     door.answer("GetProducts", {"FormatVersion": "aws_v1", "PriceList": lines})
     by_type = {offer.ref: offer for offer in await aws.offers(Need())}
     live, guessed = by_type["g5.xlarge"], by_type["g6.xlarge"]
     assert (live.price, live.estimated, live.price_date) == (1.123, False, "")
     assert guessed.estimated
     (call,) = door.made("GetProducts")
-    assert {f["Field"] for f in call.parameters["Filters"]} >= {"instanceType", "regionCode", "tenancy"}
+    assert {f["Field"] for f in call.parameters["Filters"]} >= {
+        "instanceType",
+        "regionCode",
+        "tenancy",
+    }
     await aws.offers(Need())
     assert len(door.made("GetProducts")) == 1
 
@@ -86,14 +100,15 @@ async def test_a_region_without_table_has_prices_from_the_list_or_none(make, doo
 
 async def test_spot_is_offered_where_it_is_wanted_at_the_price_of_the_cheapest_zone(aws, door):
     # The door names one zone as cheaper than moto's others.
-    cheap = r"\g<1>0.000001"
-    door.change("DescribeSpotPriceHistory", r"(<availabilityZone>us-east-1c</availabilityZone>.{0,300}?<spotPrice>)[^<]+", cheap)  # fmt: skip
+    pattern = "(us-east-1c</availabilityZone>.{0,300}?<spotPrice>)[^<]+"
+    door.change("DescribeSpotPriceHistory", pattern, r"\g<1>0.000001")
     found = await aws.offers(Need(spot=True))
     spot = {offer.ref: offer for offer in found if offer.spot}
     own = {offer.ref: offer for offer in found if not offer.spot}
     assert spot["g5.xlarge"].key != own["g5.xlarge"].key
     assert not spot["g5.xlarge"].estimated
-    assert spot["g5.xlarge"].price < 0.001
+    assert spot["g5.xlarge"].price == 0.000001
+    assert spot["g5.xlarge"].data["zones"].startswith("us-east-1c")
     assert not [offer for offer in await aws.offers(Need()) if offer.spot]
 
 
@@ -101,7 +116,9 @@ async def test_several_regions_are_offered_and_one_that_fails_is_left_out(make, 
     aws = make(region="us-east-1, eu-west-1")
     assert {offer.region for offer in await aws.offers(Need())} == {"us-east-1", "eu-west-1"}
     other = make(region="us-east-1, eu-west-1")
-    door.refuse("DescribeInstanceTypes", "AuthFailure", when=lambda call: call.region == "eu-west-1")
+    door.refuse(
+        "DescribeInstanceTypes", "AuthFailure", when=lambda call: call.region == "eu-west-1"
+    )
     assert {offer.region for offer in await other.offers(Need())} == {"us-east-1"}
 
 
@@ -126,5 +143,9 @@ def test_a_part_of_a_gpu_and_a_gpu_of_another_maker_are_no_whole_gpu():
 
 
 def test_what_the_price_list_says_of_other_things_is_left_out():
-    other = json.dumps({"product": {"attributes": {"instanceType": "g5.xlarge"}}, "terms": {"Reserved": {}}})
-    assert prices.read([other, listed("g5.xlarge", "eu-west-1", "1.1")]) == {("g5.xlarge", "eu-west-1"): 1.1}
+    other = json.dumps(
+        {"product": {"attributes": {"instanceType": "g5.xlarge"}}, "terms": {"Reserved": {}}}
+    )
+    assert prices.read([other, listed("g5.xlarge", "eu-west-1", "1.1")]) == {
+        ("g5.xlarge", "eu-west-1"): 1.1
+    }
