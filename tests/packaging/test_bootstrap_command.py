@@ -217,7 +217,7 @@ def test_each_test_is_in_one_part_of_the_whole_run(
     monkeypatch.setattr(checks, "cores", lambda: 2)
     whole = checks.checks(Layout(root), [])
     assert whole[0].name == "ruff check"
-    assert [check.name for check in whole[-2:]] == ["pytest, real time", "pytest"]
+    assert [check.name for check in whole[-2:]] == ["pytest in real time", "pytest"]
     pytester.makeini("[pytest]\nmarkers =\n    real_time: x\n")
     pytester.makepyfile("""
         import os
