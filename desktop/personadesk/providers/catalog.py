@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _PLACES: Mapping[str, str] = {
     "runpod": "runpod:RunPod",
+    "lambda": "lambda_cloud:LambdaCloud",
+    "paperspace": "paperspace:Paperspace",
+    "digitalocean": "digitalocean:DigitalOcean",
     "google": "google.calls:Google",
 }
 """Module and class of each provider, in the order of the tabs."""
