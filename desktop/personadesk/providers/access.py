@@ -36,6 +36,7 @@ def cloud_config(
     *,
     keys: bool = False,
     volume: str = "",
+    disk: str = "",
     user: str = "root",
     further: Mapping[str, Any] | None = None,
 ) -> str:
@@ -45,6 +46,7 @@ def cloud_config(
         order: Its identity becomes the SSH host key (cloud-init, module "SSH"); all that the image had are dropped.
         keys: Whether our public key has to be let in this way too.
         volume: Where the provider mounts the disk that outlives the machine; it is then found at `WORKSPACE`.
+        disk: Device with an ext4 filesystem that outlives the machine; it is mounted at `WORKSPACE`.
         user: Who is to own that disk's folder.
         further: More of cloud-init's own modules by their keys.
     """
@@ -64,6 +66,8 @@ def cloud_config(
             # Only the folder itself: what is in it may be much, and belongs to whoever made it.
             ["chown", user, f"{volume}/."],
         ]
+    if disk:
+        wishes["mounts"] = [[disk, WORKSPACE, "ext4", "defaults,nofail,discard,noatime", "0", "2"]]
     # JSON is YAML, and quotes what YAML would trip over.
     return "#cloud-config\n" + json.dumps(wishes, indent=1) + "\n" if wishes else ""
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _PLACES: Mapping[str, str] = {
     "runpod": "runpod:RunPod",
+    "lambda": "lambda_cloud:LambdaCloud",
+    "paperspace": "paperspace:Paperspace",
+    "digitalocean": "digitalocean:DigitalOcean",
     "aws": "aws.calls:Aws",
     "google": "google.calls:Google",
 }
