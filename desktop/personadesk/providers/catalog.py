@@ -20,6 +20,7 @@ _PLACES: Mapping[str, str] = {
     "lambda": "lambda_cloud:LambdaCloud",
     "paperspace": "paperspace:Paperspace",
     "digitalocean": "digitalocean:DigitalOcean",
+    "aws": "aws.calls:Aws",
     "google": "google.calls:Google",
 }
 """Module and class of each provider, in the order of the tabs."""
