@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any
 
 from personadesk.domain.machine import OWNER_LABEL
@@ -111,13 +110,8 @@ def machine(order: Order, *, interface_id: str) -> dict[str, Any]:
 
 
 def _cloud_config(order: Order) -> str:
-    config = access.cloud_config(order)
-    if LICENSED not in order.offer.ref:
-        return config
-    head = "#cloud-config\n"
-    wishes = json.loads(config.removeprefix(head)) if config else {}
-    wishes.setdefault("runcmd", []).append(["sh", "-c", GRID_DRIVER])
-    return head + json.dumps(wishes, indent=1) + "\n"
+    driver = {"runcmd": [["sh", "-c", GRID_DRIVER]]} if LICENSED in order.offer.ref else None
+    return access.cloud_config(order, further=driver)
 
 
 def _tags(order: Order) -> dict[str, str]:

@@ -10,7 +10,7 @@ from personadesk.domain.account import AccountInfo, Right
 from personadesk.domain.errors import AuthFailed, NoCapacity, NotFound, PersonaDeskError
 from personadesk.domain.machine import OWNER_LABEL, Action, Machine, MachineState, ResourceKind
 from personadesk.domain.text import T
-from personadesk.providers import access, faults
+from personadesk.providers import access, faults, lease
 from personadesk.providers.base import Provider
 from personadesk.providers.google import failures, reading, wire
 from personadesk.providers.google.facts import (
@@ -269,7 +269,7 @@ class Google(Provider):
             # Where a project lets people in by their Google account, keys would be ignored.
             {"key": "enable-oslogin", "value": "FALSE"},
         ]
-        if config := access.cloud_config(order):
+        if config := access.cloud_config(order, further=lease.cloud_modules(order.lease_hours)):
             items.append({"key": "user-data", "value": config})
         labels = {OWNER_LABEL: order.tag}
         # Machines with GPUs cannot be moved while they run; a spot machine is not started again by Google.
