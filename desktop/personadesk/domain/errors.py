@@ -17,7 +17,7 @@ Finer causes are fields, not more types. Each says what happened, what to do nex
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from personadesk.domain.text import NOTHING, Text
 
@@ -35,6 +35,9 @@ class PersonaDeskError(Exception):
         cause: A short machine-readable word for finer causes, for example `port_taken`.
         details: The raw answer with secrets removed, for the fold.
         retryable: Whether trying the same thing again may help without the user changing anything.
+        provider_status: What a provider's API answered (an HTTP status), None where none did.
+        request_id: The provider's own number for the request, for its support; "" when not told.
+        retry_after_s: After how many seconds the provider wants to be asked again, None when not told.
     """
 
     retryable: bool = False
@@ -48,12 +51,18 @@ class PersonaDeskError(Exception):
         cause: str = "",
         details: str = "",
         retryable: bool | None = None,
+        provider_status: int | None = None,
+        request_id: str = "",
+        retry_after_s: float | None = None,
     ) -> None:
         self.what = Text(what) if isinstance(what, str) else what
         self.next = Text(next_) if isinstance(next_, str) else next_
         self.money = Text(money) if isinstance(money, str) else money
         self.cause = cause
         self.details = details
+        self.provider_status = provider_status
+        self.request_id = request_id
+        self.retry_after_s = retry_after_s
         if retryable is not None:
             self.retryable = retryable
         super().__init__(str(self.what))
@@ -63,7 +72,7 @@ class PersonaDeskError(Exception):
         """One of the ten names."""
         return type(self).__name__
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the form that `--json` prints and the journal keeps (English)."""
         return {
             "type": self.type_name,
@@ -71,6 +80,8 @@ class PersonaDeskError(Exception):
             "next": str(self.next),
             "cause": self.cause,
             "details": self.details,
+            "provider_status": self.provider_status,
+            "request_id": self.request_id,
         }
 
 
@@ -129,7 +140,7 @@ ERROR_TYPES: Mapping[str, type[PersonaDeskError]] = {
 }  # fmt: skip
 
 
-def from_dict(values: Mapping[str, str]) -> PersonaDeskError:
+def from_dict(values: Mapping[str, Any]) -> PersonaDeskError:
     """Rebuild an error that the journal kept."""
     kind = ERROR_TYPES.get(values.get("type", ""), ProviderFault)
     return kind(
@@ -137,4 +148,6 @@ def from_dict(values: Mapping[str, str]) -> PersonaDeskError:
         values.get("next", ""),
         cause=values.get("cause", ""),
         details=values.get("details", ""),
+        provider_status=values.get("provider_status"),
+        request_id=values.get("request_id", ""),
     )

@@ -41,6 +41,35 @@ class ModelChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class RentWish:
+    """What a plan may rent and spend.
+
+    Attributes:
+        offers: Keys of the offers to try, best first (`Offer.key`); empty for whatever ranks best now.
+        account: Only offers of this account; "" for any.
+        max_price: Most dollars per hour; None for any.
+        next_best: Whether another offer within the limits may be taken when these are sold out.
+        static_address: Whether to keep an address, where the provider can.
+        keep_volume: Whether the model stays on a disk that outlives the machine, where the provider can.
+        hold_failed: Whether a machine whose deploy failed is kept half an hour for a look.
+        idle_stop_minutes: Without a call for so long, it is stopped; None for never.
+        spend_limit: Dollars after which it is stopped; None for no limit.
+        spot: Whether a machine that may be taken back will do.
+    """
+
+    offers: tuple[str, ...] = ()
+    account: str = ""
+    max_price: float | None = None
+    next_best: bool = True
+    static_address: bool = False
+    keep_volume: bool = True
+    hold_failed: bool = False
+    idle_stop_minutes: float | None = 20.0
+    spend_limit: float | None = None
+    spot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One deploy.
 
@@ -49,10 +78,11 @@ class Plan:
         line: Name of the line that the voice is put behind, 1 to 40 characters.
         port: The line's loopback port.
         model: What to run.
-        place: `local` for this computer, `host:NAME` for a machine that is reached by SSH.
+        place: `local` for this computer, `host:NAME` for a machine that is reached by SSH, `rent` for one to be rented.
         clip: Voice test clip (a path), or None for the bundled question.
         any_port: Whether another port will do when a program takes this one meanwhile; nobody asked for it then.
         lease_hours: On a host: it stops by itself when PersonaDesk was not heard of for so long; None for never.
+        rent: What to rent, for a plan whose place is an account; None elsewhere.
     """
 
     id: str
@@ -63,9 +93,11 @@ class Plan:
     clip: str | None = None
     any_port: bool = False
     lease_hours: float | None = None
+    rent: RentWish | None = None
 
 
 LOCAL = "local"
+RENT = "rent"
 _HOST = "host:"
 
 
@@ -75,7 +107,12 @@ def place_on(host: str) -> str:
 
 
 def host_of(plan: Plan) -> str | None:
-    """Return the name of the host that a plan leads to, None for this computer."""
+    """Return the name of the host that a plan leads to, None for this computer.
+
+    A rented machine is a host that is called by the plan's own tag.
+    """
+    if plan.place == RENT:
+        return plan.id
     return plan.place.removeprefix(_HOST) if plan.place.startswith(_HOST) else None
 
 

@@ -111,7 +111,10 @@ class LineKeeper:
             self._misses.pop(line.name, None)
         if found is None or (found.state, found.reason) == (line.state, line.reason):
             return False
-        if line.state is LineState.UP and found.state is not LineState.STOPPED:
+        doubtful = not found.sure or (
+            line.state is LineState.UP and found.state is not LineState.STOPPED
+        )
+        if doubtful:
             misses = self._misses[line.name] = self._misses.get(line.name, 0) + 1
             if misses < MISSES:
                 return False

@@ -19,9 +19,13 @@ from personadesk.voice.handshake import shake_hands
 if TYPE_CHECKING:
     from personadesk.domain.line import Line
     from personadesk.hosts.servers import Servers
+    from personadesk.store.servers import ServerRecord
 
 PATIENCE_SECONDS = 20.0
 """A line that a deploy has just made is proven by that deploy; after this the keeper does it."""
+
+STARTING_SECONDS = 120.0
+"""How long a start may be under way, a machine far away included, until what is found counts again."""
 
 # A line's reason is kept as plain words; these are templates without values, so that a window can translate them.
 STARTING = T("The voice server is starting.")
@@ -37,10 +41,12 @@ class Truth:
     Attributes:
         state: As found out.
         reason: A sentence when it is not up.
+        sure: Whether one look is enough; a busy computer may be late with an answer or with a new process.
     """
 
     state: LineState
     reason: str = ""
+    sure: bool = True
 
 
 async def look(line: Line, servers: Servers) -> Truth | None:
@@ -55,15 +61,16 @@ async def look(line: Line, servers: Servers) -> Truth | None:
         return await _of_answer(line, found)
     status = await servers.status(line.target.server_id)
     if status is None:
-        return Truth(LineState.UNKNOWN, str(SILENT))
+        return Truth(LineState.UNKNOWN, str(SILENT), sure=False)
+    if line.state is LineState.STARTING and _is_about_to_start(server) and not status.alive:
+        # What is found is what the last run left; on a machine far away the new one takes its time.
+        return Truth(LineState.STARTING, str(STARTING))
     if status.state == "given-up":
         return Truth(LineState.FAILED, _first(status.reason) or str(DYING))
     if status.state == "stopped":
         return Truth(LineState.STOPPED)
     if not status.alive:
-        return Truth(
-            LineState.FAILED, "The voice server does not run any more. Start the line again."
-        )
+        return Truth(LineState.FAILED, str(GONE), sure=False)
     if status.state == "backing-off":
         return Truth(LineState.STARTING, _first(status.reason))
     return Truth(LineState.STARTING, str(STARTING))
@@ -94,8 +101,17 @@ async def _prove(line: Line) -> Truth:
         # Somebody talks to it: there is no better proof.
         return Truth(LineState.UP)
     except PersonaDeskError as error:
-        return Truth(LineState.FAILED, str(error.what))
+        return Truth(LineState.FAILED, str(error.what), sure=False)
     return Truth(LineState.UP)
+
+
+def _is_about_to_start(server: ServerRecord | None) -> bool:
+    """Whether somebody is at starting it; one that was killed at that does not count for ever."""
+    return (
+        server is not None
+        and server.intent is ServerIntent.STARTING
+        and time.time() - server.at < STARTING_SECONDS
+    )
 
 
 def _first(text: str) -> str:

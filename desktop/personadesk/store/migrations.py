@@ -97,5 +97,52 @@ def hosts(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (first_tables, hosts)
+def accounts_and_rentals(connection: sqlite3.Connection) -> None:
+    """Make the accounts at providers, and the record of every machine that was or may have been rented."""
+    connection.execute(
+        """CREATE TABLE accounts (
+            name TEXT PRIMARY KEY,
+            provider TEXT NOT NULL,
+            credentials TEXT NOT NULL DEFAULT '{}',
+            settings TEXT NOT NULL DEFAULT '{}',
+            base_url TEXT NOT NULL DEFAULT '',
+            added REAL NOT NULL
+        )"""
+    )
+    connection.execute(
+        """CREATE TABLE rentals (
+            tag TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            account TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            machine_id TEXT NOT NULL DEFAULT '',
+            offer TEXT NOT NULL,
+            state TEXT NOT NULL,
+            price REAL,
+            asked REAL NOT NULL,
+            made REAL,
+            ended REAL,
+            hold_until REAL,
+            PRIMARY KEY (tag, attempt)
+        ) WITHOUT ROWID"""
+    )
+    connection.execute(
+        """CREATE TABLE spending (
+            tag TEXT NOT NULL,
+            account TEXT NOT NULL,
+            machine_id TEXT NOT NULL,
+            line TEXT NOT NULL DEFAULT '',
+            day TEXT NOT NULL,
+            seconds REAL NOT NULL DEFAULT 0,
+            dollars REAL NOT NULL DEFAULT 0,
+            PRIMARY KEY (account, machine_id, day)
+        ) WITHOUT ROWID"""
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    first_tables,
+    hosts,
+    accounts_and_rentals,
+)
 """Position + 1 is the version that the function leads to."""

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from personadesk.app import Services
 from personadesk.domain.errors import BadRequest, NotFound
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.hosts import health, local
-from personadesk.lines import keeper, service
+from personadesk.lines import keeper, service, truth
 from personadesk.store.servers import ServerRecord
 
 Open = Callable[..., Awaitable[Services]]
@@ -194,6 +195,23 @@ async def test_one_late_answer_does_not_bring_a_line_down(
         assert not await looker.check((line,))
     answers = [Truth(LineState.STARTING, "late")] * 2
     assert [await looker.check((line,)) for _ in range(2)] == [False, True]
+
+
+async def test_a_start_that_takes_long_is_not_taken_for_a_failure(open_services: Open) -> None:
+    services = await open_services(serve_lines=False)
+    folder = services.folders.state / "servers" / "pd-1"
+    server = ServerRecord("pd-1", folder, (), "ws://127.0.0.1:9/x", at=time.time())
+    await services.servers.store.put(server)
+    line = Line("a", 9000, Target(server.url, "pd-1"), LineState.STARTING, time.time(), "soon")
+    found = await truth.look(line, services.servers)
+    assert found is not None
+    assert found.state is LineState.STARTING
+    # One that was killed in the middle of it does not start for ever, and one look does not settle it.
+    old = time.time() - truth.STARTING_SECONDS - 1
+    await services.servers.store.put(replace(server, at=old))
+    found = await truth.look(line, services.servers)
+    assert found is not None
+    assert (found.state, found.sure) == (LineState.FAILED, False)
 
 
 async def test_two_programs_share_the_lines(open_services: Open) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from personadesk.store.migrations import MIGRATIONS, first_tables, hosts
+from personadesk.store.migrations import MIGRATIONS, accounts_and_rentals, first_tables, hosts
 
 
 def test_the_first_tables_hold_what_is_remembered() -> None:
@@ -26,6 +26,16 @@ def test_hosts_and_their_keys_come_second() -> None:
     assert {"hosts", "host_keys", "placements"} < names
 
 
+def test_accounts_and_what_was_rented_come_third() -> None:
+    connection = sqlite3.connect(":memory:")
+    accounts_and_rentals(connection)
+    names = {
+        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+    }
+    connection.close()
+    assert names == {"accounts", "rentals", "spending"}
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
-    assert (first_tables, hosts) == MIGRATIONS
+    assert (first_tables, hosts, accounts_and_rentals) == MIGRATIONS
     assert all(step.__doc__ for step in MIGRATIONS)

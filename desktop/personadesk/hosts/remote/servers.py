@@ -7,6 +7,7 @@ its host; starting it starts both ends.
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ class PlacedServers(Servers):
         """Start a server, on its host first; see `Servers.start`."""
         placement = await self._hosts.store.placement(server.id)
         if placement is not None:
-            await self.store.put(replace(server, intent=ServerIntent.STARTING))
+            await self.store.put(replace(server, intent=ServerIntent.STARTING, at=time.time()))
             host = await self._hosts.host(placement.host_name)
             layout = layout_of(placement)
             standing = await service.status(host, layout, server.id)

@@ -82,7 +82,7 @@ def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(
     assert _personadesk("line", "stop", "My line")[1]["state"] == "stopped"
     assert not any("personaplex_server" in words for words in _processes_of(ours))
     code, line, told = _personadesk("line", "start", "My line")
-    assert (code, line["state"]) == (0, "up"), told
+    assert (code, line["state"]) == (0, "up"), (line, told)
 
     # What is installed is found, and an upgrade to the same changes nothing.
     code, answer, _ = _personadesk("upgrade", "--host", "box")

@@ -1,0 +1,1 @@
+"""The providers that rent machines: one file each, and the interface that they share."""

@@ -1,0 +1,144 @@
+"""The official contracts as judges: every request that a provider's file makes in a test is held against its spec.
+
+A `Judge` sits where httpx has its transport, in front of whatever answers (a simulator, Prism, a recorded answer). A
+request that breaks the contract fails the test that made it; an answer that does is reported as well, so that no
+simulator drifts into fantasy.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pytest
+from openapi_core import Config, OpenAPI
+from openapi_core.datatypes import RequestParameters
+from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+SPECS = Path(__file__).resolve().parents[3] / "shared" / "providers" / "specs"
+"""The contracts lie beside the checkout; they are other people's texts and not part of it."""
+
+
+class ContractBroken(AssertionError):
+    """A request or an answer that the official contract does not allow."""
+
+
+def spec(name: str) -> dict[str, Any]:
+    """Return a contract, or skip the test where the contracts are not at hand."""
+    path = SPECS / name
+    if not path.exists():
+        pytest.skip(f"the contract {name} is not beside this checkout")
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+@functools.cache
+def openapi(name: str) -> OpenAPI:
+    """Return an OpenAPI contract, ready to judge."""
+    # Some published contracts break their own rules (double operation ids); they are still the official word.
+    return OpenAPI.from_dict(spec(name), config=Config(spec_validator_cls=None))
+
+
+class _Request:
+    """An httpx request as openapi-core wants it."""
+
+    def __init__(self, request: httpx.Request, base: str) -> None:
+        parts = urlsplit(str(request.url))
+        official = urlsplit(base)
+        self.host_url = f"{official.scheme}://{official.netloc}"
+        self.path = parts.path
+        self.full_url_pattern = f"{self.host_url}{parts.path}"
+        self.method = request.method.lower()
+        self.body = request.content or None
+        self.content_type = request.headers.get("content-type", "")
+        self.parameters = RequestParameters(
+            query=ImmutableMultiDict(parse_qsl(parts.query, keep_blank_values=True)),
+            header=Headers(list(request.headers.items())),
+            cookie=ImmutableMultiDict(),
+        )
+
+
+class _Response:
+    """An httpx response as openapi-core wants it."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status_code = response.status_code
+        self.headers = Headers(list(response.headers.items()))
+        self.content_type = response.headers.get("content-type", "")
+        self.data = response.content
+
+
+class Judge(httpx.AsyncBaseTransport):
+    """Holds every request and answer against a contract on its way.
+
+    Attributes:
+        seen: Method and path of every request, in order.
+    """
+
+    def __init__(
+        self,
+        contracts: dict[str, str] | str,
+        inner: httpx.AsyncBaseTransport,
+        *,
+        base: str,
+        judge_answers: bool = True,
+        outside: tuple[str, ...] = (),
+    ) -> None:
+        """Take the contract and what answers.
+
+        Args:
+            contracts: A spec's file name, or several by the path prefix that each is for.
+            inner: What answers.
+            base: The provider's official address, in whose place `inner` answers.
+            judge_answers: Whether answers must keep the contract too; recorded faults may not.
+            outside: Path prefixes that no published contract covers.
+        """
+        self._contracts = {"": contracts} if isinstance(contracts, str) else contracts
+        self._inner = inner
+        self._base = base
+        self._judge_answers = judge_answers
+        self._outside = outside
+        self.seen: list[tuple[str, str]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        path = request.url.path
+        self.seen.append((request.method, path))
+        outside = any(path.startswith(prefix) for prefix in self._outside)
+        if not outside:
+            self._judge_request(request)
+        response = await self._inner.handle_async_request(request)
+        await response.aread()
+        if self._judge_answers and not outside:
+            self._judge_answer(request, response)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def _of(self, path: str) -> OpenAPI:
+        prefix = max((p for p in self._contracts if path.startswith(p)), key=len)
+        return openapi(self._contracts[prefix])
+
+    def _judge_request(self, request: httpx.Request) -> None:
+        found = self._of(request.url.path).unmarshal_request(_Request(request, self._base))
+        if found.errors:
+            raise ContractBroken(_told(request, found.errors, "the request"))
+
+    def _judge_answer(self, request: httpx.Request, response: httpx.Response) -> None:
+        api = self._of(request.url.path)
+        found = api.unmarshal_response(_Request(request, self._base), _Response(response))
+        if found.errors:
+            raise ContractBroken(_told(request, found.errors, f"the answer {response.status_code}"))
+
+
+def _told(request: httpx.Request, errors: Any, what: str) -> str:
+    lines = []
+    for error in errors:
+        causes = getattr(error.__cause__, "schema_errors", None) or (error,)
+        lines += [str(getattr(cause, "message", cause)) for cause in causes]
+    return f"{request.method} {request.url.path}: {what} breaks the contract: " + "; ".join(lines)
