@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from personadesk.deploy.step import Step
+    from personadesk.domain.plan import Plan
     from personadesk.domain.progress import StepName
     from personadesk.domain.text import Text
     from personadesk.lines.uninstall import Uninstalled
@@ -84,14 +85,29 @@ class Services:
         from personadesk.hosts.remote.care import Care
         from personadesk.lines.uninstall import uninstall
 
-        views = [each.view for each in self.deploys.active()]
         return await uninstall(
             host_name,
             Care(self.hosts, self.servers),
             self.lines,
-            running=[view.plan for view in views if view.state is DeployState.RUNNING],
+            running=self._running(),
             tell=tell,
         )
+
+    async def forget(self, host_name: str) -> Uninstalled:
+        """Forget a machine that is not reached any more; see `personadesk.lines.uninstall`.
+
+        Raises:
+            PersonaDeskError: There is no such machine, or a deploy to it is under way.
+        """
+        from personadesk.lines.uninstall import forget
+
+        return await forget(
+            host_name, self.hosts, self.servers, self.lines, running=self._running()
+        )
+
+    def _running(self) -> list[Plan]:
+        views = [each.view for each in self.deploys.active()]
+        return [view.plan for view in views if view.state is DeployState.RUNNING]
 
     async def hand_over(self) -> int:
         """See to it that the lines are served when this process is gone.

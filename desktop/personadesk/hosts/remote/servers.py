@@ -68,6 +68,11 @@ class PlacedServers(Servers):
             await self._hosts.store.displace(server_id)
         return there or here
 
+    async def abandon(self, server_id: str) -> None:
+        """Forget a server whose host is not reached any more: its tunnel here ends, and nothing is asked there."""
+        await super().remove(server_id)
+        await self._hosts.store.displace(server_id)
+
     async def _stop_there(self, server_id: str, *, forget: bool) -> bool:
         placement = await self._hosts.store.placement(server_id)
         if placement is None:

@@ -8,9 +8,9 @@ import pytest
 
 from peers.sshd import free_port
 from personadesk.domain.errors import BadRequest, NotFound, ProviderFault
-from personadesk.domain.host import HostRecord, SshAddress
+from personadesk.domain.host import HostRecord, RestartProof, SshAddress
 from personadesk.hosts import health
-from personadesk.hosts.remote import install, service
+from personadesk.hosts.remote import install, lock, service
 from personadesk.hosts.remote.care import Care
 from personadesk.hosts.remote.layout import Layout
 from personadesk.hosts.remote.servers import PlacedServers
@@ -125,9 +125,30 @@ async def test_the_log_is_read_and_followed(site):
     await asyncio.gather(work, return_exceptions=True)
 
 
+async def test_uninstalling_waits_for_another_personadesk_there(site):
+    hosts, care, layout, folder = site
+    host = await hosts.host("box")
+    told, done = [], []
+
+    async def nobody(server_id):
+        done.append(server_id)
+
+    async with lock.held(host, layout.folder):
+        work = asyncio.create_task(
+            care.uninstall("box", tell=lambda words: told.append(str(words)), on_stopped=nobody)
+        )
+        async with asyncio.timeout(10):
+            while not any("another PersonaDesk" in words for words in told):
+                await asyncio.sleep(0.05)
+        assert (folder / "versions" / "two").exists()
+    await work
+    assert not folder.exists()
+
+
 async def test_uninstalling_removes_all_and_refuses_what_is_not_ours(site, tmp_path):
     hosts, care, layout, folder = site
     port = await _run_one(hosts, layout)
+    await hosts.store.prove("box", RestartProof("none", 1.0))
     told, gone = [], []
 
     async def stopped(server_id):
@@ -140,6 +161,7 @@ async def test_uninstalling_removes_all_and_refuses_what_is_not_ours(site, tmp_p
     assert not folder.exists()
     assert await health.ask(f"http://127.0.0.1:{port}") is None
     assert await hosts.store.placements_on("box") == []
+    assert await hosts.store.proof("box") is None
     with pytest.raises(NotFound):
         await care.rollback("box", lambda line: None)
     (tmp_path / "mine").mkdir()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from personadesk.deploy.step import Context, Step
 from personadesk.deploy.steps.remote.start import raise_if_dead
 from personadesk.domain.errors import ProviderFault
+from personadesk.domain.host import RestartProof
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
 from personadesk.hosts import health
@@ -46,6 +47,8 @@ class RemoteReadyStep(Step):
         await service.restart(site.host, site.layout, context.plan.id, keeper)
         words = await self._ready(context, site)
         await context.remember(proved=context.plan.id)
+        proof = RestartProof(str(keeper), context.clock())
+        await self._sites.hosts.store.prove(site.host.name, proof)
         context.log(self.name, "It came back after a restart of its service.", False)
         return words
 
