@@ -9,23 +9,31 @@ from typing import TYPE_CHECKING
 
 from personadesk import resources
 from personadesk.deploy.engine import DeployEngine
+from personadesk.deploy.rented.fleet import Fleet
+from personadesk.deploy.rented.rentals import Rentals
+from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.steps import local_steps
 from personadesk.deploy.steps.placed import PLACED, ByPlace
+from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.progress import DeployState
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
+from personadesk.providers.accounts import Accounts
 from personadesk.store import logs, paths
+from personadesk.store.accounts import AccountStore
 from personadesk.store.database import Database
 from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
 from personadesk.store.journal import Journal
 from personadesk.store.lines import LineStore
+from personadesk.store.rentals import RentalStore
 from personadesk.store.secrets import Secrets
 from personadesk.store.servers import ServerStore
 from personadesk.store.settings import Settings
+from personadesk.store.spending import SpendingStore
 
 if TYPE_CHECKING:
     import logging
@@ -55,6 +63,10 @@ class Services:
         deploys: Runs, resumes and undoes deploys.
         lines: The addresses.
         hosts: The machines that are reached by SSH.
+        accounts: The accounts at providers.
+        rentals: The record of what was rented.
+        fleet: Every machine of every account.
+        spending: What they cost.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
     """
@@ -67,6 +79,10 @@ class Services:
     deploys: DeployEngine
     lines: LineService
     hosts: Hosts
+    accounts: Accounts
+    rentals: Rentals
+    fleet: Fleet
+    spending: SpendingStore
     lines_lock: FileLock
     log_handler: logging.Handler
 
@@ -129,7 +145,9 @@ class Services:
         try:
             await self.deploys.close()
         finally:
+            await self.fleet.stop()
             await self.lines.close()
+            await self.accounts.close()
             await self.hosts.close()
             await self.database.close()
             logs.take_down(self.log_handler)
@@ -163,15 +181,26 @@ async def open_services(
     )
     settings = await asyncio.to_thread(Settings, folders.config / "settings.toml")
     journal = Journal(database)
-    hosts = Hosts(HostStore(database), Secrets(), folders.data / "ssh")
+    secrets = Secrets()
+    hosts = Hosts(HostStore(database), secrets, folders.data / "ssh")
     servers = PlacedServers(ServerStore(database), folders.state / "logs" / "servers", hosts)
     lock = lines_lock(folders)
     lines = LineService(database, LineStore(database), servers, lock, kind=kind)
-    steps = make_steps(folders) if make_steps is not None else _steps(folders, hosts)
+    accounts = Accounts(AccountStore(database), secrets)
+    rentals = Rentals(RentalStore(database), accounts, hosts)
+    spending = SpendingStore(database)
+    fleet = Fleet(accounts, rentals, spending, hosts, partial(_behind, lines))
+    servers.rented = rentals
+    steps = (
+        make_steps(folders)
+        if make_steps is not None
+        else _steps(folders, hosts, secrets, Renting(rentals, hosts))
+    )
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     services = Services(
-        folders, settings, database, journal, servers, deploys, lines, hosts, lock, handler
-    )
+        folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
+        fleet, spending, lock, handler,
+    )  # fmt: skip
     try:
         await lines.open(serve=serve_lines)
         await servers.stop_leftovers()
@@ -182,7 +211,12 @@ async def open_services(
     return services
 
 
-def _steps(folders: Folders, hosts: Hosts) -> Sequence[Step]:
+def _behind(lines: LineService) -> dict[str, str]:
+    """Return which line each deploy's voice stands behind."""
+    return {line.target.server_id: line.name for line in lines.lines() if line.target is not None}
+
+
+def _steps(folders: Folders, hosts: Hosts, secrets: Secrets, renting: Renting) -> Sequence[Step]:
     # Not `resources.path`: a missing package is a sentence of the deploy, not a reason not to open.
     package = resources.root() / "server"
     known: dict[StepName, Step] = {}
@@ -192,10 +226,11 @@ def _steps(folders: Folders, hosts: Hosts) -> Sequence[Step]:
             # Loaded by the first deploy to a host: the window's first start has no time to lose.
             from personadesk.deploy.steps.remote import remote_steps
 
-            known.update(remote_steps(hosts, Secrets(), package))
+            known.update(remote_steps(hosts, secrets, package))
         return known[name]
 
-    return tuple(
+    rented = (RentStep(renting), BootStep(renting))
+    return rented + tuple(
         ByPlace(step, partial(there, step.name)) if step.name in PLACED else step
         for step in local_steps(Environments(folders.cache / "environments"), package)
     )

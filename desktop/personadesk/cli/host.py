@@ -175,7 +175,7 @@ async def _remove(services: Services, arguments: argparse.Namespace) -> int:
 
 
 async def _list(services: Services, arguments: argparse.Namespace) -> int:
-    records = await services.hosts.store.all()
+    records = await services.hosts.store.own()
     if arguments.json:
         proofs = {record.name: await services.hosts.store.proof(record.name) for record in records}
         print_json(

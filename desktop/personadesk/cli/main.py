@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from personadesk import __version__
+from personadesk.cli import rented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +43,28 @@ def parser() -> argparse.ArgumentParser:
     deploy.add_argument(
         "--host", metavar="NAME", help="on this machine of “personadesk host list” (else here)"
     )
+    deploy.add_argument("--account", metavar="NAME", help="on a machine rented with this account")
+    deploy.add_argument(
+        "--max-price", type=float, metavar="X", help="with --account: most dollars per hour"
+    )
+    deploy.add_argument(
+        "--offer", action="append", default=[], metavar="KEY",
+        help="with --account: this offer of “personadesk offers” first",
+    )  # fmt: skip
+    deploy.add_argument(
+        "--only", action="store_true", help="with --offer: take no other when it is sold out"
+    )
+    deploy.add_argument("--spot", action="store_true", help="one that may be taken back will do")
+    deploy.add_argument(
+        "--keep-address", action="store_true", help="keep an address for it, where one can be had"
+    )
+    deploy.add_argument(
+        "--hold-failed", action="store_true",
+        help="keep the machine of a failed deploy for 30 minutes, for a look",
+    )  # fmt: skip
     deploy.add_argument(
         "--lease", type=float, metavar="HOURS",
-        help="with --host: let it stop by itself when this computer is gone for so long",
+        help="elsewhere: let it stop by itself when this computer is gone for so long",
     )  # fmt: skip
     deploy.add_argument("--resume", metavar="ID", help="go on with a deploy that was interrupted")
     deploy.add_argument("--undo", metavar="ID", help="remove what an interrupted deploy left")
@@ -72,9 +92,11 @@ def parser() -> argparse.ArgumentParser:
         else:
             _add_json(command)
 
-    stop = commands.add_parser("stop", help="stop a line's voice, or everything")
+    stop = commands.add_parser("stop", help="stop a line's voice, a rented machine, or everything")
     stop.set_defaults(module="stop")
-    stop.add_argument("name", nargs="?", help="the line; without it, all lines and the background")
+    stop.add_argument(
+        "name", nargs="?", help="the line or machine; without it, all lines and the background"
+    )
     _add_json(stop)
 
     test = commands.add_parser("voice-test", help="test any PersonaPlex or Moshi server")
@@ -86,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     _add_json(test)
 
     _add_hosts(commands)
+    rented.add_commands(commands, _add_json)
 
     line = commands.add_parser("line", help="the addresses")
     actions = line.add_subparsers(metavar="action", required=True)

@@ -60,12 +60,12 @@ def tell_error(error: PersonaDeskError, *, as_json: bool, **more: Any) -> None:
         print_json({**more, "error": error_dict(error)})
 
 
-def error_dict(error: PersonaDeskError) -> dict[str, str]:
+ALWAYS_TOLD = frozenset({"type", "message", "next", "provider_status", "request_id"})
+
+
+def error_dict(error: PersonaDeskError) -> dict[str, Any]:
     """Return what `--json` tells of an error."""
-    values = error.as_dict()
-    return {
-        key: value for key, value in values.items() if value or key in {"type", "message", "next"}
-    }
+    return {key: value for key, value in error.as_dict().items() if value or key in ALWAYS_TOLD}
 
 
 def say(text: str) -> None:

@@ -1,10 +1,11 @@
-"""`personadesk stop`: stop one line's voice, or everything that runs on this computer."""
+"""`personadesk stop`: stop one line's voice, a rented machine, or everything that runs on this computer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
+from personadesk.cli import instances
 from personadesk.cli.running import print_json, run_command
 from personadesk.domain.line import LineState
 from personadesk.store.instance import deploy_lock
@@ -27,6 +28,10 @@ async def _stop(arguments: argparse.Namespace, stop: Stop) -> int:
     servers: list[str] = []
     try:
         if arguments.name is not None:
+            if await services.lines.get(arguments.name) is None and await services.accounts.all():
+                # Not a line: a machine, by the same word as the provider's own.
+                arguments.id, arguments.action = arguments.name, "stop"
+                return await instances.act(services, arguments)
             await services.lines.stop(arguments.name)
             lines = [arguments.name]
         else:

@@ -12,9 +12,11 @@ from personadesk.domain.errors import BadRequest, PersonaDeskError, ProviderFaul
 from personadesk.domain.plan import (
     DEFAULT_LINE_PORT,
     LOCAL,
+    RENT,
     ModelChoice,
     ModelKind,
     Plan,
+    RentWish,
     new_plan_id,
     place_on,
 )
@@ -60,12 +62,13 @@ async def make_plan(services: Services, arguments: argparse.Namespace, line: str
         # A voice server runs elsewhere; what is relative here would be wrong there.
         model = ModelChoice(model.kind, str(Path(arguments.model).expanduser().absolute()))  # noqa: ASYNC240 - no disk access
     clip = str(Path(arguments.clip).expanduser().absolute()) if arguments.clip else None  # noqa: ASYNC240 - no disk access
-    place = place_on(host) if host else LOCAL
+    wish = await _wish(services, arguments, host)
+    place = place_on(host) if host else LOCAL if wish is None else RENT
     lease = getattr(arguments, "lease", None)
-    if lease is not None and (host is None or lease <= 0):
+    if lease is not None and (place == LOCAL or lease <= 0):
         raise BadRequest(
             T("A lease is a number of hours above 0, for a voice on another machine."),
-            T("Leave it out, or name the machine with --host."),
+            T("Leave it out, or name the machine with --host or the account with --account."),
             cause="bad_lease",
         )
     return Plan(
@@ -77,7 +80,43 @@ async def make_plan(services: Services, arguments: argparse.Namespace, line: str
         clip,
         any_port=arguments.port is None,
         lease_hours=lease,
+        rent=wish,
     )
+
+
+async def _wish(
+    services: Services, arguments: argparse.Namespace, host: str | None
+) -> RentWish | None:
+    """Return what is to be rented, None when nothing is."""
+    account = getattr(arguments, "account", None)
+    most = getattr(arguments, "max_price", None)
+    offers = tuple(getattr(arguments, "offer", ()))
+    if account is None:
+        if most is not None or offers:
+            raise BadRequest(
+                T("A price limit or an offer is for a machine to be rented."),
+                T("Name the account with --account."),
+                cause="no_account",
+            )
+        return None
+    if host is not None:
+        raise BadRequest(
+            T("A voice is put on a machine of yours or on a rented one, not both."),
+            T("Give --host or --account."),
+            cause="two_places",
+        )
+    if most is not None and most <= 0:
+        raise BadRequest(
+            T("A price limit is a number of dollars above 0."),
+            T("Give another."),
+            cause="bad_price",
+        )
+    await services.accounts.store.get(account)
+    return RentWish(
+        offers=offers, account=account, max_price=most, next_best=not arguments.only,
+        static_address=arguments.keep_address, hold_failed=arguments.hold_failed,
+        spot=arguments.spot,
+    )  # fmt: skip
 
 
 def _is_here(folder: str, host: str | None) -> bool:

@@ -194,7 +194,7 @@ class DeployEngine:
         self._purposes[plan.id] = purpose
         self._interrupted.pop(plan.id, None)
         deployment = Deployment(
-            DeployView(plan, DeployState.RUNNING, self._fresh_steps(), started=time.time())
+            DeployView(plan, DeployState.RUNNING, self._fresh_steps(plan), started=time.time())
         )
         self._running[plan.id] = deployment
         context = self._context(deployment, plan, facts)
@@ -246,6 +246,7 @@ class DeployEngine:
     ) -> None:
         plan_id = context.plan.id
         ended = self._end_steps(deployment, context, error)
+        context.ending = state
         try:
             # First of all nothing may be left running; a journal on a full disk must not stand in the way.
             ended += await self._undo_steps(deployment, context)
@@ -262,11 +263,11 @@ class DeployEngine:
             deployment.set(replace(deployment.raw, state=state, error=error, line_url=None))
 
     async def _settle(self, context: Context) -> None:
-        for step in self._steps:
+        for step in self._steps_of(context.plan):
             await step.settle(context)
 
     async def _run_steps(self, deployment: Deployment, context: Context) -> None:
-        for step in self._steps:
+        for step in self._steps_of(context.plan):
             began = time.time()
             await self._journal.begin_step(context.plan.id, step.name, began)
             view = deployment.set_step(step.name, StepState.RUNNING, fraction=None)
@@ -305,7 +306,7 @@ class DeployEngine:
     async def _undo_steps(self, deployment: Deployment, context: Context) -> list[StepView]:
         """Undo in reverse; return the steps of which something was undone."""
         undone = []
-        for step in reversed(self._steps):
+        for step in reversed(self._steps_of(context.plan)):
             try:
                 async with asyncio.timeout(UNDO_SECONDS):
                     if not await step.undo(context):
@@ -343,12 +344,16 @@ class DeployEngine:
         # Warnings of a deploy are part of its story; they are not warnings of this program.
         log.info("%s %s: %s", deployment.raw.plan.id, source, line.text)
 
-    def _fresh_steps(self) -> tuple[StepView, ...]:
-        return tuple(StepView(s.name, s.title, expected=s.expected_s) for s in self._steps)
+    def _steps_of(self, plan: Plan) -> tuple[Step, ...]:
+        return tuple(step for step in self._steps if step.applies(plan))
+
+    def _fresh_steps(self, plan: Plan) -> tuple[StepView, ...]:
+        steps = self._steps_of(plan)
+        return tuple(StepView(s.name, s.title, expected=s.expected_s) for s in steps)
 
     def _view_of(self, record: DeployRecord) -> DeployView:
         steps = []
-        for view in self._fresh_steps():
+        for view in self._fresh_steps(record.plan):
             if known := record.steps.get(view.name):
                 # A step that runs in a deploy that does not is where it was cut off.
                 cut = known.state is StepState.RUNNING

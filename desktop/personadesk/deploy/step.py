@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from personadesk.domain.line import Line, LineState
     from personadesk.domain.plan import Plan
-    from personadesk.domain.progress import StepName
+    from personadesk.domain.progress import DeployState, StepName
     from personadesk.domain.report import VoiceReport
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
@@ -63,6 +63,7 @@ class Context:
         log: Takes one line: source, text, whether it is a warning.
         computer: Facts about this computer, once the check has them.
         report: The voice test's result, once there is one.
+        ending: While steps are undone: how the deploy ended; None when it is undone later, on request.
     """
 
     plan: Plan
@@ -75,6 +76,7 @@ class Context:
     log: Callable[[str, str, bool], None]
     computer: Computer | None = None
     report: VoiceReport | None = None
+    ending: DeployState | None = None
     clock: Callable[[], float] = field(default=time.time)
 
     async def remember(self, **facts: Any) -> None:
@@ -102,6 +104,10 @@ class Step(ABC):
     title: ClassVar[Text]
     limit_s: float = 60.0
     expected_s: float = 1.0
+
+    def applies(self, plan: Plan) -> bool:
+        """Whether it belongs to a plan at all; most do to every plan."""
+        return True
 
     async def done(self, context: Context) -> Text | None:
         """Say what is there already, or return None when the step must run. Changes nothing."""

@@ -69,6 +69,7 @@ class HostRecord:
         jumps: Machines that lie between, nearest first.
         home: Folder there that holds everything of ours; "" for `~/.personadesk`.
         added: Unix time.
+        account: The account that it was rented with, "" for a machine of the user's own.
     """
 
     name: str
@@ -78,6 +79,7 @@ class HostRecord:
     jumps: tuple[SshAddress, ...] = ()
     home: str = ""
     added: float = 0.0
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

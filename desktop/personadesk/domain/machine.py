@@ -139,6 +139,8 @@ class Order:
         volume: The provider's id of a disk that outlives machines, "" for none; see `Provider.volume_for`.
         static_address: Whether an address is to be kept for it, where the provider can.
         lease_hours: After so many hours without a word from us it ends itself, where the provider can; None for never.
+        token: Unique to this one try (a tag may be tried again after its machine has ended): what a provider takes as
+            its token against making two, and what is unique where it wants unique names.
     """
 
     tag: str
@@ -149,6 +151,7 @@ class Order:
     volume: str = ""
     static_address: bool = False
     lease_hours: float | None = None
+    token: str = ""
 
 
 TAG_PREFIX = "pd-"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class StepName(StrEnum):
     """The steps, in their order."""
 
+    RENT = "rent"
+    BOOT = "boot"
     CHECK = "check"
     ROOM = "room"
     INSTALL = "install"
@@ -25,6 +27,10 @@ class StepName(StrEnum):
     READY = "ready"
     VOICE_TEST = "voice-test"
     LINE = "line"
+
+
+RENTED_STEPS = frozenset({StepName.RENT, StepName.BOOT})
+"""Only a deploy to a machine that is to be rented has these."""
 
 
 class StepState(StrEnum):

@@ -78,6 +78,25 @@ class Servers:
         await self.store.forget(server.id)
         return True
 
+    async def let_go(self, server_id: str) -> bool:
+        """Forget a server whose machine goes as a whole: nothing is asked of that machine any more.
+
+        Returns:
+            Whether there was one.
+        """
+        return await self.remove(server_id)
+
+    async def dispose(self, server_id: str) -> bool:
+        """Remove a server and what was rented for it alone.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            PersonaDeskError: It would not go; it is then not forgotten.
+        """
+        return await self.remove(server_id)
+
     async def get(self, server_id: str) -> ServerRecord:
         """Return a server's record.
 

@@ -231,13 +231,15 @@ class LineService:
     async def remove(self, name: str) -> None:
         """Stop and forget the voice behind a line, close its address and forget the line.
 
+        A machine that was rented for it is ended.
+
         Raises:
             NotFound: There is no such line.
             PersonaDeskError: The server would not stop; nothing is forgotten then.
         """
         line = await self.need(name)
         if line.target is not None:
-            await self._servers.remove(line.target.server_id)
+            await self._servers.dispose(line.target.server_id)
         await self.forget(name)
 
     async def wait_until(self, name: str, *states: LineState, limit_s: float) -> Line:

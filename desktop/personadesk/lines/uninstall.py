@@ -93,14 +93,19 @@ async def forget(
 
     Raises:
         NotFound: There is no machine of that name.
-        BadRequest: A deploy to that machine is under way (cause `deploying`).
+        BadRequest: A deploy to that machine is under way (cause `deploying`), or it is rented (`rented`).
     """
-    await hosts.store.get(host_name)
+    if (await hosts.store.get(host_name)).account:
+        raise BadRequest(
+            T("“{name}” is a rented machine: forgotten, it would go on costing money.", name=host_name),
+            T("End it; it is then forgotten by itself."),
+            cause="rented",
+        )  # fmt: skip
     _refuse_during_deploy(host_name, running)
     left: list[str] = []
     emptied: list[str] = []
     for placement in await hosts.store.placements_on(host_name):
-        await servers.abandon(placement.server_id)
+        await servers.let_go(placement.server_id)
         left.append(placement.server_id)
         emptied.extend(await _empty(lines, placement.server_id))
     await hosts.remove(host_name)

@@ -6,17 +6,19 @@ ours. It is imported without loading an HTTP library; that comes with the first 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from personadesk.domain.errors import NotFound
+from personadesk.domain.host import DEFAULT_SSH_PORT, SshAddress
 from personadesk.domain.machine import Action
 from personadesk.providers import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import httpx
 
@@ -44,6 +46,7 @@ class Provider(ABC):
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Take the account; nothing is asked yet.
 
@@ -52,11 +55,13 @@ class Provider(ABC):
             credentials: Values of the secret fields by name. They are kept in memory only and appear nowhere else.
             transport: Stands in for the network in tests; judges of the official contracts sit here.
             clock: Unix time.
+            sleep: Waits, for the provider's manners.
         """
         self.account = account
         self._credentials = dict(credentials)
         self._transport = transport
         self._clock = clock
+        self._sleep = sleep
 
     # -- the account ------------------------------------------------------------------------------------------
 
@@ -102,7 +107,7 @@ class Provider(ABC):
     async def create(self, order: Order) -> Machine:
         """Make a machine; returns as soon as the provider has taken the order.
 
-        The caller has written the order down before. Where the provider takes a token, the order's tag is it, so that
+        The caller has written the order down before. Where the provider takes a token, `Order.token` is it, so that
         asking again makes no second machine; elsewhere the caller looks for the tag (`find`) before it asks again.
 
         Raises:
@@ -167,6 +172,21 @@ class Provider(ABC):
             if each.name == name:
                 return self.account.settings.get(name, "") or each.default
         raise KeyError(name)
+
+    def _ssh(self, host: str, user: str, port: int | None = None) -> SshAddress:
+        """Return where a machine is reached; every provider's file makes its addresses by this.
+
+        The account's settings `ssh_user` and `ssh_port` go before what is usual at the provider: images of one's own
+        have other ones, and so have the machines of a rehearsal, since only root may listen on port 22.
+
+        Args:
+            host: Address.
+            user: The usual login.
+            port: What the provider tells, None where it tells none.
+        """
+        settings = self.account.settings
+        usual = int(settings.get("ssh_port") or DEFAULT_SSH_PORT)
+        return SshAddress(host, usual if port is None else port, settings.get("ssh_user") or user)
 
     def _stamp(self, machine: Machine) -> Machine:
         """Return a machine with account, provider and time filled in."""

@@ -173,6 +173,28 @@ def no_capacity(
     )
 
 
+def named(facts: ProviderFacts, offer: Offer, error: PersonaDeskError) -> PersonaDeskError:
+    """Return a lack of capacity that says of what and where; a refusal alone does not know."""
+    told = no_capacity(facts, offer, Problem(status=error.provider_status), cause=error.cause)
+    told.details, told.request_id = error.details, error.request_id
+    return told
+
+
+def gpu_taken(facts: ProviderFacts, problem: Problem) -> PersonaDeskError:
+    """A stopped machine cannot have its GPU back."""
+    return _make(
+        NoCapacity,
+        T(
+            "The GPU of this {unit} was given to somebody else at {provider} while it was stopped.",
+            unit=facts.unit, provider=facts.title,
+        ),
+        T("End it and rent another, or try to start it again later."),
+        "gpu_taken",
+        problem,
+        retryable=True,
+    )  # fmt: skip
+
+
 def quota(facts: ProviderFacts, problem: Problem, *, page: str = "") -> PersonaDeskError:
     """The account may not rent that many."""
     page = page or facts.quota

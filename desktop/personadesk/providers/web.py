@@ -7,6 +7,7 @@ arrive (no connection, or refused with 429 before it was looked at).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json as json_module
 import logging
 import random
@@ -23,7 +24,7 @@ from personadesk.providers.faults import Problem
 from personadesk.providers.limiter import Limiter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     import httpx
 
@@ -42,6 +43,8 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 20.0
 MOST_PAGES = 200
 """Where a list never ends, its provider is broken."""
+MOST_REDIRECTS = 3
+MOST_LINES = 5000
 
 
 class Api:
@@ -87,6 +90,8 @@ class Api:
         self._sleep = sleep
         self._jitter = jitter
         self._limiter = Limiter(facts.manners.per_second, facts.manners.burst, sleep=sleep)
+        apart = facts.manners.create_every_s
+        self._creations = Limiter(1.0 / apart, sleep=sleep) if apart else None
         self._made: httpx.AsyncClient | None = None
         self._making = asyncio.Lock()
 
@@ -100,14 +105,14 @@ class Api:
     async def call(
         self, method: str, path: str, into: type[_Answer], *, params: Mapping[str, Any] | None = ...,
         json: Any = ..., form: Mapping[str, str] | None = ..., headers: Mapping[str, str] | None = ...,
-        repeatable: bool = ...,
+        repeatable: bool = ..., creates: bool = ...,
     ) -> _Answer: ...  # fmt: skip
 
     @overload
     async def call(
         self, method: str, path: str, into: None = ..., *, params: Mapping[str, Any] | None = ...,
         json: Any = ..., form: Mapping[str, str] | None = ..., headers: Mapping[str, str] | None = ...,
-        repeatable: bool = ...,
+        repeatable: bool = ..., creates: bool = ...,
     ) -> None: ...  # fmt: skip
 
     async def call(
@@ -121,6 +126,7 @@ class Api:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
+        creates: bool = False,
     ) -> _Answer | None:
         """Make one call and return its answer.
 
@@ -133,6 +139,7 @@ class Api:
             form: Body as a form, instead.
             headers: Beside those that prove who we are.
             repeatable: Whether it may be asked again when it is not known if it took effect; a GET always may.
+            creates: Whether it makes a machine; these keep a distance from each other where the provider wants it.
 
         Raises:
             PersonaDeskError: It was refused, or nobody answered (cause `maybe_done` when it may have taken effect).
@@ -145,6 +152,7 @@ class Api:
             form=form,
             headers=headers,
             repeatable=repeatable,
+            creates=creates,
         )
         if into is None:
             return None
@@ -165,12 +173,15 @@ class Api:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
+        creates: bool = False,
     ) -> httpx.Response:
         """Make one call and return the raw answer; see `call`."""
         may_repeat = repeatable or method in {"GET", "HEAD"}
         pause = FIRST_PAUSE_SECONDS
         for attempt in range(1, TRIES + 1):
             try:
+                if creates and self._creations is not None:
+                    await self._creations.turn()
                 response = await self._once(method, path, params, json, form, headers)
                 failure = self._failure(response)
                 if failure is None:
@@ -203,19 +214,89 @@ class Api:
         headers: Mapping[str, str] | None,
     ) -> httpx.Response:
         client = await self._client()
-        import httpx
-
         await self._limiter.turn()
         proof = await self._headers()
+        request = client.build_request(
+            method, self._within(path), params=params, json=json, data=form,
+            headers={**proof, **(headers or {})},
+        )  # fmt: skip
+        for _ in range(MOST_REDIRECTS):
+            with self._no_answer():
+                response = await client.send(request)
+            if not response.has_redirect_location:
+                return response
+            # Some send a path without its last slash on to the one with it. What was asked has not been done yet,
+            # so it is asked there as it was; a place elsewhere is not shown our key.
+            url = self._within(str(request.url.join(response.headers["location"])))
+            request = client.build_request(
+                method, url, content=request.content,
+                headers={**proof, **(headers or {}), **_body_headers(request)},
+            )  # fmt: skip
+        raise faults.provider_fault(self._facts, Problem(message=f"{path}: redirected in a circle"))
+
+    async def events(
+        self, path: str, *, params: Mapping[str, Any] | None = None, seconds: float = 3.0
+    ) -> list[str]:
+        """Return the data of a stream of server-sent events (WHATWG HTML, 9.2) as far as it comes within a time.
+
+        Args:
+            path: After the base.
+            params: Query.
+            seconds: How long is listened; such a stream does not end by itself.
+        """
+        client = await self._client()
+        await self._limiter.turn()
+        proof = await self._headers()
+        found: list[str] = []
+        with self._no_answer():
+            try:
+                async with (
+                    asyncio.timeout(seconds),
+                    client.stream(
+                        "GET", self._within(path), params=params, headers=proof
+                    ) as response,
+                ):
+                    if response.status_code >= 400:
+                        await response.aread()
+                        raise self._refused(response)
+                    async for line in response.aiter_lines():
+                        if line.startswith("data:"):
+                            found.append(line[5:].removeprefix(" "))
+                        if len(found) >= MOST_LINES:
+                            break
+            except TimeoutError:
+                log.debug("%s: %d events in %.1f s", self._facts.title, len(found), seconds)
+        return found
+
+    async def elsewhere(self, url: str) -> str | None:
+        """Return a text that lies at another place, such as a log in a store; it is asked for without our key.
+
+        Returns:
+            None where it is not there, or not there yet (403, 404).
+        """
+        client = await self._client()
+        with self._no_answer():
+            response = await client.get(url)
+        if response.status_code in {403, 404}:
+            return None
+        if response.status_code >= 400:
+            raise self._refused(response)
+        return response.text
+
+    def _within(self, path: str) -> str:
         url = path if path.startswith(("http://", "https://")) else self._base + path
-        if not url.startswith(self._base):
+        if url != self._base and not url.startswith(f"{self._base}/"):
             # A next page elsewhere must not be shown our key.
             raise faults.provider_fault(self._facts, Problem(message=f"a page at {url}"))
+        return url
+
+    @contextlib.contextmanager
+    def _no_answer(self) -> Iterator[None]:
+        """Turn a failed connection into `Unreachable`, with whether the request may have arrived."""
+        import httpx
+
         try:
-            return await client.request(
-                method, url, params=params, json=json, data=form,
-                headers={**proof, **(headers or {})},
-            )  # fmt: skip
+            yield
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise faults.unreachable(self._facts, self._clean(error), sent=False) from error
         except httpx.HTTPError as error:
@@ -239,8 +320,9 @@ class Api:
         )
 
     def _failure(self, response: httpx.Response) -> PersonaDeskError | None:
-        if response.status_code < 400:
-            return None
+        return self._refused(response) if response.status_code >= 400 else None
+
+    def _refused(self, response: httpx.Response) -> PersonaDeskError:
         problem = self.problem_of(response)
         return self._refusal(problem) or faults.by_status(self._facts, self._account, problem)
 
@@ -274,6 +356,11 @@ _REQUEST_IDS = (
     "x-runpod-request-id",
     "cf-ray",
 )
+
+
+def _body_headers(request: httpx.Request) -> dict[str, str]:
+    kind = request.headers.get("content-type")
+    return {"content-type": kind} if kind else {}
 
 
 def usual_problem(values: Mapping[str, Any], problem: Problem) -> Problem:

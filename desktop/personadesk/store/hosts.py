@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from personadesk.store.database import Database
 
-_HOST = "name, host, port, user, key_source, key_file, jumps, home, added"
+_HOST = "name, host, port, user, key_source, key_file, jumps, home, added, account"
 LONGEST_NAME = 40
 
 
@@ -70,12 +70,12 @@ class HostStore:
                     cause="exists",
                 )
             connection.execute(
-                f"INSERT INTO hosts ({_HOST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+                f"INSERT INTO hosts ({_HOST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
                 (
                     name, host.address.host, host.address.port, host.address.user,
                     host.key_source, host.key_file,
                     json.dumps([[jump.host, jump.port, jump.user] for jump in host.jumps]),
-                    host.home, host.added,
+                    host.home, host.added, host.account,
                 ),
             )  # fmt: skip
 
@@ -89,6 +89,21 @@ class HostStore:
             return tuple(_host(row) for row in rows)
 
         return await self._database.run(work)
+
+    async def own(self) -> tuple[HostRecord, ...]:
+        """Return the user's own machines by name; rented ones are left out."""
+        return tuple(host for host in await self.all() if not host.account)
+
+    async def move(self, name: str, address: SshAddress) -> None:
+        """Write down that a machine has another address now; its old key stays pinned for the old one."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE hosts SET host = ?, port = ?, user = ? WHERE name = ?",
+                (address.host, address.port, address.user, name),
+            )
+
+        await self._database.run(work)
 
     async def get(self, name: str) -> HostRecord:
         """Return one host.
@@ -223,8 +238,8 @@ def _pin(connection: sqlite3.Connection, place: str, key: HostKey) -> None:
 
 
 def _host(row: tuple[Any, ...]) -> HostRecord:
-    name, host, port, user, source, key_file, jumps, home, added = row
+    name, host, port, user, source, key_file, jumps, home, added, account = row
     return HostRecord(
         name, SshAddress(host, port, user), KeySource(source), key_file,
-        tuple(SshAddress(*jump) for jump in json.loads(jumps)), home, added,
+        tuple(SshAddress(*jump) for jump in json.loads(jumps)), home, added, account,
     )  # fmt: skip

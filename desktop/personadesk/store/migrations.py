@@ -109,6 +109,7 @@ def accounts_and_rentals(connection: sqlite3.Connection) -> None:
             added REAL NOT NULL
         )"""
     )
+    connection.execute("ALTER TABLE hosts ADD COLUMN account TEXT NOT NULL DEFAULT ''")
     connection.execute(
         """CREATE TABLE rentals (
             tag TEXT NOT NULL,

@@ -90,9 +90,10 @@ def test_an_error_is_told_with_what_programs_need() -> None:
     told = error_dict(BadRequest("Port 1 is taken.", "Choose another.", cause="port_taken"))
     assert told == {
         "type": "BadRequest", "message": "Port 1 is taken.", "next": "Choose another.",
-        "cause": "port_taken",
+        "cause": "port_taken", "provider_status": None, "request_id": "",
     }  # fmt: skip
-    assert set(error_dict(BadRequest("No."))) == {"type", "message", "next"}
+    always = {"type", "message", "next", "provider_status", "request_id"}
+    assert set(error_dict(BadRequest("No."))) == always
 
 
 def _personadesk(*words: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -72,6 +72,7 @@ def test_a_failure_has_the_same_shape_with_the_reason() -> None:
     told = result.as_dict(None, error)
     assert told["error"] == {
         "type": "BadRequest", "message": "Port 1 is taken.", "next": "Choose another.", "details": "raw",
+        "provider_status": None, "request_id": "",
     }  # fmt: skip
     assert set(told) == {"verdict", "seconds", "steps", "voice", "line", "report", "error"}
     assert (

@@ -13,13 +13,13 @@ from personadesk.deploy import engine as engine_module
 from personadesk.deploy.step import Context, Step
 from personadesk.domain.errors import BadRequest, HostUnfit, NotFound, ProviderFault, Unreachable
 from personadesk.domain.line import LineState
-from personadesk.domain.progress import DeployState, StepName, StepState
+from personadesk.domain.progress import RENTED_STEPS, DeployState, StepName, StepState
 from personadesk.domain.text import T, Text
 from personadesk.hosts import health
 from personadesk.store.journal import Purpose
 
 Open = Callable[..., Awaitable[Services]]
-STEPS = [str(name) for name in StepName]
+STEPS = [str(name) for name in StepName if name not in RENTED_STEPS]
 
 
 def _states(view: Any) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import httpx
 import msgspec
 import pytest
@@ -20,6 +23,7 @@ from personadesk.domain.provider import (
     Answer,
     Capabilities,
     FourAnswers,
+    Manners,
     Promise,
     ProviderFacts,
 )
@@ -143,3 +147,76 @@ async def test_a_page_elsewhere_is_not_shown_the_key():
     with pytest.raises(ProviderFault):
         await there.call("GET", "https://elsewhere.invalid/next", Thing)
     assert requests == []
+
+
+async def test_a_redirect_within_the_api_is_followed_with_method_body_and_key():
+    requests: list[httpx.Request] = []
+    to = {"Location": "https://api.toy.invalid/things/1/"}
+    there = api(
+        [httpx.Response(301, headers=to), httpx.Response(200, json={"id": "a"})], requests=requests
+    )
+    assert (await there.call("PUT", "/things/1", Thing, json={"x": 1})).id == "a"
+    first, second = requests
+    assert (second.method, second.url.path) == ("PUT", "/things/1/")
+    assert second.content == first.content
+    assert second.headers["authorization"] == f"Bearer {KEY}"
+    assert second.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("place", ["https://elsewhere.invalid/x", "https://api.toy.invalid.evil/x"])
+async def test_a_redirect_elsewhere_is_not_shown_the_key(place: str):
+    requests: list[httpx.Request] = []
+    there = api([httpx.Response(302, headers={"Location": place})], requests=requests)
+    with pytest.raises(ProviderFault):
+        await there.call("POST", "/things", Thing, json={})
+    assert len(requests) == 1
+
+
+async def test_a_circle_of_redirects_ends():
+    round_ = httpx.Response(308, headers={"Location": "/things"})
+    there = api([round_] * 3)
+    with pytest.raises(ProviderFault, match="fault"):
+        await there.call("PUT", "/things", Thing, json={})
+
+
+class Endless(httpx.AsyncByteStream):
+    """A stream of events that never ends."""
+
+    async def __aiter__(self):
+        yield b"id: 1\ndata: first\n\ndata:second\n\n"
+        await asyncio.sleep(60)
+
+
+async def test_a_stream_of_events_is_heard_for_a_while():
+    there = api([httpx.Response(200, stream=Endless())])
+    assert await there.events("/log", seconds=0.2) == ["first", "second"]
+    there = api([httpx.Response(404, json={"detail": "no pod"})])
+    with pytest.raises(NotFound):
+        await there.events("/log")
+
+
+async def test_what_lies_elsewhere_is_asked_for_without_the_key():
+    requests: list[httpx.Request] = []
+    there = api([httpx.Response(200, text="a log"), httpx.Response(403)], requests=requests)
+    assert await there.elsewhere("https://store.invalid/log?signed=1") == "a log"
+    assert "authorization" not in requests[0].headers
+    assert await there.elsewhere("https://store.invalid/log") is None
+
+
+async def test_creations_keep_the_distance_that_the_provider_wants():
+    clock = Clock()
+
+    async def headers():
+        return {}
+
+    apart = replace(FACTS, manners=Manners(per_second=1000.0, burst=10, create_every_s=12.0))
+    there = Api(
+        apart, "mine", FACTS.base_url, headers=headers, refusal=lambda problem: None,
+        transport=httpx.MockTransport(lambda request: httpx.Response(200)), sleep=clock.sleep,
+    )  # fmt: skip
+    await there.call("POST", "/things", json={}, creates=True)
+    await there.call("GET", "/things")
+    assert clock.slept == []
+    await there.call("POST", "/things", json={}, creates=True)
+    assert clock.slept == [pytest.approx(12.0, abs=1.0)]
+    await there.aclose()

@@ -34,12 +34,13 @@ def test_hosts_and_their_keys_come_second() -> None:
 
 def test_accounts_and_what_was_rented_come_third() -> None:
     connection = sqlite3.connect(":memory:")
+    hosts(connection)
     accounts_and_rentals(connection)
     names = {
         row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
     }
     connection.close()
-    assert names == {"accounts", "rentals", "spending"}
+    assert {"accounts", "rentals", "spending"} < names
 
 
 def test_what_was_seen_to_come_back_comes_fourth() -> None:

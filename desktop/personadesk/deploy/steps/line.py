@@ -49,7 +49,7 @@ class LineStep(Step):
         """Stop the server that was behind the line before: nothing leads to it, so nobody else ever would."""
         before = context.facts.get("line_before") or {}
         replaced = before.get("server_id") or context.plan.id
-        if replaced != context.plan.id and await context.servers.remove(replaced):
+        if replaced != context.plan.id and await context.servers.dispose(replaced):
             context.log(self.name, f"stopped {replaced}, which this one replaces", False)
 
     async def undo(self, context: Context) -> bool:

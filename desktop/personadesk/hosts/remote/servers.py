@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from personadesk.hosts.remote import service
 from personadesk.hosts.remote.layout import Layout
@@ -35,12 +35,28 @@ def tunnel_record(server_id: str, state_dir: Path, port: int, model: str) -> Ser
     return ServerRecord(server_id, state_dir, command, f"ws://127.0.0.1:{port}{CHAT_PATH}", model)
 
 
+class Rented(Protocol):
+    """What servers need of rented machines; they live a floor above."""
+
+    async def end(self, tag: str) -> None:
+        """End the machine of a deploy and its bill; returns when the provider has taken it.
+
+        Raises:
+            PersonaDeskError: It did not take it.
+        """
+
+
 class PlacedServers(Servers):
-    """This computer's servers, and through their tunnels those on hosts."""
+    """This computer's servers, and through their tunnels those on hosts.
+
+    Attributes:
+        rented: Ends machines that were rented; set where providers are known.
+    """
 
     def __init__(self, store: ServerStore, logs: Path, hosts: Hosts) -> None:
         super().__init__(store, logs)
         self._hosts = hosts
+        self.rented: Rented | None = None
 
     async def start(self, server: ServerRecord) -> ServerStatus:
         """Start a server, on its host first; see `Servers.start`."""
@@ -68,10 +84,21 @@ class PlacedServers(Servers):
             await self._hosts.store.displace(server_id)
         return there or here
 
-    async def abandon(self, server_id: str) -> None:
-        """Forget a server whose host is not reached any more: its tunnel here ends, and nothing is asked there."""
-        await super().remove(server_id)
+    async def let_go(self, server_id: str) -> bool:
+        """Forget a server whose machine goes as a whole; see `Servers.let_go`."""
+        here = await super().remove(server_id)
         await self._hosts.store.displace(server_id)
+        return here
+
+    async def dispose(self, server_id: str) -> bool:
+        """Remove a server, and its machine where that was rented for it; see `Servers.dispose`."""
+        placement = await self._hosts.store.placement(server_id)
+        if placement is not None and self.rented is not None:
+            record = await self._hosts.store.get(placement.host_name)
+            if record.account:
+                await self.rented.end(record.name)
+                return await self.let_go(server_id)
+        return await self.remove(server_id)
 
     async def _stop_there(self, server_id: str, *, forget: bool) -> bool:
         placement = await self._hosts.store.placement(server_id)

@@ -160,12 +160,53 @@ class Hosts:
         """
         if name in self._open:
             return self._open[name]
-        record = await self.store.get(name)
+        await self.store.get(name)
 
         async def login() -> Login:
-            return await self._login(record)
+            # Read anew: a rented machine may have another address by now.
+            return await self._login(await self.store.get(name))
 
         return self._open.setdefault(name, SshHost(name, Link(name, login, self.store)))
+
+    async def our_public_key(self) -> str:
+        """Return the public line of the key with which PersonaDesk enters machines that it makes."""
+        key = await keys.ours(self._key_folder)
+        return key.export_public_key().decode().strip()
+
+    async def know_rented(
+        self, name: str, address: SshAddress, key: HostKey, account: str
+    ) -> HostRecord:
+        """Remember a rented machine, or that it has another address; its key is pinned.
+
+        Args:
+            name: The tag of the deploy that rented it.
+            address: Where it is now.
+            key: The key that we gave it, or that was seen first.
+            account: Who pays.
+        """
+        found = next((each for each in await self.store.all() if each.name == name), None)
+        record = HostRecord(name, address, KeySource.OURS, added=time.time(), account=account)
+        if found is None:
+            await self.store.add(record)
+        elif found.address != address:
+            await self.store.move(name, address)
+            open_one = self._open.get(name)
+            if open_one is not None:
+                await open_one.close()
+                self._open.pop(name, None)
+        await self.store.pin(address.place, key)
+        return record
+
+    async def forget_rented(self, name: str) -> None:
+        """Forget a rented machine that is gone, and whatever ran on it; harmless when it is not known."""
+        host = self._open.pop(name, None)
+        if host is not None:
+            await host.close()
+        found = next((each for each in await self.store.all() if each.name == name), None)
+        if found is not None:
+            for placement in await self.store.placements_on(name):
+                await self.store.displace(placement.server_id)
+            await self.store.remove(name, found.address.place)
 
     async def close(self) -> None:
         """Close every connection."""

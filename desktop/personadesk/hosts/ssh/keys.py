@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import AuthFailed, BadRequest, NotFound
+from personadesk.domain.machine import SshIdentity
 from personadesk.domain.text import T
 
 if TYPE_CHECKING:
@@ -108,6 +109,24 @@ def _ours(folder: Path) -> asyncssh.SSHKey:
             fresh.replace(path)
         fresh.unlink(missing_ok=True)
     return _load(path, None)
+
+
+async def make_identity() -> SshIdentity:
+    """Make a host key for a machine that is about to be made."""
+    return await asyncio.to_thread(_make_identity)
+
+
+def _make_identity() -> SshIdentity:
+    import asyncssh
+
+    from personadesk.hosts.ssh.connection import host_key
+
+    key = asyncssh.generate_private_key("ssh-ed25519", comment="personadesk")
+    return SshIdentity(
+        private=key.export_private_key().decode(),
+        public=key.export_public_key().decode().strip(),
+        key=host_key(key),
+    )
 
 
 async def usual(folder: Path | None = None) -> list[asyncssh.SSHKey]:

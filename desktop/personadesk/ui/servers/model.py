@@ -35,7 +35,7 @@ __all__ = ["Answer", "Attempt", "Directory", "Machine", "Machines", "Removal"]
 class Store(Protocol):
     """Where machines are remembered."""
 
-    async def all(self) -> tuple[HostRecord, ...]:
+    async def own(self) -> tuple[HostRecord, ...]:
         """Return them by name."""
 
     async def placements_on(self, host_name: str) -> Sequence[object]:
@@ -340,7 +340,7 @@ class Machines(QObject):
     async def _load(self) -> None:
         directory = await self._directory()
         before = set(self._machines)
-        records = await directory.store.all()
+        records = await directory.store.own()
         fresh = {record.name: await _fingerprint(directory, record.name) for record in records}
         placed = {
             each.name: bool(await directory.store.placements_on(each.name)) for each in records

@@ -111,18 +111,20 @@ async def test_the_log_is_read_and_followed(site):
     await care.logs("box", seen.append, lines=2, follow=False)
     assert seen == ["b", "c"]
     work = asyncio.create_task(care.logs("box", seen.append, lines=1, follow=True))
-    async with asyncio.timeout(10):
-        while len(seen) < 3:
-            await asyncio.sleep(0.05)
-        with (server / "server.log").open("a") as file:
-            file.write("d\n")
-        while "d" not in seen:
-            await asyncio.sleep(0.05)
-        (server / "server.log").write_text("e\n")
-        while "e" not in seen:
-            await asyncio.sleep(0.05)
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
+    try:
+        async with asyncio.timeout(30):
+            while len(seen) < 3:
+                await asyncio.sleep(0.05)
+            with (server / "server.log").open("a") as file:
+                file.write("d\n")
+            while "d" not in seen:
+                await asyncio.sleep(0.05)
+            (server / "server.log").write_text("e\n")
+            while "e" not in seen:
+                await asyncio.sleep(0.05)
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
 
 
 async def test_uninstalling_waits_for_another_personadesk_there(site):

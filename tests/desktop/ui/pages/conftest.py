@@ -220,7 +220,7 @@ class FakeHosts:
         self.records |= {record.name: record for record in records}
         self.met |= {record.address.place for record in records}
 
-    async def all(self) -> tuple[HostRecord, ...]:
+    async def own(self) -> tuple[HostRecord, ...]:
         return tuple(self.records.values())
 
     async def add(self, record: HostRecord, **given: Any) -> HostRecord:

@@ -12,6 +12,7 @@ from personadesk.deploy.steps.remote.site import unfit
 from personadesk.deploy.words import size
 from personadesk.domain import fitness
 from personadesk.domain.host import Fitness, Level
+from personadesk.domain.plan import host_of
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
 
@@ -39,7 +40,7 @@ class RemoteCheckStep(CheckStep):
         await self._check_port(context)
         if plan.clip is not None:
             await asyncio.to_thread(_check_clip, plan.clip)
-        context.tell(T("looking at {name}", name=plan.place), None)
+        context.tell(T("looking at {name}", name=host_of(plan) or ""), None)
         site = await self._sites.look(context)
         found = fitness.judge(site.facts, plan.model.kind)
         context.log(self.name, f"{site.facts}", False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from personadesk.deploy.step import Context, Step
 from personadesk.deploy.steps.start import crashed
 from personadesk.domain.errors import ProviderFault
-from personadesk.domain.plan import ModelKind
+from personadesk.domain.plan import RENT, ModelKind
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
 from personadesk.hosts import health, local, server_process
@@ -78,6 +78,9 @@ class RemoteStartStep(Step):
 
     async def undo(self, context: Context) -> bool:
         """Stop and forget both ends; the log of the server there is kept here."""
+        if context.plan.place == RENT:
+            # The machine is ended, or kept for a look; either way it may not answer any more.
+            return await context.servers.let_go(context.plan.id)
         placement = await self._sites.hosts.store.placement(context.plan.id)
         if placement is None:
             return await context.servers.remove(context.plan.id)

@@ -1,0 +1,159 @@
+"""`personadesk accounts …`: add, check, list and forget accounts at providers."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from typing import TYPE_CHECKING, Any
+
+from personadesk.app import open_services
+from personadesk.cli.running import print_json, run_command
+from personadesk.domain.errors import BadRequest
+from personadesk.domain.text import T
+from personadesk.providers import catalog
+from personadesk.providers.accounts import Given
+
+if TYPE_CHECKING:
+    import argparse
+
+    from personadesk.app import Services
+    from personadesk.cli.running import Stop
+    from personadesk.domain.account import Account, AccountInfo
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it."""
+    return run_command(lambda stop: _once(arguments, stop), as_json=arguments.json)
+
+
+async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
+    services = await open_services(serve_lines=False)
+    try:
+        return await _act(services, arguments)
+    finally:
+        await services.close()
+
+
+async def _act(services: Services, arguments: argparse.Namespace) -> int:
+    accounts, action = services.accounts, arguments.action
+    if action == "providers":
+        found = [_provider_dict(each) for each in catalog.ids()]
+        words = "\n".join(f"{each['id']:<14} {each['title']}" for each in found)
+        _print({"providers": found}, words, arguments.json)
+    elif action == "list":
+        known = [_account_dict(each) for each in await accounts.all()]
+        words = "\n".join(f"{each['name']}: {each['provider']}" for each in known)
+        _print(
+            {"accounts": known},
+            words or "No accounts yet. To add one: personadesk accounts add",
+            arguments.json,
+        )
+    elif action == "add":
+        values = await asyncio.to_thread(_values, arguments)
+        given = Given(arguments.name, arguments.provider, values, arguments.base_url)
+        account, info = await accounts.add(given)
+        result = _account_dict(account) | _info_dict(info)
+        _print(result, f"“{account.name}” is connected. {_in_words(info)}", arguments.json)
+    elif action == "check":
+        info = await accounts.check(arguments.name)
+        account = await accounts.store.get(arguments.name)
+        _print(_account_dict(account) | _info_dict(info), _in_words(info), arguments.json)
+    else:
+        await accounts.remove(arguments.name)
+        _print(
+            {"removed": arguments.name},
+            f"“{arguments.name}” is forgotten. Its machines go on, and go on costing.",
+            arguments.json,
+        )
+    return 0
+
+
+def _values(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the fields as given; secrets that were not are asked for where somebody can answer."""
+    values = {}
+    facts = catalog.facts(arguments.provider)
+    for each in arguments.credential:
+        name, sign, value = each.partition("=")
+        if not sign:
+            raise BadRequest(
+                T("“{text}” is not FIELD=VALUE.", text=name),
+                T("Write for example api_key=@RUNPOD_API_KEY."),
+                cause="bad_credential",
+            )
+        values[name] = value
+    for field in facts.fields:
+        if field.name in values or field.optional or field.default:
+            continue
+        if not sys.stdin.isatty() or arguments.json:
+            raise BadRequest(
+                T("“{field}” is missing.", field=field.title),
+                T("Give --credential {name}=@VARIABLE. It is found here: {page}", name=field.name,
+                  page=field.where),
+                cause="missing_field",
+            )  # fmt: skip
+        print(f"{field.title}, from {field.where}", file=sys.stderr)
+        ask = getpass.getpass if field.secret and not field.multiline else input
+        values[field.name] = ask("> ")
+    return values
+
+
+def _account_dict(account: Account) -> dict[str, Any]:
+    return {
+        "name": account.name,
+        "provider": account.provider,
+        "credentials": dict(account.credentials),
+        "settings": dict(account.settings),
+        "base_url": account.base_url,
+    }
+
+
+def _info_dict(info: AccountInfo) -> dict[str, Any]:
+    return {
+        "who": info.who,
+        "rights": sorted(info.rights),
+        "missing": [str(each) for each in info.missing],
+        "balance": info.balance,
+        "spend_per_hour": info.spend_per_hour,
+        "limits": [str(each) for each in info.limits],
+    }
+
+
+def _in_words(info: AccountInfo) -> str:
+    parts = [f"It is {info.who}." if info.who else ""]
+    if info.rights:
+        parts.append(f"It may {', '.join(sorted(info.rights))}.")
+    parts += [str(each) for each in info.missing]
+    if info.balance is not None:
+        parts.append(f"Balance: ${info.balance:.2f}.")
+    elif info.balance_reason:
+        parts.append(str(info.balance_reason))
+    parts += [str(each) for each in info.limits]
+    return " ".join(part for part in parts if part)
+
+
+def _provider_dict(provider_id: str) -> dict[str, Any]:
+    facts = catalog.facts(provider_id)
+    return {
+        "id": facts.id,
+        "title": facts.title,
+        "fields": [
+            {
+                "name": field.name,
+                "title": str(field.title),
+                "secret": field.secret,
+                "optional": field.optional,
+                "where": field.where,
+                "rights": str(field.rights),
+            }
+            for field in facts.fields
+        ],
+        "proven": facts.proven,
+    }
+
+
+def _print(result: dict[str, Any], words: str, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+    else:
+        print(words)

@@ -1,0 +1,162 @@
+"""`personadesk instances`, and what can be done to one: start, stop, restart, terminate, adopt."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from personadesk.app import open_services
+from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.domain.errors import NotFound
+from personadesk.domain.machine import Action, MachineState
+
+if TYPE_CHECKING:
+    import argparse
+
+    from personadesk.app import Services
+    from personadesk.cli.running import Stop
+    from personadesk.deploy.rented.fleet import FleetView
+    from personadesk.domain.machine import Machine, Resource
+
+ACTIONS = {
+    "start": Action.START, "stop": Action.STOP, "restart": Action.RESTART, "terminate": Action.END,
+}  # fmt: skip
+SETTLE_SECONDS = 120.0
+_POLL_SECONDS = 1.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; an account that could not be asked is told, and is a failure."""
+    return run_command(lambda stop: _once(arguments, stop), as_json=arguments.json)
+
+
+async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
+    services = await open_services(serve_lines=False)
+    try:
+        if arguments.action == "list":
+            return await _list(services, arguments)
+        return await act(services, arguments)
+    finally:
+        await services.close()
+
+
+async def _list(services: Services, arguments: argparse.Namespace) -> int:
+    only = () if arguments.account is None else (arguments.account,)
+    for name in only:
+        await services.accounts.store.get(name)
+    look = services.fleet.reconcile if arguments.reconcile else services.fleet.refresh
+    view = await look(only)
+    accounts = {name: each for name, each in view.accounts.items() if not only or name in only}
+    failures = {name: each.error for name, each in accounts.items() if each.error is not None}
+    for name, failure in failures.items():
+        say(f"{name}: {failure.what} {failure.next}")
+    machines = [m for each in accounts.values() for m in each.machines]
+    if arguments.json:
+        print_json(
+            {
+                "instances": [machine_dict(m, view) for m in machines],
+                "strays": [m.key for m in view.strays],
+                "leftovers": [_resource_dict(r) for a in accounts.values() for r in a.leftovers],
+                "price_now": round(view.price_now, 4),
+                "failures": {name: failure.as_dict() for name, failure in failures.items()},
+            }
+        )
+    else:
+        print("\n".join(_words(m, view) for m in machines) or "No machines.")
+        for stray in view.strays:
+            say(f"{stray.key} carries our tag but is not in the record: adopt or terminate it.")
+    return FAILED if failures else 0
+
+
+async def act(services: Services, arguments: argparse.Namespace) -> int:
+    """Do one thing to one machine, and wait until the provider shows that it happened."""
+    view = await services.fleet.refresh()
+    failures = [each.error for each in view.accounts.values() if each.error is not None]
+    try:
+        machine = await services.fleet.machine(arguments.id)
+    except NotFound:
+        # It may be one of an account that could not be asked.
+        if failures:
+            raise failures[0] from None
+        raise
+    if arguments.action == "adopt":
+        await services.fleet.adopt(machine)
+    else:
+        await services.fleet.act(machine, ACTIONS[arguments.action])
+        machine = await _settled(services, machine, ACTIONS[arguments.action])
+    view = services.fleet.view
+    if arguments.json:
+        print_json(machine_dict(machine, view))
+    else:
+        print(_words(machine, view))
+    return 0
+
+
+async def _settled(services: Services, machine: Machine, action: Action) -> Machine:
+    wanted = {
+        Action.START: {MachineState.RUNNING}, Action.RESTART: {MachineState.RUNNING},
+        Action.STOP: {MachineState.STOPPED}, Action.END: {MachineState.ENDED},
+    }[action]  # fmt: skip
+    provider = await services.accounts.provider(machine.account)
+    until = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < until:
+        await asyncio.sleep(min(_POLL_SECONDS, provider.facts.manners.poll_s))
+        try:
+            machine = await provider.machine(machine.id)
+        except NotFound:
+            if action is not Action.END:
+                raise
+            await services.fleet.reconcile((machine.account,))
+            return _with_state(machine, MachineState.ENDED)
+        if machine.state in wanted:
+            break
+    await services.fleet.reconcile((machine.account,))
+    return machine
+
+
+def _with_state(machine: Machine, state: MachineState) -> Machine:
+    from dataclasses import replace
+
+    return replace(machine, state=state, price=0.0, actions=frozenset())
+
+
+def machine_dict(machine: Machine, view: FleetView) -> dict[str, Any]:
+    """Return a machine as `--json` prints it."""
+    return {
+        "id": machine.id,
+        "key": machine.key,
+        "account": machine.account,
+        "provider": machine.provider,
+        "name": machine.name,
+        "tag": machine.tag,
+        "ours": bool(machine.tag),
+        "state": str(machine.state),
+        "said": machine.said,
+        "reason": str(machine.reason),
+        "gpu": machine.gpu,
+        "count": machine.count,
+        "region": machine.region,
+        "price": machine.price,
+        "running_price": machine.running_price,
+        "spent": round(view.spent.get(machine.tag, 0.0), 4),
+        "line": view.lines.get(machine.tag),
+        "created": machine.created,
+        "address": machine.ssh.place if machine.ssh else None,
+        "actions": sorted("terminate" if a is Action.END else str(a) for a in machine.actions),
+        "seen": machine.seen,
+    }
+
+
+def _resource_dict(resource: Resource) -> dict[str, Any]:
+    return {
+        "kind": str(resource.kind), "id": resource.id, "account": resource.account,
+        "tag": resource.tag, "price": resource.price, "attached": resource.attached,
+    }  # fmt: skip
+
+
+def _words(machine: Machine, view: FleetView) -> str:
+    price = "price not told" if machine.price is None else f"${machine.price:.2f} /h"
+    ours = view.lines.get(machine.tag) or ("no line" if machine.tag else "not ours")
+    gpu = f"{machine.count} × {machine.gpu}" if machine.count != 1 else machine.gpu
+    return f"{machine.key}: {machine.state}, {gpu or 'GPU not told'}, {machine.region}, {price}, {ours}"

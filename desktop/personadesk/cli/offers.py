@@ -1,0 +1,77 @@
+"""`personadesk offers`: the GPUs that could be rented now, best first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from personadesk.app import open_services
+from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.domain.offer import BF16_GB, Need
+
+if TYPE_CHECKING:
+    import argparse
+
+    from personadesk.cli.running import Stop
+    from personadesk.domain.offer import Offer
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; an account that could not be asked is told, and is a failure only when it was the only one."""
+    return run_command(lambda stop: _once(arguments, stop), as_json=arguments.json)
+
+
+async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
+    from personadesk.deploy.rented import market
+
+    memory = BF16_GB if arguments.min_memory_gb is None else arguments.min_memory_gb
+    need = Need(memory_gb=memory, max_price=arguments.max_price, spot=arguments.spot)
+    services = await open_services(serve_lines=False)
+    try:
+        if arguments.account is not None:
+            await services.accounts.store.get(arguments.account)
+        found = await market.look(
+            services.accounts, need, (arguments.account,) if arguments.account else ()
+        )
+    finally:
+        await services.close()
+    if found.failures and not found.offers:
+        raise next(iter(found.failures.values()))
+    for name, failure in found.failures.items():
+        say(f"{name}: {failure.what} {failure.next}")
+    if arguments.json:
+        failures = {name: failure.as_dict() for name, failure in found.failures.items()}
+        print_json({"offers": [_dict(each) for each in found.offers], "failures": failures})
+    else:
+        print(
+            "\n".join(_words(each) for each in found.offers) or "Nothing that fits is offered now."
+        )
+    return FAILED if found.failures else 0
+
+
+def _dict(offer: Offer) -> dict[str, Any]:
+    return {
+        "key": offer.key,
+        "account": offer.account,
+        "provider": offer.provider,
+        "gpu": offer.gpu,
+        "memory_gb": offer.memory_gb,
+        "count": offer.count,
+        "region": offer.region,
+        "place": offer.place,
+        "price": offer.price,
+        "estimated": offer.estimated,
+        "price_date": offer.price_date,
+        "stock": str(offer.stock),
+        "asked": offer.asked,
+        "spot": offer.spot,
+    }
+
+
+def _words(offer: Offer) -> str:
+    price = "price not told" if offer.price is None else f"${offer.price:.2f} /h"
+    price = f"≈ {price} ({offer.price_date})" if offer.estimated else price
+    spot = ", may be taken back" if offer.spot else ""
+    return (
+        f"{offer.gpu}, {offer.memory_gb:g} GB, {offer.place or offer.region}: {price}, "
+        f"stock {offer.stock}{spot}  [{offer.key}]"
+    )

@@ -1,0 +1,70 @@
+"""The commands for rented machines, as the parser knows them; the modules that do them are loaded when asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
+    """Add `accounts`, `offers`, `instances` and what can be done to an instance."""
+    _add_accounts(commands, add_json)
+    offers = commands.add_parser("offers", help="GPUs that could be rented now, best first")
+    offers.set_defaults(module="offers")
+    offers.add_argument("--account", metavar="NAME", help="of this account (all)")
+    offers.add_argument(
+        "--min-memory-gb", type=float, default=None, metavar="N",
+        help="least memory of one GPU (24: what PersonaPlex 7B needs)",
+    )  # fmt: skip
+    offers.add_argument("--max-price", type=float, metavar="X", help="most dollars per hour")
+    offers.add_argument("--spot", action="store_true", help="also those that may be taken back")
+    add_json(offers)
+
+    instances = commands.add_parser("instances", help="every machine of all accounts")
+    instances.set_defaults(module="instances", action="list")
+    instances.add_argument("--account", metavar="NAME", help="of this account (all)")
+    instances.add_argument(
+        "--reconcile", action="store_true",
+        help="also settle doubts and end what must end, as the window does every 10 minutes",
+    )  # fmt: skip
+    add_json(instances)
+    for name, words in (
+        ("start", "start a stopped machine"),
+        ("restart", "restart a machine"),
+        ("terminate", "end a machine and its bill; what is on its disk is lost"),
+        ("adopt", "take a machine with our tag into the record again"),
+    ):
+        command = commands.add_parser(name, help=words)
+        command.set_defaults(module="instances", action=name)
+        command.add_argument("id", help="as “personadesk instances” shows it")
+        add_json(command)
+
+
+def _add_accounts(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
+    accounts = commands.add_parser("accounts", help="accounts at providers of GPUs")
+    actions = accounts.add_subparsers(metavar="action", required=True)
+    add = actions.add_parser("add", help="add an account; it is checked at once")
+    add.add_argument("provider", help="for example runpod; see “personadesk accounts providers”")
+    add.add_argument("name", help="how it shall be called")
+    add.add_argument(
+        "--credential", action="append", default=[], metavar="FIELD=VALUE",
+        help="a field and its value; secrets as FIELD=@VARIABLE: the environment variable is referred to, not stored. "
+        "Without it, secrets are asked for and go to the keyring",
+    )  # fmt: skip
+    add.add_argument("--base-url", default="", metavar="URL", help="where its API is instead")
+    check = actions.add_parser("check", help="ask who we are, what we may, what is left")
+    check.add_argument("name")
+    remove = actions.add_parser("remove", help="forget an account; its machines go on")
+    remove.add_argument("name")
+    for name, action in (
+        ("add", add), ("check", check), ("remove", remove),
+        ("list", actions.add_parser("list", help="all accounts")),
+        ("providers", actions.add_parser("providers", help="which providers there are")),
+    ):  # fmt: skip
+        action.set_defaults(module="accounts", action=name)
+        add_json(action)

@@ -1,0 +1,1 @@
+"""Machines that are rented: asked for, watched, and ended, each written down before and after."""

@@ -1,0 +1,402 @@
+"""Every machine of every account, looked at while somebody cares, and held against the record: none is forgotten.
+
+known     in the record and at the provider
+stray     carries our tag, but the record does not know it: to be adopted or ended by a person
+foreign   not ours; only listed
+leftover  an address, a volume, a group of ours whose machine is gone: ended with its machine, told otherwise
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from personadesk.domain.errors import BadRequest, NotFound, PersonaDeskError, Unreachable
+from personadesk.domain.machine import CHANGING, Action, Machine, MachineState, ResourceKind
+from personadesk.domain.text import T
+from personadesk.store.rentals import OPEN_STATES, Rental, RentalState
+from personadesk.store.spending import Bill
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from personadesk.deploy.rented.rentals import Rentals
+    from personadesk.domain.machine import Resource
+    from personadesk.hosts.ssh.directory import Hosts
+    from personadesk.providers.accounts import Accounts
+    from personadesk.store.spending import SpendingStore
+
+log = logging.getLogger(__name__)
+
+RECONCILE_SECONDS = 600.0
+OPEN_RECONCILE_SECONDS = 60.0
+"""How often while something is ending or in doubt."""
+ASK_SECONDS = 60.0
+_KEPT = frozenset({ResourceKind.VOLUME, ResourceKind.KEY})
+"""Things that outlive a machine on purpose."""
+
+Lines = Callable[[], "Mapping[str, str]"]
+"""Returns which line each deploy's voice stands behind, by the deploy's tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What was last seen of an account.
+
+    Attributes:
+        name: The account.
+        machines: Its machines; those of the last look that worked.
+        leftovers: What else of ours it holds.
+        seen: Unix time of the last look that worked, None before the first.
+        error: Why the last look did not work, None when it did.
+    """
+
+    name: str
+    machines: tuple[Machine, ...] = ()
+    leftovers: tuple[Resource, ...] = ()
+    seen: float | None = None
+    error: PersonaDeskError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """All of it at one moment.
+
+    Attributes:
+        accounts: By name.
+        strays: Machines that carry our tag and are not in the record.
+        spent: Dollars that each deploy's machines have cost, by tag.
+        lines: Which line each deploy's voice stands behind, by tag.
+    """
+
+    accounts: Mapping[str, AccountView] = field(default_factory=dict)
+    strays: tuple[Machine, ...] = ()
+    spent: Mapping[str, float] = field(default_factory=dict)
+    lines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """All machines, by account and id."""
+        return tuple(m for account in self.accounts.values() for m in account.machines)
+
+    @property
+    def price_now(self) -> float:
+        """Dollars per hour of everything that has a price now."""
+        return sum(machine.price or 0.0 for machine in self.machines)
+
+    def without_line(self) -> tuple[Machine, ...]:
+        """Return our machines that are billed and stand behind no line."""
+        return tuple(
+            m
+            for m in self.machines
+            if m.tag and m.tag not in self.lines and m.state is not MachineState.ENDED
+            and (m.price or 0.0) > 0.0
+        )  # fmt: skip
+
+
+class Fleet:
+    """Looks at accounts and keeps the record straight."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        rentals: Rentals,
+        spending: SpendingStore,
+        hosts: Hosts,
+        lines: Lines,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take what is needed; nothing is asked yet.
+
+        Args:
+            accounts: The accounts.
+            rentals: The record of what was rented.
+            spending: Where costs are added up.
+            hosts: Told when a rented machine's address changed.
+            lines: Tells which deploy stands behind which line.
+            clock: Unix time.
+        """
+        self.accounts = accounts
+        self.rentals = rentals
+        self._spending = spending
+        self._hosts = hosts
+        self._lines = lines
+        self._clock = clock
+        self._view = FleetView()
+        self._watchers: list[Callable[[], None]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._reconciled = 0.0
+        self._looking = asyncio.Lock()
+
+    # -- what there is ----------------------------------------------------------------------------------------
+
+    @property
+    def view(self) -> FleetView:
+        """What was last seen."""
+        return self._view
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback()` after each look; returns a function that ends it."""
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback) if callback in self._watchers else None
+
+    # -- looking ----------------------------------------------------------------------------------------------
+
+    async def refresh(self, only: Sequence[str] = ()) -> FleetView:
+        """Ask every account (or some) once, all at the same time; one that fails keeps what was seen of it."""
+        async with self._looking:
+            names = [each.name for each in await self.accounts.all()]
+            wanted = [name for name in names if not only or name in only]
+            looked = await asyncio.gather(*(self._look(name) for name in wanted))
+            known = {n: v for n, v in self._view.accounts.items() if n in names}
+            known |= {view.name: view for view in looked}
+            ordered = {name: known[name] for name in names if name in known}
+            tags = {rental.tag for rental in await self.rentals.store.open()}
+            strays = tuple(
+                m
+                for view in ordered.values()
+                for m in view.machines
+                if m.tag and m.tag not in tags and m.state is not MachineState.ENDED
+                and m.state is not MachineState.ENDING
+            )  # fmt: skip
+            lines = dict(self._lines())
+            await self._bill(ordered, lines)
+            machines = [m for view in ordered.values() for m in view.machines if m.tag]
+            spent = {m.tag: await self._spending.of(m.tag) for m in machines}
+            await self._follow_addresses(machines)
+            self._view = FleetView(ordered, strays, spent, lines)
+        for watcher in tuple(self._watchers):
+            watcher()
+        return self._view
+
+    async def reconcile(self, only: Sequence[str] = ()) -> FleetView:
+        """Hold every account against the record: settle doubts, go on ending what must end, find what is ours.
+
+        A machine that failed in mid-deploy and was kept for a look is ended when its time is over. Accounts that cannot
+        be asked stay as they are: silence is not "gone".
+        """
+        view = await self.refresh(only)
+        for rental in await self.rentals.store.open():
+            account = view.accounts.get(rental.account)
+            if account is None or account.error is not None:
+                continue
+            try:
+                await self._straighten(rental, account)
+            except PersonaDeskError as error:
+                log.info("%s at %s: %s", rental.tag, rental.account, error.what)
+        await self._clear_leftovers(view)
+        self._reconciled = self._clock()
+        return await self.refresh(only)
+
+    def start(self) -> None:
+        """Look on and on, as often as the providers like it, until `stop`."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="fleet")
+
+    async def stop(self) -> None:
+        """End looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def look_now(self) -> None:
+        """Look again at once, as after something was done."""
+        self._wake.set()
+
+    # -- doing ------------------------------------------------------------------------------------------------
+
+    async def machine(self, word: str) -> Machine:
+        """Return a machine by its key (`account/id`), its id, its tag or its name, as it was last seen.
+
+        Raises:
+            NotFound: There is none.
+            BadRequest: There are several.
+        """
+        found = [
+            m for m in self._view.machines if word in {m.key, m.id, m.tag, m.name}
+            and m.state is not MachineState.ENDED
+        ]  # fmt: skip
+        if not found:
+            raise NotFound(
+                T("There is no machine called “{name}”.", name=word),
+                T("Look at them with: personadesk instances"),
+                cause="no_machine",
+            )
+        if len(found) > 1:
+            raise BadRequest(
+                T("There are {count} machines called “{name}”.", count=len(found), name=word),
+                T("Name one as account/id: {names}", names=", ".join(m.key for m in found)),
+                cause="ambiguous",
+            )
+        return found[0]
+
+    async def act(self, machine: Machine, action: Action) -> None:
+        """Start, stop, restart or end a machine.
+
+        Raises:
+            BadRequest: It cannot be done to it now.
+            PersonaDeskError: The provider refused.
+        """
+        if action not in machine.actions:
+            provider = await self.accounts.provider(machine.account)
+            reason = (
+                getattr(provider.facts.can, str(action)).reason if action is not Action.END else ""
+            )
+            raise BadRequest(
+                T("That cannot be done to “{name}” now.", name=machine.name or machine.id),
+                reason or T("Wait until its state has changed, then try again."),
+                cause="wrong_state",
+            )
+        if action is Action.END:
+            await self.end(machine)
+        else:
+            provider = await self.accounts.provider(machine.account)
+            await provider.act(machine, action)
+        self.look_now()
+
+    async def end(self, machine: Machine) -> None:
+        """End a machine, one in the record by way of the record."""
+        rentals = [
+            r for r in await self.rentals.store.open(machine.account) if r.machine_id == machine.id
+        ]
+        if rentals:
+            await self.rentals.end_one(rentals[0])
+            return
+        provider = await self.accounts.provider(machine.account)
+        await provider.end(machine)
+
+    async def adopt(self, machine: Machine) -> Rental:
+        """Take a stray into the record: from then on it is ours like any other."""
+        rental = await self.rentals.adopt(machine, machine.tag)
+        self.look_now()
+        return rental
+
+    # -- how it is done ---------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                due = OPEN_RECONCILE_SECONDS if await self._unsettled() else RECONCILE_SECONDS
+                if self._clock() - self._reconciled >= due:
+                    await self.reconcile()
+                else:
+                    await self.refresh()
+            except PersonaDeskError as error:
+                log.warning("The machines could not be looked at: %s %s", error.what, error.details)
+            pause = await self._pause()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            finally:
+                self._wake.clear()
+
+    async def _unsettled(self) -> bool:
+        now = self._clock()
+        return any(
+            rental.state is not RentalState.MADE
+            or (rental.hold_until is not None and rental.hold_until < now + OPEN_RECONCILE_SECONDS)
+            for rental in await self.rentals.store.open()
+        )
+
+    async def _pause(self) -> float:
+        pauses = [60.0]
+        for view in self._view.accounts.values():
+            try:
+                manners = (await self.accounts.provider(view.name)).facts.manners
+            except PersonaDeskError:
+                # What is wrong with it shows in its view.
+                continue
+            moving = any(machine.state in CHANGING for machine in view.machines)
+            pauses.append(manners.poll_s if moving else manners.calm_poll_s)
+        return min(pauses)
+
+    async def _look(self, name: str) -> AccountView:
+        before = self._view.accounts.get(name, AccountView(name))
+        try:
+            provider = await self.accounts.provider(name)
+            async with asyncio.timeout(ASK_SECONDS):
+                machines = tuple(await provider.machines())
+                leftovers = tuple(await provider.leftovers())
+        except PersonaDeskError as error:
+            return replace(before, error=error)
+        except TimeoutError:
+            slow = Unreachable(
+                T(
+                    "“{account}” didn't answer within {seconds} seconds.",
+                    account=name,
+                    seconds=round(ASK_SECONDS),
+                ),
+                T("Check your own network; it is asked again by itself."),
+                cause="slow",
+            )
+            return replace(before, error=slow)
+        return AccountView(name, machines, leftovers, self._clock())
+
+    async def _straighten(self, rental: Rental, account: AccountView) -> None:
+        if rental.state is RentalState.ASKED:
+            await self.rentals.settle(rental)
+            return
+        held = rental.hold_until is not None and rental.hold_until <= self._clock()
+        if rental.state is RentalState.ENDING or held:
+            await self.rentals.end_one(rental)
+            return
+        found = next((m for m in account.machines if m.id == rental.machine_id), None)
+        if found is not None and found.state is not MachineState.ENDED:
+            return
+        # A list may lag behind; gone is what the provider says of this very machine.
+        machine = await self.rentals.find(rental)
+        if machine is None or machine.state is MachineState.ENDED:
+            await self.rentals.ended(rental)
+
+    async def _clear_leftovers(self, view: FleetView) -> None:
+        """Remove what hung on machines that have ended; volumes stay, since the model is on them."""
+        for account in view.accounts.values():
+            for resource in account.leftovers:
+                if not resource.tag or resource.attached or resource.kind in _KEPT:
+                    continue
+                tries = await self.rentals.store.of(resource.tag)
+                if not tries or any(each.state in OPEN_STATES for each in tries):
+                    continue
+                try:
+                    provider = await self.accounts.provider(account.name)
+                    await provider.remove(resource)
+                    log.info("Removed %s %s at %s", resource.kind, resource.id, account.name)
+                except PersonaDeskError as error:
+                    log.info("%s %s stays for now: %s", resource.kind, resource.id, error.what)
+
+    async def _follow_addresses(self, machines: Sequence[Machine]) -> None:
+        """A rented machine's address may change over a stop; whatever reaches it must know."""
+        known = {host.name: host for host in await self._hosts.store.all() if host.account}
+        for machine in machines:
+            host = known.get(machine.tag)
+            if host is None or machine.ssh is None or machine.ssh == host.address:
+                continue
+            key = await self._hosts.store.pinned(host.address.place)
+            if key is not None:
+                log.info("%s has another address now: %s", machine.tag, machine.ssh.place)
+                await self._hosts.know_rented(machine.tag, machine.ssh, key, machine.account)
+
+    async def _bill(self, accounts: Mapping[str, AccountView], lines: Mapping[str, str]) -> None:
+        """Add what every machine of ours has cost since the last look, by its price as it is told now."""
+        now = self._clock()
+        rentals = {(r.account, r.machine_id): r for r in await self.rentals.store.open()}
+        bills = [
+            Bill(
+                rental.tag, machine.account, machine.id, lines.get(rental.tag, ""),
+                rental.made or rental.asked, now, machine.price,
+            )
+            for view in accounts.values()
+            if view.error is None
+            for machine in view.machines
+            if (rental := rentals.get((machine.account, machine.id))) and machine.price is not None
+        ]  # fmt: skip
+        await self._spending.bill(bills)

@@ -1,0 +1,324 @@
+"""Gets a machine for a deploy: walks the offers, waits until it can be entered, takes the next when one is hopeless."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from personadesk.deploy.rented import market
+from personadesk.domain.errors import (
+    AuthFailed,
+    BadRequest,
+    NoCapacity,
+    OutOfFunds,
+    PersonaDeskError,
+    ProviderFault,
+    QuotaExceeded,
+    RateLimited,
+    Unreachable,
+)
+from personadesk.domain.host import HostKey
+from personadesk.domain.machine import MachineState, Order
+from personadesk.domain.offer import Need, need_of
+from personadesk.domain.quantity import duration
+from personadesk.domain.text import T, Text
+from personadesk.hosts.ssh import keys
+from personadesk.providers import catalog, faults
+from personadesk.store.rentals import RentalState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from personadesk.deploy.rented.rentals import Rentals
+    from personadesk.deploy.step import Context
+    from personadesk.domain.machine import Machine
+    from personadesk.domain.offer import Offer
+    from personadesk.domain.plan import Plan, RentWish
+    from personadesk.hosts.ssh.directory import Hosts
+    from personadesk.store.rentals import Rental
+
+MOST_TRIES = 8
+"""So many offers are tried for one deploy; more failures in a row have another reason than bad luck."""
+HOPELESS = frozenset(
+    {MachineState.FAILED, MachineState.LOST, MachineState.ENDED, MachineState.ENDING}
+)
+SILENCE_SECONDS = 180.0
+"""A provider that does not show a machine for so long after it took the order will not."""
+ENTER_SECONDS = 240.0
+"""From the first address until the machine lets us in: it boots and reads what it was given."""
+_KNOCK_SECONDS = 2.0
+END_SECONDS = 40.0
+"""How long the provider's word that a machine is gone is waited for."""
+
+STATE_WORDS: dict[MachineState, Text] = {
+    MachineState.REQUESTED: T("asked for; it is not shown yet"),
+    MachineState.PROVISIONING: T("the provider is preparing it"),
+    MachineState.BOOTING: T("it boots"),
+    MachineState.RUNNING: T("it runs; waiting until it lets us in"),
+    MachineState.STARTING: T("it starts"),
+    MachineState.STOPPING: T("it stops"),
+    MachineState.STOPPED: T("it is stopped"),
+    MachineState.ENDING: T("it ends"),
+    MachineState.ENDED: T("it has ended"),
+    MachineState.FAILED: T("it failed"),
+    MachineState.LOST: T("the provider lost it"),
+    MachineState.UNKNOWN: T("its state is not known"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An offer that did not work out.
+
+    Attributes:
+        offer: Which.
+        error: Why.
+    """
+
+    offer: Offer
+    error: PersonaDeskError
+
+
+class Renting:
+    """Rents for deploys."""
+
+    def __init__(
+        self,
+        rentals: Rentals,
+        hosts: Hosts,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.rentals = rentals
+        self._hosts = hosts
+        self._clock = clock
+
+    async def rent(self, context: Context, refused: tuple[Tried, ...] = ()) -> Rental:
+        """Return the deploy's machine: the one that it has, or the first offer that can be had.
+
+        Args:
+            context: The deploy.
+            refused: What was tried before and did not come up.
+
+        Raises:
+            AuthFailed: An account was refused; nothing else is tried, since a wrong key is not a matter of luck.
+            NoCapacity: No offer could be had; every one that was tried is in the details.
+            PersonaDeskError: It is not known whether something was rented.
+        """
+        tag = context.plan.id
+        there = await self._there(tag)
+        if there is not None:
+            return there
+        wish = _wish(context.plan)
+        found = await market.look(
+            self.rentals.accounts,
+            _need(context.plan, wish),
+            (wish.account,) if wish.account else (),
+        )
+        for name, failure in found.failures.items():
+            context.log("rent", f"{name}: {failure.what} {failure.next}", True)
+        tried = list(refused)
+        barred: set[tuple[str, str]] = {(each.offer.key, "") for each in refused}
+        for offer in market.in_order(found, wish):
+            if len(tried) >= MOST_TRIES:
+                break
+            if (offer.key, "") in barred or (offer.account, offer.region) in barred:
+                continue
+            title = catalog.facts(offer.provider).title
+            context.tell(
+                T("asking {provider} for {gpu} in {place}", provider=title, gpu=offer.gpu,
+                  place=offer.place or offer.region or title),
+                None,
+            )  # fmt: skip
+            try:
+                rental, _ = await self.rentals.make(await self._order(context, offer, wish))
+            except (NoCapacity, BadRequest) as error:
+                tried.append(Tried(offer, error))
+            except QuotaExceeded as error:
+                # Limits are per region; another one may have room.
+                tried.append(Tried(offer, error))
+                barred.add((offer.account, offer.region))
+            except RateLimited as error:
+                tried.append(Tried(offer, error))
+                await asyncio.sleep(min(error.retry_after_s or 5.0, 60.0))
+            except (ProviderFault, Unreachable) as error:
+                if error.cause == "maybe_made":
+                    raise
+                tried.append(Tried(offer, error))
+            else:
+                await context.remember(
+                    machine=rental.machine_id, account=rental.account, price=rental.price
+                )
+                return rental
+            context.log("rent", f"{_name(offer)}: {tried[-1].error.what}", True)
+        raise _nothing_left(tried, found.failures)
+
+    async def wait(self, context: Context, rental: Rental) -> Machine:
+        """Wait until a rented machine lets us in; it is then known among the hosts by the deploy's tag.
+
+        Raises:
+            ProviderFault: It will not come up (cause `hopeless`).
+            Unreachable: It took too long.
+        """
+        provider = await self.rentals.accounts.provider(rental.account)
+        manners = provider.facts.manners
+        begun = self._clock()
+        seen: float | None = None
+        addressed: float | None = None
+        last: PersonaDeskError | None = None
+        while (waited := self._clock() - begun) < manners.boot_limit_s:
+            machine = await self.rentals.find(rental)
+            if machine is None:
+                if seen is not None or waited > SILENCE_SECONDS:
+                    raise faults.hopeless(provider.facts, "it is not there any more")
+            else:
+                seen = seen or self._clock()
+                if machine.state in HOPELESS:
+                    raise faults.hopeless(provider.facts, str(machine.reason) or machine.said)
+                context.tell(_how_it_stands(machine, waited), None)
+                if machine.ssh is not None and machine.state is MachineState.RUNNING:
+                    addressed = addressed or self._clock()
+                    last = await self._enter(context, machine)
+                    if last is None:
+                        return machine
+                    if self._clock() - addressed > max(ENTER_SECONDS, manners.boot_limit_s / 3):
+                        break
+            pause = _KNOCK_SECONDS if addressed is not None else manners.poll_s
+            await asyncio.sleep(pause)
+        raise Unreachable(
+            T("The machine did not come up within {time}.", time=duration(self._clock() - begun)),
+            T("Take the next offer; this machine is ended."),
+            cause="boot_timeout",
+            details=f"{last.what} {last.details}" if last is not None else "",
+        )
+
+    # -- how it is done ---------------------------------------------------------------------------------------
+
+    async def _there(self, tag: str) -> Rental | None:
+        """Return the machine that a deploy has already, None when it is certain that it has none."""
+        current = await self.rentals.current(tag)
+        if current is None:
+            return None
+        if current.state is RentalState.ENDING:
+            await self.rentals.wait_until_ended(tag, END_SECONDS)
+        else:
+            await self.rentals.settle(current)
+        current = await self.rentals.current(tag)
+        if current is None or current.state is RentalState.MADE:
+            return current
+        raise ProviderFault(
+            T(
+                "It is not known yet what became of the machine at {account}.",
+                account=current.account,
+            ),
+            T("Wait some minutes, then resume; or undo the deploy."),
+            cause="maybe_made",
+        )
+
+    async def _order(self, context: Context, offer: Offer, wish: RentWish) -> Order:
+        provider = await self.rentals.accounts.provider(offer.account)
+        can = provider.facts.can
+        identity = await keys.make_identity() if can.known_host_key else None
+        pinned = identity.key if identity is not None else None
+        need = _need(context.plan, wish)
+        volume = ""
+        if wish.keep_volume and can.volume:
+            volume = await provider.volume_for(offer, need.disk_gb)
+        # Written down first: after a crash the machine that is found must be known by its key.
+        await context.remember(host_key=_plain(pinned))
+        return Order(
+            context.plan.id, offer, await self._hosts.our_public_key(), identity, need.disk_gb,
+            volume, wish.static_address and bool(can.static_address), context.plan.lease_hours,
+        )  # fmt: skip
+
+    async def _enter(self, context: Context, machine: Machine) -> PersonaDeskError | None:
+        """Try to log in; return why it did not work, None when it did."""
+        if machine.ssh is None:
+            return None
+        key = _key(context.facts.get("host_key"))
+        try:
+            if key is None:
+                # The provider cannot be given a key: what we see at the first connect is what we made a moment ago.
+                key = (await self._hosts.show_keys(machine.ssh))[0]
+                await context.remember(host_key=_plain(key))
+                context.log("boot", f"Its key, seen first: {key.fingerprint}", False)
+            await self._hosts.know_rented(context.plan.id, machine.ssh, key, machine.account)
+            host = await self._hosts.host(context.plan.id)
+            await host.home()
+        except AuthFailed as error:
+            if error.cause == "host_key_changed":
+                raise
+            return error
+        except PersonaDeskError as error:
+            return error
+        return None
+
+
+def _wish(plan: Plan) -> RentWish:
+    if plan.rent is None:
+        raise BadRequest(
+            T("This deploy does not say what to rent."),
+            T("Name an account or an offer."),
+            cause="no_wish",
+        )
+    return plan.rent
+
+
+def _need(plan: Plan, wish: RentWish) -> Need:
+    base = need_of(plan.model.kind, max_price=wish.max_price)
+    return Need(base.memory_gb, base.count, base.max_price, wish.spot, base.disk_gb)
+
+
+def _plain(key: HostKey | None) -> dict[str, str] | None:
+    if key is None:
+        return None
+    return {"kind": key.kind, "data": key.data, "fingerprint": key.fingerprint}
+
+
+def _key(plain: Any) -> HostKey | None:
+    return HostKey(plain["kind"], plain["data"], plain["fingerprint"]) if plain else None
+
+
+def _how_it_stands(machine: Machine, waited: float) -> Text:
+    said = f" ({machine.said})" if machine.said else ""
+    return T(
+        "{words}{said}, for {time}",
+        words=STATE_WORDS[machine.state],
+        said=said,
+        time=duration(waited),
+    )
+
+
+def _name(offer: Offer) -> str:
+    place = offer.place or offer.region
+    return f"{catalog.facts(offer.provider).title}, {offer.gpu}{f', {place}' if place else ''}"
+
+
+def _nothing_left(tried: list[Tried], failures: Mapping[str, PersonaDeskError]) -> PersonaDeskError:
+    details = [f"{_name(each.offer)}: {each.error.what} {each.error.details}" for each in tried]
+    details += [f"{name}: {failure.what}" for name, failure in failures.items()]
+    if tried:
+        kinds = {type(each.error) for each in tried}
+        if len(tried) == 1 or kinds <= {QuotaExceeded} or kinds <= {BadRequest}:
+            return tried[0].error
+        return NoCapacity(
+            T("None of {count} offers could be had.", count=len(tried)),
+            T("Raise the price limit, choose another region or provider, or try again later."),
+            money=T("Nothing was rented."),
+            cause="all_tried",
+            details="\n".join(details),
+            retryable=True,
+        )
+    if failures:
+        first = next(iter(failures.values()))
+        if isinstance(first, (AuthFailed, OutOfFunds)) or len(failures) == 1:
+            return first
+    return NoCapacity(
+        T("Nothing that fits is offered now."),
+        T("Raise the price limit, or add another account."),
+        money=T("Nothing was rented."),
+        cause="no_offer",
+        details="\n".join(details),
+    )

@@ -1,0 +1,122 @@
+"""The two steps that come first where the machine is to be rented: rent it, and wait until it lets us in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from personadesk.deploy.rented.renting import END_SECONDS, Tried
+from personadesk.deploy.step import Context, Step
+from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
+from personadesk.domain.plan import RENT
+from personadesk.domain.progress import DeployState, StepName
+from personadesk.domain.text import T, Text
+from personadesk.providers import catalog
+from personadesk.store.rentals import OPEN_STATES, RentalState
+
+if TYPE_CHECKING:
+    from personadesk.deploy.rented.renting import Renting
+    from personadesk.domain.plan import Plan
+    from personadesk.store.rentals import Rental
+
+HOLD_SECONDS = 30 * 60.0
+RENT_LIMIT_SECONDS = 15 * 60.0
+BOOT_LIMIT_SECONDS = 2 * 3600.0
+"""Each machine has its own, shorter limit from its provider; several may be tried."""
+
+
+class RentStep(Step):
+    """Rents a machine; undoing ends it."""
+
+    name = StepName.RENT
+    title = T("Rent GPU")
+    limit_s = RENT_LIMIT_SECONDS
+    expected_s = 5.0
+
+    def __init__(self, renting: Renting) -> None:
+        self._renting = renting
+
+    def applies(self, plan: Plan) -> bool:
+        """Only where something is to be rented."""
+        return plan.place == RENT
+
+    async def run(self, context: Context) -> Text:
+        """Rent the first offer that can be had, or find the machine that is there already."""
+        return told(await self._renting.rent(context))
+
+    async def undo(self, context: Context) -> bool:
+        """End what was rented, or keep it for half an hour where the plan says so and the deploy failed."""
+        rentals = self._renting.rentals
+        tag = context.plan.id
+        if not any(each.state in OPEN_STATES for each in await rentals.store.of(tag)):
+            return False
+        wish = context.plan.rent
+        if wish is not None and wish.hold_failed and context.ending is DeployState.FAILED:
+            await rentals.hold(tag, HOLD_SECONDS)
+            context.log(self.name, "The machine is kept for 30 minutes, then ended.", True)
+            return False
+        if not await rentals.wait_until_ended(tag, END_SECONDS):
+            context.log(
+                self.name,
+                "The provider has not confirmed yet that it is gone; it is asked until it does.",
+                True,
+            )
+        return True
+
+
+class BootStep(Step):
+    """Waits for the machine; one that does not come up is ended, and the next offer is taken."""
+
+    name = StepName.BOOT
+    title = T("Wait for machine")
+    limit_s = BOOT_LIMIT_SECONDS
+    expected_s = 90.0
+
+    def __init__(self, renting: Renting) -> None:
+        self._renting = renting
+
+    def applies(self, plan: Plan) -> bool:
+        """Only where something is to be rented."""
+        return plan.place == RENT
+
+    async def run(self, context: Context) -> Text:
+        """Wait until we can log in."""
+        refused: list[Tried] = []
+        while True:
+            rental = await self._renting.rent(context, tuple(refused))
+            try:
+                machine = await self._renting.wait(context, rental)
+            except (ProviderFault, Unreachable) as error:
+                if error.cause not in {"hopeless", "boot_timeout"}:
+                    raise
+                context.log(self.name, f"{error.what} {error.details}", True)
+                await self._give_up(context, rental, error)
+                refused.append(Tried(rental.offer, error))
+            else:
+                address = machine.ssh
+                where = address.place if address is not None else ""
+                return T("{machine} lets us in at {address}", machine=machine.name or machine.id,
+                         address=where)  # fmt: skip
+
+    async def _give_up(self, context: Context, rental: Rental, error: PersonaDeskError) -> None:
+        """End a machine that will not come up; the next is taken only when that is certain."""
+        rentals = self._renting.rentals
+        gone = await rentals.wait_until_ended(context.plan.id, END_SECONDS)
+        wish = context.plan.rent
+        if not gone or wish is None or not wish.next_best:
+            raise error
+        states = {each.state for each in await rentals.store.of(context.plan.id)}
+        if states & {RentalState.ASKED, RentalState.MADE, RentalState.ENDING}:
+            raise error
+
+
+def told(rental: Rental) -> Text:
+    """Return what was rented, in one line."""
+    offer = rental.offer
+    price = f"${rental.price:.2f} /h" if rental.price is not None else "?"
+    return T(
+        "{gpu}, {provider}, {place}, {price}",
+        gpu=offer.gpu,
+        provider=catalog.facts(offer.provider).title,
+        place=offer.place or offer.region or offer.provider,
+        price=f"≈ {price}" if offer.estimated else price,
+    )

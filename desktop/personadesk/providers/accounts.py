@@ -1,0 +1,294 @@
+"""The user's accounts: added only when they work, their secrets in the keyring, one shared connection to each."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from personadesk.domain.account import ENVIRONMENT, KEYRING, Account
+from personadesk.domain.errors import AuthFailed, BadRequest
+from personadesk.domain.text import T
+from personadesk.providers import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from personadesk.domain.account import AccountInfo
+    from personadesk.domain.provider import Field
+    from personadesk.providers.base import Provider
+    from personadesk.store.accounts import AccountStore
+    from personadesk.store.secrets import Secrets
+
+    Make = Callable[[Account, Mapping[str, str]], Provider]
+
+VERIFY_SECONDS = 60.0
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a person gave for a new account.
+
+    Attributes:
+        name: What the account shall be called.
+        provider: Id of the provider.
+        values: Fields by name. A secret may be `@NAME`: an environment variable, which is referred to and not stored.
+        base_url: Where the API is instead of the provider's own place; "" for that.
+    """
+
+    name: str
+    provider: str
+    values: Mapping[str, str]
+    base_url: str = ""
+
+
+class Accounts:
+    """All accounts.
+
+    Attributes:
+        store: Where they are remembered, without their secrets.
+    """
+
+    def __init__(self, store: AccountStore, secrets: Secrets, make: Make = catalog.make) -> None:
+        self.store = store
+        self._secrets = secrets
+        self._make = make
+        self._open: dict[str, Provider] = {}
+        self._opening = asyncio.Lock()
+        self._infos: dict[str, AccountInfo] = {}
+        self._watchers: list[Callable[[], None]] = []
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback()` after an account came, changed or went; returns a function that ends it."""
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback) if callback in self._watchers else None
+
+    def info(self, name: str) -> AccountInfo | None:
+        """Return what the provider said of an account when it was last asked in this process."""
+        return self._infos.get(name)
+
+    async def all(self) -> tuple[Account, ...]:
+        """Return the accounts by name."""
+        return await self.store.all()
+
+    async def add(self, given: Given) -> tuple[Account, AccountInfo]:
+        """Add an account after its provider let us in; else nothing is remembered.
+
+        Raises:
+            BadRequest: A field is missing or makes no sense, or there is an account of that name.
+            AuthFailed: The provider did not let us in; the cause tells wrong, expired and too weak apart.
+            PersonaDeskError: It could not be asked, or there is no keyring.
+        """
+        account, secrets = self._read(given)
+        if any(each.name == account.name for each in await self.all()):
+            raise BadRequest(
+                T("There is an account called “{name}” already.", name=account.name),
+                T("Choose another name, or remove that one first."),
+                cause="exists",
+            )
+        info = await self._try(account, secrets)
+        await self._keep(account, secrets)
+        await self.store.add(account)
+        self._infos[account.name] = info
+        self._tell()
+        return account, info
+
+    async def replace(self, name: str, values: Mapping[str, str]) -> AccountInfo:
+        """Give an account new values, a new key for one; the old ones stay until the new ones worked.
+
+        Raises:
+            NotFound: There is no such account.
+            AuthFailed: The provider did not let us in.
+            PersonaDeskError: See `add`.
+        """
+        old = await self.store.get(name)
+        known = {**dict(old.settings), **await self._values_kept(old), **values}
+        account, secrets = self._read(Given(name, old.provider, known, old.base_url))
+        account = replace(account, added=old.added)
+        info = await self._try(account, secrets)
+        await self._keep(account, secrets)
+        await self.store.replace(account)
+        await self._drop(name)
+        self._infos[name] = info
+        self._tell()
+        return info
+
+    async def check(self, name: str) -> AccountInfo:
+        """Ask an account's provider who we are and what we may.
+
+        Raises:
+            PersonaDeskError: See `Provider.verify`.
+        """
+        provider = await self.provider(name)
+        async with asyncio.timeout(VERIFY_SECONDS):
+            info = await provider.verify()
+        self._infos[name] = info
+        self._tell()
+        return info
+
+    async def remove(self, name: str) -> None:
+        """Forget an account and its secrets. Its machines go on, and go on costing.
+
+        Raises:
+            NotFound: There is no such account.
+        """
+        account = await self.store.get(name)
+        await self._drop(name)
+        await self.store.remove(name)
+        for field, place in account.credentials.items():
+            if place == KEYRING:
+                await self._secrets.delete(_secret(name, field))
+        self._infos.pop(name, None)
+        self._tell()
+
+    async def provider(self, name: str) -> Provider:
+        """Return an account's provider; every caller of this process shares it, and so its limits.
+
+        Raises:
+            NotFound: There is no such account.
+            AuthFailed: A secret of it is not where it should be (cause `no_secret`).
+        """
+        async with self._opening:
+            if name not in self._open:
+                account = await self.store.get(name)
+                secrets = await self._secrets_of(account)
+                # In a thread: a provider's file may bring more along than a window likes to wait for.
+                self._open[name] = await asyncio.to_thread(self._make, account, secrets)
+            return self._open[name]
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for name in tuple(self._open):
+            await self._drop(name)
+
+    # -- how it is done ---------------------------------------------------------------------------------------
+
+    def _read(self, given: Given) -> tuple[Account, dict[str, str]]:
+        """Return the account, and its secrets as they were given: a value or `@NAME`."""
+        facts = catalog.facts(given.provider)
+        known = {field.name for field in facts.fields}
+        for name in given.values:
+            if name not in known:
+                raise BadRequest(
+                    T("{provider} has no field “{field}”.", provider=facts.title, field=name),
+                    T("Its fields are: {fields}", fields=", ".join(sorted(known))),
+                    cause="no_field",
+                )
+        places: dict[str, str] = {}
+        settings: dict[str, str] = {}
+        secrets: dict[str, str] = {}
+        for field in facts.fields:
+            value = given.values.get(field.name, "").strip()
+            if not value and not (field.optional or field.default):
+                raise BadRequest(
+                    T("“{field}” is missing.", field=field.title),
+                    T("Get it here: {page}", page=field.where) if field.where else T("Fill it in."),
+                    cause="missing_field",
+                )
+            if not value:
+                continue
+            self._look(field, value)
+            if field.secret:
+                places[field.name] = value if value.startswith(ENVIRONMENT) else KEYRING
+                secrets[field.name] = value
+            else:
+                settings[field.name] = value
+        account = Account(
+            given.name.strip(), given.provider, places, settings, given.base_url, time.time()
+        )
+        return account, secrets
+
+    @staticmethod
+    def _look(field: Field, value: str) -> None:
+        if field.secret and value.startswith(ENVIRONMENT):
+            if not _VARIABLE.fullmatch(value.removeprefix(ENVIRONMENT)):
+                raise BadRequest(
+                    T("“{value}” does not name an environment variable.", value=value),
+                    T("Write @ and its name, for example @RUNPOD_API_KEY."),
+                    cause="bad_variable",
+                )
+            return
+        if field.pattern and not re.fullmatch(field.pattern, value, re.DOTALL):
+            raise BadRequest(
+                T("That does not look like “{field}”.", field=field.title),
+                T("Copy it whole, from here: {page}", page=field.where)
+                if field.where
+                else T("Look at it again."),
+                cause="bad_field",
+            )
+
+    async def _try(self, account: Account, secrets: Mapping[str, str]) -> AccountInfo:
+        values = {name: _value(account.name, name, given) for name, given in secrets.items()}
+        provider = await asyncio.to_thread(self._make, account, values)
+        try:
+            async with asyncio.timeout(VERIFY_SECONDS):
+                return await provider.verify()
+        finally:
+            await provider.aclose()
+
+    async def _keep(self, account: Account, secrets: Mapping[str, str]) -> None:
+        for name, place in account.credentials.items():
+            if place == KEYRING:
+                await self._secrets.put(_secret(account.name, name), secrets[name])
+
+    async def _values_kept(self, account: Account) -> dict[str, str]:
+        """Return an account's secrets as `_read` takes them."""
+        found = {}
+        for name, place in account.credentials.items():
+            kept = await self._secrets.get(_secret(account.name, name))
+            found[name] = place if place != KEYRING else kept or ""
+        return found
+
+    async def _secrets_of(self, account: Account) -> dict[str, str]:
+        values = {}
+        for name, place in account.credentials.items():
+            if place != KEYRING:
+                values[name] = _value(account.name, name, place)
+                continue
+            value = await self._secrets.get(_secret(account.name, name))
+            if not value:
+                raise AuthFailed(
+                    T(
+                        "The key of “{account}” is not in this computer's keyring.",
+                        account=account.name,
+                    ),
+                    T("Paste it again at Accounts."),
+                    cause="no_secret",
+                )
+            values[name] = value
+        return values
+
+    async def _drop(self, name: str) -> None:
+        provider = self._open.pop(name, None)
+        if provider is not None:
+            await provider.aclose()
+
+    def _tell(self) -> None:
+        for watcher in tuple(self._watchers):
+            watcher()
+
+
+def _secret(account: str, field: str) -> str:
+    return f"account {account} {field}"
+
+
+def _value(account: str, field: str, given: str) -> str:
+    """Return a secret's value: itself, or what its environment variable holds."""
+    if not given.startswith(ENVIRONMENT):
+        return given
+    name = given.removeprefix(ENVIRONMENT)
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise AuthFailed(
+            T(
+                "“{field}” of “{account}” should be in the environment variable {variable}, which is empty.",
+                field=field, account=account, variable=name,
+            ),
+            T("Set it, then try again."),
+            cause="no_secret",
+        )  # fmt: skip
+    return value
