@@ -16,6 +16,7 @@ from personadesk.deploy.steps import local_steps
 from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.progress import DeployState
+from personadesk.hosts import hub_token
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
@@ -67,6 +68,7 @@ class Services:
         rentals: The record of what was rented.
         fleet: Every machine of every account.
         spending: What they cost.
+        secrets: Keys and tokens.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
     """
@@ -83,6 +85,7 @@ class Services:
     rentals: Rentals
     fleet: Fleet
     spending: SpendingStore
+    secrets: Secrets
     lines_lock: FileLock
     log_handler: logging.Handler
 
@@ -124,6 +127,15 @@ class Services:
     def _running(self) -> list[Plan]:
         views = [each.view for each in self.deploys.active()]
         return [view.plan for view in views if view.state is DeployState.RUNNING]
+
+    async def hub_token_source(self) -> Text | None:
+        """Return where the Hugging Face token is that a deploy will use; None where there is none."""
+        found = await hub_token.known(self.secrets)
+        return None if found is None else found.source
+
+    async def keep_hub_token(self, text: str) -> bool:
+        """Keep a Hugging Face token; see `hub_token.keep`."""
+        return await hub_token.keep(self.secrets, text)
 
     async def hand_over(self) -> int:
         """See to it that the lines are served when this process is gone.
@@ -199,7 +211,7 @@ async def open_services(
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, lock, handler,
+        fleet, spending, secrets, lock, handler,
     )  # fmt: skip
     try:
         await lines.open(serve=serve_lines)

@@ -34,7 +34,10 @@ mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"
 mount -t tmpfs tmpfs "$root/dev" -o mode=755
-for each in null zero full random urandom tty; do : > "$root/dev/$each"; mount --bind "/dev/$each" "$root/dev/$each"; done
+for each in null zero full random urandom tty; do
+    : > "$root/dev/$each"
+    mount --bind "/dev/$each" "$root/dev/$each"
+done
 mkdir "$root/dev/pts" "$root/dev/shm"
 mount -t devpts devpts "$root/dev/pts" -o newinstance,ptmxmode=0666,mode=620
 ln -s pts/ptmx "$root/dev/ptmx"
@@ -90,7 +93,9 @@ class SystemdBox:
             if not wanted.is_symlink():
                 wanted.symlink_to(f"../{name}")
         (self.folder / "units" / "default.target").unlink(missing_ok=True)
-        (self.folder / "units" / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
+        (self.folder / "units" / "default.target").symlink_to(
+            "/lib/systemd/system/multi-user.target"
+        )
         inside = self.folder / "inside.sh"
         inside.write_text(_INSIDE)
         group = self._group()

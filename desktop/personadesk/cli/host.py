@@ -159,9 +159,7 @@ async def _remove(services: Services, arguments: argparse.Namespace) -> int:
         return 0
     done = await services.forget(name)
     if arguments.json:
-        print_json(
-            {"removed": name, "left_running": list(done.stopped), "lines": list(done.lines)}
-        )
+        print_json({"removed": name, "left_running": list(done.stopped), "lines": list(done.lines)})
         return 0
     print(f"“{name}” is forgotten.")
     for server_id in done.stopped:

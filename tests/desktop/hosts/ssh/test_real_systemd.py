@@ -29,7 +29,8 @@ from personadesk.hosts.remote.service import Keeper
 
 pytestmark = [
     pytest.mark.skipif(
-        not os.environ.get("PERSONADESK_SYSTEMD"), reason="set PERSONADESK_SYSTEMD to make a machine"
+        not os.environ.get("PERSONADESK_SYSTEMD"),
+        reason="set PERSONADESK_SYSTEMD to make a machine",
     ),
     pytest.mark.timeout(180),
 ]
@@ -69,8 +70,9 @@ class Machine:
         self.box.start()
         until = time.monotonic() + SECONDS
         while True:
-            with contextlib.suppress(OSError), socket.create_connection(
-                (self.sshd.address, self.sshd.port), timeout=1
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection((self.sshd.address, self.sshd.port), timeout=1),
             ):
                 return
             assert time.monotonic() < until, "the machine did not come up"

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 import samples as sample_data
 import scenes as sample_scenes
 from personadesk.domain.errors import BadRequest, PersonaDeskError
-from personadesk.domain.host import HostCheck, HostKey, HostRecord, SshAddress
+from personadesk.domain.host import HostCheck, HostKey, HostRecord, RestartProof, SshAddress
 from personadesk.domain.line import Line, LineState
 from personadesk.domain.plan import Plan
 from personadesk.domain.progress import DeployState, DeployView
@@ -213,6 +213,7 @@ class FakeHosts:
         self.tries: list[dict[str, Any]] = []
         self.looked: list[str] = []
         self.placements: dict[str, list[str]] = {}
+        self.proofs: dict[str, RestartProof] = {}
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -236,6 +237,9 @@ class FakeHosts:
 
     async def placements_on(self, host_name: str) -> list[str]:
         return self.placements.get(host_name, [])
+
+    async def proof(self, host_name: str) -> RestartProof | None:
+        return self.proofs.get(host_name)
 
     async def pinned(self, _name: str) -> HostKey:
         return sample_data.HOST_KEY
@@ -278,6 +282,9 @@ class FakeServices:
     closed: bool = False
     handed_over: bool = False
     uninstalls: list[str] = field(default_factory=list)
+    token_source: Text | None = None
+    tokens: list[str] = field(default_factory=list)
+    has_keyring: bool = True
     uninstall_refusals: list[PersonaDeskError] = field(default_factory=list)
 
     async def uninstall(self, host_name: str, tell: Callable[[Text], None]) -> Uninstalled:
@@ -293,6 +300,21 @@ class FakeServices:
             *(Line(x.name, x.port) if x.name in emptied else x for x in self.lines.lines())
         )
         return Uninstalled(tuple(gone), tuple(sorted(emptied)))
+
+    async def forget(self, host_name: str) -> Uninstalled:
+        gone = self.hosts.placements.pop(host_name, [])
+        del self.hosts.records[host_name]
+        return Uninstalled(tuple(gone), ())
+
+    async def hub_token_source(self) -> Text | None:
+        return self.token_source
+
+    async def keep_hub_token(self, text: str) -> bool:
+        if " " in text:
+            raise BadRequest(T("That is not a Hugging Face token."))
+        self.tokens.append(text)
+        self.token_source = T("the keyring")
+        return self.has_keyring
 
     async def hand_over(self) -> int:
         self.handed_over = True

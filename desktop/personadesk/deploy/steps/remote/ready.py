@@ -1,4 +1,4 @@
-"""Step 6 on a host: restart the service once, to prove that the voice comes back, and wait until the model is loaded."""
+"""Step 6 on a host: restart the service once, to prove that the voice comes back, and wait until it is ready."""
 
 from __future__ import annotations
 
