@@ -132,6 +132,22 @@ def missing_right(
     )  # fmt: skip
 
 
+def switched_off(
+    facts: ProviderFacts, account: str, service: str, page: str, problem: Problem
+) -> PersonaDeskError:
+    """A service that we need is off in the account, for every key; `page` is where it is switched on."""
+    return _make(
+        AuthFailed,
+        T(
+            "“{service}” is switched off for “{account}” at {provider}.",
+            service=service, account=account, provider=facts.title,
+        ),
+        T("Switch it on there, wait a minute, then try again: {page}", page=page),
+        "switched_off",
+        problem,
+    )  # fmt: skip
+
+
 def out_of_funds(
     facts: ProviderFacts, problem: Problem, *, balance: float | None = None
 ) -> PersonaDeskError:

@@ -24,6 +24,7 @@ from personadesk.ui.home.model import LineVerb
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.messages import Action, Message, Severity, bus, from_error
 from personadesk.ui.places import DEPLOY, TALK
+from personadesk.ui.rented.model import Rented
 from personadesk.ui.servers.model import Machines
 from personadesk.ui.spawn import drain, spawn
 from personadesk.ui.talk.call import Call, Partner
@@ -109,6 +110,7 @@ class Desk(QObject):
             prepare=_load_ssh, uninstaller=self._uninstall, forgetter=self._forget,
             parent=self,
         )  # fmt: skip
+        self.rented = Rented(self._ready, parent=self)
         world = LocalWorld(lambda: self.lines, self.machines)
         self.jobs = Jobs(self._engine, world, self._test, self)
         self.call = Call(open_session or _session, list_devices or _devices, self)
@@ -152,6 +154,7 @@ class Desk(QObject):
         self._opened.set()
         self.opened.emit()
         self.machines.load()
+        self.rented.load()
         await self.jobs.look()
         self._tell_interrupted()
         await self._follow_now()

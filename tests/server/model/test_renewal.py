@@ -15,6 +15,8 @@ from personaplex_server.model.rehearsal import REHEARSAL
 from personaplex_server.model.renewal import PER_TICK, due, keep
 from personaplex_server.protocol import FRAME_SAMPLES
 
+pytestmark = pytest.mark.long
+
 CONTEXT = 160
 SMALL = ModelConfig(
     LmConfig(dim=32, text_card=300, num_heads=2, num_layers=2, context=CONTEXT, depth_dim=16,
