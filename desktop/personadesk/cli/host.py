@@ -153,7 +153,7 @@ async def _remove(services: Services, arguments: argparse.Namespace) -> int:
     if not arguments.force:
         await services.hosts.remove(name)
         if arguments.json:
-            print_json({"removed": name, "left_running": [], "lines": []})
+            print_json({"removed": name})
         else:
             print(f"“{name}” is forgotten; nothing was changed there.")
         return 0

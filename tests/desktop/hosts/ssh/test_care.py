@@ -113,7 +113,7 @@ async def test_the_log_is_read_and_followed(site):
     assert seen == ["b", "c"]
     work = asyncio.create_task(care.logs("box", seen.append, lines=1, follow=True))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(seen) < 3:
                 await asyncio.sleep(0.05)
             with (server / "server.log").open("a") as file:
