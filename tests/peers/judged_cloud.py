@@ -25,13 +25,25 @@ class JudgedCloud(Generic[_Kind]):
         here: The ready account's provider.
     """
 
-    def __init__(self, kind: type[_Kind], contract: str, *, outside: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        kind: type[_Kind],
+        contract: str,
+        *,
+        outside: tuple[str, ...] = (),
+        statuses: frozenset[int] | None = None,
+    ) -> None:
+        """Make them; see `Judge` for what is not judged."""
         self._kind = kind
         self.clock = Clock()
         self.simulator = rehearsal.make(rehearsal.kind(kind.facts.id), clock=self.clock)
         self.world = self.simulator.world
         self.judge = Judge(
-            contract, transport(self.simulator), base=kind.facts.base_url, outside=outside
+            contract,
+            transport(self.simulator),
+            base=kind.facts.base_url,
+            outside=outside,
+            statuses=statuses,
         )
         self.key = self.simulator.ready.key
         self.here = self.enter(self.key)
@@ -39,8 +51,8 @@ class JudgedCloud(Generic[_Kind]):
     def enter(self, key: str) -> _Kind:
         """Return the provider of an account with another key."""
         found = catalog.make(
-            Account("mine", self._kind.facts.id), {"api_key": key}, transport=self.judge, clock=self.clock,
-            sleep=self.clock.sleep,
+            Account("mine", self._kind.facts.id), {"api_key": key}, transport=self.judge,
+            clock=self.clock, sleep=self.clock.sleep,
         )  # fmt: skip
         assert isinstance(found, self._kind)
         return found

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 _PLACES: Mapping[str, str] = {
     "runpod": "runpod:RunPod",
+    "lambda": "lambda_cloud:LambdaCloud",
+    "vast": "vast:Vast",
+    "paperspace": "paperspace:Paperspace",
+    "digitalocean": "digitalocean:DigitalOcean",
     "google": "google:Google",
 }
 """Module and class of each simulator: `"runpod": "runpod:RunPod"`, in the order of the providers' tabs."""

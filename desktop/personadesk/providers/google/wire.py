@@ -1,4 +1,3 @@
-# ruff: noqa: D101 - each is called as Google calls it
 """Google's JSON, as far as it is read (discovery document `compute:v1`)."""
 
 from __future__ import annotations
