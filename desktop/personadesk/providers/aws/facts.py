@@ -77,7 +77,7 @@ FACTS = ProviderFacts(
     docs="https://docs.aws.amazon.com/AWSEC2/latest/APIReference/",
     quota="https://console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
     status="https://health.aws.amazon.com/health/status",
-    base_url="",
+    base_url="https://ec2.us-east-1.amazonaws.com",
     unit="instance",
     fields=(
         Field(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -145,15 +143,6 @@ async def test_a_call_has_a_deadline(aws, door):
     with pytest.raises(Unreachable) as told:
         await aws._session.call("sts", "GetCallerIdentity", "us-east-1", deadline_s=0.001)
     assert "0.001" in told.value.details
-
-
-def test_the_facts_are_read_without_boto3():
-    code = (
-        "import sys; from personadesk.providers import catalog; catalog.facts('aws');"
-        " print([m for m in ('boto3', 'botocore', 'httpx') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_a_region_field_takes_one_or_several_and_nothing_else():
