@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from personadesk.domain.account import AccountInfo, Right
 from personadesk.domain.errors import BadRequest, NoCapacity, NotFound, PersonaDeskError
-from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import (
     TAG_PREFIX,
     Action,
@@ -190,7 +189,7 @@ class Paperspace(Provider):
                 count=int(card.count) if card is not None else 1 if kind is not None else 0,
                 region=found.region, place=PLACES.get(found.region, found.region),
                 price=price, running_price=running, created=_time(found.dt_created),
-                ssh=SshAddress(found.public_ip, user=SSH_USER) if found.public_ip else None,
+                ssh=self._ssh(found.public_ip, SSH_USER) if found.public_ip else None,
                 actions=frozenset(_ACTIONS.get(state, {Action.END})),
                 data={"static_ip": found.public_ip or ""} if found.public_ip_type == "static" else {},
             )
@@ -209,7 +208,8 @@ class Paperspace(Provider):
         script = await self._api.call(
             "POST", "/startup-scripts", wire.Script,
             json={
-                "name": order.tag, "script": access.startup_script(order, user=SSH_USER), "isRunOnce": True,
+                "name": order.tag, "isRunOnce": True,
+                "script": access.startup_script(order, user=self._login(SSH_USER)),
             },
         )  # fmt: skip
         wish = {
