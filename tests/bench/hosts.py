@@ -38,6 +38,8 @@ MESSAGES = 1000
 PAUSE_SECONDS = 0.002
 DELAY_SECONDS, STALL_SECONDS = 0.1, 2.0
 """A delay counts in each direction, so that a round trip takes 0.2 s longer."""
+STALL_AFTER_SECONDS = 4.0
+"""From the command on: then the answer is under way."""
 
 
 def main() -> int:
@@ -201,11 +203,15 @@ async def _bad_network(sshd: Sshd, base: Path, model: Path) -> dict[str, Any]:
         line = str(free_port())
         words = ("deploy", "--host", "box", "--model", str(model), "--port", line)
         deployed = await asyncio.to_thread(_personadesk, home, *words)
+        if "error" in deployed:
+            print(f"The deploy did not work: {deployed['error']}", file=sys.stderr)
+            await asyncio.to_thread(_personadesk, home, "uninstall", "--host", "box")
+            return {}
         proxy.weather.delay_s = DELAY_SECONDS
         testing = asyncio.create_task(
             asyncio.to_thread(_personadesk, home, "voice-test", deployed["line"]["url"])
         )
-        await asyncio.sleep(5.0)
+        await asyncio.sleep(STALL_AFTER_SECONDS)
         await proxy.stall(STALL_SECONDS)
         report = await testing
         proxy.weather.delay_s = 0.0
