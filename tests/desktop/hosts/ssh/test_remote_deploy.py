@@ -22,6 +22,7 @@ from personadesk.hosts.remote.care import Care
 
 SYSTEM = "/usr/local/bin:/usr/bin:/bin"
 SECONDS = 170
+PATIENCE = 4
 
 
 def _start(*words: str) -> subprocess.Popen[str]:
@@ -158,7 +159,11 @@ def test_a_killed_deploy_is_resumed_and_goes_on_with_what_runs_there(machine):
     first = (folder / "pid").read_text()
     found = _personadesk("status")[1]
     [interrupted] = found["interrupted"]
-    code, answer, told = _personadesk("deploy", "--resume", interrupted["id"])
+    for _ in range(PATIENCE):
+        code, answer, told = _personadesk("deploy", "--resume", interrupted["id"])
+        # A test machine that is busy with other things is too slow to talk with, and that is then the truth.
+        if (answer.get("error") or {}).get("cause") != "voice_slow":
+            break
     assert answer["verdict"] in {"pass", "warn"}, told
     # The installation that ran on was joined, not begun again.
     assert (folder / "pid").read_text() == first
