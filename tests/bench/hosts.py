@@ -230,10 +230,11 @@ def _result(
     }
     within = {
         "check": told["check_s"] < CHECK_LIMIT_S,
-        "deploy": statistics.median(walls) < DEPLOY_LIMIT_S,
+        "deploy": statistics.median(walls) < DEPLOY_LIMIT_S
+        and all(run.get("verdict") == "pass" for run in deploys),
         "tunnel": told["tunnel_added_ms_p50"] < TUNNEL_LIMIT_MS,
         "idle": told["idle_percent_of_a_core"] < IDLE_LIMIT_PERCENT,
-        "bad_network": "verdict" in bad,
+        "bad_network": bool(bad.get("verdict")) and bool(bad.get("reasons")),
     }
     return {
         "area": "hosts",
