@@ -186,9 +186,9 @@ class Provider(ABC):
         """
         settings = self.account.settings
         usual = int(settings.get("ssh_port") or DEFAULT_SSH_PORT)
-        return SshAddress(host, usual if port is None else port, self._login(user))
+        return SshAddress(host, usual if port is None else port, self._login_name(user))
 
-    def _login(self, usual: str) -> str:
+    def _login_name(self, usual: str) -> str:
         """Return who logs in: as the account's settings say, else as is usual at the provider."""
         return self.account.settings.get("ssh_user") or usual
 

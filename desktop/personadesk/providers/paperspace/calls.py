@@ -209,7 +209,7 @@ class Paperspace(Provider):
             "POST", "/startup-scripts", wire.Script,
             json={
                 "name": order.tag, "isRunOnce": True,
-                "script": access.startup_script(order, user=self._login(SSH_USER)),
+                "script": access.startup_script(order, user=self._login_name(SSH_USER)),
             },
         )  # fmt: skip
         wish = {
