@@ -50,12 +50,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what wants a real window system unless there is one, and watch tests' tasks."""
+    """Leave out what wants a real window system unless there is one, order files, watch tests' tasks."""
     on_display = os.environ["QT_QPA_PLATFORM"] == "xcb"
     left_out = [item for item in items if item.get_closest_marker("xcb") and not on_display]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    if hasattr(config, "workerinput"):
+        # Files are handed out in this order: what takes minutes must not be what all others wait for at the end.
+        long = {item.path for item in items if item.get_closest_marker("long")}
+        items.sort(key=lambda item: item.path not in long)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = _leaving_no_task(item.obj)

@@ -1,4 +1,8 @@
-"""The test command: style, types, floors, spelling and all tests, each timed; every one runs, whatever failed."""
+"""The test command: style, types, floors, spelling and all tests, each timed; every one runs, whatever failed.
+
+The tests run in two parts. Those marked `real_time` hold a real model to the pace of speech and have two cores each;
+all others share the cores.
+"""
 
 from __future__ import annotations
 
@@ -41,20 +45,45 @@ def checks(layout: Layout, arguments: Sequence[str]) -> list[Check]:
 
     Args:
         layout: The checkout.
-        arguments: What the person gave for pytest. With any, the tests are the only thing to run.
+        arguments: What the person gave for pytest. With any, the tests are the only thing to run,
+            in one process and in order.
     """
-    python = layout.python
-    tests = Check("pytest", [python, "-m", "pytest", *arguments], {"QT_QPA_PLATFORM": "offscreen"})
     if arguments:
-        return [tests]
-    static = [
+        return [_tests(layout, "pytest", arguments)]
+    python = layout.python
+    return [
         Check("ruff check", [python, "-m", "ruff", "check", "."]),
         Check("ruff format", [python, "-m", "ruff", "format", "--check", "."]),
         Check("mypy", [python, "-m", "mypy"]),
         Check("import rules", [layout.program("lint-imports")]),
         Check("codespell", [layout.program("codespell")]),
+        *_on_a_display(layout),
+        _tests(layout, "pytest, real time", ["-m", "real_time", *_workers(cores() // 2)]),
+        # Half as many again as there are cores: a test that talks to another process waits half its time.
+        _tests(layout, "pytest", ["-m", "not real_time", *_workers(cores() * 3 // 2)]),
     ]
-    return [*static, *_on_a_display(layout), tests]
+
+
+def _tests(layout: Layout, name: str, arguments: Sequence[str]) -> Check:
+    command: list[str | Path] = [layout.python, "-m", "pytest", *arguments]
+    return Check(name, command, {"QT_QPA_PLATFORM": "offscreen"})
+
+
+def _workers(count: int) -> list[str]:
+    """Return the words for tests beside each other.
+
+    A file stays together, so that what its tests share is made once; `tests/conftest.py` puts the long ones first.
+    """
+    if count < 2:
+        return []
+    return ["-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder"]
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _on_a_display(layout: Layout) -> list[Check]:
@@ -98,6 +127,8 @@ def run_checks(layout: Layout, wanted: Sequence[Check]) -> int:
         say(f"\n== {check.name}")
         begun = time.monotonic()
         env = {**os.environ, "OMP_NUM_THREADS": "1", **check.env}
+        # The tests start hundreds of Pythons; without this each would compile all of ours anew.
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         if last:
             env[FAILED_VARIABLE] = ", ".join(known.name for known, status, _ in results if status)
         words = [str(part) for part in check.command]

@@ -19,6 +19,8 @@ from _setup.console import Trouble
 from _setup.exclusive import exclusive
 from _setup.layout import Layout, has_display
 
+pytest_plugins = ["pytester"]
+
 STAND_IN = '#!/bin/sh\necho "$@"\nexit 7\n'
 
 
@@ -196,12 +198,45 @@ def test_every_check_runs_whatever_failed_and_the_last_one_is_told(
     assert checks.run_checks(checkout, wanted[1:]) == 0
 
 
+def test_what_is_compiled_once_is_kept_for_all_that_the_tests_start(
+    checkout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    code = "import sys; raise SystemExit(sys.dont_write_bytecode)"
+    assert checks.run_checks(checkout, [checks.Check("one", [sys.executable, "-c", code])]) == 0
+
+
 def test_arguments_go_to_pytest_alone(checkout: Layout) -> None:
     (only,) = checks.checks(checkout, ["-k", "locks"])
-    assert only.command[-2:] == ["-k", "locks"]
-    names = [check.name for check in checks.checks(checkout, [])]
-    assert names[0] == "ruff check"
-    assert names[-1] == "pytest"
+    assert only.command == [checkout.python, "-m", "pytest", "-k", "locks"]
+
+
+def test_each_test_is_in_one_part_of_the_whole_run(
+    root: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "cores", lambda: 2)
+    whole = checks.checks(Layout(root), [])
+    assert whole[0].name == "ruff check"
+    assert [check.name for check in whole[-2:]] == ["pytest, real time", "pytest"]
+    pytester.makeini("[pytest]\nmarkers =\n    real_time: x\n")
+    pytester.makepyfile("""
+        import os
+        import pytest
+
+        @pytest.mark.real_time
+        def test_in_real_time():
+            assert "PYTEST_XDIST_WORKER" not in os.environ
+
+        def test_beside_others():
+            assert os.environ["PYTEST_XDIST_WORKER"]
+    """)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    ran = []
+    for check in whole[-2:]:
+        words = check.command[check.command.index("pytest") + 1 :]
+        done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rpf", *words)
+        ran += [line.partition("::")[2] for line in done.outlines if line.startswith("PASSED")]
+    assert ran == ["test_in_real_time", "test_beside_others"]
 
 
 def test_an_unknown_benchmark_names_the_known_ones(checkout: Layout) -> None:

@@ -19,8 +19,13 @@ from openapi_core import Config, OpenAPI
 from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-SPECS = Path(__file__).resolve().parents[3] / "shared" / "providers" / "specs"
-"""The contracts lie beside the checkout; they are other people's texts and not part of it."""
+_PLACE = Path("shared") / "providers" / "specs"
+SPECS = next(
+    (found for above in Path(__file__).resolve().parents[2:] if (found := above / _PLACE).is_dir()),
+    _PLACE,
+)
+"""The contracts lie in or beside the checkout, or above it where it is one of several worktrees; they are other
+people's texts and not part of it."""
 
 
 class ContractBroken(AssertionError):
@@ -87,6 +92,7 @@ class Judge(httpx.AsyncBaseTransport):
         base: str,
         judge_answers: bool = True,
         outside: tuple[str, ...] = (),
+        statuses: frozenset[int] | None = None,
     ) -> None:
         """Take the contract and what answers.
 
@@ -96,29 +102,35 @@ class Judge(httpx.AsyncBaseTransport):
             base: The provider's official address, in whose place `inner` answers.
             judge_answers: Whether answers must keep the contract too; recorded faults may not.
             outside: Path prefixes that no published contract covers.
+            statuses: Answers of these are judged, where the contract leaves out others that there are; None for all.
         """
         self._contracts = {"": contracts} if isinstance(contracts, str) else contracts
         self._inner = inner
         self._base = base
         self._judge_answers = judge_answers
         self._outside = outside
+        self._statuses = statuses
         self.seen: list[tuple[str, str]] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
         path = request.url.path
         self.seen.append((request.method, path))
-        outside = any(path.startswith(prefix) for prefix in self._outside)
+        outside = self._is_outside(path)
         if not outside:
             self._judge_request(request)
         response = await self._inner.handle_async_request(request)
         await response.aread()
-        if self._judge_answers and not outside:
+        told = self._statuses is None or response.status_code in self._statuses
+        if self._judge_answers and told and not outside:
             self._judge_answer(request, response)
         return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+    def _is_outside(self, path: str) -> bool:
+        return path.startswith(self._outside)
 
     def _of(self, path: str) -> OpenAPI:
         prefix = max((p for p in self._contracts if path.startswith(p)), key=len)

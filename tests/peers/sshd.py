@@ -7,6 +7,7 @@ daemon's configuration, so that nothing ever touches the home of whoever runs th
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import secrets
@@ -183,9 +184,10 @@ def ordinary_user(shell: str = "/bin/sh") -> Iterator[User]:
     """Make a user with a password and a home for the duration; wants root."""
     name, password = f"pdtest{secrets.token_hex(3)}", secrets.token_hex(8)
     home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/tmp"))
-    subprocess.run(["useradd", "-M", "-d", str(home), "-s", shell, name], check=True)
-    try:
+    with _accounts():
+        subprocess.run(["useradd", "-M", "-d", str(home), "-s", shell, name], check=True)
         subprocess.run(["chpasswd"], input=f"{name}:{password}".encode(), check=True)
+    try:
         owner = pwd.getpwnam(name)
         os.chown(home, owner.pw_uid, owner.pw_gid)
         yield User(name, home, password)
@@ -193,8 +195,17 @@ def ordinary_user(shell: str = "/bin/sh") -> Iterator[User]:
         for pid in _of_user(name):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        subprocess.run(["userdel", "-f", name], check=False, capture_output=True)
+        with _accounts():
+            subprocess.run(["userdel", "-f", name], check=False, capture_output=True)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _accounts() -> Iterator[None]:
+    """Take turns: of two programs that change the system's accounts at once, one gives up."""
+    with (Path(tempfile.gettempdir()) / "personadesk-tests-accounts.lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _of_user(name: str) -> list[int]:

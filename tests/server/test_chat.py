@@ -353,11 +353,11 @@ def test_packets_of_any_length_are_answered_in_frames(serve, dial, tone, scripte
 def test_the_web_page_is_told_to_talk_when_it_listens_and_others_at_once(
     serve, dial, scripted, monkeypatch
 ):
-    monkeypatch.setattr("personaplex_server.chat._PAGE_WARM_UP_S", 0.5)
+    monkeypatch.setattr("personaplex_server.chat._PAGE_WARM_UP_S", 1.5)
     server = serve(scripted(rows=2))
     began = time.monotonic()
     dial(server.chat).handshake()
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 1.4
     began = time.monotonic()
     dial(server.chat + "?pad_mult=0").handshake()
-    assert time.monotonic() - began >= 0.5
+    assert time.monotonic() - began >= 1.5

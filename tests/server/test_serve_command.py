@@ -20,6 +20,8 @@ import pytest
 from personaplex_server.protocol import Kind
 from personaplex_server.serving import BindError, bind, is_loopback
 
+pytestmark = pytest.mark.long
+
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the very thing that is refused without a token
 SERVER = [sys.executable, "-m", "personaplex_server"]
 

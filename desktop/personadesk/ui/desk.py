@@ -24,6 +24,7 @@ from personadesk.ui.home.model import LineVerb
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.messages import Action, Message, Severity, bus, from_error
 from personadesk.ui.places import DEPLOY, TALK
+from personadesk.ui.rented.model import Rented
 from personadesk.ui.servers.model import Machines
 from personadesk.ui.spawn import drain, spawn
 from personadesk.ui.talk.call import Call, Partner
@@ -107,6 +108,7 @@ class Desk(QObject):
             self._hosts, look_at or _look_at, _aliases,
             prepare=_load_ssh, uninstaller=self._uninstall, parent=self,
         )  # fmt: skip
+        self.rented = Rented(self._ready, parent=self)
         world = LocalWorld(lambda: self.lines, self.machines)
         self.jobs = Jobs(self._engine, world, self._test, self)
         self.call = Call(open_session or _session, list_devices or _devices, self)
@@ -150,6 +152,7 @@ class Desk(QObject):
         self._opened.set()
         self.opened.emit()
         self.machines.load()
+        self.rented.load()
         await self.jobs.look()
         self._tell_interrupted()
         await self._follow_now()

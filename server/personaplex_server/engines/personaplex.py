@@ -8,30 +8,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from personaplex_server.engines.base import EngineError, FrameOut, Persona, Sampling
+from personaplex_server.engines.devices import is_out_of_memory, pick_device, pick_dtype
+from personaplex_server.engines.prompts import Prompts
 from personaplex_server.model.codec import Codec
 from personaplex_server.model.config import FRAME_SAMPLES, CheckpointError, load_config
+from personaplex_server.model.graph import CudaRecorder, Recorder, Replays, recorded
 from personaplex_server.model.lm import Lm, Snapshot
-from personaplex_server.model.prompt import (
-    PromptError,
-    VoiceCodes,
-    VoiceEmbeddings,
-    build_prompt,
-    wrap,
-)
+from personaplex_server.model.prompt import build_prompt, wrap
 from personaplex_server.model.quant import Quant
 from personaplex_server.model.renewal import Renewal, due
 from personaplex_server.model.sampling import RowSampler, draws
 from personaplex_server.model.text import TextStream, Tokenizer
-from personaplex_server.model.voices import VoiceError, VoiceLibrary, load_voice
+from personaplex_server.model.tick import Asked, Sight, Tick
+from personaplex_server.model.voices import VoiceError, VoiceLibrary
 from personaplex_server.model.weights import CODEC_FILE, LM_FILE, TensorFile
 
 if TYPE_CHECKING:
@@ -42,16 +39,6 @@ if TYPE_CHECKING:
     from personaplex_server.model.config import ModelConfig
 
 log = logging.getLogger(__name__)
-
-PROMPT_CACHE_BYTES: Final = 512 << 20
-"""Filled prompts kept for the next caller with the same persona."""
-_VOICES_KEPT: Final = 32
-_VOICE_SHARE: Final = 0.5
-"""Part of the progress of `open` that goes to hearing a voice clip."""
-
-_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-_FileKey = tuple[str, int, int]
 
 
 @dataclass(slots=True)
@@ -75,38 +62,6 @@ class _Row:
     renewal: Renewal | None = None
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    # The allocator for a CPU has no error type of its own.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(
-        error
-    )
-
-
-def _pick_device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise EngineError(f"There is no device {name!r}; choose auto, cpu or cuda.") from None
-    if device.type not in ("cpu", "cuda"):
-        raise EngineError(f"The device {name!r} is not supported; choose auto, cpu or cuda.")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise EngineError(
-            "No NVIDIA GPU can be used here; choose the device cpu, or install the driver and a CUDA "
-            "build of torch."
-        )
-    return device
-
-
-def _pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    if name == "auto":
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    if name not in _DTYPES:
-        raise EngineError(f"There is no dtype {name!r}; choose auto, bfloat16 or float32.")
-    return _DTYPES[name]
-
-
 class PersonaPlexEngine:
     """PersonaPlex on this machine; made by `load`.
 
@@ -116,6 +71,7 @@ class PersonaPlexEngine:
         config: Sizes of the loaded model.
         renew: Keep the persona of a call that outlasts the model's memory; the reference lets it fade.
         renewals: How often a row's memory was renewed in a long call.
+        stage_s: How long the parts of the last tick took; empty where ticks are replayed in one piece.
     """
 
     name: str = "personaplex"
@@ -131,18 +87,15 @@ class PersonaPlexEngine:
     ) -> None:
         self.config, self.rows = config, rows
         self.library, self.tokenizer = library, tokenizer
-        self._lm, self._codec = lm, codec
-        self._device = lm.device
-        self._state = lm.state(rows)
-        self._hearing, self._speaking = codec.encoding(rows), codec.decoding(rows)
+        self._lm, self._device = lm, lm.device
+        self._model = Tick(lm, codec, rows)
+        self._prompts = Prompts(lm, codec)
+        self._replays: Replays | None = None
+        self.stage_s: dict[str, float] = {}
         # Rows in use, in the order in which their state lies.
         self._order: list[int] = []
         self.renew, self.renewals = True, 0
         self._open: dict[int, _Row] = {}
-        self._voices: OrderedDict[_FileKey, VoiceCodes | VoiceEmbeddings] = OrderedDict()
-        self._prompts: OrderedDict[tuple[_FileKey | None, tuple[int, ...]], Snapshot] = (
-            OrderedDict()
-        )
 
     @classmethod
     def load(
@@ -182,8 +135,8 @@ class PersonaPlexEngine:
         folder = Path(folder)
         if not folder.is_dir():
             raise EngineError(f"The model folder {folder} does not exist; get the model first.")
-        where = _pick_device(device)
-        kind = _pick_dtype(dtype, where)
+        where = pick_device(device)
+        kind = pick_dtype(dtype, where)
         try:
             matrices = Quant(quant)
         except ValueError:
@@ -214,10 +167,13 @@ class PersonaPlexEngine:
                 engine = cls(config, lm, codec, tokenizer, VoiceLibrary(folder, voices_dir), rows)
                 report(0.95, "warming up")
                 engine._warm_up()
+                if where.type == "cuda":
+                    report(0.97, "recording graphs")
+                    engine.record(CudaRecorder(where))
         except CheckpointError as error:
             raise EngineError(str(error)) from error
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise EngineError(
                 f"The model does not fit into the memory of {where.type}; choose a larger machine, or fewer "
@@ -243,6 +199,7 @@ class PersonaPlexEngine:
             "quant": str(self._lm.quant),
             "threads": torch.get_num_threads(),
             "rows": self.rows,
+            "graphs": self._replays is not None,
             "dim": lm.dim,
             "layers": lm.num_layers,
             "context": lm.context,
@@ -309,7 +266,7 @@ class PersonaPlexEngine:
             raise EngineError(str(error)) from error
         tokens = self.tokenizer.encode(wrap(text)) if text.strip() else []
         snapshot: Snapshot | None = None
-        work = self._snapshot(voice, tokens)
+        work = self._prompts.fill(voice, tokens)
         while snapshot is None:
             # Entered anew for each piece: the mode must not stay on while a caller holds the iterator.
             with torch.inference_mode():
@@ -322,9 +279,7 @@ class PersonaPlexEngine:
             raise EngineError(f"Row {row} was taken while its prompt was prepared.")
         place = len(self._order)
         with torch.inference_mode():
-            self._lm.install(self._state, place, snapshot)
-            self._hearing.reset(place)
-            self._speaking.reset(place)
+            self._model.begin(place, snapshot)
         self._order.append(row)
         self._open[row] = _Row(
             sampler,
@@ -354,7 +309,7 @@ class PersonaPlexEngine:
             # One bad sample would stay in the row's attention for good.
             pcm[self._order.index(row)] = np.nan_to_num(frame, posinf=1.0, neginf=-1.0)
         with torch.inference_mode():
-            answers = self._tick(torch.from_numpy(pcm).to(self._device), heard)
+            answers = self._tick(torch.from_numpy(pcm), heard)
             if self.renew:
                 self._go_on_renewing()
             return answers
@@ -366,48 +321,88 @@ class PersonaPlexEngine:
         place, last = self._order.index(row), len(self._order) - 1
         if place != last:
             with torch.inference_mode():
-                for state in (self._state, self._hearing, self._speaking):
-                    state.move(last, place)
+                self._model.move(last, place)
             self._order[place] = self._order[last]
         self._order.pop()
 
+    def figures(self) -> dict[str, float]:
+        """Return figures for the metrics."""
+        return {
+            "prompts_kept": len(self._prompts.kept),
+            "prompts_bytes": self._prompts.bytes,
+            "prompts_hits": self._prompts.hits,
+            "prompts_misses": self._prompts.misses,
+            "renewals": self.renewals,
+        }
+
+    def record(self, recorder: Recorder) -> None:
+        """Record ticks, to replay them from now on; only while no row is open."""
+        start = list(self._lm.prefill(build_prompt(self.config.lm, None, [])))[-1]
+        if isinstance(start, Snapshot):
+            self._replays = recorded(self._model, recorder, start)
+
     def _tick(self, pcm: torch.Tensor, heard: list[bool]) -> dict[int, FrameOut]:
-        count = len(heard)
         rows = [self._open[row] for row in self._order]
-        hearing, speaking = self._hearing, self._speaking
-        codes = self._codec.encode(pcm, hearing, self._mask(heard), prefix=hearing.prefix(count))
-        hearing.advance(count, heard)
         # Call 0 only takes its place in the count: the model begins with call 1.
         thinks = [here and row.call > 0 for here, row in zip(heard, rows, strict=True)]
         speaks = [
             here and row.call > self.config.lm.max_delay
             for here, row in zip(heard, rows, strict=True)
         ]
-        tokens: list[list[int]] = []
-        samples: NDArray[np.float32] | None = None
-        if any(thinks):
-            frame = self._think(codes, rows, thinks)
-            if any(speaks):
-                # A row that does not speak may hold tokens that are no codes.
-                said = frame[:, 1:].clamp(max=self.config.codec.bins - 1)
-                out = self._codec.decode(
-                    said, speaking, self._mask(speaks), prefix=speaking.prefix(count)
-                )
-                speaking.advance(count, speaks)
-                samples, tokens = out.cpu().numpy(), frame.tolist()
+        samplers = [row.sampler for row in rows]
+        replays = self._replays
+        if replays is not None and replays.cover(samplers):
+            masks = (heard, thinks, speaks)
+            found = replays(pcm, masks, samplers, max(row.call for row in rows))
+            self.stage_s = {}
+        else:
+            found = self._eager(pcm, heard, thinks, speaks)
+            self.stage_s = self._model.stage_s if self._device.type == "cpu" else {}
+        self._model.hearing.advance(len(rows), heard)
+        self._model.speaking.advance(len(rows), speaks)
+        tokens, samples = found[0].tolist(), found[1].cpu().numpy()
         answers: dict[int, FrameOut] = {}
         for place, row in enumerate(rows):
             if not heard[place]:
                 continue
             row.call += 1
-            if samples is None or not speaks[place]:
+            if not speaks[place]:
                 answers[self._order[place]] = FrameOut(None)
                 continue
             spoken = tuple(tokens[place])
+            # A copy: the next replay writes to the same place.
             answers[self._order[place]] = FrameOut(
-                samples[place], row.words.push(spoken[0]), spoken
+                samples[place].copy(), row.words.push(spoken[0]), spoken
             )
         return answers
+
+    def _eager(
+        self, pcm: torch.Tensor, heard: list[bool], thinks: list[bool], speaks: list[bool]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = [self._open[row] for row in self._order]
+        model, window, count = self._model, self._lm.window, len(rows)
+        # A row that sits out is looked at with what it holds.
+        calls = [row.call for row, active in zip(rows, thinks, strict=True) if active] or [1]
+        furthest = max(calls)
+        # Rows that are equally far need no mask, and then not a slot more than there is.
+        full = min(calls) == furthest or min(calls) >= window
+        text, audio = draws([row.sampler for row in rows], thinks, self._device)
+        asked = Asked(
+            pcm.to(self._device),
+            self._mask(heard),
+            self._mask(thinks),
+            self._mask(speaks),
+            text,
+            audio,
+        )
+        sight = Sight(
+            hearing=model.hearing.prefix(count),
+            thinking=min(furthest, window) if full else self._lm.prefix(furthest),
+            speaking=model.speaking.prefix(count),
+            full=full,
+            forcing=any(row.call < row.forced_until for row in rows),
+        )
+        return model(asked, sight)
 
     def _go_on_renewing(self) -> None:
         """Do a piece of the renewal under way, or begin one; one row at a time keeps the tick short."""
@@ -420,9 +415,9 @@ class PersonaPlexEngine:
             working.renewal = Renewal(self._lm, working.prompt, working.call)
         place = rows.index(working)
         if working.renewal is not None and working.renewal.advance(
-            self._lm, self._state, place, working.call
+            self._lm, self._model.state, place, working.call
         ):
-            back = working.renewal.switch(self._state, place)
+            back = working.renewal.switch(self._model.state, place)
             working.call -= back
             working.forced_until -= back
             working.renewal = None
@@ -432,77 +427,8 @@ class PersonaPlexEngine:
     def _is_due(self, row: _Row) -> bool:
         return due(self._lm.window, row.prompt.memory.shape[3], row.call)
 
-    def _think(self, codes: torch.Tensor, rows: list[_Row], thinks: list[bool]) -> torch.Tensor:
-        lm = self._lm
-        calls = [row.call for row, active in zip(rows, thinks, strict=True) if active]
-        furthest = max(calls)
-        # Rows that are equally far need no mask, and then not a slot more than there is.
-        full = min(calls) == furthest or min(calls) >= lm.window
-        text_draw, audio_draw = draws([row.sampler for row in rows], thinks, self._device)
-        result = lm.step(
-            self._state,
-            codes,
-            self._mask(thinks),
-            prefix=min(furthest, lm.window) if full else lm.prefix(furthest),
-            full=full,
-            forcing=any(row.call < row.forced_until for row in rows),
-            text_draw=text_draw,
-            audio_draw=audio_draw,
-        )
-        return result.tokens
-
     def _mask(self, active: list[bool]) -> torch.Tensor | None:
         return None if all(active) else torch.tensor(active, device=self._device)
-
-    def _snapshot(self, voice: Path | None, tokens: list[int]) -> Iterator[float | Snapshot]:
-        """Yield progress and at last the filled prompt of a voice file and the wrapped role's tokens."""
-        file = None if voice is None else _file_key(voice)
-        key = (file, tuple(tokens))
-        kept = self._prompts.get(key)
-        if kept is not None:
-            self._prompts.move_to_end(key)
-            yield kept
-            return
-        speaker: VoiceCodes | VoiceEmbeddings | None = None
-        if voice is not None and file is not None:
-            for piece in self._voice(voice, file):
-                if isinstance(piece, float):
-                    yield piece * _VOICE_SHARE
-                else:
-                    speaker = piece
-        try:
-            prompt = build_prompt(self.config.lm, speaker, tokens)
-        except PromptError as error:
-            raise EngineError(str(error)) from error
-        for part in self._lm.prefill(prompt):
-            if isinstance(part, Snapshot):
-                self._keep(key, part)
-                yield part
-            else:
-                yield _VOICE_SHARE + part * (1.0 - _VOICE_SHARE)
-
-    def _voice(self, voice: Path, file: _FileKey) -> Iterator[float | VoiceCodes | VoiceEmbeddings]:
-        kept = self._voices.get(file)
-        if kept is not None:
-            self._voices.move_to_end(file)
-            yield kept
-            return
-        try:
-            for piece in load_voice(voice, self.config.lm, self._codec):
-                if not isinstance(piece, float):
-                    self._voices[file] = piece
-                    if len(self._voices) > _VOICES_KEPT:
-                        self._voices.popitem(last=False)
-                yield piece
-        except VoiceError as error:
-            raise EngineError(str(error)) from error
-
-    def _keep(self, key: tuple[_FileKey | None, tuple[int, ...]], snapshot: Snapshot) -> None:
-        if snapshot.bytes > PROMPT_CACHE_BYTES:
-            return
-        self._prompts[key] = snapshot
-        while sum(each.bytes for each in self._prompts.values()) > PROMPT_CACHE_BYTES:
-            self._prompts.popitem(last=False)
 
     def _warm_up(self) -> None:
         """Run two frames, so that kernels are chosen before anybody waits."""
@@ -511,11 +437,3 @@ class PersonaPlexEngine:
         for _ in range(self.config.lm.max_delay + 2):
             self.tick({0: np.zeros(FRAME_SAMPLES, np.float32)})
         self.close(0)
-
-
-def _file_key(path: Path) -> _FileKey:
-    try:
-        facts = path.stat()
-    except OSError as error:
-        raise EngineError(f"The voice {path.name} cannot be opened ({error.strerror}).") from error
-    return str(path), facts.st_mtime_ns, facts.st_size

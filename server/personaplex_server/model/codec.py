@@ -62,7 +62,7 @@ class Side:
     def __init__(
         self, config: CodecConfig, shapes: list[tuple[int, int]], rows: int, device: torch.device
     ) -> None:
-        self.stream = StreamState(shapes, rows, device)
+        self.stream = StreamState.fresh(shapes, rows, device)
         self.attention = _AttentionState(config, rows, device)
         self.frames = [0] * rows
         self._positions = config.positions

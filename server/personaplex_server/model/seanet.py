@@ -4,37 +4,78 @@ A streaming step brings few time steps but wide kernels, so a convolution is one
 flat weight, several times quicker than torch's own, which re-lays its weights on every call. A transposed
 convolution whose kernel is twice its stride is a convolution over two inputs that yields `stride` outputs: no overlap
 to keep, and its memory is the last input.
+
+Near the samples time is long and weights are small: on a CPU rows go through that part one after the other, so that
+what lies between two convolutions stays in the processor's nearest memory. The deep part, whose weights
+are the larger share, takes all rows at once.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import Tensor
 
 from .linear import Linear
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Sequence
 
     from .config import CodecConfig
     from .weights import TensorFile
+
+ROW_BY_ROW_FROM: Final = 256
+"""Time steps per row from which rows are computed one by one on a CPU."""
+
+
+def _on_cpu(x: Tensor) -> bool:
+    return x.device.type == "cpu" and type(x) is Tensor
+
+
+def elu_(x: Tensor, out: Tensor) -> None:
+    """Write ELU of `x` into `out`, which may be `x` itself."""
+    if not _on_cpu(x):
+        out.copy_(F.elu(x))
+        return
+    # max(x, exp(min(x, 0)) - 1), with numpy's exponential: half the time of torch's own.
+    work = out if out.data_ptr() != x.data_ptr() else torch.empty_like(x)
+    torch.clamp(x, max=0.0, out=work)
+    raw = work.numpy()
+    np.exp(raw, out=raw)
+    work.sub_(1.0)
+    torch.maximum(work, x, out=out)
 
 
 class StreamState:
     """What the convolutions of one direction remember.
 
-    Attributes:
+    Args:
         past: One tensor per convolution that remembers, [rows, steps, channels].
         first: Rows whose next frame is their first, bool [rows].
     """
 
-    def __init__(self, shapes: list[tuple[int, int]], rows: int, device: torch.device) -> None:
-        self.past = [
-            torch.zeros(rows, steps, channels, device=device) for steps, channels in shapes
-        ]
-        self.first = torch.ones(rows, dtype=torch.bool, device=device)
+    def __init__(self, past: list[Tensor], first: Tensor) -> None:
+        self.past, self.first = past, first
+        self._single: list[StreamState] = []
+
+    @classmethod
+    def fresh(cls, shapes: list[tuple[int, int]], rows: int, device: torch.device) -> StreamState:
+        """Return an empty state for `rows` rows; `shapes` are the (steps, channels) of each memory."""
+        past = [torch.zeros(rows, steps, channels, device=device) for steps, channels in shapes]
+        return cls(past, torch.ones(rows, dtype=torch.bool, device=device))
+
+    @property
+    def single(self) -> list[StreamState]:
+        """The same memory row by row, each a state of one row."""
+        if not self._single:
+            self._single = [
+                StreamState([past[row : row + 1] for past in self.past], self.first[row : row + 1])
+                for row in range(len(self.first))
+            ]
+        return self._single
 
     def reset(self, row: int) -> None:
         """Forget everything of `row`."""
@@ -49,6 +90,10 @@ class StreamState:
         self.first[target] = self.first[source]
 
 
+class _Part(Protocol):
+    def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor: ...
+
+
 class _Memory:
     """The slot of one convolution in a `StreamState`."""
 
@@ -61,17 +106,30 @@ class _Memory:
             shapes.append((steps, channels))
 
     def extend(
-        self, x: Tensor, state: StreamState, active: Tensor | None, *, replicate: bool = False
+        self,
+        x: Tensor,
+        state: StreamState,
+        active: Tensor | None,
+        *,
+        elu: bool = False,
+        replicate: bool = False,
     ) -> Tensor:
-        """Return `x` [rows, time, channels] behind what came before it, and remember its end."""
+        """Return `x` [rows, time, channels], or its ELU, behind what came before it, and remember its end."""
+        rows, time, channels = x.shape
+        joined = x.new_empty(rows, self.steps + time, channels)
+        fresh = joined[:, self.steps :]
+        if elu:
+            elu_(x, fresh)
+        else:
+            fresh.copy_(x)
         if not self.steps:
-            return x
-        past = state.past[self.index][: x.shape[0]]
+            return joined
+        past = state.past[self.index][:rows]
         before = past
         if replicate:
-            before = torch.where(state.first[: x.shape[0]].view(-1, 1, 1), x[:, :1], past)
-        joined = torch.cat([before, x], 1)
-        end = joined[:, joined.shape[1] - self.steps :]
+            before = torch.where(state.first[:rows].view(-1, 1, 1), fresh[:, :1], past)
+        joined[:, : self.steps] = before
+        end = joined[:, time:]
         past.copy_(end if active is None else torch.where(active.view(-1, 1, 1), end, past))
         return joined
 
@@ -89,6 +147,7 @@ class Conv:
         stride: Between outputs.
         dilation: Between taps.
         bias: Whether there is one.
+        elu: Take the input's ELU.
         replicate: Repeat a row's very first input backwards, instead of zeros.
     """
 
@@ -104,12 +163,13 @@ class Conv:
         stride: int = 1,
         dilation: int = 1,
         bias: bool = True,
+        elu: bool = False,
         replicate: bool = False,
     ) -> None:
         inputs, outputs = channels
         weight = file.take(f"{name}.weight", (outputs, inputs, kernel))
         self.kernel, self.stride, self.dilation = kernel, stride, dilation
-        self.replicate = replicate
+        self.elu, self.replicate = elu, replicate
         self.linear = Linear(
             weight.permute(0, 2, 1).reshape(outputs, kernel * inputs),
             file.take(f"{name}.bias", (outputs,)) if bias else None,
@@ -120,8 +180,10 @@ class Conv:
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         """Return [rows, time / stride, out] for `x` [rows, time, in]."""
         if self.kernel == 1:
+            if self.elu:
+                x = self.memory.extend(x, state, active, elu=True)
             return self.linear(x)
-        joined = self.memory.extend(x, state, active, replicate=self.replicate)
+        joined = self.memory.extend(x, state, active, elu=self.elu, replicate=self.replicate)
         rows, _, channels = x.shape
         count = x.shape[1] // self.stride
         if self.dilation == 1:
@@ -142,8 +204,38 @@ class Conv:
         return self.linear(windows)
 
 
+class ToSamples:
+    """The last convolution, of its input's ELU to a single channel.
+
+    It is quicker to weigh each input once for every tap, and to add up the taps then.
+    """
+
+    def __init__(
+        self,
+        file: TensorFile,
+        name: str,
+        inputs: int,
+        kernel: int,
+        shapes: list[tuple[int, int]],
+    ) -> None:
+        self.kernel = kernel
+        weight = file.take(f"{name}.weight", (1, inputs, kernel))
+        self.taps = Linear(weight[0].t().contiguous())
+        self.bias = file.take(f"{name}.bias", (1,))
+        self.memory = _Memory(shapes, kernel - 1, inputs)
+
+    def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
+        """Return [rows, time, 1] for `x` [rows, time, in]."""
+        time = x.shape[1]
+        weighed = self.taps(self.memory.extend(x, state, active, elu=True))
+        out = weighed[:, :time, :1] + self.bias
+        for tap in range(1, self.kernel):
+            out += weighed[:, tap : tap + time, tap : tap + 1]
+        return out
+
+
 class TransposedConv:
-    """A causal transposed convolution with a kernel of twice its stride.
+    """A causal transposed convolution, of its input's ELU, with a kernel of twice its stride.
 
     Args:
         file: Where the weights are.
@@ -176,7 +268,7 @@ class TransposedConv:
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         """Return [rows, time * stride, out] for `x` [rows, time, in]."""
-        joined = self.memory.extend(x, state, active)
+        joined = self.memory.extend(x, state, active, elu=True)
         rows, count, channels = x.shape
         pairs = joined.as_strided((rows, count, 2 * channels), (joined.stride(0), channels, 1))
         return self.linear(pairs).view(rows, count * self.stride, self.outputs)
@@ -221,6 +313,7 @@ class _Residual:
             shapes,
             steps=steps,
             dilation=dilation,
+            elu=True,
         )
         self.point = Conv(
             file, f"{name}.block.3.conv.conv", (narrow, width), 1, shapes, steps=steps
@@ -233,12 +326,81 @@ class _Residual:
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         """Return the block's output, shaped as `x`."""
-        inner = self.point(F.elu(self.wide(F.elu(x), state, active)), state, active)
-        return inner + (x if self.skip is None else self.skip(x, state, active))
+        inner = self.wide(x, state, active)
+        elu_(inner, inner)
+        out = self.point(inner, state, active)
+        return out.add_(x if self.skip is None else self.skip(x, state, active))
 
 
-class Encoder:
-    """From samples to the latent.
+def residuals(
+    file: TensorFile,
+    side: str,
+    index: int,
+    config: CodecConfig,
+    width: int,
+    shapes: list[tuple[int, int]],
+    steps: int,
+) -> list[_Residual]:
+    """Return the residual blocks of one stage; `index` is the first one's place in the file."""
+    return [
+        _Residual(
+            file,
+            f"{side}.model.{index + j}",
+            config,
+            width,
+            config.dilation_base**j,
+            shapes,
+            steps,
+        )
+        for j in range(config.n_residual_layers)
+    ]
+
+
+class _Chain:
+    """Convolutions and blocks one behind the other, those near the samples row by row on a CPU."""
+
+    def __init__(self) -> None:
+        self._deep: list[_Part] = []
+        self._near: list[_Part] = []
+        self._near_first = False
+
+    def add(self, part: _Part, time: int) -> None:
+        """Append a part that takes in `time` steps a row."""
+        near = time >= ROW_BY_ROW_FROM
+        # Time only gets shorter (encoding) or only longer (decoding), so one kind comes first.
+        if not self._deep and not self._near:
+            self._near_first = near
+        (self._near if near else self._deep).append(part)
+
+    def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
+        """Return the last part's output for `x` [rows, time, channels]."""
+        if self._near_first:
+            return _run(self._deep, self._rows(x, state, active), state, active)
+        return self._rows(_run(self._deep, x, state, active), state, active)
+
+    def _rows(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
+        if x.shape[0] == 1 or not _on_cpu(x):
+            return _run(self._near, x, state, active)
+        done = [
+            _run(
+                self._near,
+                x[row : row + 1],
+                state.single[row],
+                None if active is None else active[row : row + 1],
+            )
+            for row in range(x.shape[0])
+        ]
+        return torch.cat(done)
+
+
+def _run(parts: Sequence[_Part], x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
+    for part in parts:
+        x = part(x, state, active)
+    return x
+
+
+class Encoder(_Chain):
+    """From samples [rows, samples, 1] to the latent [rows, positions, dimension].
 
     Args:
         file: Where the weights are.
@@ -257,58 +419,35 @@ class Encoder:
         rows: int,
         samples: int,
     ) -> None:
-        width, steps, index = config.n_filters, rows * samples, 1
-        self.first = Conv(
-            file, "encoder.model.0.conv.conv", (1, width), config.kernel_size, shapes, steps=steps
-        )
-        self.stages: list[tuple[list[_Residual], Conv]] = []
+        super().__init__()
+        width, time, index = config.n_filters, samples, 1
+        name = "encoder.model.{}.conv.conv".format
+        first, last = config.kernel_size, config.last_kernel_size
+        steps = rows * samples
+        self.add(Conv(file, name(0), (1, width), first, shapes, steps=steps), time)
         for ratio in reversed(config.ratios):
-            blocks = [
-                _Residual(
-                    file,
-                    f"encoder.model.{index + j}",
-                    config,
-                    width,
-                    config.dilation_base**j,
-                    shapes,
-                    steps,
-                )
-                for j in range(config.n_residual_layers)
-            ]
+            for block in residuals(file, "encoder", index, config, width, shapes, rows * time):
+                self.add(block, time)
             index += config.n_residual_layers + 1
-            steps //= ratio
+            steps = rows * time // ratio
             down = Conv(
                 file,
-                f"encoder.model.{index}.conv.conv",
+                name(index),
                 (width, 2 * width),
                 2 * ratio,
                 shapes,
                 steps=steps,
                 stride=ratio,
+                elu=True,
             )
-            self.stages.append((blocks, down))
-            index, width = index + 1, 2 * width
-        self.last = Conv(
-            file,
-            f"encoder.model.{index + 1}.conv.conv",
-            (width, config.dimension),
-            config.last_kernel_size,
-            shapes,
-            steps=steps,
-        )
-
-    def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
-        """Return [rows, positions, dimension] for `x` [rows, samples, 1]."""
-        x = self.first(x, state, active)
-        for blocks, down in self.stages:
-            for block in blocks:
-                x = block(x, state, active)
-            x = down(F.elu(x), state, active)
-        return self.last(F.elu(x), state, active)
+            self.add(down, time)
+            index, width, time = index + 1, 2 * width, time // ratio
+        out = (width, config.dimension)
+        self.add(Conv(file, name(index + 1), out, last, shapes, steps=rows * time, elu=True), time)
 
 
-class Decoder:
-    """From the latent to samples; the mirror of `Encoder`."""
+class Decoder(_Chain):
+    """From the latent [rows, positions, dimension] to samples [rows, samples, 1]; the mirror of `Encoder`."""
 
     def __init__(
         self,
@@ -319,56 +458,20 @@ class Decoder:
         rows: int,
         samples: int,
     ) -> None:
-        width = config.n_filters << len(config.ratios)
-        steps, index = rows * samples // config.hop, 1
-        self.first = Conv(
-            file,
-            "decoder.model.0.conv.conv",
-            (config.dimension, width),
-            config.kernel_size,
-            shapes,
-            steps=steps,
-        )
-        self.stages: list[tuple[TransposedConv, list[_Residual]]] = []
+        super().__init__()
+        width, time, index = config.n_filters << len(config.ratios), samples // config.hop, 1
+        first, last = config.kernel_size, config.last_kernel_size
+        name = "decoder.model.0.conv.conv"
+        steps = rows * time
+        self.add(Conv(file, name, (config.dimension, width), first, shapes, steps=steps), time)
         for ratio in config.ratios:
             index += 1
-            up = TransposedConv(
-                file,
-                f"decoder.model.{index}.convtr.convtr",
-                (width, width // 2),
-                ratio,
-                shapes,
-                steps=steps,
-            )
-            steps, width = steps * ratio, width // 2
-            blocks = [
-                _Residual(
-                    file,
-                    f"decoder.model.{index + 1 + j}",
-                    config,
-                    width,
-                    config.dilation_base**j,
-                    shapes,
-                    steps,
-                )
-                for j in range(config.n_residual_layers)
-            ]
-            self.stages.append((up, blocks))
+            name = f"decoder.model.{index}.convtr.convtr"
+            channels = (width, width // 2)
+            self.add(TransposedConv(file, name, channels, ratio, shapes, steps=rows * time), time)
+            width, time = width // 2, time * ratio
+            for block in residuals(file, "decoder", index + 1, config, width, shapes, rows * time):
+                self.add(block, time)
             index += config.n_residual_layers + 1
-        self.last = Conv(
-            file,
-            f"decoder.model.{index + 1}.conv.conv",
-            (width, 1),
-            config.last_kernel_size,
-            shapes,
-            steps=steps,
-        )
-
-    def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
-        """Return [rows, samples, 1] for `x` [rows, positions, dimension]."""
-        x = self.first(x, state, active)
-        for up, blocks in self.stages:
-            x = up(F.elu(x), state, active)
-            for block in blocks:
-                x = block(x, state, active)
-        return self.last(F.elu(x), state, active)
+        name = f"decoder.model.{index + 1}.conv.conv"
+        self.add(ToSamples(file, name, width, last, shapes), time)

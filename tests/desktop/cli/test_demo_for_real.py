@@ -26,6 +26,7 @@ from websockets.exceptions import ConnectionClosed
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="looks at processes the POSIX way"),
     pytest.mark.timeout(400),
+    pytest.mark.real_time,
 ]
 
 PATIENCE = 4

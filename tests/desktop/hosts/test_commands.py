@@ -64,7 +64,7 @@ async def test_a_cancel_ends_the_command_and_its_children(tmp_path: Path) -> Non
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert not any(map(_lives, map(int, pids.read_text().split())))
+    _until(lambda: not any(map(_lives, map(int, pids.read_text().split()))))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills the POSIX way")

@@ -192,7 +192,7 @@ async def test_a_cancelled_test_hangs_up(fake_voice: StartVoice, short_clip: Cli
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         while not voice.close_codes:
             await asyncio.sleep(0.02)
 

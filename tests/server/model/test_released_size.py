@@ -16,8 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from personaplex_server.model.codec import Codec
 from personaplex_server.model.config import CodecConfig, LmConfig
+from personaplex_server.model.graph import Bucket, Replays
 from personaplex_server.model.lm import Lm
 from personaplex_server.model.sampling import Draw
+from personaplex_server.model.tick import Tick
 
 ROWS = 8
 VIEWS = ("view", "reshape", "slice", "select", "unsqueeze", "expand", "transpose", "unbind", "split",
@@ -139,3 +141,41 @@ def test_state_stays_in_place(parity_model):
     after = [each.data_ptr() for each in (state.memory, state.call, state.ring, state.forced)]
     assert after == places
     assert state.call.tolist() == [101, 1, 1]
+
+
+class Once:
+    """Does what is to be recorded once, and keeps no recording."""
+
+    def record(self, work):
+        work()
+        return work
+
+
+@pytest.mark.parametrize("mode", ["fake", "meta"])
+def test_whole_tick_can_be_recorded(mode):
+    """Reads nothing back, branches on no value, and mixes in nothing of another device."""
+    device = "cpu" if mode == "fake" else "meta"
+    context = FakeTensorMode() if mode == "fake" else torch.inference_mode()
+    # Layers are alike, so one of each kind will do; the widths are the released ones.
+    sizes = LmConfig(num_layers=1, depth_layers=1)
+    with context:
+        lm = Lm(Shapes(device, torch.bfloat16), sizes)
+        codec = Codec(Shapes(device, torch.float32), CodecConfig(transformer_layers=1), 8, ROWS)
+        replays = Replays(Tick(lm, codec, ROWS), Once())
+        for bucket in (replays.buckets[0], replays.buckets[-1]):
+            replays._work(bucket)
+    assert replays.buckets[0] == Bucket(1, 512)
+    assert replays.buckets[-1] == Bucket(ROWS, 2999)
+    assert len(replays.buckets) == 16
+    assert replays.bucket(3, 700) == Bucket(4, 1024)
+    assert replays.bucket(1, 5000) == Bucket(1, 2999)
+
+
+def test_operators_per_tick_stay_within_bounds():
+    lm = Lm(Shapes("meta", torch.bfloat16), LmConfig())
+    codec = Codec(Shapes("meta", torch.float32), CodecConfig(), 8, ROWS)
+    replays = Replays(Tick(lm, codec, ROWS), Once())
+    with Count() as count:
+        replays._work(Bucket(ROWS, 512))
+    launched = sum(n for name, n in count.names.items() if name not in VIEWS)
+    assert 1000 < launched <= 2700

@@ -15,6 +15,8 @@ from personaplex_server.model.rehearsal import REHEARSAL
 from personaplex_server.model.renewal import PER_TICK, due, keep
 from personaplex_server.protocol import FRAME_SAMPLES
 
+pytestmark = pytest.mark.long
+
 CONTEXT = 160
 SMALL = ModelConfig(
     LmConfig(dim=32, text_card=300, num_heads=2, num_layers=2, context=CONTEXT, depth_dim=16,
@@ -36,7 +38,7 @@ def sound(count, seed=1):
 
 def thought_through(engine, row, kept):
     """Return what a model would remember that was given the prompt and then the kept positions, and nothing else."""
-    lm, state, facts = engine._lm, engine._state, engine._open[row]
+    lm, state, facts = engine._lm, engine._model.state, engine._open[row]
     place = engine._order.index(row)
     prompt = facts.prompt.memory.shape[3]
     history = state.history[place].long()
@@ -61,9 +63,9 @@ def test_the_new_memory_is_that_of_the_prompt_and_the_recent_call(engine):
     assert engine.renewals == 1
     assert max(calls) <= CONTEXT - 1
     assert calls[-1] - 1 - prompt >= kept
-    assert int(engine._state.call[0]) == calls[-1]
+    assert int(engine._model.state.call[0]) == calls[-1]
     expected = thought_through(engine, 0, kept)
-    got = engine._state.memory[:, :, 0, :, : calls[-1] - 1]
+    got = engine._model.state.memory[:, :, 0, :, : calls[-1] - 1]
     torch.testing.assert_close(got, expected, atol=2e-5, rtol=1e-4)
     # The prompt is in it, bit by bit.
     assert torch.equal(got[:, :, :, :prompt], engine._open[0].prompt.memory)
@@ -72,12 +74,12 @@ def test_the_new_memory_is_that_of_the_prompt_and_the_recent_call(engine):
 def test_tokens_stay_in_their_places_at_the_switch(engine):
     """What the next calls are given is what they would have been given without the switch."""
     engine.open(0, ROLE)
-    lm, slots = engine.config.lm, engine._state.slots
+    lm, slots = engine.config.lm, engine._model.state.slots
     given = {}
     for moment, frame in enumerate(sound(3 * CONTEXT)):
         call = engine._open[0].call
         answer = engine.tick({0: frame})[0]
-        ring, now = engine._state.ring[0], engine._open[0].call
+        ring, now = engine._model.state.ring[0], engine._open[0].call
         # The newest position of text and first codebook: said in this call.
         newest = ring[:2, (now - 1) % slots].tolist()
         given[moment] = (answer.tokens, newest, now < call)
@@ -126,10 +128,10 @@ def test_an_hour_long_call_keeps_its_persona(engine):
         assert np.isfinite(answer.pcm).all()
         facts = engine._open[0]
         assert facts.call <= CONTEXT - 1
-        assert int(engine._state.call[engine._order.index(0)]) == facts.call
+        assert int(engine._model.state.call[engine._order.index(0)]) == facts.call
     assert engine.renewals > 3050 // CONTEXT
     place, prompt = engine._order.index(0), facts.prompt.memory
-    assert torch.equal(engine._state.memory[:, :, place, :, : prompt.shape[3]], prompt)
+    assert torch.equal(engine._model.state.memory[:, :, place, :, : prompt.shape[3]], prompt)
 
 
 def test_without_a_prompt_or_where_it_is_not_wanted_nothing_is_renewed(engine):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from personaplex_server.engines import personaplex as module
+from personaplex_server.engines import prompts as module
 from personaplex_server.engines.base import EngineError, Persona, Sampling
 from personaplex_server.engines.personaplex import PersonaPlexEngine
 from personaplex_server.model.audio import frames, read_audio
@@ -165,19 +165,19 @@ def test_the_same_persona_is_ready_at_once_the_second_time(engine):
 
 
 def test_prompts_are_kept_within_bounds(engine, monkeypatch):
-    engine._prompts.clear()
+    engine._prompts.kept.clear()
     engine.open(0, Persona(text="one"))
-    (size,) = (each.bytes for each in engine._prompts.values())
+    (size,) = (each.bytes for each in engine._prompts.kept.values())
     monkeypatch.setattr(module, "PROMPT_CACHE_BYTES", int(2.5 * size))
     for text in ("two", "one", "six"):
         engine.close(0)
         engine.open(0, Persona(text=text))
     kept = [engine.tokenizer.encode(f"<system> {text} <system>") for text in ("one", "six")]
-    assert [list(tokens) for _, tokens in engine._prompts] == kept
+    assert [list(tokens) for _, tokens in engine._prompts.kept] == kept
     monkeypatch.setattr(module, "PROMPT_CACHE_BYTES", size // 2)
     engine.close(0)
     engine.open(0, Persona(text="ten"))
-    assert len(engine._prompts) == 2
+    assert len(engine._prompts.kept) == 2
 
 
 def test_a_broken_sample_does_not_outlive_its_caller(engine, speech, by_itself):

@@ -29,6 +29,8 @@ STALE_SECONDS = 45
 """By the host's own clock, so that clocks that differ do no harm."""
 WAIT_SECONDS = 120.0
 _LIMIT = 20.0
+_GIVE_BACK_SECONDS = 5.0
+"""A cancel does not wait longer for a machine that may be away; the lock then grows stale by itself."""
 
 # mkdir is the one thing that only one of two can succeed in, on every file system.
 _TAKE = """
@@ -84,7 +86,14 @@ async def held(
     content = f"{token}\n{json.dumps(owner())}\n".encode()
     stale = stale_s
     while True:
-        done = await host.script(_TAKE, folder, token, str(stale), limit_s=_LIMIT, stdin=content)
+        try:
+            done = await host.script(
+                _TAKE, folder, token, str(stale), limit_s=_LIMIT, stdin=content
+            )
+        except asyncio.CancelledError:
+            # It may be ours already, and only the answer was still on its way.
+            await _release(host, folder, token, limit_s=_GIVE_BACK_SECONDS)
+            raise
         if done.code == 0:
             break
         if done.code != 3:
@@ -127,8 +136,8 @@ async def _renew(host: Host, folder: str, token: str) -> None:
             await host.script(_RENEW, folder, token, limit_s=_LIMIT)
 
 
-async def _release(host: Host, folder: str, token: str) -> None:
-    work = asyncio.ensure_future(host.script(_RELEASE, folder, token, limit_s=_LIMIT))
+async def _release(host: Host, folder: str, token: str, *, limit_s: float = _LIMIT) -> None:
+    work = asyncio.ensure_future(host.script(_RELEASE, folder, token, limit_s=limit_s))
     while not work.done():
         try:
             await asyncio.shield(work)

@@ -42,7 +42,9 @@ __all__ = ["MachineForm"]
 
 _LOGINS = (Login.FILE, Login.AGENT, Login.PASSWORD)
 LAID_OUT_MS = 60
-"""Until then the layouts from the part up to the scrolled sheet have passed on its height."""
+"""Until then the layouts from the part up to the scrolled sheet have passed on its height, on an idle computer."""
+LAID_OUT_LOOKS = 4
+"""A busy one is late with some of the layouts, so it is looked again."""
 _PASSPHRASE_CAUSES = {"passphrase_needed", "wrong_passphrase"}
 
 
@@ -284,8 +286,7 @@ class MachineForm(QWidget):
         while area is not None and not isinstance(area, QScrollArea):
             area = area.parentWidget()
         if area is not None:
-            frame = area
-            QTimer.singleShot(LAID_OUT_MS, part, lambda: frame.ensureWidgetVisible(part))
+            _show_in(area, part)
 
     def _show_answer(self) -> None:
         answer = self._machines.answer
@@ -442,3 +443,12 @@ class _Consent(QFrame):
 
 def _place(address: SshAddress) -> str:
     return address.host if address.port == 22 else address.place
+
+
+def _show_in(area: QScrollArea, part: QWidget, looks: int = LAID_OUT_LOOKS) -> None:
+    def look() -> None:
+        area.ensureWidgetVisible(part)
+        if looks > 1:
+            _show_in(area, part, looks - 1)
+
+    QTimer.singleShot(LAID_OUT_MS, part, look)

@@ -86,9 +86,10 @@ async def test_a_way_back_restarts_what_runs_on_the_version_before(site):
     assert any("pd-1" in line for line in told)
 
 
-async def test_a_version_that_does_not_run_is_taken_back_by_itself(site):
+async def test_a_version_that_does_not_run_is_taken_back_by_itself(site, monkeypatch):
     hosts, care, layout, folder = site
     port = await _run_one(hosts, layout)
+    monkeypatch.setattr(service, "COME_UP_SECONDS", 6.0)
     (folder / "previous").write_text("bad")
     with pytest.raises(ProviderFault, match="could not be started"):
         await care.rollback("box", lambda line: None)

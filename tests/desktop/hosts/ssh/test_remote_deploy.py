@@ -60,6 +60,7 @@ def machine(make_sshd):
     assert not _processes_of(sshd.user.home)
 
 
+@pytest.mark.real_time
 @pytest.mark.timeout(400)
 def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(machine):
     home = machine.user.home
@@ -103,6 +104,7 @@ def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(
     assert not _processes_of(ours)
 
 
+@pytest.mark.real_time
 @pytest.mark.timeout(400)
 def test_a_killed_deploy_is_resumed_and_goes_on_with_what_runs_there(machine):
     home = machine.user.home

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 import samples as sample_data
 import scenes as sample_scenes
+from peers.rented import FakeAccounts, FakeFleet, FakeSpending
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.host import HostCheck, HostKey, HostRecord, SshAddress
 from personadesk.domain.line import Line, LineState
@@ -102,9 +103,9 @@ def clicker() -> Clicker:
 
 @pytest.fixture
 def wait_for() -> Callable[..., Awaitable[None]]:
-    """Waits until something is so, a few seconds at most."""
+    """Waits until something is so; the limit is one that a busy computer does not reach."""
 
-    async def wait(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    async def wait(condition: Callable[[], object], seconds: float = 20.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.01)
@@ -273,6 +274,9 @@ class FakeServices:
     deploys: FakeEngine = field(default_factory=FakeEngine)
     lines: FakeLines = field(default_factory=FakeLines)
     journal: FakeJournal = field(default_factory=FakeJournal)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    fleet: FakeFleet = field(default_factory=FakeFleet)
+    spending: FakeSpending = field(default_factory=FakeSpending)
     folders: Any = field(default_factory=folders)
     notices: tuple[Any, ...] = ()
     closed: bool = False

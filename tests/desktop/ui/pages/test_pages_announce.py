@@ -71,9 +71,10 @@ def test_a_line_that_changes_its_state_is_told_wherever_the_user_is(
         await wait_for(session.window.isActiveWindow)
         await asyncio.sleep(0.15)
         told.clear()
-        for state in (LineState.FAILED, LineState.FAILED, LineState.UP):
+        for state, count in ((LineState.FAILED, 1), (LineState.FAILED, 1), (LineState.UP, 2)):
             fake_services.lines.show(replace(samples.line(state=state), since=1.0))
             await asyncio.sleep(0.15)
+            await wait_for(lambda count=count: len(told) >= count)
         assert told == [("Front desk: Failed", True), ("Front desk: Up", False)]
 
     live_window(story)

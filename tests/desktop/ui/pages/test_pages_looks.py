@@ -19,6 +19,8 @@ from personadesk.ui.preferences import Preferences
 from personadesk.ui.shell import MainWindow, PageSpec
 from personadesk.ui.theme import Look, Role, theme
 
+pytestmark = pytest.mark.long
+
 LARGE, SMALL = QSize(1440, 900), QSize(960, 640)
 SIZES = {"en": (LARGE, SMALL), "nl": (LARGE, SMALL), PSEUDO: (SMALL,)}
 NAMES = sorted(all_scenes.SCENES)

@@ -228,7 +228,7 @@ def test_a_password_installs_our_key_and_is_refused_in_words(
         await wait_for(lambda: "box did not accept the password." in said(page))
         clicker.press(page, "Add and check")
         await wait_for(lambda: page.chosen == "box")
-        assert "the key that PersonaDesk made" in said(page)
+        await wait_for(lambda: "the key that PersonaDesk made" in said(page))
         assert page.form.password.edit.text() == ""
 
     live_window(story)

@@ -40,6 +40,7 @@ def of_this_home(home: Path) -> Sequence[int]:
     ]
 
 
+@pytest.mark.real_time
 @pytest.mark.timeout(420)
 @pytest.mark.logs_warnings  # a busy computer may need a second try, which says so in the log
 def test_first_start_to_hearing_a_voice_is_two_clicks(

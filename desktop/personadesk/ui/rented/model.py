@@ -1,0 +1,373 @@
+"""What the window knows of accounts, offers and rented machines, and what can be asked of them. Outlives the pages.
+
+The services are handed in when they are open; what is asked earlier waits for them.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from PySide6.QtCore import QObject, Signal
+
+from personadesk.deploy.rented import market
+from personadesk.deploy.rented.fleet import FleetView
+from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.offer import Need
+from personadesk.domain.text import T
+from personadesk.providers import catalog
+from personadesk.ui.messages import Message, Severity, bus
+from personadesk.ui.spawn import spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from personadesk.deploy.rented.fleet import Fleet
+    from personadesk.deploy.rented.market import Market
+    from personadesk.domain.account import Account, AccountInfo
+    from personadesk.domain.machine import Action, Machine
+    from personadesk.domain.offer import Offer
+    from personadesk.domain.provider import ProviderFacts
+    from personadesk.providers.accounts import Accounts, Given
+    from personadesk.store.spending import Cost, SpendingStore
+
+__all__ = ["AccountState", "Attempt", "Offers", "Rented", "Renting"]
+
+
+class Renting(Protocol):
+    """What of the services is needed here."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts."""
+
+    @property
+    def fleet(self) -> Fleet:
+        """Every machine of every account."""
+
+    @property
+    def spending(self) -> SpendingStore:
+        """What they cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """One account as the window shows it.
+
+    Attributes:
+        account: How it is called and where its secrets are; never the secrets.
+        info: What its provider said when it was last asked, None before.
+        error: Why the last check failed, None when it did not.
+        checking: Whether it is being asked now.
+    """
+
+    account: Account
+    info: AccountInfo | None = None
+    error: PersonaDeskError | None = None
+    checking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How the adding of an account, or the replacing of its key, goes.
+
+    Attributes:
+        busy: Whether the provider is being asked.
+        error: Why the last try failed.
+    """
+
+    busy: bool = False
+    error: PersonaDeskError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What could be rented, as it was last asked.
+
+    Attributes:
+        need: What was looked for.
+        offers: What fits, best first.
+        failures: Why an account could not be asked, by its name.
+        asked: Unix time of the answer, 0 before the first.
+        asking: Whether it is asked now.
+    """
+
+    need: Need = field(default_factory=Need)
+    offers: tuple[Offer, ...] = ()
+    failures: dict[str, PersonaDeskError] = field(default_factory=dict)
+    asked: float = 0.0
+    asking: bool = False
+
+
+class Rented(QObject):
+    """Accounts, offers, machines and their cost.
+
+    Signals:
+        accounts_changed: An account came, went, or was checked.
+        attempt_changed: The adding of an account went on.
+        added: An account was added (its name).
+        offers_changed: Offers were asked or answered.
+        fleet_changed: The machines were looked at, or their cost was read.
+    """
+
+    accounts_changed = Signal()
+    attempt_changed = Signal()
+    added = Signal(str)
+    offers_changed = Signal()
+    fleet_changed = Signal()
+
+    def __init__(
+        self,
+        services: Callable[[], Awaitable[Renting]],
+        *,
+        clock: Callable[[], float] = time.time,
+        parent: QObject | None = None,
+    ) -> None:
+        """Know nothing yet.
+
+        Args:
+            services: Waits until the services are open.
+            clock: Unix time.
+        """
+        super().__init__(parent)
+        self._services = services
+        self.clock = clock
+        self._accounts: dict[str, AccountState] = {}
+        self._fleet: Fleet | None = None
+        self.loaded = False
+        self.attempt = Attempt()
+        self.offers = Offers()
+        self.costs: tuple[Cost, ...] = ()
+        self._round = 0
+
+    # -- what there is ----------------------------------------------------------------------------------------
+
+    @property
+    def accounts(self) -> tuple[AccountState, ...]:
+        """All accounts by name."""
+        return tuple(self._accounts.values())
+
+    def account(self, name: str) -> AccountState | None:
+        """Return one account."""
+        return self._accounts.get(name)
+
+    def of_provider(self, provider_id: str) -> tuple[AccountState, ...]:
+        """Return the accounts at one provider, by name."""
+        return tuple(each for each in self.accounts if each.account.provider == provider_id)
+
+    @property
+    def view(self) -> FleetView:
+        """The machines as they were last seen."""
+        return self._fleet.view if self._fleet is not None else FleetView()
+
+    def spent(self, day: str, account: str | None = None) -> float:
+        """Return the dollars spent since a day (ISO date) of this month, by one account or by all."""
+        return sum(
+            cost.dollars
+            for cost in self.costs
+            if cost.day >= day and (account is None or cost.account == account)
+        )
+
+    @property
+    def today(self) -> str:
+        """Today's date, as costs are kept by it."""
+        return time.strftime("%Y-%m-%d", time.localtime(self.clock()))
+
+    @property
+    def month(self) -> str:
+        """The first day of this month."""
+        return time.strftime("%Y-%m-01", time.localtime(self.clock()))
+
+    @staticmethod
+    def providers() -> tuple[ProviderFacts, ...]:
+        """Return the providers as data, in the order of their tabs."""
+        return tuple(catalog.facts(each) for each in catalog.ids())
+
+    # -- wishes -----------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Read the accounts, and begin to look at their machines."""
+        spawn(self._load(), "read the accounts", owner=self)
+
+    def add(self, given: Given) -> None:
+        """Add an account; how it goes stands in `attempt`."""
+        self._try(self._add(given), f"add account {given.name}")
+
+    def replace(self, name: str, values: dict[str, str]) -> None:
+        """Give an account another key; how it goes stands in `attempt`."""
+        self._try(self._replace(name, values), f"replace key of {name}")
+
+    def give_up(self) -> None:
+        """Forget how the adding went."""
+        self._round += 1
+        self._attempt(Attempt())
+
+    def check(self, name: str) -> None:
+        """Ask an account's provider again who we are and what we may."""
+        state = self._accounts.get(name)
+        if state is None or state.checking:
+            return
+        self._put(replace(state, checking=True))
+        spawn(self._check(name), f"check account {name}", owner=self)
+
+    def remove(self, name: str) -> None:
+        """Forget an account; the user has agreed. Its machines go on."""
+        spawn(self._remove(name), f"remove account {name}", owner=self)
+
+    def ask_offers(self, need: Need, only: Sequence[str] = ()) -> None:
+        """Ask what could be rented now, of some accounts or of all; the answer stands in `offers`."""
+        self.offers = replace(self.offers, need=need, asking=True)
+        self.offers_changed.emit()
+        spawn(self._ask(need, tuple(only)), "ask for offers", owner=self)
+
+    def act(self, machines: Sequence[Machine], action: Action) -> None:
+        """Start, stop, restart or end machines; the user has agreed. What failed is told by name."""
+        spawn(self._act(tuple(machines), action), f"{action} machines", owner=self)
+
+    def adopt(self, machine: Machine) -> None:
+        """Take a machine that carries our tag into the record again."""
+        spawn(self._adopt(machine), f"adopt {machine.id}", owner=self)
+
+    def look_now(self) -> None:
+        """Look at the machines at once."""
+        if self._fleet is not None:
+            self._fleet.look_now()
+
+    # -- doing ------------------------------------------------------------------------------------------------
+
+    async def _load(self) -> None:
+        services = await self._services()
+        await self._read_accounts(services)
+        if self._fleet is None:
+            self._fleet = services.fleet
+            services.fleet.subscribe(self._fleet_looked)
+            services.accounts.subscribe(self._reread)
+            services.fleet.start()
+        self.loaded = True
+        self.accounts_changed.emit()
+        for name in tuple(self._accounts):
+            self.check(name)
+
+    def _reread(self) -> None:
+        spawn(self._reread_now(), "read the accounts again", owner=self)
+
+    async def _reread_now(self) -> None:
+        await self._read_accounts(await self._services())
+        self.accounts_changed.emit()
+
+    async def _read_accounts(self, services: Renting) -> None:
+        fresh = {}
+        for account in await services.accounts.all():
+            known = self._accounts.get(account.name, AccountState(account))
+            info = services.accounts.info(account.name)
+            fresh[account.name] = replace(known, account=account, info=info or known.info)
+        self._accounts = fresh
+
+    def _fleet_looked(self) -> None:
+        self.fleet_changed.emit()
+        spawn(self._read_costs(), "read the costs", owner=self)
+
+    async def _read_costs(self) -> None:
+        services = await self._services()
+        costs = tuple(await services.spending.since(self.month))
+        if costs != self.costs:
+            self.costs = costs
+            self.fleet_changed.emit()
+
+    def _try(self, work: Awaitable[None], name: str) -> None:
+        self._round += 1
+        self._attempt(Attempt(busy=True))
+        spawn(self._tried(work, self._round), name, owner=self)
+
+    async def _tried(self, work: Awaitable[None], number: int) -> None:
+        outcome = Attempt()
+        try:
+            await work
+        except PersonaDeskError as error:
+            outcome = Attempt(error=error)
+        finally:
+            if number == self._round:
+                self._attempt(outcome)
+
+    async def _add(self, given: Given) -> None:
+        services = await self._services()
+        account, info = await services.accounts.add(given)
+        self._put(AccountState(account, info))
+        self.added.emit(account.name)
+        services.fleet.look_now()
+
+    async def _replace(self, name: str, values: dict[str, str]) -> None:
+        services = await self._services()
+        info = await services.accounts.replace(name, values)
+        await self._read_accounts(services)
+        self._put(replace(self._accounts[name], info=info, error=None))
+        services.fleet.look_now()
+
+    async def _check(self, name: str) -> None:
+        error: PersonaDeskError | None = None
+        info: AccountInfo | None = None
+        try:
+            info = await (await self._services()).accounts.check(name)
+        except PersonaDeskError as found:
+            error = found
+        finally:
+            state = self._accounts.get(name)
+            if state is not None:
+                self._put(replace(state, info=info or state.info, error=error, checking=False))
+
+    async def _remove(self, name: str) -> None:
+        services = await self._services()
+        await services.accounts.remove(name)
+        self._accounts.pop(name, None)
+        self.accounts_changed.emit()
+        services.fleet.look_now()
+
+    async def _ask(self, need: Need, only: tuple[str, ...]) -> None:
+        services = await self._services()
+        try:
+            found: Market = await market.look(services.accounts, need, only)
+        finally:
+            if self.offers.need == need:
+                self.offers = replace(self.offers, asking=False)
+                self.offers_changed.emit()
+        if self.offers.need == need:
+            self.offers = Offers(need, found.offers, dict(found.failures), self.clock())
+            self.offers_changed.emit()
+
+    async def _act(self, machines: tuple[Machine, ...], action: Action) -> None:
+        services = await self._services()
+        failed: list[tuple[Machine, PersonaDeskError]] = []
+        for machine in machines:
+            try:
+                await services.fleet.act(machine, action)
+            except PersonaDeskError as error:
+                failed.append((machine, error))
+        if not failed:
+            return
+        done = len(machines) - len(failed)
+        names = ", ".join(machine.name or machine.id for machine, _ in failed)
+        first = failed[0][1]
+        bus().post(
+            Message(
+                Severity.ERROR,
+                first.what
+                if len(machines) == 1
+                else T("{done} of {all} done. Not done: {names}.", done=done, all=len(machines), names=names),
+                first.next,
+                details="\n".join(f"{m.name or m.id}: {e.what} {e.details}" for m, e in failed),
+                key=f"machines {action}",
+            )
+        )  # fmt: skip
+
+    async def _adopt(self, machine: Machine) -> None:
+        await (await self._services()).fleet.adopt(machine)
+
+    def _put(self, state: AccountState) -> None:
+        self._accounts[state.account.name] = state
+        self._accounts = dict(sorted(self._accounts.items()))
+        self.accounts_changed.emit()
+
+    def _attempt(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self.attempt_changed.emit()

@@ -1,0 +1,172 @@
+"""The offers are walked until one can be had; what cannot be mended by another offer ends the walk."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from personadesk.deploy.rented.renting import Renting
+from personadesk.deploy.step import Context
+from personadesk.deploy.steps.rented import BootStep, RentStep
+from personadesk.domain.errors import (
+    AuthFailed,
+    NoCapacity,
+    OutOfFunds,
+    ProviderFault,
+    QuotaExceeded,
+    Unreachable,
+)
+from personadesk.domain.machine import MachineState
+from personadesk.domain.plan import RENT, Plan, RentWish
+from personadesk.domain.progress import DeployState
+from personadesk.store import paths
+from personadesk.store.journal import Journal, Purpose
+from personadesk.store.rentals import RentalState
+
+
+@pytest.fixture
+def renting(world) -> Renting:
+    return Renting(world.rentals, world.hosts, clock=world.clock)
+
+
+@pytest.fixture
+async def make_context(world):
+    journal = Journal(world.database)
+    said: list[str] = []
+
+    async def make(**wish) -> Context:
+        plan = Plan("pd-1", place=RENT, rent=RentWish(**wish))
+        await journal.begin(plan, Purpose.DEPLOY, 0.0)
+
+        def log(source: str, text: str, warning: bool) -> None:
+            said.append(text)
+
+        return Context(plan, paths.folders(), journal, None, None, {}, lambda text, part: None, log)
+
+    make.said = said  # type: ignore[attr-defined]
+    return make
+
+
+async def test_the_best_offer_is_taken_and_what_was_rented_is_told(world, renting, make_context):
+    context = await make_context()
+    text = await RentStep(renting).run(context)
+    assert str(text) == "A10, Toy, toy, $0.50 /h"
+    assert context.facts["machine"] in world.cloud.machines
+    # Doing it again finds what is there.
+    await RentStep(renting).run(context)
+    assert len(world.cloud.machines) == 1
+
+
+async def test_a_sold_out_offer_is_followed_by_the_next(world, renting, make_context):
+    world.cloud.refuse["small"] = NoCapacity("none")
+    rental = await renting.rent(await make_context())
+    assert rental.offer.ref == "large"
+    assert [each.state for each in await world.rentals.store.of("pd-1")] == [
+        RentalState.REFUSED, RentalState.MADE,
+    ]  # fmt: skip
+    assert any("none" in line for line in make_context.said)
+
+
+async def test_the_chosen_offer_comes_first_and_may_be_the_only_one(world, renting, make_context):
+    await world.fleet.refresh()
+    large = replace(world.cloud.offers[1])
+    assert (await renting.rent(await make_context(offers=(large.key,)))).offer.ref == "large"
+    await world.rentals.wait_until_ended("pd-1", 5, 0.0)
+    world.cloud.refuse["large"] = NoCapacity("none")
+    with pytest.raises(NoCapacity):
+        await renting.rent(await make_context(offers=(large.key,), next_best=False))
+    assert world.cloud.machines == {}
+
+
+async def test_a_price_limit_holds(world, renting, make_context):
+    world.cloud.refuse["small"] = NoCapacity("none")
+    with pytest.raises(NoCapacity):
+        await renting.rent(await make_context(max_price=0.6))
+    assert [order.offer.ref for order in world.cloud.orders] == ["small"]
+
+
+@pytest.mark.parametrize("error", [AuthFailed("no"), OutOfFunds("no")])
+async def test_a_refused_key_or_an_empty_purse_ends_the_walk(world, renting, make_context, error):
+    world.cloud.refuse["small"] = error
+    with pytest.raises(type(error)):
+        await renting.rent(await make_context())
+    assert len(world.cloud.orders) == 1
+
+
+async def test_a_quota_bars_its_region_and_another_is_tried(world, renting, make_context):
+    world.cloud.offers = [
+        replace(world.cloud.offers[0], region="east"),
+        replace(world.cloud.offers[1], region="east"),
+        replace(world.cloud.offers[1], ref="west", region="west", price=2.0),
+    ]
+    world.cloud.refuse["small"] = QuotaExceeded("limit")
+    assert (await renting.rent(await make_context())).offer.ref == "west"
+
+
+async def test_a_doubt_ends_the_walk_so_that_nothing_is_rented_twice(world, renting, make_context):
+    world.cloud.refuse["small"] = Unreachable("late", cause="maybe_done")
+    context = await make_context()
+    with pytest.raises(Unreachable):
+        await renting.rent(context)
+    with pytest.raises(ProviderFault, match="not known yet"):
+        await renting.rent(context)
+    assert len(world.cloud.orders) == 1
+
+
+async def test_a_hopeless_machine_is_ended_and_the_next_offer_taken(
+    world, renting, make_context, monkeypatch
+):
+    made = world.cloud.make
+
+    def make(order, now):
+        machine = made(order, now)
+        if order.offer.ref == "small":
+            machine = replace(machine, state=MachineState.FAILED, said="OCI error")
+            world.cloud.machines[machine.id] = machine
+        return machine
+
+    monkeypatch.setattr(world.cloud, "make", make)
+    context = await make_context()
+    await RentStep(renting).run(context)
+    # The second one never gets an address here; that it is waited for is all that counts.
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2.0):
+            await BootStep(renting).run(context)
+    assert [order.offer.ref for order in world.cloud.orders] == ["small", "large"]
+    assert [m.gpu for m in world.cloud.machines.values()] == ["A10"]
+    assert (await world.rentals.current("pd-1")).offer.ref == "large"
+
+
+async def test_undo_ends_what_was_rented(world, renting, make_context):
+    context = await make_context()
+    await RentStep(renting).run(context)
+    assert await RentStep(renting).undo(context)
+    assert world.cloud.machines == {}
+    assert not await RentStep(renting).undo(context)
+
+
+async def test_a_failed_deploy_may_keep_its_machine_for_a_look(world, renting, make_context):
+    context = await make_context(hold_failed=True)
+    await RentStep(renting).run(context)
+    context.ending = DeployState.FAILED
+    assert not await RentStep(renting).undo(context)
+    assert len(world.cloud.machines) == 1
+    world.clock.now += 1801
+    await world.fleet.reconcile()
+    assert world.cloud.machines == {}
+    # Cancelling keeps nothing.
+    await RentStep(renting).run(context)
+    context.ending = DeployState.CANCELLED
+    assert await RentStep(renting).undo(context)
+    assert world.cloud.machines == {}
+
+
+async def test_without_offers_the_reason_is_told(world, renting, make_context):
+    world.cloud.offers = []
+    with pytest.raises(NoCapacity, match="Nothing that fits"):
+        await renting.rent(await make_context())
+    world.cloud.broken = AuthFailed("wrong key")
+    with pytest.raises(AuthFailed, match="wrong key"):
+        await renting.rent(await make_context())

@@ -1,0 +1,127 @@
+"""Accounts and machines that pages are shown, and that remember what was asked of them; no provider is behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from personadesk.deploy.rented.fleet import FleetView
+from personadesk.domain.account import KEYRING, Account, AccountInfo
+from personadesk.domain.errors import NotFound, PersonaDeskError
+from personadesk.domain.machine import Action, Machine
+from personadesk.domain.offer import Need, Offer
+from personadesk.providers.accounts import Given
+from personadesk.store.spending import Cost
+
+
+class FakeProvider:
+    """Offers what it was given."""
+
+    def __init__(self, offers: Sequence[Offer], error: PersonaDeskError | None) -> None:
+        self._offers = offers
+        self._error = error
+
+    async def offers(self, need: Need) -> Sequence[Offer]:
+        if self._error is not None:
+            raise self._error
+        return self._offers
+
+
+@dataclass
+class FakeAccounts:
+    """Accounts in memory; `refusals` come instead of the next checks."""
+
+    known: dict[str, Account] = field(default_factory=dict)
+    infos: dict[str, AccountInfo] = field(default_factory=dict)
+    offers: dict[str, list[Offer]] = field(default_factory=dict)
+    offer_errors: dict[str, PersonaDeskError] = field(default_factory=dict)
+    refusals: list[PersonaDeskError] = field(default_factory=list)
+    given: list[Given] = field(default_factory=list)
+    watchers: list[Callable[[], None]] = field(default_factory=list)
+    answer: AccountInfo = field(default_factory=lambda: AccountInfo(who="me@example.com"))
+
+    async def all(self) -> tuple[Account, ...]:
+        return tuple(self.known[name] for name in sorted(self.known))
+
+    def info(self, name: str) -> AccountInfo | None:
+        return self.infos.get(name)
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self.watchers.append(callback)
+        return lambda: self.watchers.remove(callback)
+
+    async def add(self, given: Given) -> tuple[Account, AccountInfo]:
+        self.given.append(given)
+        if self.refusals:
+            raise self.refusals.pop(0)
+        places = dict.fromkeys(given.values, KEYRING)
+        account = Account(given.name, given.provider, places)
+        self.known[given.name] = account
+        self.infos[given.name] = self.answer
+        return account, self.answer
+
+    async def replace(self, name: str, values: dict[str, str]) -> AccountInfo:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.given.append(Given(name, self.known[name].provider, values))
+        return self.answer
+
+    async def check(self, name: str) -> AccountInfo:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.infos.setdefault(name, self.answer)
+        return self.infos[name]
+
+    async def remove(self, name: str) -> None:
+        if name not in self.known:
+            raise NotFound(f"There is no account called {name}.")
+        del self.known[name]
+
+    async def provider(self, name: str) -> FakeProvider:
+        return FakeProvider(self.offers.get(name, []), self.offer_errors.get(name))
+
+
+@dataclass
+class FakeFleet:
+    """Machines as they are put there with `show`."""
+
+    view: FleetView = field(default_factory=FleetView)
+    acted: list[tuple[str, Action]] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    refusals: dict[str, PersonaDeskError] = field(default_factory=dict)
+    watchers: list[Callable[[], None]] = field(default_factory=list)
+    looks: int = 0
+
+    def show(self, view: FleetView) -> None:
+        self.view = view
+        for watcher in tuple(self.watchers):
+            watcher()
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self.watchers.append(callback)
+        return lambda: self.watchers.remove(callback)
+
+    def start(self) -> None:
+        """Nothing has to be looked at."""
+
+    def look_now(self) -> None:
+        self.looks += 1
+
+    async def act(self, machine: Machine, action: Action) -> None:
+        if machine.id in self.refusals:
+            raise self.refusals[machine.id]
+        self.acted.append((machine.key, action))
+
+    async def adopt(self, machine: Machine) -> None:
+        self.adopted.append(machine.key)
+        self.show(replace(self.view, strays=tuple(m for m in self.view.strays if m != machine)))
+
+
+@dataclass
+class FakeSpending:
+    """Costs as they are put there."""
+
+    costs: list[Cost] = field(default_factory=list)
+
+    async def since(self, day: str) -> list[Cost]:
+        return [cost for cost in self.costs if cost.day >= day]
