@@ -227,7 +227,8 @@ class Machines:
 
 def ssh_port() -> int:
     """Return the port on which pretend machines can listen: 22 where we may, else the first that is free from 2222."""
-    for port in (22, *range(2222, 2322)):
+    ports: tuple[int, ...] = (22, *range(2222, 2322))
+    for port in ports:
         if _can_listen("127.0.0.1" if sys.platform != "linux" else "127.16.0.1", port):
             return port
     return sshd.free_port()
@@ -285,17 +286,29 @@ def _processes(here: Path, host: str) -> Iterator[psutil.Process]:
             for child in daemon.children(recursive=True):
                 below.add(child.pid)
                 yield child
-    own_address = host if sys.platform == "linux" and host else ""
-    for process in psutil.process_iter(["name", "status"]):
+    own_address = host if sys.platform == "linux" else ""
+    for process in psutil.process_iter(["cmdline", "status"]):
         if process.pid in below or process.info["status"] == psutil.STATUS_ZOMBIE:
             continue
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == str(here):
+            title = " ".join(process.info["cmdline"] or [])
+            if process.environ().get(MARK) == str(here) or (
+                own_address and _is_session(title) and _has_end_at(process, own_address)
+            ):
                 yield process
-            elif own_address and process.info["name"].startswith("sshd"):
-                ends = [each.laddr for each in process.net_connections("tcp") if each.laddr]
-                if any(end.ip == own_address for end in ends):
-                    yield process
+
+
+def _is_session(title: str) -> bool:
+    return title.startswith(("sshd: ", "sshd-session: ")) and "listener" not in title
+
+
+def _has_end_at(process: psutil.Process, address: str) -> bool:
+    # Slow (all of the system's connections are read), so only sessions are asked, and only those of no living daemon.
+    parent = process.parent()
+    if parent is not None and parent.name().startswith("sshd"):
+        return False
+    ends = [each.laddr for each in process.net_connections("tcp") if each.laddr]
+    return any(end.ip == address for end in ends)
 
 
 def _daemons(here: Path) -> Iterator[psutil.Process]:

@@ -28,7 +28,8 @@ _CAPABILITY = {
 def recording(machine: Machine, kind: Kind) -> dict[str, Any]:
     """Return what `nvidia_smi.install` takes: each field of `--query-gpu` as header and value, for each GPU."""
     watts = _WATTS.get(kind.gpu, 300)
-    total = round(kind.memory_gb * 1e9 / 2**20 * 1.02)
+    # An "80 GB" card tells 81559 MiB, a "24 GB" one 24564.
+    total = round(kind.memory_gb * 1018)
     gpus, names = [], []
     for index in range(kind.count):
         code = hashlib.sha256(f"{machine.id} {index}".encode()).hexdigest()

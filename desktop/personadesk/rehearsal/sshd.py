@@ -1,4 +1,4 @@
-"""A real sshd with a configuration, keys and a home of its own: the door of a pretend machine, and of the tests' hosts."""
+"""A real sshd with configuration, keys and home of its own: the door of a pretend machine, and of the tests' hosts."""
 
 from __future__ import annotations
 
