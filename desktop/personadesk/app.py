@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from personadesk import resources
 from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.rented.fleet import Fleet
+from personadesk.deploy.rented.keeping import RentedMachines
 from personadesk.deploy.rented.rentals import Rentals
 from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.steps import local_steps
@@ -20,6 +21,7 @@ from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background
+from personadesk.lines.limits import Limits
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.providers.accounts import Accounts
 from personadesk.store import logs, paths
@@ -66,6 +68,7 @@ class Services:
         rentals: The record of what was rented.
         fleet: Every machine of every account.
         spending: What they cost.
+        limits: Puts to sleep what costs more than was allowed, or idles.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
     """
@@ -82,6 +85,7 @@ class Services:
     rentals: Rentals
     fleet: Fleet
     spending: SpendingStore
+    limits: Limits
     lines_lock: FileLock
     log_handler: logging.Handler
 
@@ -129,6 +133,7 @@ class Services:
         try:
             await self.deploys.close()
         finally:
+            await self.limits.stop()
             await self.fleet.stop()
             await self.lines.close()
             await self.accounts.close()
@@ -174,7 +179,7 @@ async def open_services(
     rentals = Rentals(RentalStore(database), accounts, hosts)
     spending = SpendingStore(database)
     fleet = Fleet(accounts, rentals, spending, hosts, partial(_behind, lines))
-    servers.rented = rentals
+    servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
         if make_steps is not None
@@ -183,8 +188,10 @@ async def open_services(
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, lock, handler,
+        fleet, spending, Limits(lines, journal, spending.of, machines), lock, handler,
     )  # fmt: skip
+    if serve_lines:
+        services.limits.start()
     try:
         await lines.open(serve=serve_lines)
         await servers.stop_leftovers()

@@ -45,7 +45,16 @@ def spec(name: str) -> dict[str, Any]:
 def openapi(name: str) -> OpenAPI:
     """Return an OpenAPI contract, ready to judge."""
     # Some published contracts break their own rules (double operation ids); they are still the official word.
-    return OpenAPI.from_dict(spec(name), config=Config(spec_validator_cls=None))
+    return OpenAPI.from_dict(
+        spec(name),
+        config=Config(
+            spec_validator_cls=None,
+            extra_media_type_deserializers={
+                "application/problem+json": json.loads,
+                "text/event-stream": lambda body: body.decode("utf-8"),
+            },
+        ),
+    )
 
 
 class _Request:

@@ -29,13 +29,16 @@ def key_name(public_key: str) -> str:
     return f"personadesk-{hashlib.sha256(data).hexdigest()[:12]}"
 
 
-def cloud_config(order: Order, *, keys: bool = False, volume: str = "", user: str = "root") -> str:
+def cloud_config(
+    order: Order, *, keys: bool = False, volume: str = "", disk: str = "", user: str = "root"
+) -> str:
     """Return an order as cloud-init's user data, "" when there is nothing to say.
 
     Args:
         order: Its identity becomes the SSH host key (cloud-init, module "SSH"); all that the image had are dropped.
         keys: Whether our public key has to be let in this way too.
         volume: Where the provider mounts the disk that outlives the machine; it is then found at `WORKSPACE`.
+        disk: Device with an ext4 filesystem that outlives the machine; it is mounted at `WORKSPACE`.
         user: Who is to own that disk's folder.
     """
     wishes: dict[str, Any] = {}
@@ -53,6 +56,8 @@ def cloud_config(order: Order, *, keys: bool = False, volume: str = "", user: st
             # Only the folder itself: what is in it may be much, and belongs to whoever made it.
             ["chown", user, f"{volume}/."],
         ]
+    if disk:
+        wishes["mounts"] = [[disk, WORKSPACE, "ext4", "defaults,nofail,discard,noatime", "0", "2"]]
     # JSON is YAML, and quotes what YAML would trip over.
     return "#cloud-config\n" + json.dumps(wishes, indent=1) + "\n" if wishes else ""
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from personadesk.domain.provider import ProviderFacts
     from personadesk.providers.base import Provider
 
-_PLACES: Mapping[str, str] = {}
+_PLACES: Mapping[str, str] = {
+    "runpod": "runpod:RunPod",
+    "lambda": "lambda_cloud:LambdaCloud",
+    "paperspace": "paperspace:Paperspace",
+    "digitalocean": "digitalocean:DigitalOcean",
+    "google": "google.calls:Google",
+}
 """Module and class of each provider, in the order of the tabs."""
 
 

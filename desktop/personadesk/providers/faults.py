@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from personadesk.domain.provider import ProviderFacts
 
 LONGEST_DETAILS = 4000
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, "•••")
+    # A provider may quote a request that carried a machine's host key.
+    text = _PRIVATE_KEY.sub("•••", text)
     return text[:LONGEST_DETAILS]
 
 
@@ -132,6 +138,22 @@ def missing_right(
     )  # fmt: skip
 
 
+def switched_off(
+    facts: ProviderFacts, account: str, service: str, page: str, problem: Problem
+) -> PersonaDeskError:
+    """A service that we need is off in the account, for every key; `page` is where it is switched on."""
+    return _make(
+        AuthFailed,
+        T(
+            "“{service}” is switched off for “{account}” at {provider}.",
+            service=service, account=account, provider=facts.title,
+        ),
+        T("Switch it on there, wait a minute, then try again: {page}", page=page),
+        "switched_off",
+        problem,
+    )  # fmt: skip
+
+
 def out_of_funds(
     facts: ProviderFacts, problem: Problem, *, balance: float | None = None
 ) -> PersonaDeskError:
@@ -150,6 +172,21 @@ def out_of_funds(
         problem,
         money=T("Nothing was rented."),
     )
+
+
+def account_closed(facts: ProviderFacts, problem: Problem) -> PersonaDeskError:
+    """The account is there but nothing can be billed to it: it is not confirmed or locked, or its card is not valid."""
+    return _make(
+        OutOfFunds,
+        T(
+            "{provider} cannot bill your account: {reason}",
+            provider=facts.title, reason=problem.message or problem.code,
+        ),
+        T("Put it right there, then try again: {page}", page=facts.billing),
+        "account_closed",
+        problem,
+        money=T("Nothing was rented."),
+    )  # fmt: skip
 
 
 def no_capacity(

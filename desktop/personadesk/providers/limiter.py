@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+TINY = 1e-6
+"""Of a request; sums of seconds are not exact."""
+
 
 class Limiter:
     """One for all calls of an account. Waiting callers go in the order in which they came."""
@@ -41,9 +44,11 @@ class Limiter:
         """Wait until a request may go out."""
         async with self._line:
             self._fill()
-            if self._tokens < 1.0:
-                await self._sleep((1.0 - self._tokens) / self._rate)
-                self._fill()
+            # Again where a rest was asked for meanwhile; not for a sleep that ends a hair too early.
+            while self._tokens < 1.0 - TINY:
+                begun, wait = self._at, (1.0 - self._tokens) / self._rate
+                await self._sleep(wait)
+                self._fill(begun + wait)
             self._tokens -= 1.0
 
     def rest(self, seconds: float) -> None:
@@ -51,7 +56,9 @@ class Limiter:
         self._fill()
         self._tokens = min(self._tokens, 1.0 - seconds * self._rate)
 
-    def _fill(self) -> None:
+    def _fill(self, least: float = 0.0) -> None:
+        """Count what came in up to now, or to a time that surely has come."""
         now = self._clock()
-        self._tokens = min(float(self._burst), self._tokens + (now - self._at) * self._rate)
+        passed = max(now, least) - self._at
+        self._tokens = min(float(self._burst), self._tokens + passed * self._rate)
         self._at = now

@@ -85,7 +85,8 @@ class Api:
         self._headers = headers
         self._refusal = refusal
         self._read = read or usual_problem
-        self._secrets = tuple(secrets)
+        self._fixed_secrets = tuple(secrets)
+        self._proof_shown = ""
         self._transport = transport
         self._sleep = sleep
         self._jitter = jitter
@@ -216,6 +217,7 @@ class Api:
         client = await self._client()
         await self._limiter.turn()
         proof = await self._headers()
+        self._proof_shown = proof.get("Authorization", "").rpartition(" ")[2]
         request = client.build_request(
             method, self._within(path), params=params, json=json, data=form,
             headers={**proof, **(headers or {})},
@@ -344,6 +346,11 @@ class Api:
             # Plain text, as some answer when they are too busy: it is all there is to say.
             return replace(problem, message=body.strip()[:300] or problem.message)
         return self._read(values, problem) if isinstance(values, dict) else problem
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        # What proves who we are may be a token that was not there when this was made.
+        return (*self._fixed_secrets, self._proof_shown)
 
     def _clean(self, error: Exception) -> str:
         return faults.redact(f"{type(error).__name__}: {error}", self._secrets)

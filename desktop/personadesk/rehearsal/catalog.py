@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
     from personadesk.rehearsal.http import Simulator
 
-_PLACES: Mapping[str, str] = {}
+_PLACES: Mapping[str, str] = {
+    "runpod": "runpod:RunPod",
+    "lambda": "lambda_cloud:LambdaCloud",
+    "paperspace": "paperspace:Paperspace",
+    "digitalocean": "digitalocean:DigitalOcean",
+    "google": "google:Google",
+}
 """Module and class of each simulator: `"runpod": "runpod:RunPod"`, in the order of the providers' tabs."""
 
 

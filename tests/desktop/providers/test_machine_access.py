@@ -8,6 +8,7 @@ import subprocess
 from personadesk.domain.machine import Order, SshIdentity
 from personadesk.domain.offer import Offer
 from personadesk.providers.access import cloud_config, key_name, same_key, startup_script
+from personadesk.providers.faults import redact
 
 LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKJ personadesk"
 IDENTITY = SshIdentity(
@@ -36,6 +37,13 @@ def test_cloud_init_is_given_the_host_key_and_the_place_of_the_disk():
         ["chown", "ubuntu", "/data/."],
     ]
     assert cloud_config(Order("pd-1", OFFER, LINE)) == ""
+    mounted = json.loads(cloud_config(order, disk="/dev/x").partition("\n")[2])["mounts"]
+    assert mounted[0][:3] == ["/dev/x", "/workspace", "ext4"]
+
+
+def test_a_private_key_that_a_provider_quotes_is_not_passed_on():
+    assert redact(f"bad user_data: {IDENTITY.private} sorry", ()) == "bad user_data: •••\n sorry"
+    assert "b3" not in redact(json.dumps({"sent": IDENTITY.private}), ())
 
 
 def test_the_script_lets_us_in_and_sets_the_host_key(tmp_path):

@@ -45,6 +45,13 @@ class Rented(Protocol):
             PersonaDeskError: It did not take it.
         """
 
+    async def wake(self, tag: str) -> None:
+        """Start the machine of a deploy where it sleeps, and wait until it lets us in.
+
+        Raises:
+            PersonaDeskError: It did not come up, or is gone.
+        """
+
 
 class PlacedServers(Servers):
     """This computer's servers, and through their tunnels those on hosts.
@@ -63,6 +70,9 @@ class PlacedServers(Servers):
         placement = await self._hosts.store.placement(server.id)
         if placement is not None:
             await self.store.put(replace(server, intent=ServerIntent.STARTING, at=time.time()))
+            record = await self._hosts.store.get(placement.host_name)
+            if record.account and self.rented is not None:
+                await self.rented.wake(record.name)
             host = await self._hosts.host(placement.host_name)
             layout = layout_of(placement)
             standing = await service.status(host, layout, server.id)

@@ -1,0 +1,133 @@
+"""What lines want of the rented machines that they stand on: to be woken, put to sleep, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from personadesk.domain.errors import NoCapacity, NotFound, PersonaDeskError, Unreachable
+from personadesk.domain.machine import CHANGING, Action, MachineState
+from personadesk.domain.text import T
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from personadesk.deploy.rented.rentals import Rentals
+    from personadesk.domain.machine import Machine
+    from personadesk.hosts.ssh.directory import Hosts
+    from personadesk.store.rentals import Rental
+
+log = logging.getLogger(__name__)
+
+_KNOCK_SECONDS = 2.0
+
+
+class RentedMachines:
+    """Wakes, puts to sleep and ends the machine of a deploy."""
+
+    def __init__(
+        self, rentals: Rentals, hosts: Hosts, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._rentals = rentals
+        self._hosts = hosts
+        self._clock = clock
+
+    async def end(self, tag: str) -> None:
+        """End it and its bill; returns when the provider has taken it.
+
+        Raises:
+            PersonaDeskError: It did not take it; the record says that it must end.
+        """
+        await self._rentals.end(tag)
+
+    async def sleep(self, tag: str) -> bool:
+        """Stop it where that ends the bill for the GPU, else end it; what is on a volume stays either way.
+
+        Returns:
+            Whether it can be woken: its disk is there still.
+
+        Raises:
+            PersonaDeskError: The provider did not take it.
+        """
+        rental, machine = await self._need(tag)
+        provider = await self._rentals.accounts.provider(rental.account)
+        if provider.facts.can.stop:
+            if machine.state not in {MachineState.STOPPED, MachineState.STOPPING}:
+                await provider.act(machine, Action.STOP)
+            return True
+        await self._rentals.end(tag)
+        return False
+
+    async def wake(self, tag: str) -> None:
+        """Start it where it is stopped, and wait until it lets us in; its address may be another one then.
+
+        Raises:
+            NoCapacity: Its GPU was given to somebody else.
+            NotFound: It has ended.
+            PersonaDeskError: It did not come up.
+        """
+        rental, machine = await self._need(tag)
+        provider = await self._rentals.accounts.provider(rental.account)
+        asked = False
+        until = self._clock() + provider.facts.manners.boot_limit_s
+        while self._clock() < until:
+            if machine.state is MachineState.STOPPED and not asked:
+                await provider.act(machine, Action.START)
+                asked = True
+            elif machine.state is MachineState.RUNNING and machine.ssh is not None:
+                if machine.count == 0:
+                    raise NoCapacity(
+                        T("The GPU of the stopped machine was given to somebody else."),
+                        T("Deploy again; the line keeps its address."),
+                        cause="gpu_taken",
+                    )
+                if await self._lets_in(tag, machine):
+                    return
+            elif machine.state not in CHANGING and not (
+                asked and machine.state is MachineState.STOPPED
+            ):
+                raise NotFound(
+                    T(
+                        "The rented machine does not run any more: {state}.",
+                        state=machine.said or str(machine.state),
+                    ),
+                    T("Deploy again; the line keeps its address."),
+                    cause="machine_gone",
+                    details=str(machine.reason),
+                )
+            moving = machine.state is not MachineState.RUNNING
+            await asyncio.sleep(provider.facts.manners.poll_s if moving else _KNOCK_SECONDS)
+            _, machine = await self._need(tag)
+        raise Unreachable(
+            T("The rented machine did not come up in time."),
+            T("Try again, or deploy again; the line keeps its address."),
+            cause="boot_timeout",
+        )
+
+    async def _need(self, tag: str) -> tuple[Rental, Machine]:
+        rental = await self._rentals.current(tag)
+        machine = await self._rentals.find(rental) if rental is not None else None
+        if rental is None or machine is None:
+            raise NotFound(
+                T("The rented machine behind this voice is gone."),
+                T("Deploy again; the line keeps its address."),
+                cause="machine_gone",
+            )
+        return rental, machine
+
+    async def _lets_in(self, tag: str, machine: Machine) -> bool:
+        if machine.ssh is None:
+            return False
+        record = await self._hosts.store.get(tag)
+        if record.address != machine.ssh:
+            key = await self._hosts.store.pinned(record.address.place)
+            if key is not None:
+                await self._hosts.know_rented(tag, machine.ssh, key, machine.account)
+        try:
+            await (await self._hosts.host(tag)).home()
+        except PersonaDeskError as error:
+            log.info("%s does not let us in yet: %s", tag, error.what)
+            return False
+        return True

@@ -1,0 +1,147 @@
+"""Holds what runs behind lines to what its user allowed: so much money, and no idle hours that cost.
+
+Only the process that serves the lines does this, so that it is done once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.line import LineState
+from personadesk.domain.quantity import duration
+from personadesk.domain.text import T, Text
+from personadesk.hosts import health
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from personadesk.domain.line import Line
+    from personadesk.domain.plan import RentWish
+    from personadesk.lines.service import LineService
+    from personadesk.store.journal import Journal
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 15.0
+
+
+class Sleeper(Protocol):
+    """Puts a rented machine to sleep."""
+
+    async def sleep(self, tag: str) -> bool:
+        """Return whether it can be woken."""
+
+
+class Limits:
+    """Looks after lines whose voices run on rented machines."""
+
+    def __init__(
+        self,
+        lines: LineService,
+        journal: Journal,
+        spent: Callable[[str], Awaitable[float]],
+        machines: Sleeper,
+        *,
+        ask: Callable[[str], Awaitable[health.Health | None]] = health.ask,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            lines: The lines.
+            journal: Knows what was allowed for each.
+            spent: Returns the dollars that a deploy's machines have cost.
+            machines: Puts them to sleep.
+            ask: Asks a voice server how it is.
+            clock: Unix time.
+        """
+        self._lines = lines
+        self._journal = journal
+        self._spent = spent
+        self._machines = machines
+        self._ask = ask
+        self._clock = clock
+        self._wishes: dict[str, RentWish | None] = {}
+        self._busy_at: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look on and on until `stop`."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="limits")
+
+    async def stop(self) -> None:
+        """End looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def look(self) -> None:
+        """Look at every line once, and put to sleep what must sleep."""
+        for line in self._lines.lines():
+            if line.state is not LineState.UP or line.target is None:
+                continue
+            wish = await self._wish(line.target.server_id)
+            if wish is None:
+                continue
+            reason = await self._reason(line, line.target.server_id, wish)
+            if reason:
+                await self._sleep(line, line.target.server_id, reason)
+
+    async def _run(self) -> None:
+        while True:
+            if self._lines.serving:
+                try:
+                    await self.look()
+                except PersonaDeskError as error:
+                    log.warning("The limits could not be held: %s %s", error.what, error.details)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _wish(self, tag: str) -> RentWish | None:
+        if tag not in self._wishes:
+            record = await self._journal.load(tag)
+            self._wishes[tag] = record.plan.rent if record is not None else None
+        return self._wishes[tag]
+
+    async def _reason(self, line: Line, tag: str, wish: RentWish) -> Text | None:
+        """Return why a line must sleep now, None when it may stay up."""
+        if wish.spend_limit is not None and await self._spent(tag) >= wish.spend_limit:
+            return T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}")
+        if wish.idle_stop_minutes is None or line.target is None:
+            return None
+        found = await self._ask(line.target.url)
+        now = self._clock()
+        # Calls before the first look are not known of, so that counts as one.
+        since = self._busy_at.setdefault(tag, now)
+        if found is None or _is_busy(found.facts):
+            # What does not answer is not known to be idle.
+            self._busy_at[tag] = now
+            return None
+        if now - since < wish.idle_stop_minutes * 60:
+            return None
+        return T("Nobody called for {time}.", time=duration(now - since))
+
+    async def _sleep(self, line: Line, tag: str, reason: Text) -> None:
+        log.info("The line %s is put to sleep. %s", line.name, reason)
+        self._busy_at.pop(tag, None)
+        try:
+            await self._lines.stop(line.name)
+        except PersonaDeskError as error:
+            # The machine is stopped all the same; that is what saves the money.
+            log.info("The voice behind %s could not be stopped first: %s", line.name, error.what)
+        wakes = await self._machines.sleep(tag)
+        if not wakes:
+            await self._lines.detach(line.name)
+        await self._lines.tell(line.name, LineState.STOPPED, str(reason))
+
+
+def _is_busy(facts: Mapping[str, object]) -> bool:
+    """Whether somebody talks or waits, by what a voice server says of itself (docs/server.md)."""
+    slots, free, queue = (facts.get(name) for name in ("slots", "free", "queue"))
+    talking = isinstance(slots, int) and isinstance(free, int) and free < slots
+    return talking or bool(queue)

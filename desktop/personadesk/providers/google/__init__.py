@@ -1,0 +1,1 @@
+"""Google Compute Engine: virtual machines with an L4, A100 or H100."""

@@ -1,0 +1,126 @@
+"""What costs more than was allowed, or idles, is put to sleep; what does not answer is not called idle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.plan import RENT, Plan, RentWish
+from personadesk.hosts.health import Health
+from personadesk.lines.limits import Limits
+
+URL = "ws://127.0.0.1:1/api/chat"
+
+
+class FakeLines:
+    serving = True
+
+    def __init__(self, *lines: Line) -> None:
+        self.all = {line.name: line for line in lines}
+        self.did: list[str] = []
+
+    def lines(self) -> tuple[Line, ...]:
+        return tuple(self.all.values())
+
+    async def stop(self, name: str) -> None:
+        self.did.append(f"stop {name}")
+
+    async def detach(self, name: str) -> None:
+        self.did.append(f"detach {name}")
+
+    async def tell(self, name: str, state: LineState, reason: str = "") -> None:
+        self.all[name] = replace(self.all[name], state=state, reason=reason)
+
+
+class FakeJournal:
+    def __init__(self, wish: RentWish | None) -> None:
+        self.wish = wish
+
+    async def load(self, tag: str):
+        class Record:
+            plan = Plan(tag, place=RENT, rent=self.wish)
+
+        return Record()
+
+
+class World:
+    def __init__(self, wish: RentWish | None, *, can_stop: bool = True) -> None:
+        self.now = 10_000.0
+        self.spent = 0.0
+        self.facts: dict[str, object] | None = {"slots": 1, "free": 1, "queue": 0}
+        self.can_stop = can_stop
+        self.slept: list[str] = []
+        self.lines = FakeLines(Line("a", 9000, Target(URL, "pd-1"), LineState.UP, since=self.now))
+        self.limits = Limits(
+            self.lines, FakeJournal(wish), self._spent, self, ask=self._ask, clock=lambda: self.now
+        )
+
+    async def _spent(self, tag: str) -> float:
+        return self.spent
+
+    async def _ask(self, url: str) -> Health | None:
+        return None if self.facts is None else Health("ready", None, "", "", self.facts)
+
+    async def sleep(self, tag: str) -> bool:
+        self.slept.append(tag)
+        return self.can_stop
+
+    async def look_after(self, seconds: float) -> LineState:
+        self.now += seconds
+        await self.limits.look()
+        return self.lines.all["a"].state
+
+
+async def test_a_line_that_nobody_calls_is_put_to_sleep_and_says_why():
+    world = World(RentWish(idle_stop_minutes=20))
+    assert await world.look_after(0) is LineState.UP
+    assert await world.look_after(1190) is LineState.UP
+    assert await world.look_after(20) is LineState.STOPPED
+    assert world.slept == ["pd-1"]
+    assert world.lines.did == ["stop a"]
+    assert world.lines.all["a"].reason == "Nobody called for 20 min."
+
+
+@pytest.mark.parametrize(
+    "facts", [{"slots": 1, "free": 0}, {"slots": 1, "free": 1, "queue": 2}, None]
+)
+async def test_calls_waiting_callers_and_silence_keep_it_awake(facts):
+    world = World(RentWish(idle_stop_minutes=20))
+    world.facts = facts
+    for _ in range(10):
+        assert await world.look_after(600) is LineState.UP
+    world.facts = {"slots": 1, "free": 1, "queue": 0}
+    assert await world.look_after(1190) is LineState.UP
+    assert await world.look_after(20) is LineState.STOPPED
+
+
+async def test_whoever_begins_to_look_gives_a_line_its_whole_time():
+    world = World(RentWish(idle_stop_minutes=20))
+    # Calls before the first look are not known of.
+    assert await world.look_after(100_000) is LineState.UP
+    assert await world.look_after(1210) is LineState.STOPPED
+
+
+async def test_spent_is_spent_whoever_talks():
+    world = World(RentWish(idle_stop_minutes=None, spend_limit=5.0))
+    world.facts = {"slots": 1, "free": 0}
+    world.spent = 4.99
+    assert await world.look_after(60) is LineState.UP
+    world.spent = 5.0
+    assert await world.look_after(60) is LineState.STOPPED
+    assert world.lines.all["a"].reason == "The limit of $5.00 is reached."
+
+
+async def test_where_nothing_can_be_stopped_the_line_keeps_its_address_without_a_voice():
+    world = World(RentWish(spend_limit=1.0), can_stop=False)
+    world.spent = 2.0
+    assert await world.look_after(1) is LineState.STOPPED
+    assert world.lines.did == ["stop a", "detach a"]
+
+
+async def test_what_was_not_rented_has_no_limits():
+    world = World(None)
+    world.spent = 1e6
+    assert await world.look_after(1e6) is LineState.UP
