@@ -1,6 +1,6 @@
 """The test command: style, types, floors, spelling and all tests, each timed; every one runs, whatever failed.
 
-The tests run in two parts. Those marked `real_time` hold a real model to the pace of speech and have two cores each;
+The tests run in two parts. Those marked `real_time` hold a real model to the pace of speech and have a core each;
 all others share the cores.
 """
 
@@ -58,7 +58,7 @@ def checks(layout: Layout, arguments: Sequence[str]) -> list[Check]:
         Check("import rules", [layout.program("lint-imports")]),
         Check("codespell", [layout.program("codespell")]),
         *_on_a_display(layout),
-        _tests(layout, "pytest, real time", ["-m", "real_time", *_workers(cores() // 2)]),
+        _tests(layout, "pytest in real time", ["-m", "real_time", *_workers(cores())]),
         # Half as many again as there are cores: a test that talks to another process waits half its time.
         _tests(layout, "pytest", ["-m", "not real_time", *_workers(cores() * 3 // 2)]),
     ]
@@ -141,4 +141,4 @@ def _summary(results: Sequence[tuple[Check, int, float]]) -> None:
     if results:
         say("")
     for check, status, seconds in results:
-        say(f"{'FAILED' if status else 'passed'}  {check.name:<18} {seconds:6.1f} s")
+        say(f"{'FAILED' if status else 'passed'}  {check.name:<20} {seconds:6.1f} s")

@@ -114,7 +114,7 @@ def rows_that_fit(folder: Path, device: str, dtype: str) -> int:
     import torch
 
     from personaplex_server.model.config import load_config
-    from personaplex_server.model.weights import CODEC_FILE, LM_FILE
+    from personaplex_server.model.foreign import weight_bytes
 
     on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     kind = "cuda" if on_gpu else "cpu"
@@ -128,7 +128,8 @@ def rows_that_fit(folder: Path, device: str, dtype: str) -> int:
     item = 4 if dtype == "float32" or (dtype == "auto" and not on_gpu) else 2
     lm = load_config(folder).lm
     # The released weights are stored with two bytes each.
-    weights = (folder / LM_FILE).stat().st_size * item // 2 + (folder / CODEC_FILE).stat().st_size
+    language, codec = weight_bytes(folder)
+    weights = language * item // 2 + codec
     row = 2 * lm.num_layers * lm.context * lm.dim * item + _ROW_EXTRA_BYTES
     fit = (free - weights * 11 // 10 - _SPARE_BYTES[kind]) // row
     return max(1, min(MOST_ROWS[kind], fit))

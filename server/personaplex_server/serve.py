@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
 EXIT_BROKEN: Final = 5
-_SWITCH_INTERVAL_S: Final = 0.0005
+SWITCH_INTERVAL_S: Final = 0.0005
 """How long the model thread may hold the interpreter: with the usual 5 ms the sockets' frames came late."""
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.
         server = serving.server(app, ending, certificate, drain)
     except serving.CertificateError as error:
         raise UsageError(str(error)) from error
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     host, port = sockets[0].getsockname()[:2]
     scheme = "http" if certificate is None else "https"
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -34,11 +34,14 @@ from personaplex_server.scheduler import Scheduler
 T = TypeVar("T")
 
 
+OPT_IN = ("browser", "transformers", "soak", "fleet")
+"""Marks of tests that want something large, or long; docs/server.md says how to run them."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what wants a real browser, unless asked for with `-m browser`: it is a large thing to install."""
-    if "browser" in (config.getoption("-m") or ""):
-        return
-    left_out = [item for item in items if item.get_closest_marker("browser")]
+    """Leave out what wants more than the usual, unless asked for as in `-m browser`."""
+    unasked = [mark for mark in OPT_IN if mark not in (config.getoption("-m") or "")]
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in unasked)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _PLACES: Mapping[str, str] = {
     "runpod": "runpod:RunPod",
     "lambda": "lambda_cloud:LambdaCloud",
+    "vast": "vast:Vast",
     "paperspace": "paperspace:Paperspace",
     "digitalocean": "digitalocean:DigitalOcean",
     "google": "google:Google",

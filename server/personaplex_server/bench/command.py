@@ -38,7 +38,7 @@ FLOORS: Final = {
 """Ratios that a prototype reached in one thread on another computer (AMD Zen 5), to compare with."""
 CACHED_PROMPT_MS: Final = 5.0
 PROMPT: Final = 200
-GROUPS: Final = ("lm", "codec", "tick", "prompt", "engine")
+GROUPS: Final = ("lm", "codec", "tick", "prompt", "engine", "calls")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rounds", type=int, default=3, metavar="N", help="turns of each (default: %(default)s)")
     add("--sizes", nargs="+", choices=("tiny", "mid"), default=["tiny", "mid"])
     add("--only", nargs="+", choices=GROUPS, default=list(GROUPS), help="measure only these")
+    add(
+        "--call-seconds",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="how long each number of calls is held (default: %(default)s)",
+    )
+    add("--codecs", nargs="+", choices=("tiny", "real"), default=["tiny", "real"], help="for calls")
     add("--alone", action="store_true", help="without the reference")
     add(
         "--cpu-time",
@@ -235,6 +243,19 @@ class _Bench:
             real_time_factor=tick.ms / (1000.0 * FRAME_SECONDS),
         )
 
+    def calls(self, codec: str) -> None:
+        """Hold more and more calls over sockets, until they are not held in time."""
+        from . import calls
+
+        most = 0
+        for count in calls.STEPS[codec]:
+            found = calls.hold(codec, count, self.args.call_seconds, self.args.threads, self.clock)
+            self.note(f"calls_{codec}_{count}", **found)
+            if not calls.held(found, alone=not self.args.cpu_time):
+                break
+            most = count
+        self.note(f"calls_{codec}", held=most, prototype=calls.GOALS[codec])
+
 
 def run(args: argparse.Namespace) -> int:
     """Measure, tell, and return 0; 1 where a number in `args` cannot be used."""
@@ -271,6 +292,13 @@ def run(args: argparse.Namespace) -> int:
                 gc.collect()
     if "engine" in args.only:
         bench.engine()
+    if "calls" in args.only:
+        from personaplex_server.serve import SWITCH_INTERVAL_S
+
+        # As `serve` does: the event loop must not wait long for the model's thread.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        for codec in args.codecs:
+            bench.calls(codec)
     print(json.dumps(_report(args, bench, torch.__version__)))
     return 0
 

@@ -20,6 +20,7 @@ from personaplex_server.engines.devices import is_out_of_memory, pick_device, pi
 from personaplex_server.engines.prompts import Prompts
 from personaplex_server.model.codec import Codec
 from personaplex_server.model.config import FRAME_SAMPLES, CheckpointError, load_config
+from personaplex_server.model.foreign import open_weights, weight_bytes
 from personaplex_server.model.graph import CudaRecorder, Recorder, Replays, recorded
 from personaplex_server.model.lm import Lm, Snapshot
 from personaplex_server.model.prompt import build_prompt, wrap
@@ -29,7 +30,6 @@ from personaplex_server.model.sampling import RowSampler, draws
 from personaplex_server.model.text import TextStream, Tokenizer
 from personaplex_server.model.tick import Asked, Sight, Tick
 from personaplex_server.model.voices import VoiceError, VoiceLibrary
-from personaplex_server.model.weights import CODEC_FILE, LM_FILE, TensorFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -146,11 +146,7 @@ class PersonaPlexEngine:
         report(0.0, "reading the weights")
         try:
             config = load_config(folder)
-            total = sum(
-                path.stat().st_size
-                for path in (folder / LM_FILE, folder / CODEC_FILE)
-                if path.is_file()
-            )
+            total = sum(weight_bytes(folder))
             done = 0
 
             def on_bytes(count: int) -> None:
@@ -160,8 +156,7 @@ class PersonaPlexEngine:
 
             with torch.inference_mode():
                 tokenizer = Tokenizer(folder, config.lm.text_card)
-                codec_file = TensorFile(folder / CODEC_FILE, where, torch.float32, on_bytes)
-                lm_file = TensorFile(folder / LM_FILE, where, kind, on_bytes)
+                lm_file, codec_file = open_weights(folder, config, where, kind, on_bytes)
                 codec = Codec(codec_file, config.codec, config.lm.own_codebooks, rows)
                 lm = Lm(lm_file, config.lm, rows, matrices)
                 engine = cls(config, lm, codec, tokenizer, VoiceLibrary(folder, voices_dir), rows)

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from .foreign_config import MODEL_TYPE, released_keys
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -347,6 +349,8 @@ def load_config(folder: Path) -> ModelConfig:
         ) from error
     if not isinstance(raw, dict):
         raise CheckpointError(f"{CONFIG_FILE} in {folder} should hold a JSON object.")
+    if raw.get("model_type") == MODEL_TYPE:
+        raw = released_keys(raw)
     top = _Section(raw, "config")
     if top.number("sample_rate", SAMPLE_RATE) != SAMPLE_RATE:
         raise CheckpointError(f"{CONFIG_FILE}: “sample_rate” should be {SAMPLE_RATE}.")

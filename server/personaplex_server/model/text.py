@@ -22,6 +22,8 @@ MARKERS: Final = 4
 NAMES: Final = {0: "EPAD", 3: "PAD"}
 """How reports name those that have no piece of their own."""
 _BYTE: Final = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_OTHER_FILE: Final = "tokenizer.model"
+"""The name of the same file beside checkpoints that transformers saves."""
 _SPACE: Final = "\u2581"
 
 
@@ -38,6 +40,8 @@ class Tokenizer:
 
     def __init__(self, folder: Path, text_card: int) -> None:
         path = folder / TEXT_FILE
+        if not path.is_file() and (folder / _OTHER_FILE).is_file():
+            path = folder / _OTHER_FILE
         if not path.is_file():
             raise CheckpointError(
                 f"{TEXT_FILE} is missing from {folder}; get the model again, or name another folder."

@@ -120,6 +120,16 @@ class TensorFile:
                 f"{self.path.name}: “{key}” has the shape {list(stored)} where {list(shape)} is "
                 "expected; weights and config.json do not belong together."
             )
+        tensor = self.read(key, rows)
+        # A copy in any case: the rest of the program must not depend on the mapped file staying as it is.
+        return tensor.to(device=self.device, dtype=dtype or self.dtype, copy=True).contiguous()
+
+    def read(self, key: str, rows: int | None) -> Tensor:
+        """Return `key`, or its first rows, as it is stored.
+
+        Raises:
+            CheckpointError: The file cannot be read.
+        """
         part = self._file.get_slice(key)
         try:
             tensor: Tensor = part[:] if rows is None else part[:rows]
@@ -127,5 +137,4 @@ class TensorFile:
             raise CheckpointError(f"{self.path.name}: “{key}” cannot be read ({error}).") from error
         if self._on_bytes is not None:
             self._on_bytes(tensor.numel() * tensor.element_size())
-        # A copy in any case: the rest of the program must not depend on the mapped file staying as it is.
-        return tensor.to(device=self.device, dtype=dtype or self.dtype, copy=True).contiguous()
+        return tensor

@@ -90,12 +90,8 @@ async def test_stop_start_restart_and_end(place: Cloud):
     await place.here.act(pod, Action.STOP)
     place.clock.pass_s(3)
     pod = await place.here.machine(pod.id)
-    assert (pod.state, pod.price, pod.running_price, pod.ssh) == (
-        MachineState.STOPPED,
-        0,
-        None,
-        None,
-    )
+    assert (pod.state, pod.running_price, pod.ssh) == (MachineState.STOPPED, None, None)
+    assert pod.price == pytest.approx(60 * 0.20 / 730), "its disk is billed"
     assert pod.actions == {Action.START, Action.END}
     await place.here.act(pod, Action.START)
     place.clock.pass_s(5)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import time
 
 import pytest
+import torch
 
-from personaplex_server.bench import command, reference
+from personaplex_server.bench import calls, command, reference
 from personaplex_server.bench.measure import Timing, interleaved, ratio
 
 
@@ -69,3 +71,34 @@ def test_turns_lie_side_by_side():
 def test_a_ratio_compares_turns_of_the_same_moment():
     # The second moment was busy for both.
     assert ratio(Timing([30.0, 300.0, 30.0]), Timing([10.0, 100.0, 10.0])) == 3.0
+
+
+@pytest.fixture
+def _a_mode_of_its_own():
+    """The server's threads set the mode that they need, and this one must not lend them its own."""
+    with torch.inference_mode(False):
+        yield
+
+
+@pytest.mark.usefixtures("_a_mode_of_its_own")
+def test_calls_are_held_over_sockets_with_their_memory_full():
+    found = calls.hold("tiny", 2, 0.4, clock=time.thread_time)
+    assert found["answered"] > 0
+    assert found["tick_p99_ms"] >= found["tick_p50_ms"] > 0
+    assert found["delay_p50_ms"] > 0
+    assert found["sockets_ms"] > 0
+
+
+@pytest.mark.parametrize(
+    ("tick", "dropped", "answered", "alone", "right"),
+    [
+        (79.0, 0, 1.0, True, True),
+        (80.0, 0, 1.0, True, False),
+        (20.0, 1, 1.0, True, False),
+        (20.0, 0, 0.9, True, False),
+        (20.0, 9, 0.5, False, True),
+    ],
+)
+def test_calls_are_held_when_ticks_are_in_time_and_nothing_is_lost(tick, dropped, answered, alone, right):  # fmt: skip
+    figures = {"tick_p99_ms": tick, "dropped": dropped, "answered": answered}
+    assert calls.held(figures, alone=alone) is right

@@ -112,11 +112,15 @@ def test_others_are_not_disturbed_and_the_call_goes_on(engine):
 
 
 def test_an_hour_long_call_keeps_its_persona(engine):
-    """More than 3000 frames, some late, with rows that move: never beyond the window, never without an answer."""
+    """Fifteen windows, which are an hour of the released model; some frames are late, and rows move.
+
+    Never beyond the window, never without an answer.
+    """
+    moments = 15 * CONTEXT
     engine.open(1, Persona(text="abc", sampling=Sampling(seed=3)))
     engine.open(0, ROLE)
     frames = sound(64, 3)
-    for moment in range(3050):
+    for moment in range(moments):
         if moment == 300:
             # The other row leaves in the middle of a renewal; ours is moved to its place.
             engine.close(1)
@@ -129,7 +133,7 @@ def test_an_hour_long_call_keeps_its_persona(engine):
         facts = engine._open[0]
         assert facts.call <= CONTEXT - 1
         assert int(engine._model.state.call[engine._order.index(0)]) == facts.call
-    assert engine.renewals > 3050 // CONTEXT
+    assert engine.renewals > moments // CONTEXT
     place, prompt = engine._order.index(0), facts.prompt.memory
     assert torch.equal(engine._model.state.memory[:, :, place, :, : prompt.shape[3]], prompt)
 

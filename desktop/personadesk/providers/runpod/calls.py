@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from personadesk.domain.account import AccountInfo, Right
-from personadesk.domain.errors import AuthFailed, NoCapacity, NotFound
+from personadesk.domain.errors import AuthFailed, BadRequest, NoCapacity, NotFound
 from personadesk.domain.machine import OWNER_LABEL, Action, Resource, ResourceKind
 from personadesk.domain.offer import Offer, Stock
 from personadesk.domain.sample import Metric, Reading
@@ -88,8 +88,8 @@ class RunPod(Provider):
                     right=READ_WRITE,
                 )
             )
-        except NotFound:
-            # One right covers all changes.
+        except (NotFound, BadRequest):
+            # It was let in, and told that there is no such pod. One right covers all changes.
             rights |= {Right.RENT, Right.END}
         limit = myself.spend_limit
         return AccountInfo(

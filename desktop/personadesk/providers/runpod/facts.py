@@ -27,6 +27,8 @@ LEAST_VOLUME_GB = 10
 HOURS_A_MONTH = 730.0
 DISK_PRICE = 0.10 / HOURS_A_MONTH
 """Dollars an hour for a GB of a running pod's disk (docs.runpod.io/pods/storage, read in November 2026)."""
+STOPPED_DISK_PRICE = 0.20 / HOURS_A_MONTH
+"""For a GB of the disk that a stopped pod keeps, as there; the API tells 0 for a stopped pod."""
 VOLUME_PRICE = 0.07 / HOURS_A_MONTH
 """For a GB of a network volume, as there."""
 
