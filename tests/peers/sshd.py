@@ -180,10 +180,10 @@ class Sshd:
 
 
 @contextlib.contextmanager
-def ordinary_user(shell: str = "/bin/sh") -> Iterator[User]:
-    """Make a user with a password and a home for the duration; wants root."""
+def ordinary_user(shell: str = "/bin/sh", parent: str = "/tmp") -> Iterator[User]:
+    """Make a user with a password and a home below `parent` for the duration; wants root."""
     name, password = f"pdtest{secrets.token_hex(3)}", secrets.token_hex(8)
-    home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
     with _accounts():
         subprocess.run(["useradd", "-M", "-d", str(home), "-s", shell, name], check=True)
         subprocess.run(["chpasswd"], input=f"{name}:{password}".encode(), check=True)

@@ -171,6 +171,10 @@ def _add_hosts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     remove = actions.add_parser("remove", help="forget a machine; nothing is changed there")
     remove.add_argument("name")
+    remove.add_argument(
+        "--force", action="store_true",
+        help="also one that has a voice of yours and is gone: what is on it stays there and may go on running",
+    )  # fmt: skip
     for name, action in (
         ("add", add), ("check", check), ("remove", remove),
         ("list", actions.add_parser("list", help="all machines")),

@@ -40,8 +40,8 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
 
 def _add_faults(actions: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
     fault = actions.add_parser("fault", help="let things go wrong")
-    whats = fault.add_subparsers(metavar="what", required=True)
-    add = whats.add_parser("add", help="from now on, or a number of times")
+    deeds = fault.add_subparsers(metavar="what", required=True)
+    add = deeds.add_parser("add", help="from now on, or a number of times")
     add.add_argument("fault", metavar="FAULT", choices=FAULTS, help=f"one of: {', '.join(FAULTS)}")
     add.add_argument("--provider", default="", metavar="NAME", help="only there (everywhere)")
     add.add_argument(
@@ -55,9 +55,9 @@ def _add_faults(actions: Commands, add_json: Callable[[argparse.ArgumentParser],
     add.add_argument(
         "--seconds", type=float, default=1.0, metavar="S", help="of slow answers and rate limits"
     )
-    clear = whats.add_parser("clear", help="no more of it")
+    clear = deeds.add_parser("clear", help="no more of it")
     clear.add_argument("id", nargs="?", type=int, help="only this rule (all)")
-    for name, what in (("add", add), ("clear", clear), ("list", whats.add_parser("list"))):
+    for name, what in (("add", add), ("clear", clear), ("list", deeds.add_parser("list"))):
         what.set_defaults(module="rehearsal", action="fault", what=name)
         add_json(what)
 

@@ -37,7 +37,7 @@ async def test_the_ready_made_account_rents_and_ends_a_machine(provider_id, cloc
         f"http://127.0.0.1:1{ready.base_path}",
     )  # fmt: skip
     provider = providers.make(
-        account, ready.credentials, transport=transport(simulator), clock=clock
+        account, ready.credentials, transport=transport(simulator), clock=clock, sleep=clock.sleep
     )
     try:
         info = await provider.verify()

@@ -166,6 +166,9 @@ class LambdaCloud(Provider):
             # The region, the kind, the key or the filesystem: whatever it is, no machine is missing.
             problem = Problem(error.provider_status, "", error.details, error.request_id)
             raise faults.bad_request(FACTS, problem, cause="unknown_part") from error
+        if not answer.data.instance_ids:
+            # Taken, and no machine named: whether there is one tells its tag.
+            raise faults.provider_fault(FACTS, Problem(message="a launch without instance ids"))
         return self._stamp(
             Machine(
                 answer.data.instance_ids[0], "", "", name=order.tag, tag=order.tag,

@@ -88,6 +88,8 @@ class Paperspace(Provider):
             found += page.items
             if not page.has_more or not page.next_page:
                 return found
+            if after.get("after") == page.next_page:
+                break
             after = {"after": page.next_page}
         raise faults.provider_fault(FACTS, Problem(message=f"{path} never ends"))
 
@@ -95,7 +97,9 @@ class Paperspace(Provider):
 
     async def verify(self) -> AccountInfo:
         """Ask whose key it is; a key has all of its owner's rights."""
-        session = await self._api.call("GET", "/auth/session", wire.Session)
+        session = await self._api.call("GET", "/auth/session", wire.SESSION)
+        if session is None:
+            raise faults.bad_key(FACTS, self.account.name, Problem(message="no session"))
         machines = await self.machines()
         most = session.team.max_machines
         return AccountInfo(
