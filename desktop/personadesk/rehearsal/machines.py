@@ -81,7 +81,7 @@ class Machines:
         Args:
             folder: Where the machines' disks are, one folder each.
             kinds: What is for rent, by ref, for the GPU that a machine shows.
-            cache: Where they keep what pip downloaded, together, so that the second deploy is quick.
+            cache: Where they keep what pip and uv downloaded, together, so that the second deploy is quick.
             port: On which port a machine's sshd listens where each has an address of its own; None for `ssh_port()`.
         """
         self._folder = folder.absolute()
@@ -202,7 +202,8 @@ class Machines:
             here, machine.host, machine.port, host_key=host_key, authorized_keys=authorized,
             environment={
                 "HOME": str(home), "PATH": path, MARK: str(here),
-                "PIP_CACHE_DIR": str(self._cache),
+                "PIP_CACHE_DIR": str(self._cache / "pip"),
+                "UV_CACHE_DIR": str(self._cache / "uv"),
             },
             options=(f"ForceCommand {shlex.quote(str(programs / 'enter'))}",)
             if sshd.sftp_server().startswith("/")

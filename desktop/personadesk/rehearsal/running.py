@@ -212,7 +212,7 @@ def _spawn(
         each.mkdir(parents=True, exist_ok=True, mode=0o700)
     argv = [
         sys.executable, "-P", "-m", "personadesk.rehearsal",
-        str(folder), str(folders.cache / "rehearsal-pip"), *words,
+        str(folder), str(folders.cache / "packages"), *words,
     ]  # fmt: skip
     return detached.spawn(argv, folder=folders.data, errors=errors, environment=os.environ)
 
