@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from peers.judged_cloud import JudgedCloud
 from personadesk.domain.account import Account
-from personadesk.domain.errors import BadRequest, NotFound
+from personadesk.domain.errors import BadRequest, NoCapacity, NotFound, RateLimited
 from personadesk.domain.machine import Action, MachineState, Order, ResourceKind, SshIdentity
 from personadesk.domain.offer import Need, Offer
 from personadesk.providers.digitalocean import DigitalOcean
@@ -179,6 +180,22 @@ async def test_a_volume_is_reused_when_free_mounted_and_kept_when_the_droplet_en
         await cloud.here.remove(each)
         await cloud.here.remove(each)
     assert await cloud.here.leftovers() == []
+
+
+async def test_a_droplet_ends_also_when_its_addresses_cannot_be_looked_at(cloud):
+    made = await cloud.here.create(Order("pd-7", await offer_of(cloud), LINE, static_address=True))
+    cloud.world.faults.add(Fault.RATE_LIMIT, times=1, calls="reserved_ips", seconds=600)
+    with pytest.raises(RateLimited):
+        await cloud.here.act(made, Action.END)
+    cloud.clock.pass_s(5)
+    assert await cloud.here.machines() == []
+
+
+async def test_what_no_region_lists_is_sold_out_without_asking(cloud):
+    offer = replace(await offer_of(cloud), region="")
+    with pytest.raises(NoCapacity):
+        await cloud.here.create(Order("pd-7", offer, LINE))
+    assert {method for method, _ in cloud.judge.seen} == {"GET"}
 
 
 async def test_a_reserved_ip_that_no_droplet_has_is_shown_as_left_over(cloud):

@@ -9,7 +9,7 @@ import pytest
 
 from peers.judged_cloud import JudgedCloud
 from personadesk.domain.account import Account
-from personadesk.domain.errors import BadRequest, NoCapacity, NotFound
+from personadesk.domain.errors import BadRequest, NoCapacity, NotFound, RateLimited
 from personadesk.domain.machine import Action, MachineState, Order, ResourceKind, SshIdentity
 from personadesk.domain.offer import Need, Offer
 from personadesk.providers.paperspace import Paperspace
@@ -165,6 +165,16 @@ async def test_a_static_ip_stays_over_a_stop_and_goes_with_the_machine(cloud):
     await cloud.here.act(again, Action.END)
     cloud.clock.pass_s(5)
     assert await cloud.here.leftovers() == []
+
+
+async def test_a_machine_ends_also_when_its_addresses_cannot_be_looked_at(cloud):
+    made = await cloud.here.create(Order("pd-7", await offer_of(cloud), LINE))
+    cloud.world.faults.add(Fault.RATE_LIMIT, times=1, calls="public-ips", seconds=600)
+    with pytest.raises(RateLimited):
+        await cloud.here.act(made, Action.END)
+    cloud.clock.pass_s(5)
+    assert await cloud.here.machines() == []
+    assert cloud.world.present() == set()
 
 
 async def test_what_is_left_over_can_be_removed(cloud):
