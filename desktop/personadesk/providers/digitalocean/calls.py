@@ -16,6 +16,7 @@ from personadesk.domain.errors import (
     NotFound,
     PersonaDeskError,
 )
+from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import (
     OWNER_LABEL,
     TAG_PREFIX,
@@ -195,7 +196,7 @@ class DigitalOcean(Provider):
                 region=region.slug, place=region.name,
                 # Off or not, it costs the same.
                 price=price, running_price=price, created=_time(droplet.created_at),
-                ssh=self._ssh(address, SSH_USER) if address else None,
+                ssh=SshAddress(address, user=SSH_USER) if address else None,
                 actions=frozenset(_ACTIONS.get(state, {Action.END})),
             )
         )  # fmt: skip

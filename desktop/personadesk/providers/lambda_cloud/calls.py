@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.account import AccountInfo, Right
 from personadesk.domain.errors import NoCapacity, NotFound
+from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import (
     OWNER_LABEL,
     TAG_PREFIX,
@@ -133,7 +134,7 @@ class LambdaCloud(Provider):
                 count=found.instance_type.specs.gpus if found.instance_type else 1,
                 region=found.region.name, place=found.region.description,
                 price=0.0 if state in _UNBILLED else price, running_price=price,
-                ssh=self._ssh(found.ip, SSH_USER) if found.ip else None,
+                ssh=SshAddress(found.ip, user=SSH_USER) if found.ip else None,
                 actions=frozenset(action for action, each in can.items() if each.available),
             )
         )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from personadesk.domain.account import AccountInfo, Right
 from personadesk.domain.errors import BadRequest, NoCapacity, NotFound, PersonaDeskError
+from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import (
     TAG_PREFIX,
     Action,
@@ -189,7 +190,7 @@ class Paperspace(Provider):
                 count=int(card.count) if card is not None else 1 if kind is not None else 0,
                 region=found.region, place=PLACES.get(found.region, found.region),
                 price=price, running_price=running, created=_time(found.dt_created),
-                ssh=self._ssh(found.public_ip, SSH_USER) if found.public_ip else None,
+                ssh=SshAddress(found.public_ip, user=SSH_USER) if found.public_ip else None,
                 actions=frozenset(_ACTIONS.get(state, {Action.END})),
                 data={"static_ip": found.public_ip or ""} if found.public_ip_type == "static" else {},
             )
