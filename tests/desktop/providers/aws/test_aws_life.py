@@ -235,6 +235,15 @@ async def test_a_spot_machine_can_only_be_restarted_and_ended(aws, door):
     assert told.value.cause == "unsupported"
 
 
+async def test_a_tag_tells_where_ssh_is_when_it_was_changed(aws, make):
+    made = await aws.create(order())
+    await aws._session.call(
+        "ec2", "CreateTags", "us-east-1", Resources=[made.id], Tags=[{"Key": "personadesk-ssh", "Value": "me:2222"}]
+    )  # fmt: skip
+    (seen,) = await make().machines()
+    assert (seen.ssh.user, seen.ssh.port) == ("me", 2222)
+
+
 async def test_foreign_machines_are_listed_without_a_tag_and_without_a_gpu(aws, door):
     session = aws._session
     await session.call(
