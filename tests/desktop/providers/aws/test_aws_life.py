@@ -21,6 +21,8 @@ from personadesk.providers.aws import lease
 
 from .conftest import KEY, offer, order
 
+pytestmark = pytest.mark.long
+
 
 def user_data(call) -> dict:
     text = base64.b64decode(call.parameters["UserData"]).decode()
@@ -76,6 +78,15 @@ async def test_a_lost_answer_is_asked_for_again_with_the_same_token(aws, door):
     await aws.create(order())
     tokens = [call.parameters["ClientToken"] for call in door.made("RunInstances")]
     assert tokens == ["pd-1-1", "pd-1-1"]
+
+
+async def test_a_token_that_made_one_before_gives_that_one(aws, door):
+    made = await aws.create(order())
+    door.change("DescribeInstances", "<reservationSet>.*</reservationSet>", "<reservationSet/>", 1)
+    door.refuse(
+        "RunInstances", "IdempotentParameterMismatch", "Arguments on this request are not the same"
+    )
+    assert (await aws.create(order())).id == made.id
 
 
 async def test_a_second_machine_shares_key_and_firewall_and_they_go_with_the_last(aws, door):

@@ -1,7 +1,7 @@
 """The whole way at EC2, by the terminal: rent, boot, push, install, talk, end, and nothing is left.
 
-moto is EC2. Its Elastic IPs lie in 127/8, so that a real SSH daemon stands in for the booted instance at the very address
-that EC2 told; what cloud-init would do with the user data, the test does: the host key, our public key.
+moto is EC2. Its Elastic IPs lie in 127/8, so that a real SSH daemon stands in for the booted instance at the very
+address that EC2 told; what cloud-init would do with the user data, the test does: the host key, our public key.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Boots:
         wishes = json.loads(text.removeprefix("#cloud-config\n"))
         home = self._folder / "home"
         (home / ".ssh").mkdir(parents=True, mode=0o700)
-        (home / ".ssh" / "authorized_keys").write_text("\n".join(wishes["ssh_authorized_keys"]) + "\n")
+        (home / ".ssh" / "authorized_keys").write_text(
+            "\n".join(wishes["ssh_authorized_keys"]) + "\n"
+        )
         daemon = self._folder / "sshd"
         daemon.mkdir()
         (daemon / "host_ed25519").write_text(wishes["ssh_keys"]["ed25519_private"])
@@ -107,7 +109,9 @@ def _states(ec2) -> list[str]:
 @pytest.mark.real_time
 @pytest.mark.timeout(500)
 @pytest.mark.skipif(sys.platform != "linux", reason="127/8 is wholly this machine on Linux only")
-def test_a_voice_is_rented_talks_at_its_fixed_address_and_nothing_of_it_is_left(door, ec2, tmp_path):
+def test_a_voice_is_rented_talks_at_its_fixed_address_and_nothing_of_it_is_left(
+    door, ec2, tmp_path
+):
     if why := missing():
         pytest.skip(why)
     code, told, errors = _personadesk(
