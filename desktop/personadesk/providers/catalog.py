@@ -23,6 +23,7 @@ _PLACES: Mapping[str, str] = {
     "digitalocean": "digitalocean:DigitalOcean",
     "aws": "aws.calls:Aws",
     "google": "google.calls:Google",
+    "azure": "azure.calls:Azure",
 }
 """Module and class of each provider, in the order of the tabs."""
 

@@ -19,6 +19,7 @@ _PLACES: Mapping[str, str] = {
     "paperspace": "paperspace:Paperspace",
     "digitalocean": "digitalocean:DigitalOcean",
     "google": "google:Google",
+    "azure": "azure:Azure",
 }
 """Module and class of each simulator: `"runpod": "runpod:RunPod"`, in the order of the providers' tabs."""
 

@@ -141,12 +141,18 @@ class WindowSession(QObject):
         return HomePage(self.home)
 
     def _make_deploy(self) -> Page:
+        from personadesk.ui.deploy.hub_token import HubToken
         from personadesk.ui.deploy.page import DeployPage
 
         call = self.desk.call
+        token = HubToken(self.desk.ready)
         page = DeployPage(
-            self.desk.jobs, machines=self.desk.machines, has_speaker=lambda: call.has_speaker
+            self.desk.jobs,
+            machines=self.desk.machines,
+            token=token,
+            has_speaker=lambda: call.has_speaker,
         )
+        token.setParent(page)
         call.changed.connect(page.look_for_speaker)
         if call.devices is None:
             call.look_for_devices()

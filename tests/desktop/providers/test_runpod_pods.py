@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 
 from peers import sshd
 from peers.judged_cloud import JudgedCloud
+from peers.simulated import Clock
 from personadesk.domain.account import Account
 from personadesk.domain.errors import (
     AuthFailed,
@@ -159,6 +161,45 @@ async def test_hopeless_states_are_told_early(place: Cloud):
     there = await running(place, "pd-2")
     place.world.lose(place.world.machine(None, there.id))
     assert (await place.here.machine(there.id)).state is MachineState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("failures", "state"), [(3, MachineState.FAILED), (2, MachineState.BOOTING)]
+)
+async def test_a_container_that_fails_over_and_over_is_not_waited_for(
+    failures: int, state: MachineState
+):
+    clock = Clock()
+    made = datetime.fromtimestamp(clock.now, UTC).isoformat()
+    pod = {
+        "id": "p",
+        "name": "pd-1",
+        "status": "STARTING",
+        "gpu": {"id": "NVIDIA A40"},
+        "createdAt": made,
+    }
+    line = '{"source":"system","line":"error creating container: no space","ts":"2026"}'
+    log = "".join(f"data: {line}\n\n" for _ in range(failures))
+    asked: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if request.url.path.endswith("/logs"):
+            return httpx.Response(200, text=log)
+        return httpx.Response(200, json=pod)
+
+    runpod = RunPod(
+        Account("mine", "runpod"), {"api_key": KEY}, transport=httpx.MockTransport(handle),
+        clock=clock, sleep=clock.sleep,
+    )  # fmt: skip
+    assert (await runpod.machine("p")).state is MachineState.BOOTING
+    assert asked == ["/v2/pods/p"], "a young pod is left in peace"
+    clock.pass_s(120)
+    found = await runpod.machine("p")
+    assert found.state is state
+    assert ("no space" in str(found.reason)) is (state is MachineState.FAILED)
+    await runpod.machine("p")
+    assert asked.count("/v2/pods/p/logs") == 1, "nor is the log read at every look"
 
 
 async def test_a_pod_of_ours_that_gets_no_port_is_given_up(place: Cloud):

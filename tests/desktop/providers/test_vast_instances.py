@@ -154,6 +154,21 @@ async def test_hopeless_states_are_told_early(place: Cloud):
     assert (found.state, found.actions) == (MachineState.LOST, {Action.START, Action.END})
 
 
+async def test_an_instance_that_rests_before_it_ever_ran_has_failed(place: Cloud):
+    made = await place.here.create(Order("pd-1", await an_offer(place), PUBLIC))
+    there = place.world.machine(None, made.id)
+    place.clock.pass_s(5)
+    place.world.settle()
+    place.world.stop(there)
+    there.data["asked"] = "stopped"
+    place.clock.pass_s(5)
+    (found,) = await place.here.machines()
+    assert (found.state, found.actions) == (MachineState.FAILED, {Action.START, Action.END})
+    assert "before it ever ran" in str(found.reason)
+    await place.here.act(found, Action.STOP)
+    assert (await place.here.machine(made.id)).state is MachineState.STOPPED, "now it was asked for"
+
+
 @pytest.mark.parametrize(
     ("actual", "contract", "coming", "wanted", "state"),
     [

@@ -17,9 +17,9 @@ from personadesk.domain.errors import (
 )
 from personadesk.domain.machine import Action, Machine
 from personadesk.domain.text import T
-from personadesk.providers import faults
+from personadesk.providers import faults, lease
 from personadesk.providers.access import cloud_config, key_name
-from personadesk.providers.aws import lease, wire
+from personadesk.providers.aws import wire
 from personadesk.providers.aws.facts import ADDRESS_TAG, DISK_TAG, FACTS, PRICE_TAG, QUOTAS, TAG
 from personadesk.providers.aws.failures import no_quota
 from personadesk.providers.aws.machines import machine_of

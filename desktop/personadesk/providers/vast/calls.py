@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from personadesk.domain.account import AccountInfo, Right
@@ -64,6 +65,8 @@ class Vast(Provider):
             refusal=failures.refusal(self.account.name), read=failures.read, secrets=[key],
             transport=self._transport, sleep=self._sleep,
         )  # fmt: skip
+        self._coming: set[str] = set()
+        """Instances that were ordered here and have not been seen to run."""
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -138,7 +141,7 @@ class Vast(Provider):
         asks = await self._api.call(
             "POST", "/api/v0/bundles", wire.Asks, json=wanted, repeatable=True
         )
-        return [self._offer(ask, spot=spot) for ask in asks.offers]
+        return [self._offer(ask, spot=spot) for ask in asks.offers if ask.id]
 
     def _offer(self, ask: wire.Ask, *, spot: bool) -> Offer:
         gpu = usual_name(ask.gpu_name, ask.gpu_ram / 1024)
@@ -168,16 +171,29 @@ class Vast(Provider):
 
     async def machines(self) -> Sequence[Machine]:
         """Return all instances, page by page."""
-        return [self._stamp(machine_of(each)) for each in await self._instances({})]
+        return [self._seen(each) for each in await self._instances({})]
 
     async def machine(self, machine_id: str) -> Machine:
         """Return one instance."""
-        return self._stamp(machine_of(await self._instance(machine_id)))
+        return self._seen(await self._instance(machine_id))
 
     async def find(self, tag: str) -> Sequence[Machine]:
         """Return the instances with a label of ours."""
         found = await self._instances({"label": {"eq": tag}})
-        return [self._stamp(machine_of(each)) for each in found if each.label == tag]
+        return [self._seen(each) for each in found if each.label == tag]
+
+    def _seen(self, instance: wire.Instance) -> Machine:
+        machine = machine_of(instance)
+        if machine.id in self._coming:
+            if machine.state is MachineState.RUNNING:
+                self._coming.discard(machine.id)
+            elif machine.state is MachineState.STOPPED:
+                # Vast.ai has no word for an order that came to nothing: it is at rest, and nobody asked for that.
+                reason = T(
+                    "It was stopped before it ever ran: its host could not start it, or was given away."
+                )
+                machine = replace(machine, state=MachineState.FAILED, reason=reason)
+        return self._stamp(machine)
 
     async def _instance(self, machine_id: str) -> wire.Instance:
         if machine_id.isdigit():
@@ -192,7 +208,7 @@ class Vast(Provider):
         token = ""
         for _ in range(MOST_PAGES):
             page = await self._page(token, wanted)
-            found += page.instances
+            found += [each for each in page.instances if each.id]
             token = page.next_token or ""
             if not token:
                 return found
@@ -229,6 +245,7 @@ class Vast(Provider):
             raise (
                 faults.named(FACTS, order.offer, error) if isinstance(error, NoCapacity) else error
             )
+        self._coming.add(str(contract))
         offer = order.offer
         return self._stamp(
             Machine(
@@ -250,12 +267,13 @@ class Vast(Provider):
         if action is Action.END:
             await self._destroy(machine.id)
             return
+        self._coming.discard(machine.id)
         if action is Action.RESTART:
-            path, body = f"/api/v0/instances/reboot/{machine.id}", {}
-        else:
-            path, body = f"/api/v0/instances/{machine.id}", {"state": STATES[action]}
+            await self._change("PUT", f"/api/v0/instances/reboot/{machine.id}")
+            return
+        path = f"/api/v0/instances/{machine.id}"
         try:
-            await self._change("PUT", path, json=body)
+            await self._change("PUT", path, json={"state": STATES[action]})
         except NoCapacity as error:
             # Such a start is queued: it would come, and be billed, when nobody expects it any more.
             await self._change("PUT", path, json={"state": STATES[Action.STOP]})

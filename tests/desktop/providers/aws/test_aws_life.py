@@ -17,7 +17,7 @@ from personadesk.domain.errors import (
     Unreachable,
 )
 from personadesk.domain.machine import Action, MachineState, ResourceKind
-from personadesk.providers.aws import lease
+from personadesk.providers import lease
 
 from .conftest import KEY, offer, order
 

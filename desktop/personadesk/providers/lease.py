@@ -1,7 +1,8 @@
-"""An instance that ends itself: cloud-init sets up a timer that shuts it down when nobody renews its lease.
+"""A machine that ends itself: cloud-init sets up a timer that shuts it down when nobody renews its lease.
 
-EC2 terminates an instance that shuts down from within when it was launched so (InstanceInitiatedShutdownBehavior). The
-timer needs nothing of ours on the machine, so that one whose deploy broke off early ends as well.
+EC2 terminates an instance that shuts down from within when it was launched so (InstanceInitiatedShutdownBehavior), and
+Google stops it, which ends the bill for its GPU. The timer needs nothing of ours on the machine, so that one whose
+deploy broke off early ends as well.
 """
 
 from __future__ import annotations
