@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from personadesk import __version__
-from personadesk.cli import rehearsing, rented
+from personadesk.cli import monitoring, rehearsing, rented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
     _add_hosts(commands)
     rented.add_commands(commands, _add_json)
     rehearsing.add_commands(commands, _add_json)
+    monitoring.add_commands(commands, _add_json)
 
     line = commands.add_parser("line", help="the addresses")
     actions = line.add_subparsers(metavar="action", required=True)
