@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -306,6 +307,20 @@ async def test_without_a_volume_the_disk_that_a_stop_keeps_is_found_at_the_same_
     assert body["env"] == {"PUBLIC_KEY": PUBLIC}
     body = pod_request(Order("pd-1", offer, PUBLIC, volume="v"))
     assert body["mounts"] == {"network": [{"volumeId": "v", "path": "/workspace"}]}
+
+
+async def test_what_a_pod_runs_first_is_one_word_to_its_shell(place: Cloud):
+    offer = await an_offer(place)
+    for order in (
+        Order("pd-1", offer, PUBLIC, SshIdentity(PRIVATE)),
+        Order("pd-1", offer, PUBLIC, lease_hours=2),
+        Order("pd-1", offer, PUBLIC, SshIdentity(PRIVATE), lease_hours=2),
+    ):
+        shell, option, script = shlex.split(pod_request(order)["args"])
+        assert (shell, option) == ("bash", "-c")
+        assert script.endswith(" exec /start.sh")
+        subprocess.run(["bash", "-n", "-c", script], check=True)
+        assert ("base64 -d > /root/.personadesk-lease" in script) is (order.lease_hours is not None)
 
 
 async def test_figures_and_log_come_from_the_api(place: Cloud):
