@@ -244,6 +244,7 @@ def specs(scene: str) -> list[PageSpec]:
     places = (
         ("home", mark("Home"), "home"),
         ("deploy", mark("Deploy"), "deploy"),
+        ("instances", mark("Instances"), "instances"),
         ("talk", mark("Voice console"), "voice"),
         ("accounts", mark("Accounts"), "accounts"),
     )

@@ -65,6 +65,8 @@ class MainWindow(QMainWindow):
         self._current = self._specs[0].id
         self._painted = False
         self._vetoed = False
+        self._told: tuple[str, str] | None = None
+        self._badge: tuple[str, int, str] | None = None
         self.setWindowTitle("PersonaDesk")
         self.setMinimumSize(SMALLEST)
         self.resize(START_SIZE.boundedTo(self.screen().availableSize()))
@@ -115,9 +117,21 @@ class MainWindow(QMainWindow):
             page.entered()
         page.focus_first()
 
-    def set_status(self, cost: str) -> None:
-        """Say at the foot of the side bar what everything costs now."""
+    def set_status(self, cost: str, calm: str = "") -> None:
+        """Say at the foot of the side bar what everything costs now.
+
+        Args:
+            cost: What is billed now and today.
+            calm: What the line above says instead of "Nothing costs money".
+        """
+        self._told = (cost, calm)
         self._cost.set_text(cost)
+        self._calm.set_text(calm or tr("Nothing costs money"))
+
+    def set_badge(self, page_id: str, count: int, spoken: str) -> None:
+        """Show a number beside a place of the side bar; see `NavigationBar.set_badge`."""
+        self._badge = (page_id, count, spoken)
+        self._navigation.set_badge(page_id, count, spoken)
 
     def veto_close(self) -> None:
         """Keep the window open; to be called while ``closing`` is emitted."""
@@ -167,8 +181,13 @@ class MainWindow(QMainWindow):
         self._navigation = NavigationBar(self._specs)
         self._navigation.page_chosen.connect(self.open_page)
         self._cost = StatusLine("coin", tr("{price} /h", price=dollars(0)), Role.TEXT2)
-        self._navigation.add_status(StatusLine("shield", tr("Nothing costs money"), Role.OK))
+        self._calm = StatusLine("shield", tr("Nothing costs money"), Role.OK)
+        self._navigation.add_status(self._calm)
         self._navigation.add_status(self._cost)
+        if self._told is not None:
+            self.set_status(*self._told)
+        if self._badge is not None:
+            self.set_badge(*self._badge)
         self._top_bar = TopBar()
         self._stack = QStackedWidget()
         right = vbox()
