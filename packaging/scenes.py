@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 import samples
 from personadesk.domain import fitness
 from personadesk.domain.errors import AuthFailed, HostUnfit
-from personadesk.domain.host import InstallFact
+from personadesk.domain.host import InstallFact, RestartProof
 from personadesk.domain.line import LineState
 from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.domain.report import Verdict
@@ -18,6 +18,7 @@ from personadesk.domain.text import NOTHING, T, Text
 from personadesk.hosts.ssh import errors
 from personadesk.ui import dialogs
 from personadesk.ui.deploy import flow
+from personadesk.ui.deploy.hub_token import HubToken
 from personadesk.ui.deploy.jobs import Job, Jobs
 from personadesk.ui.deploy.page import DeployPage
 from personadesk.ui.home import HomeModel, HomePage, presenter
@@ -27,9 +28,12 @@ from personadesk.ui.servers.page import AccountsPage
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
+from rented_scenes import RENTED_SCENES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from PySide6.QtWidgets import QWidget
 
     from personadesk.domain.host import HostRecord
     from personadesk.domain.line import Line
@@ -218,9 +222,17 @@ def _used(**changes: Any) -> Machine:
 
 
 def _uninstall_asked() -> Page:
-    page = _accounts(_used())
+    return _asked(dialogs.uninstall_question)
+
+
+def _forget_asked() -> Page:
+    return _asked(dialogs.forget_question)
+
+
+def _asked(make: Callable[[QWidget, str], dialogs.Question]) -> Page:
+    page = _accounts(_used(proof=RestartProof("systemd-user", samples.STARTED)))
     # The question is a window of its own; here it lies below the page, where the picture has it.
-    question = dialogs.uninstall_question(page, "studio")
+    question = make(page, "studio")
     question.setWindowFlags(Qt.WindowType.Widget)
     below = page.layout()
     if below is None:
@@ -297,9 +309,13 @@ def _wizard(page_name: flow.Page, machines: Machines | None = None, **fields: An
     draft = {"line": "Practice", "port": "9000"} | fields
     jobs.draft, jobs.page = flow.Draft(**draft), page_name
     machines = machines or machines_of(_machine(samples.STUDIO))
-    page = DeployPage(jobs, machines=machines)
+    token = HubToken(_nowhere)
+    token.looked = True
+    token.look = _stay  # type: ignore[method-assign, assignment] # a picture asks nobody
+    page = DeployPage(jobs, machines=machines, token=token)
     jobs.setParent(page)
     machines.setParent(page)
+    token.setParent(page)
     page.show_computer(samples.COMPUTER, 84 * 1024**3)
     return page
 
@@ -368,6 +384,7 @@ def _first_start() -> Page:
 
 
 SCENES: dict[str, Callable[[], Page]] = {
+    **RENTED_SCENES,
     "home-first": _first_start,
     "home-line": lambda: _home([samples.line()], [samples.finished_deploy()]),
     "home-many": lambda: _home(
@@ -386,6 +403,7 @@ SCENES: dict[str, Callable[[], Page]] = {
     "accounts-away": _away,
     "accounts-used": lambda: _accounts(_used()),
     "accounts-uninstall": _uninstall_asked,
+    "accounts-forget": _forget_asked,
     "accounts-uninstalling": _uninstalling,
     "accounts-uninstall-failed": _uninstall_failed,
     "accounts-changed-key": _changed_key,
@@ -402,6 +420,9 @@ SCENES: dict[str, Callable[[], Page]] = {
     ),
     "deploy-check-machine": lambda: _wizard(
         flow.Page.CHECK, where=flow.Where.MACHINE, machine="studio"
+    ),
+    "deploy-check-token": lambda: _wizard(
+        flow.Page.CHECK, where=flow.Where.MACHINE, machine="studio", model=ModelKind.PERSONAPLEX_7B
     ),
     "deploy-running-machine": lambda: _deploy(samples.deploy(2, samples.HOST_PLAN, 0.6)),
     "deploy-result-machine": lambda: _deploy(samples.finished_deploy(plan=samples.HOST_PLAN)),

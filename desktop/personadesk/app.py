@@ -17,6 +17,7 @@ from personadesk.deploy.steps import local_steps
 from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.progress import DeployState
+from personadesk.hosts import hub_token
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from personadesk.deploy.step import Step
+    from personadesk.domain.plan import Plan
     from personadesk.domain.progress import StepName
     from personadesk.domain.text import Text
     from personadesk.lines.uninstall import Uninstalled
@@ -69,6 +71,7 @@ class Services:
         fleet: Every machine of every account.
         spending: What they cost.
         limits: Puts to sleep what costs more than was allowed, or idles.
+        secrets: Keys and tokens.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
     """
@@ -86,6 +89,7 @@ class Services:
     fleet: Fleet
     spending: SpendingStore
     limits: Limits
+    secrets: Secrets
     lines_lock: FileLock
     log_handler: logging.Handler
 
@@ -104,14 +108,38 @@ class Services:
         from personadesk.hosts.remote.care import Care
         from personadesk.lines.uninstall import uninstall
 
-        views = [each.view for each in self.deploys.active()]
         return await uninstall(
             host_name,
             Care(self.hosts, self.servers),
             self.lines,
-            running=[view.plan for view in views if view.state is DeployState.RUNNING],
+            running=self._running(),
             tell=tell,
         )
+
+    async def forget(self, host_name: str) -> Uninstalled:
+        """Forget a machine that is not reached any more; see `personadesk.lines.uninstall`.
+
+        Raises:
+            PersonaDeskError: There is no such machine, or a deploy to it is under way.
+        """
+        from personadesk.lines.uninstall import forget
+
+        return await forget(
+            host_name, self.hosts, self.servers, self.lines, running=self._running()
+        )
+
+    def _running(self) -> list[Plan]:
+        views = [each.view for each in self.deploys.active()]
+        return [view.plan for view in views if view.state is DeployState.RUNNING]
+
+    async def hub_token_source(self) -> Text | None:
+        """Return where the Hugging Face token is that a deploy will use; None where there is none."""
+        found = await hub_token.known(self.secrets)
+        return None if found is None else found.source
+
+    async def keep_hub_token(self, text: str) -> bool:
+        """Keep a Hugging Face token; see `hub_token.keep`."""
+        return await hub_token.keep(self.secrets, text)
 
     async def hand_over(self) -> int:
         """See to it that the lines are served when this process is gone.
@@ -188,11 +216,16 @@ async def open_services(
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, Limits(lines, journal, spending.of, machines), lock, handler,
+        fleet, spending, Limits(lines, journal, spending.of, machines), secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
         services.limits.start()
     try:
+        if paths.rehearsing():
+            # Loaded when it is wanted: a start in earnest has no time to lose.
+            from personadesk.rehearsal.ready import make_ready
+
+            await make_ready(folders, accounts.store)
         await lines.open(serve=serve_lines)
         await servers.stop_leftovers()
         await deploys.refresh()

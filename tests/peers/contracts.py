@@ -17,6 +17,7 @@ import httpx
 import pytest
 from openapi_core import Config, OpenAPI
 from openapi_core.datatypes import RequestParameters
+from openapi_core.templating.responses.exceptions import ResponseNotFound
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 _PLACE = Path("shared") / "providers" / "specs"
@@ -26,6 +27,10 @@ SPECS = next(
 )
 """The contracts lie in or beside the checkout, or above it where it is one of several worktrees; they are other
 people's texts and not part of it."""
+
+
+UNWRITTEN = frozenset({401, 403, 429, *range(500, 600)})
+"""Every API answers these, whether its contract names them for each call or not."""
 
 
 class ContractBroken(AssertionError):
@@ -44,9 +49,19 @@ def spec(name: str) -> dict[str, Any]:
 @functools.cache
 def openapi(name: str) -> OpenAPI:
     """Return an OpenAPI contract, ready to judge."""
+    return ready(spec(name))
+
+
+def ready(values: dict[str, Any]) -> OpenAPI:
+    """Return what judges by a contract."""
+    schemes = values.get("components", {}).get("securitySchemes", {})
+    for scheme, told in schemes.items():
+        if told.get("type") == "oauth2":
+            # How a token is had cannot be judged here; that one is shown can.
+            schemes[scheme] = {"type": "http", "scheme": "bearer"}
     # Some published contracts break their own rules (double operation ids); they are still the official word.
     return OpenAPI.from_dict(
-        spec(name),
+        values,
         config=Config(
             spec_validator_cls=None,
             extra_media_type_deserializers={
@@ -146,15 +161,18 @@ class Judge(httpx.AsyncBaseTransport):
         return openapi(self._contracts[prefix])
 
     def _judge_request(self, request: httpx.Request) -> None:
-        found = self._of(request.url.path).unmarshal_request(_Request(request, self._base))
-        if found.errors:
-            raise ContractBroken(_told(request, found.errors, "the request"))
+        # Looking for errors alone costs a third of what making objects of everything does.
+        errors = list(self._of(request.url.path).iter_request_errors(_Request(request, self._base)))
+        if errors:
+            raise ContractBroken(_told(request, errors, "the request"))
 
     def _judge_answer(self, request: httpx.Request, response: httpx.Response) -> None:
         api = self._of(request.url.path)
-        found = api.unmarshal_response(_Request(request, self._base), _Response(response))
-        if found.errors:
-            raise ContractBroken(_told(request, found.errors, f"the answer {response.status_code}"))
+        asked, answered = _Request(request, self._base), _Response(response)
+        errors = list(api.iter_response_errors(asked, answered))
+        unwritten = all(isinstance(each, ResponseNotFound) for each in errors)
+        if errors and not (unwritten and response.status_code in UNWRITTEN):
+            raise ContractBroken(_told(request, errors, f"the answer {response.status_code}"))
 
 
 def _told(request: httpx.Request, errors: Any, what: str) -> str:

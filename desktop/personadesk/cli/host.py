@@ -38,12 +38,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         if arguments.action == "check":
             return await _check(services, arguments)
         if arguments.action == "remove":
-            await services.hosts.remove(arguments.name)
-            if arguments.json:
-                print_json({"removed": arguments.name})
-            else:
-                print(f"“{arguments.name}” is forgotten; nothing was changed there.")
-            return 0
+            return await _remove(services, arguments)
         return await _list(services, arguments)
     finally:
         await services.close()
@@ -153,10 +148,43 @@ def check_dict(found: HostCheck) -> dict[str, Any]:
     }
 
 
+async def _remove(services: Services, arguments: argparse.Namespace) -> int:
+    name = arguments.name
+    if not arguments.force:
+        await services.hosts.remove(name)
+        if arguments.json:
+            print_json({"removed": name})
+        else:
+            print(f"“{name}” is forgotten; nothing was changed there.")
+        return 0
+    done = await services.forget(name)
+    if arguments.json:
+        print_json({"removed": name, "left_running": list(done.stopped), "lines": list(done.lines)})
+        return 0
+    print(f"“{name}” is forgotten.")
+    for server_id in done.stopped:
+        print(
+            f"Its voice {server_id} was not stopped: if the machine still runs, so may the voice, "
+            "and a rented machine goes on costing money."
+        )
+    for line in done.lines:
+        print(f"The line “{line}” stays, without a voice.")
+    return 0
+
+
 async def _list(services: Services, arguments: argparse.Namespace) -> int:
     records = await services.hosts.store.own()
     if arguments.json:
-        print_json({"hosts": [_as_dict(record) for record in records]})
+        proofs = {record.name: await services.hosts.store.proof(record.name) for record in records}
+        print_json(
+            {
+                "hosts": [
+                    _as_dict(record) | {"restart_proof": asdict(proof) if proof else None}
+                    for record in records
+                    for proof in (proofs[record.name],)
+                ]
+            }
+        )
     else:
         lines = [
             f"{record.name}: {record.address.user or 'you'}@{record.address.place}"

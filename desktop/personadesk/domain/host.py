@@ -238,6 +238,24 @@ class HostFacts:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class RestartProof:
+    """That a voice on a host came back after its service was restarted.
+
+    Attributes:
+        keeper: What starts it after a restart of the machine: `systemd`, `systemd-user`, `cron` or `none`.
+        at: Unix time of the proof.
+    """
+
+    keeper: str
+    at: float
+
+    @property
+    def outlives_reboots(self) -> bool:
+        """Whether something on the machine itself starts it after a restart of the machine."""
+        return self.keeper != "none"
+
+
 class Level(StrEnum):
     """How much a finding matters."""
 

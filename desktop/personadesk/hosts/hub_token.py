@@ -1,19 +1,25 @@
-"""A Hugging Face token that is on this computer already, and where it was found; nothing is asked, nothing is sent."""
+"""The user's Hugging Face token: among the secrets, or on this computer already; nothing is sent anywhere."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from personadesk.domain.errors import BadRequest, HostUnfit
 from personadesk.domain.text import T, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from personadesk.store.secrets import Secrets
+
 VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 LONGEST = 4096
+NAME = "hugging face token"
+"""What it is called among the secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,39 @@ def find(
         if token := _clean(text):
             return FoundToken(token, T("the file {file}", file=str(path)))
     return None
+
+
+async def known(secrets: Secrets) -> FoundToken | None:
+    """Return the token that a deploy will use: the one that is kept, else one that is on this computer already."""
+    kept = await secrets.get(NAME)
+    if kept:
+        return FoundToken(kept, T("the keyring"))
+    return await asyncio.to_thread(find)
+
+
+async def keep(secrets: Secrets, text: str) -> bool:
+    """Keep a token that was typed or pasted.
+
+    Returns:
+        Whether it is in the keyring; where there is none it is kept until the program ends.
+
+    Raises:
+        BadRequest: That cannot be a token.
+        Unreachable: The keyring was not unlocked in time.
+    """
+    token = _clean(text)
+    if not token:
+        raise BadRequest(
+            T("That is not a Hugging Face token."),
+            T("Copy it anew; it is one word that begins with hf_."),
+            cause="bad_token",
+        )
+    try:
+        await secrets.put(NAME, token)
+    except HostUnfit:
+        secrets.hold(NAME, token)
+        return False
+    return True
 
 
 def _files(variables: Mapping[str, str], home: Path) -> Iterator[Path]:

@@ -10,6 +10,8 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from personadesk.domain.machine import Order
 
 WORKSPACE = "/workspace"
@@ -30,7 +32,13 @@ def key_name(public_key: str) -> str:
 
 
 def cloud_config(
-    order: Order, *, keys: bool = False, volume: str = "", disk: str = "", user: str = "root"
+    order: Order,
+    *,
+    keys: bool = False,
+    volume: str = "",
+    disk: str = "",
+    user: str = "root",
+    further: Mapping[str, Any] | None = None,
 ) -> str:
     """Return an order as cloud-init's user data, "" when there is nothing to say.
 
@@ -40,8 +48,9 @@ def cloud_config(
         volume: Where the provider mounts the disk that outlives the machine; it is then found at `WORKSPACE`.
         disk: Device with an ext4 filesystem that outlives the machine; it is mounted at `WORKSPACE`.
         user: Who is to own that disk's folder.
+        further: More of cloud-init's own modules by their keys.
     """
-    wishes: dict[str, Any] = {}
+    wishes: dict[str, Any] = dict(further or {})
     if order.identity is not None:
         wishes["ssh_deletekeys"] = True
         wishes["ssh_keys"] = {
@@ -52,6 +61,7 @@ def cloud_config(
         wishes["ssh_authorized_keys"] = [order.public_key]
     if volume:
         wishes["runcmd"] = [
+            *wishes.get("runcmd", ()),
             ["ln", "-sfnT", volume, WORKSPACE],
             # Only the folder itself: what is in it may be much, and belongs to whoever made it.
             ["chown", user, f"{volume}/."],

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 _PLACES: Mapping[str, str] = {
     "runpod": "runpod:RunPod",
     "lambda": "lambda_cloud:LambdaCloud",
+    "vast": "vast:Vast",
     "paperspace": "paperspace:Paperspace",
     "digitalocean": "digitalocean:DigitalOcean",
+    "aws": "aws.calls:Aws",
     "google": "google.calls:Google",
+    "azure": "azure.calls:Azure",
 }
 """Module and class of each provider, in the order of the tabs."""
 

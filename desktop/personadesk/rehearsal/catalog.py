@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 _PLACES: Mapping[str, str] = {
     "runpod": "runpod:RunPod",
     "lambda": "lambda_cloud:LambdaCloud",
+    "vast": "vast:Vast",
     "paperspace": "paperspace:Paperspace",
     "digitalocean": "digitalocean:DigitalOcean",
     "google": "google:Google",
+    "azure": "azure:Azure",
 }
 """Module and class of each simulator: `"runpod": "runpod:RunPod"`, in the order of the providers' tabs."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from personadesk.domain.errors import BadRequest, NotFound
-from personadesk.domain.host import HostKey, HostRecord, KeySource, SshAddress
+from personadesk.domain.host import HostKey, HostRecord, KeySource, RestartProof, SshAddress
 from personadesk.domain.text import T
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ class HostStore:
                 "SELECT host, port FROM hosts WHERE name = ?", (name,)
             ).fetchone()
             connection.execute("DELETE FROM hosts WHERE name = ?", (name,))
+            connection.execute("DELETE FROM restart_proofs WHERE host_name = ?", (name,))
             if row is None:
                 return
             left = connection.execute("SELECT 1 FROM hosts WHERE host = ? AND port = ?", row)
@@ -191,6 +192,32 @@ class HostStore:
             connection.execute("DELETE FROM placements WHERE server_id = ?", (server_id,))
 
         await self._database.run(work)
+
+    # -- what was seen to come back ---------------------------------------------------------------------------
+
+    async def prove(self, host_name: str, proof: RestartProof | None) -> None:
+        """Remember that a voice came back after a restart on a host; None forgets it, as when it is uninstalled."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM restart_proofs WHERE host_name = ?", (host_name,))
+            if proof is not None:
+                connection.execute(
+                    "INSERT INTO restart_proofs (host_name, keeper, at) VALUES (?, ?, ?)",
+                    (host_name, proof.keeper, proof.at),
+                )
+
+        await self._database.run(work)
+
+    async def proof(self, host_name: str) -> RestartProof | None:
+        """Return when a voice was last seen to come back there, None when it never was."""
+
+        def work(connection: sqlite3.Connection) -> RestartProof | None:
+            row = connection.execute(
+                "SELECT keeper, at FROM restart_proofs WHERE host_name = ?", (host_name,)
+            ).fetchone()
+            return None if row is None else RestartProof(*row)
+
+        return await self._database.run(work)
 
     async def _placements(self, clause: str, values: tuple[Any, ...]) -> list[Placement]:
         def work(connection: sqlite3.Connection) -> list[Placement]:

@@ -141,9 +141,21 @@ def accounts_and_rentals(connection: sqlite3.Connection) -> None:
     )
 
 
+def restart_proofs(connection: sqlite3.Connection) -> None:
+    """Remember on which hosts a voice was seen to come back after a restart of its service."""
+    connection.execute(
+        """CREATE TABLE restart_proofs (
+            host_name TEXT PRIMARY KEY,
+            keeper TEXT NOT NULL,
+            at REAL NOT NULL
+        )"""
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
     accounts_and_rentals,
+    restart_proofs,
 )
 """Position + 1 is the version that the function leads to."""

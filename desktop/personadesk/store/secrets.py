@@ -31,11 +31,20 @@ def variable(name: str) -> str:
 class Secrets:
     """Reads and writes secrets by name."""
 
+    def __init__(self) -> None:
+        self._held: dict[str, str] = {}
+
+    def hold(self, name: str, value: str) -> None:
+        """Keep a secret in memory only, for as long as this object lives: the way where there is no keyring."""
+        self._held[name] = value
+
     async def get(self, name: str) -> str | None:
         """Return a secret, or None when there is none (or no keyring to have it)."""
         given = os.environ.get(variable(name))
         if given:
             return given
+        if name in self._held:
+            return self._held[name]
         try:
             return await _off_loop(lambda: _get(name))
         except HostUnfit:
@@ -52,6 +61,7 @@ class Secrets:
 
     async def delete(self, name: str) -> None:
         """Forget a secret; harmless when there is none."""
+        self._held.pop(name, None)
         try:
             await _off_loop(lambda: _delete(name))
         except HostUnfit:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from personadesk.domain.report import VoiceReport
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
+    from personadesk.lines.uninstall import Uninstalled
     from personadesk.ui.home.model import HomeModel
     from personadesk.ui.servers.model import Directory, Looker
     from personadesk.ui.talk.call import Session
@@ -106,7 +107,8 @@ class Desk(QObject):
         self.home = home
         self.machines = Machines(
             self._hosts, look_at or _look_at, _aliases,
-            prepare=_load_ssh, uninstaller=self._uninstall, parent=self,
+            prepare=_load_ssh, uninstaller=self._uninstall, forgetter=self._forget,
+            parent=self,
         )  # fmt: skip
         self.rented = Rented(self._ready, parent=self)
         world = LocalWorld(lambda: self.lines, self.machines)
@@ -234,6 +236,10 @@ class Desk(QObject):
 
     # -- doing ------------------------------------------------------------------------------------------------
 
+    async def ready(self) -> Services:
+        """Wait until the services are open and return them."""
+        return await self._ready()
+
     async def _ready(self) -> Services:
         await self._opened.wait()
         if self._services is None:
@@ -279,7 +285,12 @@ class Desk(QObject):
             self.jobs.forget(job)
 
     async def _uninstall(self, host_name: str, tell: Callable[[Text], None]) -> None:
-        done = await (await self._ready()).uninstall(host_name, tell)
+        await self._emptied(await (await self._ready()).uninstall(host_name, tell))
+
+    async def _forget(self, host_name: str) -> None:
+        await self._emptied(await (await self._ready()).forget(host_name))
+
+    async def _emptied(self, done: Uninstalled) -> None:
         for name in done.lines:
             job = self.jobs.of_line(name)
             if job is not None:

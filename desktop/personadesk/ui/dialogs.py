@@ -22,11 +22,13 @@ __all__ = [
     "Choice",
     "Question",
     "ask_close",
+    "ask_forget_machine",
     "ask_remove_line",
     "ask_remove_machine",
     "ask_stop_deploy",
     "ask_stop_line",
     "ask_uninstall",
+    "forget_question",
     "uninstall_question",
 ]
 
@@ -190,6 +192,25 @@ def ask_remove_machine(parent: QWidget, name: str, remove: Callable[[], None]) -
         ),
         {"remove": remove},
     )
+
+
+def forget_question(parent: QWidget, name: str) -> Question:
+    """Return what is asked before a machine with a voice on it is forgotten; it is not open yet."""
+    return Question(
+        parent,
+        tr("A voice of yours is on “{name}”. Forget the machine anyway?", name=name),
+        tr(
+            "Nothing is stopped there: if the machine still runs, so may the voice, and PersonaDesk "
+            "will not reach it any more. Uninstall is the better way as long as the machine answers. "
+            "Lines that lead there keep their addresses, without a voice."
+        ),
+        [Choice("forget", tr("Forget anyway"), Kind.DANGER)],
+    )
+
+
+def ask_forget_machine(parent: QWidget, name: str, forget: Callable[[], None]) -> Question:
+    """Ask before a machine is forgotten that has a voice on it."""
+    return _open(forget_question(parent, name), {"forget": forget})
 
 
 def uninstall_question(parent: QWidget, name: str) -> Question:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from personadesk.domain.errors import BadRequest, HostUnfit
+from personadesk.domain.errors import BadRequest, HostUnfit, NotFound
+from personadesk.domain.host import HostRecord, RestartProof, SshAddress
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.plan import Plan, place_on
 from personadesk.domain.text import T
 from personadesk.hosts import local
 from personadesk.lines.uninstall import Uninstalled, uninstall
+from personadesk.store.hosts import Placement
 
 
 class Machine:
@@ -83,3 +85,25 @@ async def test_a_deploy_under_way_is_not_pulled_from_below(open_services: Any) -
     assert machine.asked == []
     await uninstall("attic", machine, services.lines, running=plans, tell=lambda text: None)
     assert machine.asked == ["attic"]
+
+
+async def test_a_machine_that_is_gone_is_forgotten_with_its_voices(open_services: Any) -> None:
+    services = await open_services()
+    port, _ = await _two_lines(services)
+    store = services.hosts.store
+    # Nothing listens there, and nothing is asked of it.
+    await store.add(HostRecord("box", SshAddress("127.0.0.1", local.pick_port())))
+    await store.place(Placement("pd-1", "box", "/root/.personadesk/servers/pd-1", 9))
+    await store.prove("box", RestartProof("cron", 1.0))
+    with pytest.raises(BadRequest) as refused:
+        await services.hosts.remove("box")
+    assert "--force" in str(refused.value.next)
+    assert await services.forget("box") == Uninstalled(("pd-1",), ("There",))
+    line = await services.lines.get("There")
+    assert line is not None
+    assert (line.target, line.port) == (None, port)
+    assert await store.all() == ()
+    assert await store.placement("pd-1") is None
+    assert await store.proof("box") is None
+    with pytest.raises(NotFound):
+        await services.forget("box")

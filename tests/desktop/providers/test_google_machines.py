@@ -188,6 +188,15 @@ async def test_a_machine_is_made_with_our_key_a_known_host_key_and_our_label(
     assert [each.id for each in await there.find("pd-1")] == [made.id]
 
 
+async def test_a_lease_lets_a_machine_switch_itself_off(there, simulator):
+    await there.create(await order(there, lease_hours=2.5))
+    (body,) = simulator.world.machines()
+    config = json.loads(body.user_data.removeprefix("#cloud-config\n"))
+    (script, *_) = (each["content"] for each in config["write_files"])
+    assert "9000" in script
+    assert "systemctl poweroff" in script
+
+
 async def test_asking_again_makes_no_second_machine(there, simulator, clock):
     wish = await order(there)
     simulator.world.faults.add(Fault.DROP_AFTER, times=1, calls="POST .*/instances")

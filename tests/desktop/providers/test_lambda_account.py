@@ -18,7 +18,7 @@ from personadesk.domain.errors import (
     Unreachable,
 )
 from personadesk.domain.machine import Order
-from personadesk.domain.offer import Need, Stock
+from personadesk.domain.offer import Need, Offer, Stock
 from personadesk.providers.lambda_cloud import LambdaCloud
 from personadesk.rehearsal.faults import Fault
 
@@ -30,6 +30,10 @@ TOLD = frozenset({200, 400, 401, 403, 404})
 @pytest.fixture
 def cloud() -> JudgedCloud[LambdaCloud]:
     return JudgedCloud(LambdaCloud, "lambda-cloud-1.8.3.openapi.json", statuses=TOLD)
+
+
+async def _at_once(seconds: float) -> None:
+    return
 
 
 async def test_a_good_key_is_told_what_it_spends_and_that_no_balance_is_told(cloud):
@@ -97,6 +101,12 @@ async def test_sold_out_names_gpu_and_place(cloud):
     with pytest.raises(NoCapacity, match=r"no A10 free in Virginia, USA") as refused:
         await cloud.here.create(Order("pd-1", offer, LINE))
     assert "insufficient-capacity" in refused.value.details
+    # What was listed as sold out does not use up a launch.
+    (sold_out, *_) = [each for each in await cloud.here.offers(Need()) if not each.region]
+    launches = cloud.judge.seen.count(("POST", "/api/v1/instance-operations/launch"))
+    with pytest.raises(NoCapacity):
+        await cloud.here.create(Order("pd-1", sold_out, LINE))
+    assert cloud.judge.seen.count(("POST", "/api/v1/instance-operations/launch")) == launches
 
 
 async def test_a_part_that_is_gone_is_not_taken_for_a_machine_that_is_gone(cloud):
@@ -124,6 +134,28 @@ async def test_being_asked_to_slow_down_is_heeded_and_the_launch_not_lost(cloud)
     cloud.world.faults.add(Fault.RATE_LIMIT, calls="instances", seconds=600)
     with pytest.raises(RateLimited):
         await cloud.here.machines()
+
+
+async def test_a_launch_that_names_no_machine_is_not_taken_for_one():
+    def answer(request: httpx.Request) -> httpx.Response:
+        told = {"instance_ids": []} if "launch" in request.url.path else []
+        key = {"name": "ours", "public_key": LINE}
+        return httpx.Response(200, json={"data": [key] if "ssh-keys" in request.url.path else told})
+
+    here = LambdaCloud(
+        Account("mine", "lambda"),
+        {"api_key": "k" * 20},
+        transport=httpx.MockTransport(answer),
+        sleep=_at_once,
+    )
+    with pytest.raises(ProviderFault) as refused:
+        await here.create(
+            Order(
+                "pd-1", Offer("mine", "lambda", "gpu_1x_a10", "A10", 24, region="us-east-1"), LINE
+            )
+        )
+    assert refused.value.cause == "fault"
+    await here.aclose()
 
 
 async def test_no_secret_comes_out_of_a_refusal_that_quotes_it():

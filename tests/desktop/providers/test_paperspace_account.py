@@ -64,6 +64,21 @@ async def test_a_wrong_key_and_a_weak_one_are_told_apart(cloud):
     assert refused.value.cause == "missing_right"
 
 
+async def test_a_key_by_which_nobody_is_known_is_a_wrong_key():
+    here = saying(200, text="null")
+    with pytest.raises(AuthFailed) as wrong:
+        await here.verify()
+    assert wrong.value.cause == "bad_key"
+    await here.aclose()
+
+
+async def test_a_list_whose_next_page_is_the_same_page_is_the_providers_fault():
+    here = saying(200, json={"hasMore": True, "nextPage": "x", "items": []})
+    with pytest.raises(ProviderFault, match="fault of its own"):
+        await here.machines()
+    await here.aclose()
+
+
 async def test_prices_are_of_the_table_and_dated_and_the_stock_is_of_today(cloud):
     found = {(each.ref, each.region): each for each in await cloud.here.offers(Need())}
     # A100 is in the table and not rented here any more: it is left out.

@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from personadesk.store.migrations import MIGRATIONS, accounts_and_rentals, first_tables, hosts
+from personadesk.store.migrations import (
+    MIGRATIONS,
+    accounts_and_rentals,
+    first_tables,
+    hosts,
+    restart_proofs,
+)
 
 
 def test_the_first_tables_hold_what_is_remembered() -> None:
@@ -37,6 +43,13 @@ def test_accounts_and_what_was_rented_come_third() -> None:
     assert {"accounts", "rentals", "spending"} < names
 
 
+def test_what_was_seen_to_come_back_comes_fourth() -> None:
+    connection = sqlite3.connect(":memory:")
+    restart_proofs(connection)
+    assert list(connection.execute("SELECT * FROM restart_proofs")) == []
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
-    assert (first_tables, hosts, accounts_and_rentals) == MIGRATIONS
+    assert (first_tables, hosts, accounts_and_rentals, restart_proofs) == MIGRATIONS
     assert all(step.__doc__ for step in MIGRATIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -140,9 +141,35 @@ class Care:
         """
         tell(T("Connecting to “{name}”.", name=host_name))
         host, layout = await self.layout(host_name)
-        stopped = []
-        tell(T("Stopping the voices on “{name}”.", name=host_name))
-        for placement in await self._hosts.store.placements_on(host_name):
+        stopped: list[str] = []
+
+        def waiting(who: str) -> None:
+            tell(T("Waiting for another PersonaDesk there ({who}).", who=who))
+
+        async with contextlib.AsyncExitStack() as stack:
+            if await install.is_there(host, layout):
+                await stack.enter_async_context(lock.held(host, layout.folder, on_wait=waiting))
+            await self._stop_all(host, layout, stopped, tell, on_stopped)
+            tell(
+                T(
+                    "Removing the voice server, its environments and models from “{name}”.",
+                    name=host_name,
+                )
+            )
+            await install.remove_everything(host, layout)
+        await self._hosts.store.prove(host_name, None)
+        return stopped
+
+    async def _stop_all(
+        self,
+        host: SshHost,
+        layout: Layout,
+        stopped: list[str],
+        tell: Callable[[Text], None],
+        on_stopped: Callable[[str], Awaitable[None]],
+    ) -> None:
+        tell(T("Stopping the voices on “{name}”.", name=host.name))
+        for placement in await self._hosts.store.placements_on(host.name):
             await self._servers.remove(placement.server_id)
             await on_stopped(placement.server_id)
             stopped.append(placement.server_id)
@@ -150,14 +177,6 @@ class Care:
             # Made by another PersonaDesk, or by one that has forgotten.
             await service.forget(host, layout, server_id)
             stopped.append(server_id)
-        tell(
-            T(
-                "Removing the voice server, its environments and models from “{name}”.",
-                name=host_name,
-            )
-        )
-        await install.remove_everything(host, layout)
-        return stopped
 
     async def logs(
         self, host_name: str, on_line: Callable[[str], None], *, lines: int, follow: bool

@@ -189,18 +189,16 @@ async def prune(host: Host, layout: Layout) -> None:
             )
 
 
-async def remove_everything(host: Host, layout: Layout) -> None:
-    """Remove the one folder, to the last byte. What runs must be stopped first.
+async def is_there(host: Host, layout: Layout) -> bool:
+    """Whether the one folder is there.
 
     Raises:
         BadRequest: The folder is not one of ours.
-        HostUnfit: Something could not be removed.
     """
     done = await host.script(
-        '[ -e "$1" ] || exit 0\n'
-        '[ -d "$1/versions" ] || [ -d "$1/package" ] || [ -d "$1/servers" ] || [ -d "$1/models" ] || exit 5\n'
-        'rm -rf -- "$1"; [ ! -e "$1" ]',
-        layout.folder, limit_s=300.0,
+        '[ -e "$1" ] || exit 4\n'
+        'for each in versions package servers models; do [ -d "$1/$each" ] && exit 0; done\nexit 5',
+        layout.folder, limit_s=SHORT_SECONDS,
     )  # fmt: skip
     if done.code == 5:
         raise BadRequest(
@@ -208,6 +206,26 @@ async def remove_everything(host: Host, layout: Layout) -> None:
             T("Look whether the folder is the right one; nothing was removed."),
             cause="not_ours",
         )  # fmt: skip
+    return done.code == 0
+
+
+async def remove_everything(host: Host, layout: Layout) -> None:
+    """Remove the one folder, to the last byte. What runs must be stopped first, and the host's lock be held.
+
+    The lock goes last: until then nobody else begins there.
+
+    Raises:
+        BadRequest: The folder is not one of ours.
+        HostUnfit: Something could not be removed.
+    """
+    if not await is_there(host, layout):
+        return
+    done = await host.script(
+        'find "$1" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf -- {} + || exit 1\n'
+        # Who waited for the lock may have it now; then the folder is theirs.
+        'rm -rf -- "$1/lock"; rmdir -- "$1" 2>/dev/null; [ ! -e "$1" ] || [ -d "$1/lock" ]',
+        layout.folder, limit_s=300.0,
+    )  # fmt: skip
     if done.code != 0:
         raise HostUnfit(
             T("Not everything in {folder} on {name} could be removed.", folder=layout.folder, name=host.name),

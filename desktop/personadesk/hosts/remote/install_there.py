@@ -2,7 +2,10 @@
 
     install_there.py FOLDER KEY SHA256 --gpu 0|1 --torch VERSION [--look PYTHON]...
 
-It prints what pip prints, and lines `STEP fraction words`. A version that is whole is found and left alone.
+It prints what the installers print, and lines `STEP fraction words`. A version that is whole is found and left alone.
+
+uv installs (1.5 s where pip takes 14), fetched by pip where there is none and told which index pip uses; whatever it
+cannot do, pip does.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PROBE = r"""
@@ -32,14 +36,22 @@ print("FACTS " + json.dumps(facts))
 """
 VERIFY = """
 import json
-import numpy, torch, starlette, uvicorn, websockets, safetensors, sentencepiece, sphn, pyloudnorm
+import numpy, torch, starlette, uvicorn, websockets, safetensors, sentencepiece, sphn
 import personaplex_server, personaplex_server.web
 torch.from_numpy(numpy.zeros(2, numpy.float32)).numpy()
 print("FACTS " + json.dumps({"torch": torch.__version__, "torch_file": torch.__file__,
     "server": personaplex_server.__version__}))
 """
+VERIFY_SOUND = """
+import pyloudnorm, scipy.signal
+print("FACTS {}")
+"""
+"""Beside the other: each loads for seconds the first time."""
 TORCH_LINK = "zz-borrowed-torch.pth"
 OLDEST_TORCH = (2, 7)
+PRETEND = "PERSONADESK_REHEARSAL_MACHINE"
+PIP_SETTINGS = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY"}
+"""What uv is told of pip's own settings."""
 EXIT_NO_ENVIRONMENT, EXIT_INSTALL, EXIT_DOES_NOT_RUN = 21, 22, 23
 
 
@@ -64,7 +76,9 @@ def main() -> int:
     target = options.folder / "versions" / options.key
     # What is downloaded belongs into the one folder too, and is of no use once all is installed.
     cache = options.folder / "cache"
-    os.environ.update(PIP_CACHE_DIR=str(cache / "pip"), UV_CACHE_DIR=str(cache / "uv"))
+    os.environ.setdefault("UV_CACHE_DIR", str(cache / "uv"))
+    # A cache that this host's own settings name is used; pretend machines share one.
+    os.environ.setdefault("PIP_CACHE_DIR", str(cache / "pip"))
     try:
         if not (target / "complete.json").exists():
             install(target, options)
@@ -92,6 +106,8 @@ def install(target: Path, options: argparse.Namespace) -> None:
         if pip_here
         else [str(python), "-m", "pip"]
     )
+    step(0.05, "getting the installer")
+    uv = find_uv(pip, options.folder)
     step(0.08, "installing what the server needs")
     package = options.folder / "package" / options.key
     [wheel] = package.glob("*.whl")
@@ -100,20 +116,23 @@ def install(target: Path, options: argparse.Namespace) -> None:
         listed = (package / "requirements.txt").read_text(encoding="utf-8")
         own = f"personaplex-server @ {wheel.resolve().as_uri()} --hash=sha256:{options.sha256}"
         wanted.write_text(f"{listed}\n{own}\n", encoding="utf-8")
-        install_with(pip, ["--require-hashes", "--no-deps", "-r", str(wanted)])
+        words_of_list = ["--require-hashes", "--no-deps", "-r", str(wanted)]
+        if not uv or run([uv, "pip", "install", "--python", str(python), *words_of_list]) != 0:
+            install_with(pip, words_of_list)
     step(0.6, "looking for a torch that is here already")
     borrowed = borrow(python, target, options)
     if not borrowed:
-        get_torch(pip, python, options)
+        get_torch(pip, uv, python, options)
     step(0.95, "looking whether it runs")
-    facts = facts_of([str(python), "-I", "-c", VERIFY])
+    facts = verify(python)
     if facts is None and borrowed:
         print("The borrowed torch does not work here; a torch of its own is installed.", flush=True)
         link_of(python).unlink()
-        get_torch(pip, python, options)
-        facts = facts_of([str(python), "-I", "-c", VERIFY])
+        get_torch(pip, uv, python, options)
+        facts = verify(python)
     if facts is None:
         run([str(python), "-I", "-c", VERIFY])
+        run([str(python), "-I", "-c", VERIFY_SOUND])
         raise Failed(EXIT_DOES_NOT_RUN, "It was installed, but it does not run here.")
     marker = target / "complete.json.new"
     marker.write_text(
@@ -149,7 +168,9 @@ def borrow(python: Path, target: Path, options: argparse.Namespace) -> bool:
         version = str(facts["torch"])
         numbers = tuple(int(part) for part in version.split("+")[0].split(".")[:2])
         fits = (facts["abi"], facts["python"]) == (own["abi"], own["python"])
-        if not fits or numbers < OLDEST_TORCH or (options.gpu and not facts.get("cuda")):
+        # The GPU of a pretend machine is one of words; any torch drives it.
+        gpu = options.gpu and PRETEND not in os.environ
+        if not fits or numbers < OLDEST_TORCH or (gpu and not facts.get("cuda")):
             print(f"{other} has torch {version}, which does not fit", flush=True)
             continue
         link_of(python).write_text(f"{Path(str(facts['origin'])).parents[1]}\n", encoding="utf-8")
@@ -158,13 +179,20 @@ def borrow(python: Path, target: Path, options: argparse.Namespace) -> bool:
     return False
 
 
-def get_torch(pip: list[str], python: Path, options: argparse.Namespace) -> None:
+def verify(python: Path) -> dict[str, object] | None:
+    """Return what the finished environment says of itself, None when it does not run."""
+    with ThreadPoolExecutor(1) as beside:
+        sound = beside.submit(facts_of, [str(python), "-I", "-c", VERIFY_SOUND])
+        facts = facts_of([str(python), "-I", "-c", VERIFY])
+        return facts if sound.result() is not None else None
+
+
+def get_torch(pip: list[str], uv: str, python: Path, options: argparse.Namespace) -> None:
     """Install torch itself: the right build for the driver, and no CUDA packages where there is no GPU."""
     step(0.65, "getting torch")
     wanted = f"torch=={options.torch}"
     plain = not options.gpu and (platform.system() != "Linux" or not pulls_cuda(pip, wanted))
     if not plain:
-        uv = find_uv(pip, options.folder)
         backend = "auto" if options.gpu else "cpu"
         if (
             uv
@@ -203,6 +231,7 @@ def pulls_cuda(pip: list[str], wanted: str) -> bool:
 
 def find_uv(pip: list[str], folder: Path) -> str:
     """Return uv's program, fetched for this one job where there is none; "" when it cannot be had."""
+    follow_pip(pip)
     if found := shutil.which("uv"):
         return found
     tools = folder / "package" / "tools"
@@ -220,6 +249,17 @@ def find_uv(pip: list[str], folder: Path) -> str:
             ]
         )
     return str(program) if program.exists() else ""
+
+
+def follow_pip(pip: list[str]) -> None:
+    """Have uv ask where pip asks; an index's address may hold a password, so it is on no command line."""
+    os.environ.setdefault("UV_HTTP_TIMEOUT", "30")
+    done = subprocess.run([*pip, "config", "list"], check=False, capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition("=")
+        variable = PIP_SETTINGS.get(name.rpartition(".")[2])
+        if variable and name.startswith(("global.", "install.", ":env:.")):
+            os.environ.setdefault(variable, value.strip("'\""))
 
 
 def install_with(pip: list[str], words: list[str]) -> None:

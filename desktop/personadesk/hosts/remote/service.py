@@ -106,6 +106,7 @@ exit 0
 _UNIT = """[Unit]
 Description=PersonaPlex voice server {name} (PersonaDesk)
 After=network-online.target
+ConditionPathExists={folder}/wanted
 StartLimitIntervalSec=0
 
 [Service]

@@ -139,7 +139,8 @@ class Hosts:
             raise BadRequest(
                 T("A voice server of yours is on “{name}”.", name=name),
                 T(
-                    "Uninstall it first: at Accounts, or with personadesk uninstall --host {name}",
+                    "Uninstall it first: at Accounts, or with personadesk uninstall --host {name}. Where the "
+                    "machine is gone, forget it anyway: personadesk host remove {name} --force",
                     name=name,
                 ),
                 cause="in_use",

@@ -9,7 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from personadesk.domain.account import AccountInfo, Right
-from personadesk.domain.errors import AuthFailed, BadRequest, NoCapacity, NotFound
+from personadesk.domain.errors import (
+    AuthFailed,
+    BadRequest,
+    NoCapacity,
+    NotFound,
+    PersonaDeskError,
+)
 from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import (
     OWNER_LABEL,
@@ -72,12 +78,13 @@ class DigitalOcean(Provider):
     async def _pages(self, path: str, into: type[_Page], **params: str) -> Sequence[_Page]:
         """Return all pages of a list, by the addresses that DigitalOcean gives."""
         page = await self._api.call("GET", path, into, params={**params, "per_page": "200"})
-        found = [page]
-        while page.next:
-            if len(found) >= MOST_PAGES:
-                raise faults.provider_fault(FACTS, Problem(message=f"{path} never ends"))
+        found, addresses = [page], {""}
+        while page.next not in addresses and len(found) < MOST_PAGES:
+            addresses.add(page.next)
             page = await self._api.call("GET", page.next, into)
             found.append(page)
+        if page.next:
+            raise faults.provider_fault(FACTS, Problem(message=f"{path} never ends"))
         return found
 
     # -- the account ------------------------------------------------------------------------------------------
@@ -173,7 +180,7 @@ class DigitalOcean(Provider):
         state = _STATES.get(droplet.status, MachineState.UNKNOWN)
         info = droplet.gpu_info or (droplet.size.gpu_info if droplet.size is not None else None)
         gpu, memory = _gpu(info) if info is not None else ("", 0.0)
-        tag = next((each for each in droplet.tags if each.startswith(TAG_PREFIX)), "")
+        tag = _tag(droplet.tags)
         if not tag and droplet.name.startswith(TAG_PREFIX):
             tag = droplet.name
         region = droplet.region or wire.Region()
@@ -206,16 +213,16 @@ class DigitalOcean(Provider):
         async with self._fastening:
             known = await self._reserved()
             for each in wanting:
-                held = any(ip.droplet is not None and ip.droplet.id == each.id for ip in known)
+                held = any(ip.holder.id == each.id for ip in known)
                 if not held and each.status == "active" and not each.locked:
                     await self._fasten(each, known)
-        return {ip.droplet.id: ip.ip for ip in known if ip.droplet is not None}
+        return {ip.holder.id: ip.ip for ip in known if ip.holder.id}
 
     async def _fasten(self, droplet: wire.Droplet, known: Sequence[wire.ReservedIp]) -> None:
         """Ask for a reserved IP for a Droplet; the next look shows it."""
         mine = self._asked.get(droplet.id, "")
         for ip in known:
-            if ip.locked and ip.droplet is None and _slug(ip.region) == _slug(droplet.region):
+            if ip.locked and not ip.holder.id and _slug(ip.region) == _slug(droplet.region):
                 return  # One is just being given to somebody, perhaps to this one: a second would be billed.
             if ip.ip == mine:
                 # It was reserved, and giving it failed.
@@ -239,6 +246,8 @@ class DigitalOcean(Provider):
     async def create(self, order: Order) -> Machine:
         """Make a Droplet; see `Provider.create`."""
         offer = order.offer
+        if not offer.region:
+            raise faults.no_capacity(FACTS, offer, Problem(message="no region lists it"))
         tags = [OWNER_LABEL, order.tag]
         wish: dict[str, Any] = {
             "name": order.tag,
@@ -296,15 +305,23 @@ class DigitalOcean(Provider):
             raise faults.provider_fault(FACTS, Problem(message=f"{_WORDS[action]} errored"))
 
     async def _end(self, machine: Machine) -> None:
-        held = [
-            each for each in await self._reserved()
-            if each.droplet is not None and str(each.droplet.id) == machine.id
-            and STATIC_LABEL in each.droplet.tags
-        ]  # fmt: skip
+        held: list[str] = []
+        failure: PersonaDeskError | None = None
+        try:
+            held = [
+                each.ip for each in await self._reserved()
+                if str(each.holder.id) == machine.id and STATIC_LABEL in each.holder.tags
+            ]  # fmt: skip
+        except PersonaDeskError as error:
+            # A token that may not look at addresses has given none either.
+            failure = None if error.cause == "missing_right" else error
+        # The Droplet is what costs most: it goes, whatever else fails.
         with contextlib.suppress(NotFound):
             await self._api.call("DELETE", f"/v2/droplets/{machine.id}", repeatable=True)
-        for each in held:
-            await self._free(each.ip)
+        for ip in held:
+            await self._free(ip)
+        if failure is not None:
+            raise failure
 
     async def _free(self, ip: str) -> None:
         """Give a reserved IP back; DigitalOcean refuses while the Droplet that had it is still being ended."""
@@ -357,8 +374,8 @@ class DigitalOcean(Provider):
             *(
                 Resource(
                     ResourceKind.ADDRESS, each.ip, self.account.name, name=each.ip, region=_slug(each.region),
-                    attached=str(each.droplet.id) if each.droplet is not None else "",
-                    tag=_tag(each.droplet), price=0.0 if each.droplet is not None else None,
+                    attached=str(each.holder.id or ""), tag=_tag(each.holder.tags),
+                    price=0.0 if each.holder.id else None,
                 )
                 for each in await self._reserved()
             ),
@@ -400,8 +417,7 @@ def _slug(region: wire.Region | None) -> str:
     return region.slug if region is not None else ""
 
 
-def _tag(droplet: wire.Droplet | None) -> str:
-    tags = droplet.tags if droplet is not None else []
+def _tag(tags: Sequence[str]) -> str:
     return next((each for each in tags if each.startswith(TAG_PREFIX)), "")
 
 

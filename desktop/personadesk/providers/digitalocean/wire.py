@@ -123,11 +123,23 @@ class KeyAnswer(msgspec.Struct):
     ssh_key: Key
 
 
+class Holder(msgspec.Struct):
+    """The Droplet that has an address; without an id there is none."""
+
+    id: int = 0
+    tags: list[str] = []
+
+
 class ReservedIp(msgspec.Struct):
     ip: str
     region: Region | None = None
-    droplet: Droplet | None = None
+    droplet: Holder | None = None
     locked: bool = False
+
+    @property
+    def holder(self) -> Holder:
+        """Which Droplet has it."""
+        return self.droplet or Holder()
 
 
 class ReservedIps(Listing):

@@ -10,7 +10,7 @@ from personadesk.domain.account import AccountInfo, Right
 from personadesk.domain.errors import AuthFailed, NoCapacity, NotFound, PersonaDeskError
 from personadesk.domain.machine import OWNER_LABEL, Action, Machine, MachineState, ResourceKind
 from personadesk.domain.text import T
-from personadesk.providers import access, faults
+from personadesk.providers import access, faults, lease
 from personadesk.providers.base import Provider
 from personadesk.providers.google import failures, reading, wire
 from personadesk.providers.google.facts import (
@@ -155,7 +155,7 @@ class Google(Provider):
     async def machines(self) -> Sequence[Machine]:
         """See `Provider.machines`."""
         return [
-            self._stamp(reading.machine(each))
+            self._stamp(reading.machine(each, self._ssh))
             async for page in self._pages(
                 self._at("/aggregated/instances"), wire.Instances, {"maxResults": 500}
             )
@@ -177,7 +177,7 @@ class Google(Provider):
         except NotFound:
             await self._tell_why(zone, name)
             raise faults.gone(FACTS, name) from None
-        return self._stamp(reading.machine(found))
+        return self._stamp(reading.machine(found, self._ssh))
 
     async def _tell_why(self, zone: str, name: str) -> None:
         """Raise what Google said of the creation of an instance that is not there, if that failed."""
@@ -220,7 +220,7 @@ class Google(Provider):
                     place=order.offer.place, running_price=order.offer.price,
                 )
             )  # fmt: skip
-        return self._stamp(reading.machine(found))
+        return self._stamp(reading.machine(found, self._ssh))
 
     async def _insert(self, order: Order, address: str) -> None:
         zone = order.offer.region
@@ -269,7 +269,7 @@ class Google(Provider):
             # Where a project lets people in by their Google account, keys would be ignored.
             {"key": "enable-oslogin", "value": "FALSE"},
         ]
-        if config := access.cloud_config(order):
+        if config := access.cloud_config(order, further=lease.cloud_modules(order.lease_hours)):
             items.append({"key": "user-data", "value": config})
         labels = {OWNER_LABEL: order.tag}
         # Machines with GPUs cannot be moved while they run; a spot machine is not started again by Google.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import (
     OWNER_LABEL,
     Action,
@@ -29,10 +28,13 @@ from personadesk.providers.google.facts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from personadesk.domain.host import SshAddress
     from personadesk.domain.offer import Need
     from personadesk.domain.text import Text
+
+    Reach = Callable[[str, str], SshAddress]
 
 STATES = {
     "PENDING": MachineState.PROVISIONING, "PROVISIONING": MachineState.PROVISIONING,
@@ -113,8 +115,8 @@ def allowed(offer: Offer, regions: Mapping[str, Iterable[wire.Quota]]) -> bool:
     return left is None or left >= offer.count
 
 
-def machine(instance: wire.Instance) -> Machine:
-    """Return an instance as a machine."""
+def machine(instance: wire.Instance, reach: Reach) -> Machine:
+    """Return an instance as a machine; `reach` is `Provider._ssh`."""
     zone = wire.last(instance.zone)
     kind = wire.last(instance.machine_type)
     state = STATES.get(instance.status, MachineState.UNKNOWN)
@@ -131,7 +133,7 @@ def machine(instance: wire.Instance) -> Machine:
         said=" ".join(part for part in (instance.status, instance.status_message) if part),
         reason=_reason(instance, state), gpu=gpu, memory_gb=memory, count=count, region=zone,
         place=place_of(zone), price=stopped if state is MachineState.STOPPED else running,
-        running_price=running, created=_time(instance.creation_timestamp), ssh=_ssh(instance),
+        running_price=running, created=_time(instance.creation_timestamp), ssh=_ssh(instance, reach),
         actions=actions, spot=spot, data={"type": kind},
     )  # fmt: skip
 
@@ -153,7 +155,7 @@ def _reason(instance: wire.Instance, state: MachineState) -> Text:
     return NOTHING
 
 
-def _ssh(instance: wire.Instance) -> SshAddress | None:
+def _ssh(instance: wire.Instance, reach: Reach) -> SshAddress | None:
     address = next(
         (
             access.nat_ip
@@ -164,7 +166,7 @@ def _ssh(instance: wire.Instance) -> SshAddress | None:
         "",
     )
     user = next((_user(item) for item in instance.metadata.items if item.key == "ssh-keys"), "")
-    return SshAddress(address, user=user) if address and user else None
+    return reach(address, user) if address and user else None
 
 
 def _user(item: wire.Item) -> str:

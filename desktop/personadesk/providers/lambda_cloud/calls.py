@@ -142,6 +142,9 @@ class LambdaCloud(Provider):
     async def create(self, order: Order) -> Machine:
         """Launch a machine; see `Provider.create`. Lambda takes exactly one SSH key, by its name in the account."""
         offer = order.offer
+        if not offer.region:
+            # A launch that cannot succeed would use up the 12 seconds.
+            raise faults.no_capacity(FACTS, offer, Problem(message="no region lists it"))
         wish: dict[str, Any] = {
             "region_name": offer.region,
             "instance_type_name": offer.ref,
@@ -151,7 +154,9 @@ class LambdaCloud(Provider):
         }
         if order.volume:
             wish["file_system_mounts"] = [{"mount_point": MOUNT, "file_system_id": order.volume}]
-        started = access.cloud_config(order, volume=MOUNT if order.volume else "", user=SSH_USER)
+        started = access.cloud_config(
+            order, volume=MOUNT if order.volume else "", user=self._login_name(SSH_USER)
+        )
         if started:
             wish["user_data"] = started
         try:
@@ -166,6 +171,9 @@ class LambdaCloud(Provider):
             # The region, the kind, the key or the filesystem: whatever it is, no machine is missing.
             problem = Problem(error.provider_status, "", error.details, error.request_id)
             raise faults.bad_request(FACTS, problem, cause="unknown_part") from error
+        if not answer.data.instance_ids:
+            # Taken, and no machine named: whether there is one tells its tag.
+            raise faults.provider_fault(FACTS, Problem(message="a launch without instance ids"))
         return self._stamp(
             Machine(
                 answer.data.instance_ids[0], "", "", name=order.tag, tag=order.tag,

@@ -88,6 +88,8 @@ class Paperspace(Provider):
             found += page.items
             if not page.has_more or not page.next_page:
                 return found
+            if after.get("after") == page.next_page:
+                break
             after = {"after": page.next_page}
         raise faults.provider_fault(FACTS, Problem(message=f"{path} never ends"))
 
@@ -95,7 +97,9 @@ class Paperspace(Provider):
 
     async def verify(self) -> AccountInfo:
         """Ask whose key it is; a key has all of its owner's rights."""
-        session = await self._api.call("GET", "/auth/session", wire.Session)
+        session = await self._api.call("GET", "/auth/session", wire.SESSION)
+        if session is None:
+            raise faults.bad_key(FACTS, self.account.name, Problem(message="no session"))
         machines = await self.machines()
         most = session.team.max_machines
         return AccountInfo(
@@ -205,7 +209,8 @@ class Paperspace(Provider):
         script = await self._api.call(
             "POST", "/startup-scripts", wire.Script,
             json={
-                "name": order.tag, "script": access.startup_script(order, user=SSH_USER), "isRunOnce": True,
+                "name": order.tag, "isRunOnce": True,
+                "script": access.startup_script(order, user=self._login_name(SSH_USER)),
             },
         )  # fmt: skip
         wish = {
@@ -289,14 +294,20 @@ class Paperspace(Provider):
         return action is Action.START and state in {MachineState.RUNNING, MachineState.STARTING}
 
     async def _end(self, machine: Machine) -> None:
-        ips = await self._ips()
+        held: list[str] = []
+        failure: PersonaDeskError | None = None
+        try:
+            held = [each.ip for each in await self._ips() if each.assigned_machine_id == machine.id]
+        except PersonaDeskError as error:
+            failure = error
+        # The machine is what costs most: it goes, whatever else fails.
         await self._drop(f"/machines/{machine.id}")
-        if not machine.tag:
-            return
-        await self._drop_scripts(machine.tag)
-        for each in ips:
-            if each.assigned_machine_id == machine.id:
-                await self._free(each.ip)
+        if machine.tag:
+            await self._drop_scripts(machine.tag)
+            for ip in held:
+                await self._free(ip)
+        if failure is not None:
+            raise failure
 
     async def _ips(self) -> list[wire.PublicIp]:
         return await self._all("/public-ips", wire.Page[wire.PublicIp])

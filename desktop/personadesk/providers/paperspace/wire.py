@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
@@ -27,6 +27,10 @@ class Team(msgspec.Struct, rename="camel"):
 class Session(msgspec.Struct):
     user: User = msgspec.field(default_factory=User)
     team: Team = msgspec.field(default_factory=Team)
+
+
+SESSION = cast("type[Session | None]", Session | None)
+"""What is told of a key; null where nobody is known by it."""
 
 
 class Availability(msgspec.Struct):

@@ -40,9 +40,10 @@ def refusal(account: str) -> Callable[[Problem], PersonaDeskError | None]:
     def tell(problem: Problem) -> PersonaDeskError | None:
         if problem.status == 401 and problem.mentions("expired"):
             return faults.expired_key(FACTS, account, problem)
-        if problem.status == 429 or problem.status == 401:
+        if problem.status in {401, 429}:
             return None
-        if problem.mentions(*MONEY):
+        # A fault of RunPod's own may speak of a load balancer.
+        if (problem.status or 0) < 500 and problem.mentions(*MONEY):
             return faults.out_of_funds(FACTS, problem)
         if problem.mentions(*LIMIT):
             return faults.quota(FACTS, problem)

@@ -9,6 +9,7 @@ from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import TAG_PREFIX, Action, Machine, MachineState
 from personadesk.domain.text import NOTHING, T
 from personadesk.providers.gpus import memory_of, usual_name
+from personadesk.providers.runpod.facts import STOPPED_DISK_PRICE
 
 if TYPE_CHECKING:
     from personadesk.providers.runpod.wire import Pod
@@ -66,7 +67,7 @@ def machine_of(pod: Pod) -> Machine:
         count=count,
         region=pod.data_center_id or "",
         place=pod.data_center_id or "",
-        price=pod.cost,
+        price=_stopped_price(pod) if state is MachineState.STOPPED else pod.cost,
         running_price=runs,
         created=_unix(pod.created_at),
         ssh=SshAddress(direct.host, direct.port, direct.username or "root") if direct else None,
@@ -83,6 +84,11 @@ def gpus_of(pod: Pod) -> int:
     if told is not None and not told and _ran_long(pod):
         return 0
     return pod.gpu.count
+
+
+def _stopped_price(pod: Pod) -> float:
+    kept = pod.mounts.persistent
+    return kept.size * STOPPED_DISK_PRICE if kept else 0.0
 
 
 def _ran_long(pod: Pod) -> bool:

@@ -92,9 +92,16 @@ class NetworkMount(Struct, rename="camel"):
     volume_id: str = ""
 
 
+class PersistentMount(Struct):
+    """The disk that a stop keeps; in GB."""
+
+    size: float = 0.0
+
+
 class Mounts(Struct):
     """What a pod has mounted."""
 
+    persistent: PersistentMount | None = None
     network: list[NetworkMount] = field(default_factory=list)
 
 

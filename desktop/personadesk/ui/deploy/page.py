@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from personadesk.domain.host import HostFacts
     from personadesk.domain.progress import DeployView
     from personadesk.hosts.local import Computer
+    from personadesk.ui.deploy.hub_token import HubToken
     from personadesk.ui.deploy.jobs import Job, Jobs
     from personadesk.ui.servers.model import Machines
 
@@ -61,6 +62,7 @@ class DeployPage(Page):
         jobs: Jobs,
         *,
         machines: Machines,
+        token: HubToken | None = None,
         player: Player | None = None,
         has_speaker: Callable[[], bool] = bool,
         parent: QWidget | None = None,
@@ -70,12 +72,14 @@ class DeployPage(Page):
         Args:
             jobs: What is known of deploys; it outlives the page.
             machines: What is known of machines; it outlives the page.
+            token: Tells whether there is a Hugging Face token; None where no model can want one.
             player: Plays the sound of a report; None takes one of its own.
             has_speaker: Whether this computer has a speaker, as far as is known; asked by `look_for_speaker`.
         """
         super().__init__(parent)
         self._jobs = jobs
         self._machines = machines
+        self._token = token
         self._job: Job | None = None
         self._logged = 0
         self._computer: tuple[Computer, int] | None = None
@@ -193,7 +197,7 @@ class DeployPage(Page):
     def _make_wizard(self) -> WizardView:
         jobs = self._jobs
         draft = jobs.draft or flow.fresh_draft(jobs.world, tr("My line"))
-        wizard = WizardView(draft, jobs.page, jobs.world, self._machines)
+        wizard = WizardView(draft, jobs.page, jobs.world, self._machines, self._token)
         wizard.draft_changed.connect(self._keep_draft)
         wizard.page_changed.connect(self._keep_page)
         wizard.start_wanted.connect(lambda done: jobs.start(flow.plan_of(done)))

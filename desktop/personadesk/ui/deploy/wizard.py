@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
     from personadesk.ui.deploy.form import FormField
+    from personadesk.ui.deploy.hub_token import HubToken
     from personadesk.ui.servers.model import Machines
 
 __all__ = ["WizardView"]
@@ -59,6 +60,7 @@ class WizardView(QWidget):
         page: flow.Page,
         world: flow.World,
         machines: Machines,
+        token: HubToken | None = None,
         parent: QWidget | None = None,
     ) -> None:
         """Open the wizard.
@@ -68,6 +70,7 @@ class WizardView(QWidget):
             page: Where it was left.
             world: What the rules have to know of this computer.
             machines: The machines that a voice can be put on.
+            token: Tells whether there is a Hugging Face token.
         """
         super().__init__(parent)
         self._draft = draft
@@ -96,7 +99,7 @@ class WizardView(QWidget):
             flow.Page.MACHINE: MachinePage(draft, machines),
             flow.Page.MODEL: ModelPage(draft),
             flow.Page.LINE: LinePage(draft),
-            flow.Page.CHECK: CheckPage(),
+            flow.Page.CHECK: CheckPage(token),
         }
         self._areas: dict[flow.Page, QScrollArea] = {}
         for name, made in self._pages.items():
@@ -161,10 +164,18 @@ class WizardView(QWidget):
             return
         following = flow.following(self._page, self._draft)
         if following is None:
-            self.start_wanted.emit(self._draft)
+            self._start()
             return
         self.open_page(following)
         self.focus_first()
+
+    def _start(self) -> None:
+        check = self._pages[flow.Page.CHECK]
+        draft = self._draft
+        if isinstance(check, CheckPage) and check.token_card and check.needs_token(draft):
+            check.token_card.need(lambda: self.start_wanted.emit(draft))
+            return
+        self.start_wanted.emit(draft)
 
     def go_back(self) -> None:
         """Open the page before."""

@@ -11,6 +11,7 @@ from personadesk.domain.line import Line
 from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.ui.deploy import flow, words
 from personadesk.ui.deploy.form import FormField, OptionCard
+from personadesk.ui.deploy.hub_token import TokenCard
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.sheet import Sheet
 from personadesk.ui.theme import Role, Type, theme
@@ -32,6 +33,7 @@ from personadesk.ui.widgets import (
 if TYPE_CHECKING:
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
+    from personadesk.ui.deploy.hub_token import HubToken
 
 __all__ = ["CheckPage", "LinePage", "ModelPage", "WherePage", "WizardPage"]
 
@@ -369,7 +371,12 @@ class LinePage(WizardPage):
 class CheckPage(WizardPage):
     """All that was chosen, each with a way back, and what was checked."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: HubToken | None = None) -> None:
+        """Make the page.
+
+        Args:
+            token: Tells whether there is a Hugging Face token; None where no model can want one.
+        """
         super().__init__(
             tr("Check and start"), tr("This is what will be done. Nothing was changed so far.")
         )
@@ -405,11 +412,23 @@ class CheckPage(WizardPage):
             self._findings.addWidget(finding)
         row.addWidget(self._checks, 2)
         self.column.addLayout(row)
+        self._token = token
+        self.token_card = None if token is None else TokenCard(token)
+        if self.token_card is not None:
+            self.column.addWidget(self.token_card)
         self._next = Note("")
         self.column.addWidget(self._next)
         self.column.addStretch(1)
 
+    def needs_token(self, draft: flow.Draft) -> bool:
+        """Whether the model of a draft is given only to those who have a token."""
+        return self._token is not None and draft.model is ModelKind.PERSONAPLEX_7B
+
     def show_draft(self, draft: flow.Draft) -> None:
+        if self._token is not None and self.token_card is not None:
+            self.token_card.setVisible(self.needs_token(draft))
+            if self.needs_token(draft):
+                self._token.look()
         choice = ModelChoice(
             draft.model, draft.folder.strip() if draft.model is ModelKind.FOLDER else None
         )

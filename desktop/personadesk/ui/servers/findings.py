@@ -15,6 +15,7 @@ from personadesk.ui.widgets import (
     SHAPE_ROLE,
     Card,
     Fold,
+    Shape,
     StateShape,
     clear_layout,
     hbox,
@@ -24,6 +25,7 @@ from personadesk.ui.widgets import (
 
 if TYPE_CHECKING:
     from personadesk.domain.host import Finding, HostCheck
+    from personadesk.ui.servers.model import Machine
 
 __all__ = ["CountOnCard", "FindingsView"]
 
@@ -66,7 +68,20 @@ class CountOnCard(Card):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(tr("What you can count on"), padding=18, gap=12, parent=parent)
-        for question, shape, word, sentence in words.count_on():
+        self._rows = vbox(gap=12)
+        self.add(self._rows)
+        self.column.addStretch(1)
+        self._shown: list[tuple[str, Shape, str, str]] = []
+        self.show_machine(None)
+
+    def show_machine(self, machine: Machine | None) -> None:
+        """Show the answers for a machine, or those for any."""
+        answers = words.count_on(machine)
+        if answers == self._shown:
+            return
+        self._shown = answers
+        clear_layout(self._rows)
+        for question, shape, word, sentence in answers:
             row = hbox(gap=10)
             row.addWidget(StateShape(shape, word, size=18), alignment=Qt.AlignmentFlag.AlignTop)
             told = vbox(gap=2)
@@ -79,8 +94,7 @@ class CountOnCard(Card):
             told.addLayout(head)
             told.addWidget(label(sentence, Type.SMALL, Role.TEXT2, wrap=True))
             row.addLayout(told, 1)
-            self.add(row)
-        self.column.addStretch(1)
+            self._rows.addLayout(row)
 
 
 class _FindingRow(QWidget):

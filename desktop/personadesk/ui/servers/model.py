@@ -22,11 +22,12 @@ from personadesk.ui.spawn import spawn
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from personadesk.domain.host import HostCheck, HostKey, HostRecord, SshAddress
+    from personadesk.domain.host import HostCheck, HostKey, HostRecord, RestartProof, SshAddress
     from personadesk.domain.plan import ModelKind
 
     Looker = Callable[["Directory", HostRecord], Awaitable[HostCheck]]
     Aliases = Callable[[], Awaitable[Sequence[str]]]
+    Forgetter = Callable[[str], Awaitable[object]]
     Uninstaller = Callable[[str, Callable[[Text], None]], Awaitable[object]]
 
 __all__ = ["Answer", "Attempt", "Directory", "Machine", "Machines", "Removal"]
@@ -40,6 +41,9 @@ class Store(Protocol):
 
     async def placements_on(self, host_name: str) -> Sequence[object]:
         """Return what of ours was put on one."""
+
+    async def proof(self, host_name: str) -> RestartProof | None:
+        """Return when a voice was last seen to come back on one after a restart of its service."""
 
 
 class Directory(Protocol):
@@ -97,6 +101,7 @@ class Machine:
         error: Why the last check could not be done.
         checked: Unix time of the last check's end; 0 for never.
         placed: Whether a voice was put there from here.
+        proof: When a voice was seen to come back there after a restart of its service, None for never.
         removal: How the uninstalling goes or why it failed, None when none was begun.
     """
 
@@ -107,6 +112,7 @@ class Machine:
     error: PersonaDeskError | None = None
     checked: float = 0.0
     placed: bool = False
+    proof: RestartProof | None = None
     removal: Removal | None = None
 
     @property
@@ -186,6 +192,7 @@ class Machines(QObject):
         *,
         prepare: Callable[[], Awaitable[object]] | None = None,
         uninstaller: Uninstaller | None = None,
+        forgetter: Forgetter | None = None,
         clock: Callable[[], float] = time.time,
         parent: QObject | None = None,
     ) -> None:
@@ -197,6 +204,7 @@ class Machines(QObject):
             aliases: Reads the names that the SSH settings give to machines.
             prepare: Loads what connections need, before the first one.
             uninstaller: Takes PersonaDesk off a machine and tells what it does.
+            forgetter: Forgets a machine with what was known of its voices, and asks nothing there.
             clock: Unix time.
         """
         super().__init__(parent)
@@ -205,6 +213,7 @@ class Machines(QObject):
         self._aliases = aliases
         self._prepare = prepare
         self._uninstaller = uninstaller
+        self._forgetter = forgetter
         self.clock = clock
         self._machines: dict[str, Machine] = {}
         self.loaded = False
@@ -278,6 +287,11 @@ class Machines(QObject):
         """Forget a machine; the user has agreed. What stands in the way is told."""
         spawn(self._remove(name), f"remove {name}", owner=self)
 
+    def forget(self, name: str) -> None:
+        """Forget a machine although a voice is on it; the user has agreed."""
+        if self._forgetter is not None:
+            spawn(self._forget(name, self._forgetter), f"forget {name}", owner=self)
+
     def uninstall(self, name: str) -> None:
         """Take PersonaDesk off a machine; the user has agreed. How it goes stands in its `removal`."""
         machine = self._machines.get(name)
@@ -345,6 +359,7 @@ class Machines(QObject):
         placed = {
             each.name: bool(await directory.store.placements_on(each.name)) for each in records
         }
+        proofs = {each.name: await directory.store.proof(each.name) for each in records}
         # Some may have been added or removed while this was read.
         known = {name: each for name, each in self._machines.items() if name not in before}
         for record in records:
@@ -353,7 +368,9 @@ class Machines(QObject):
                 continue
             if machine is None or machine.record != record:
                 machine = Machine(record, fresh[record.name])
-            known[record.name] = replace(machine, placed=placed[record.name])
+            known[record.name] = replace(
+                machine, placed=placed[record.name], proof=proofs[record.name]
+            )
         self._machines = known
         self.loaded = True
         self.changed.emit()
@@ -390,6 +407,12 @@ class Machines(QObject):
         self._machines.pop(name, None)
         self.changed.emit()
 
+    async def _forget(self, name: str, forgetter: Forgetter) -> None:
+        await self._ready()
+        await forgetter(name)
+        self._machines.pop(name, None)
+        self.changed.emit()
+
     async def _uninstall(self, record: HostRecord, uninstaller: Uninstaller) -> None:
         name = record.name
 
@@ -409,7 +432,9 @@ class Machines(QObject):
             raise
         machine = self._machines.get(name)
         if machine is not None and machine.record == record:
-            self._put(replace(machine, removal=None, placed=False, check=None, looking=False))
+            self._put(
+                replace(machine, removal=None, placed=False, proof=None, check=None, looking=False)
+            )
         bus().post(
             Message(
                 Severity.GOOD,

@@ -262,6 +262,7 @@ class AccountsPage(Page):
         self._list.setVisible(bool(machines))
         self._connection.setVisible(chosen is not None)
         self._found.setVisible(chosen is not None)
+        self._count_on.show_machine(chosen)
         if chosen is not None:
             self._show_machine(chosen, now)
         self.title_changed.emit()
@@ -335,8 +336,13 @@ class AccountsPage(Page):
             text, deed = tr("Try to uninstall again"), partial(self._machines.uninstall, name)
         elif error.cause == "host_key_changed":
             text, deed = tr("Remove…"), self._ask_remove
-        panel = ErrorPanel.of(error, [text])
-        panel.acted.connect(lambda _index: deed())
+        deeds = [deed]
+        texts = [text]
+        if error is left:
+            deeds.append(self._ask_remove)
+            texts.append(tr("Forget anyway…"))
+        panel = ErrorPanel.of(error, texts)
+        panel.acted.connect(lambda index: deeds[index]())
         self._trouble.addWidget(panel)
 
     # -- deeds ------------------------------------------------------------------------------------------------
@@ -361,6 +367,10 @@ class AccountsPage(Page):
 
     def _ask_remove(self) -> None:
         name = self._chosen
+        machine = self._machines.find(name)
+        if machine is not None and machine.placed:
+            dialogs.ask_forget_machine(self, name, lambda: self._machines.forget(name))
+            return
         dialogs.ask_remove_machine(self, name, lambda: self._machines.remove(name))
 
     def _ask_uninstall(self) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "finding_shape",
     "gpu",
     "login",
+    "moment",
     "short_facts",
     "state",
     "verdict",
@@ -65,14 +66,6 @@ _COUNT_ON = (
         Shape.OK,
         mark("Yes"),
         mark("Stop and start on Home; nothing is billed either way."),
-    ),
-    (
-        mark("Starts by itself"),
-        Shape.OK,
-        mark("Yes"),
-        mark(
-            "Our service starts the voice again after a crash; after a restart as the check says."
-        ),
     ),
 )
 
@@ -192,9 +185,52 @@ def age(at: float, now: float) -> str:
     return language().locale.toString(QDateTime.fromSecsSinceEpoch(int(at)), pattern)
 
 
-def count_on() -> list[tuple[str, Shape, str, str]]:
-    """Return the four answers for a machine of one's own: question, shape, word, sentence."""
-    return [
+def count_on(machine: Machine | None = None) -> list[tuple[str, Shape, str, str]]:
+    """Return the four answers for a machine of one's own: question, shape, word, sentence.
+
+    Args:
+        machine: Which one; None for any.
+    """
+    answers = [
         (tr(question), shape, tr(word), tr(sentence))
         for question, shape, word, sentence in _COUNT_ON
     ]
+    return [*answers, (tr("Starts by itself"), *_starts(machine))]
+
+
+def _starts(machine: Machine | None) -> tuple[Shape, str, str]:
+    proof = machine.proof if machine is not None else None
+    if proof is None:
+        return (
+            Shape.UNKNOWN,
+            tr("Not proven yet"),
+            tr("A deploy proves it: it restarts the service there once and waits for the voice."),
+        )
+    when = moment(proof.at)
+    if not proof.outlives_reboots:
+        return (
+            Shape.PARTLY,
+            tr("Partly"),
+            tr(
+                "Proven on {when}: the voice came back when its service was restarted. Nothing there "
+                "starts it after a restart of the machine; PersonaDesk does when it next connects.",
+                when=when,
+            ),
+        )
+    return (
+        Shape.OK,
+        tr("Yes"),
+        tr(
+            "Proven on {when}: the voice came back when its service was restarted. After a restart "
+            "of the machine {keeper} starts it.",
+            when=when,
+            keeper="cron" if proof.keeper == "cron" else "systemd",
+        ),
+    )
+
+
+def moment(at: float) -> str:
+    """Return a Unix time as a day and a time of day."""
+    from PySide6.QtCore import QDateTime
+
+    return language().locale.toString(QDateTime.fromSecsSinceEpoch(int(at)), "d MMMM, HH:mm")

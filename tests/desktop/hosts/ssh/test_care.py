@@ -8,9 +8,9 @@ import pytest
 
 from peers.sshd import free_port
 from personadesk.domain.errors import BadRequest, NotFound, ProviderFault
-from personadesk.domain.host import HostRecord, SshAddress
+from personadesk.domain.host import HostRecord, RestartProof, SshAddress
 from personadesk.hosts import health
-from personadesk.hosts.remote import install, service
+from personadesk.hosts.remote import install, lock, service
 from personadesk.hosts.remote.care import Care
 from personadesk.hosts.remote.layout import Layout
 from personadesk.hosts.remote.servers import PlacedServers
@@ -112,23 +112,46 @@ async def test_the_log_is_read_and_followed(site):
     await care.logs("box", seen.append, lines=2, follow=False)
     assert seen == ["b", "c"]
     work = asyncio.create_task(care.logs("box", seen.append, lines=1, follow=True))
-    async with asyncio.timeout(10):
-        while len(seen) < 3:
-            await asyncio.sleep(0.05)
-        with (server / "server.log").open("a") as file:
-            file.write("d\n")
-        while "d" not in seen:
-            await asyncio.sleep(0.05)
-        (server / "server.log").write_text("e\n")
-        while "e" not in seen:
-            await asyncio.sleep(0.05)
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
+    try:
+        async with asyncio.timeout(60):
+            while len(seen) < 3:
+                await asyncio.sleep(0.05)
+            with (server / "server.log").open("a") as file:
+                file.write("d\n")
+            while "d" not in seen:
+                await asyncio.sleep(0.05)
+            (server / "server.log").write_text("e\n")
+            while "e" not in seen:
+                await asyncio.sleep(0.05)
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_uninstalling_waits_for_another_personadesk_there(site):
+    hosts, care, layout, folder = site
+    host = await hosts.host("box")
+    told, done = [], []
+
+    async def nobody(server_id):
+        done.append(server_id)
+
+    async with lock.held(host, layout.folder):
+        work = asyncio.create_task(
+            care.uninstall("box", tell=lambda words: told.append(str(words)), on_stopped=nobody)
+        )
+        async with asyncio.timeout(10):
+            while not any("another PersonaDesk" in words for words in told):
+                await asyncio.sleep(0.05)
+        assert (folder / "versions" / "two").exists()
+    await work
+    assert not folder.exists()
 
 
 async def test_uninstalling_removes_all_and_refuses_what_is_not_ours(site, tmp_path):
     hosts, care, layout, folder = site
     port = await _run_one(hosts, layout)
+    await hosts.store.prove("box", RestartProof("none", 1.0))
     told, gone = [], []
 
     async def stopped(server_id):
@@ -141,6 +164,7 @@ async def test_uninstalling_removes_all_and_refuses_what_is_not_ours(site, tmp_p
     assert not folder.exists()
     assert await health.ask(f"http://127.0.0.1:{port}") is None
     assert await hosts.store.placements_on("box") == []
+    assert await hosts.store.proof("box") is None
     with pytest.raises(NotFound):
         await care.rollback("box", lambda line: None)
     (tmp_path / "mine").mkdir()

@@ -1,6 +1,7 @@
 """Kills PersonaDesk at random moments of a deploy to a machine, reboots or cuts the machine too, and goes on.
 
-It takes long, so it runs when it is asked for: PERSONADESK_KILLS=50 pytest tests/desktop/hosts/ssh/test_kill_remote.py
+Each kill takes a quarter of a minute or more, so the ordinary run has a few; for more:
+PERSONADESK_KILLS=50 pytest tests/desktop/hosts/ssh/test_kill_remote.py
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pytest
 
 from peers.sshd import free_port
 
-KILLS = int(os.environ.get("PERSONADESK_KILLS", "0"))
+KILLS = int(os.environ.get("PERSONADESK_KILLS", "2"))
 LONGEST_SECONDS = 22.0
 
 
@@ -30,7 +31,7 @@ def _personadesk(*words: str) -> tuple[int, dict]:
     return done.returncode, json.loads(last)
 
 
-@pytest.mark.skipif(not KILLS, reason="takes long; set PERSONADESK_KILLS to how many kills")
+@pytest.mark.real_time
 @pytest.mark.timeout(0)
 def test_whatever_is_killed_the_next_start_resumes_or_undoes(make_sshd):
     chance = random.Random(KILLS)
@@ -58,11 +59,16 @@ def test_whatever_is_killed_the_next_start_resumes_or_undoes(make_sshd):
             for left in _personadesk("status")[1]["interrupted"]:
                 way = chance.choice(["--resume", "--undo"])
                 code, answer = _personadesk("deploy", way, left["id"])
-                told = (number, seconds, way, answer)
+                why = answer.get("error", {})
+                told = (number, seconds, way, answer.get("verdict"), why)
                 if way == "--undo":
                     assert code == 0, told
+                elif why.get("cause") == "voice_slow":
+                    # It was resumed to the end and judged; this computer is busy with something else.
+                    assert answer["verdict"] == "fail", told
                 else:
                     assert answer["verdict"] in {"pass", "warn"}, told
+            print(f"kill {number + 1} after {seconds:.1f} s", flush=True)
             found = _personadesk("status")[1]
             there = {path.name for path in (sshd.user.home / ".personadesk/servers").glob("*")}
             assert found["interrupted"] == []

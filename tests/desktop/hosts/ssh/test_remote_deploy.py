@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -12,10 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from peers.newer_wheel import newer
 from peers.sshd import free_port
+from personadesk import resources
+from personadesk.app import open_services
+from personadesk.hosts import bundle, health
+from personadesk.hosts.remote.care import Care
 
 SYSTEM = "/usr/local/bin:/usr/bin:/bin"
 SECONDS = 170
+PATIENCE = 4
 
 
 def _start(*words: str) -> subprocess.Popen[str]:
@@ -44,6 +51,30 @@ def _processes_of(folder: Path) -> list[str]:
     return found
 
 
+async def _upgraded(server_id: str, folder: Path) -> tuple[str, str, str]:
+    """Upgrade to the same server with another version on it: version before, now, and of what answers."""
+    services = await open_services(serve_lines=False)
+    try:
+        package = newer(bundle.load(resources.root() / "server"), "99.0.0", folder)
+        care = Care(services.hosts, services.servers)
+        before, now = await care.upgrade("box", package, lambda line: None)
+    finally:
+        await services.close()
+    return before, now, await _version(server_id)
+
+
+async def _version(server_id: str) -> str:
+    """Version of the server that answers through its tunnel."""
+    services = await open_services(serve_lines=False)
+    try:
+        found = await health.ask((await services.servers.get(server_id)).url)
+    finally:
+        await services.close()
+    assert found is not None
+    assert found.takes_calls
+    return str(found.facts["version"])
+
+
 @pytest.fixture
 def machine(make_sshd):
     """A machine that has a Python with torch, known to PersonaDesk as “box”."""
@@ -61,8 +92,8 @@ def machine(make_sshd):
 
 
 @pytest.mark.real_time
-@pytest.mark.timeout(400)
-def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(machine):
+@pytest.mark.timeout(500)
+def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(machine, tmp_path):
     home = machine.user.home
     port = str(free_port())
     code, answer, told = _personadesk(
@@ -90,6 +121,14 @@ def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(
     assert (code, answer["changed"]) == (0, False)
     code, answer, _ = _personadesk("rollback", "--host", "box")
     assert (code, answer["error"]["cause"]) == (1, "no_previous")
+
+    # A truly newer server is put beside it and runs; the way back leads to the one before.
+    before, after, running = asyncio.run(_upgraded(server.name, tmp_path))
+    assert (before.split("-")[0], after.split("-")[0], running) == ("0.1.0", "99.0.0", "99.0.0")
+    assert sorted(path.name for path in (ours / "versions").iterdir()) == sorted([before, after])
+    code, answer, told = _personadesk("rollback", "--host", "box")
+    assert (code, answer["before"], answer["version"]) == (0, after, before), told
+    assert asyncio.run(_version(server.name)) == "0.1.0"
 
     # The machine cannot be forgotten while something of ours is on it.
     code, answer, _ = _personadesk("host", "remove", "box")
@@ -120,7 +159,11 @@ def test_a_killed_deploy_is_resumed_and_goes_on_with_what_runs_there(machine):
     first = (folder / "pid").read_text()
     found = _personadesk("status")[1]
     [interrupted] = found["interrupted"]
-    code, answer, told = _personadesk("deploy", "--resume", interrupted["id"])
+    for _ in range(PATIENCE):
+        code, answer, told = _personadesk("deploy", "--resume", interrupted["id"])
+        # A test machine that is busy with other things is too slow to talk with, and that is then the truth.
+        if (answer.get("error") or {}).get("cause") != "voice_slow":
+            break
     assert answer["verdict"] in {"pass", "warn"}, told
     # The installation that ran on was joined, not begun again.
     assert (folder / "pid").read_text() == first

@@ -24,7 +24,7 @@ import samples as sample_data
 import scenes as sample_scenes
 from peers.rented import FakeAccounts, FakeFleet, FakeSpending
 from personadesk.domain.errors import BadRequest, PersonaDeskError
-from personadesk.domain.host import HostCheck, HostKey, HostRecord, SshAddress
+from personadesk.domain.host import HostCheck, HostKey, HostRecord, RestartProof, SshAddress
 from personadesk.domain.line import Line, LineState
 from personadesk.domain.plan import Plan
 from personadesk.domain.progress import DeployState, DeployView
@@ -214,6 +214,7 @@ class FakeHosts:
         self.tries: list[dict[str, Any]] = []
         self.looked: list[str] = []
         self.placements: dict[str, list[str]] = {}
+        self.proofs: dict[str, RestartProof] = {}
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -237,6 +238,9 @@ class FakeHosts:
 
     async def placements_on(self, host_name: str) -> list[str]:
         return self.placements.get(host_name, [])
+
+    async def proof(self, host_name: str) -> RestartProof | None:
+        return self.proofs.get(host_name)
 
     async def pinned(self, _name: str) -> HostKey:
         return sample_data.HOST_KEY
@@ -282,6 +286,9 @@ class FakeServices:
     closed: bool = False
     handed_over: bool = False
     uninstalls: list[str] = field(default_factory=list)
+    token_source: Text | None = None
+    tokens: list[str] = field(default_factory=list)
+    has_keyring: bool = True
     uninstall_refusals: list[PersonaDeskError] = field(default_factory=list)
 
     async def uninstall(self, host_name: str, tell: Callable[[Text], None]) -> Uninstalled:
@@ -297,6 +304,21 @@ class FakeServices:
             *(Line(x.name, x.port) if x.name in emptied else x for x in self.lines.lines())
         )
         return Uninstalled(tuple(gone), tuple(sorted(emptied)))
+
+    async def forget(self, host_name: str) -> Uninstalled:
+        gone = self.hosts.placements.pop(host_name, [])
+        del self.hosts.records[host_name]
+        return Uninstalled(tuple(gone), ())
+
+    async def hub_token_source(self) -> Text | None:
+        return self.token_source
+
+    async def keep_hub_token(self, text: str) -> bool:
+        if " " in text:
+            raise BadRequest(T("That is not a Hugging Face token."))
+        self.tokens.append(text)
+        self.token_source = T("the keyring")
+        return self.has_keyring
 
     async def hand_over(self) -> int:
         self.handed_over = True

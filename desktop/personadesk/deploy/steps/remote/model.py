@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 
 from personadesk.deploy import model_folder
 from personadesk.deploy.step import Context, Step
-from personadesk.deploy.steps.model import fetch_words, fetched_words, token_here
+from personadesk.deploy.steps.model import fetch_words, fetched_words
 from personadesk.deploy.words import size
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
+from personadesk.hosts import hub_token
 from personadesk.hosts.model_fetch import Wanted
 from personadesk.hosts.remote import fetch, model
 
 if TYPE_CHECKING:
     from personadesk.deploy.steps.remote.site import Site, Sites
     from personadesk.store.secrets import Secrets
-
-TOKEN = "hugging face token"  # noqa: S105 - the name it has in the keyring
 
 
 class RemoteModelStep(Step):
@@ -66,7 +65,8 @@ class RemoteModelStep(Step):
 
     async def _released(self, context: Context, site: Site) -> Text:
         folder = f"{site.layout.models}/{ModelKind.PERSONAPLEX_7B}"
-        token = await self._secrets.get(TOKEN) or await token_here()
+        known = await hub_token.known(self._secrets)
+        token = known.token if known is not None else None
         async with site.locked(context):
             fetched = await fetch.fetch(
                 site.host, site.layout, Wanted(site.layout.python, folder), token=token,

@@ -1,4 +1,4 @@
-"""Step 6 on a host: wait until the model is loaded, then prove once that the server survives a restart."""
+"""Step 6 on a host: restart the service once, to prove that the voice comes back, and wait until it is ready."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from personadesk.deploy.step import Context, Step
 from personadesk.deploy.steps.remote.start import raise_if_dead
 from personadesk.domain.errors import ProviderFault
+from personadesk.domain.host import RestartProof
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
 from personadesk.hosts import health
@@ -23,27 +24,32 @@ _LOOK_SECONDS = 3.0
 
 
 class RemoteReadyStep(Step):
-    """Waits for ready, twice."""
+    """Restarts it once and waits for ready.
+
+    The restart comes before the model is loaded, so that a large one is loaded once and not twice.
+    """
 
     name = StepName.READY
     title = T("Wait until it is ready")
-    limit_s = 2 * READY_SECONDS
+    limit_s = READY_SECONDS + 60.0
     expected_s = 8.0
 
     def __init__(self, sites: Sites) -> None:
         self._sites = sites
 
     async def run(self, context: Context) -> Text:
-        """Wait, restart the service, wait again."""
+        """Restart the service, wait, and write down that it came back."""
         site = await self._sites.at(context)
+        if context.facts.get("proved") == context.plan.id:
+            return await self._ready(context, site)
+        context.tell(T("restarting it once, to see that it comes back"), None)
+        keeper = service.Keeper(context.facts.get("keeper", service.Keeper.NONE))
+        await service.restart(site.host, site.layout, context.plan.id, keeper)
         words = await self._ready(context, site)
-        if context.facts.get("proved") != context.plan.id:
-            context.tell(T("restarting it once, to see that it comes back"), None)
-            keeper = service.Keeper(context.facts.get("keeper", service.Keeper.NONE))
-            await service.restart(site.host, site.layout, context.plan.id, keeper)
-            words = await self._ready(context, site)
-            await context.remember(proved=context.plan.id)
-            context.log(self.name, "It came back after a restart of its service.", False)
+        await context.remember(proved=context.plan.id)
+        proof = RestartProof(str(keeper), context.clock())
+        await self._sites.hosts.store.prove(site.host.name, proof)
+        context.log(self.name, "It came back after a restart of its service.", False)
         return words
 
     async def _ready(self, context: Context, site: Site) -> Text:

@@ -1,0 +1,1 @@
+"""Amazon Web Services: virtual machines with GPUs (EC2)."""

@@ -1,0 +1,1 @@
+"""Azure: virtual machines with an A10, A100 or H100."""

@@ -1,0 +1,1 @@
+"""Every machine of all accounts in one table."""
