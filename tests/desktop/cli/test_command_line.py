@@ -184,3 +184,9 @@ def test_a_voice_test_without_a_call_is_told_in_the_same_object(
     said = json.loads(done.stdout.splitlines()[-1])
     assert (said["verdict"], said["voice"], said["report"]) == ("fail", {}, None)
     assert said["error"]["type"] == kind
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    shell = f"{sys.executable} -m personadesk accounts providers --json | true"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
