@@ -28,6 +28,7 @@ from personadesk.ui.servers.page import AccountsPage
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
+from rented_scenes import RENTED_SCENES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -383,6 +384,7 @@ def _first_start() -> Page:
 
 
 SCENES: dict[str, Callable[[], Page]] = {
+    **RENTED_SCENES,
     "home-first": _first_start,
     "home-line": lambda: _home([samples.line()], [samples.finished_deploy()]),
     "home-many": lambda: _home(

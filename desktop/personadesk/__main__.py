@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from personadesk.store.paths import REHEARSAL_VARIABLE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,6 +21,10 @@ All commands:  personadesk --help
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run PersonaDesk; returns its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["--rehearsal"]:
+        # Known to every process that this one starts.
+        os.environ[REHEARSAL_VARIABLE] = "1"
+        words = words[1:]
     if words:
         from personadesk.cli.main import run
 

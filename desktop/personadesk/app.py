@@ -221,6 +221,11 @@ async def open_services(
     if serve_lines:
         services.limits.start()
     try:
+        if paths.rehearsing():
+            # Loaded when it is wanted: a start in earnest has no time to lose.
+            from personadesk.rehearsal.ready import make_ready
+
+            await make_ready(folders, accounts.store)
         await lines.open(serve=serve_lines)
         await servers.stop_leftovers()
         await deploys.refresh()

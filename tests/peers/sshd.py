@@ -13,34 +13,26 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from personadesk.rehearsal import sshd
+from personadesk.rehearsal.sshd import free_port, make_key
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SSHD = "/usr/sbin/sshd"
-SFTP_SERVER = "/usr/lib/openssh/sftp-server"
-START_SECONDS = 10.0
+__all__ = ["Sshd", "User", "free_port", "make_key", "missing", "ordinary_user"]
 
 
 def missing() -> str:
     """Return why no sshd can be started here; "" when one can."""
-    if not Path(SSHD).exists():
-        return f"{SSHD} is not installed (on Debian: apt-get install openssh-server)"
+    if not sshd.program():
+        return "sshd is not installed (on Debian: apt-get install openssh-server)"
     return ""
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -109,22 +101,7 @@ class Sshd:
     def start(self) -> None:
         """Start it and wait until it answers; the same port again after a stop."""
         self._prepare()
-        with (self.folder / "sshd.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            if self._process.poll() is not None:
-                break
-            with contextlib.suppress(OSError), socket.create_connection((self.address, self.port)):
-                return
-            time.sleep(0.02)
-        raise RuntimeError(f"sshd did not start:\n{self.log}")
+        self._process = sshd.launch(self.folder, self.address, self.port)
 
     def stop(self) -> None:
         """End the daemon, its sessions, and what they started."""
@@ -189,44 +166,17 @@ class Sshd:
             self.authorized_keys.write_text((self.folder / "client_ed25519.pub").read_text())
             self.authorized_keys.chmod(0o600)
         if os.geteuid() == 0:
-            Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)
             owner = pwd.getpwnam(self.user.name)
             for each in (self.user.home, self.authorized_keys.parent, self.authorized_keys):
                 os.chown(each, owner.pw_uid, owner.pw_gid)
         if not self.port:
             self.port = free_port(self.address)
-        variables = {"HOME": str(self.user.home), "PATH": self.path, **self.environment}
-        set_env = " ".join(f'"{name}={value}"' for name, value in variables.items())
-        lines = [
-            f"ListenAddress {self.address}",
-            f"Port {self.port}",
-            f"HostKey {self.folder / 'host_ed25519'}",
-            f"AuthorizedKeysFile {self.authorized_keys}",
-            f"PidFile {self.folder / 'sshd.pid'}",
-            f"PasswordAuthentication {'yes' if self.user.password else 'no'}",
-            "KbdInteractiveAuthentication no",
-            "PermitRootLogin yes",
-            "UsePAM no",
-            "StrictModes no",
-            "PrintMotd no",
-            "LogLevel VERBOSE",
-            "MaxStartups 100",
-            f"SetEnv {set_env}",
-            *self.options,
-        ]
-        if not any(line.startswith("Subsystem") for line in self.options):
-            lines.append(f"Subsystem sftp {SFTP_SERVER}")
-        (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
-
-
-def make_key(path: Path, *, passphrase: str = "", kind: str = "ed25519") -> Path:
-    """Make a key pair with OpenSSH's own tool."""
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "test", "-f", str(path)],
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
-    return path
+        sshd.configure(
+            self.folder, self.address, self.port,
+            host_key=self.folder / "host_ed25519", authorized_keys=self.authorized_keys,
+            environment={"HOME": str(self.user.home), "PATH": self.path, **self.environment},
+            password=bool(self.user.password), options=self.options,
+        )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from personadesk import __version__
-from personadesk.cli import rented
+from personadesk.cli import rehearsing, rented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,10 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = argparse.ArgumentParser("personadesk", description=DESCRIPTION, epilog=EPILOG)
     top.add_argument("--version", action="version", version=f"PersonaDesk {__version__}")
+    top.add_argument(
+        "--rehearsal", action="store_true",
+        help="first word: everything with pretend providers; nothing real happens, nothing costs money",
+    )  # fmt: skip
     commands = top.add_subparsers(metavar="command", required=True)
 
     demo = commands.add_parser(
@@ -109,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_hosts(commands)
     rented.add_commands(commands, _add_json)
+    rehearsing.add_commands(commands, _add_json)
 
     line = commands.add_parser("line", help="the addresses")
     actions = line.add_subparsers(metavar="action", required=True)

@@ -13,9 +13,7 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.domain.errors import HostUnfit, ProviderFault
 from personadesk.domain.text import T
+from personadesk.hosts import detached
 
 if TYPE_CHECKING:
     import psutil
@@ -165,22 +164,9 @@ def _spawn(state_dir: Path, command: tuple[str, ...]) -> Any:
         command[0], "-m", "personaplex_server.supervise", "--state", str(state_dir),
         "--name", state_dir.name, "--", *command,
     ]  # fmt: skip
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
-    with (state_dir / ERROR_FILE).open("wb") as errors:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            cwd=state_dir,
-            env=environment,
-            start_new_session=True,
-            creationflags=flags,
-        )
-    # While we live we are its parent, and a parent that never waits leaves a zombie behind.
-    threading.Thread(target=process.wait, name=f"reap {process.pid}", daemon=True).start()
+    process = detached.spawn(
+        argv, folder=state_dir, errors=state_dir / ERROR_FILE, environment=environment
+    )
     return lambda: process.returncode is not None
 
 

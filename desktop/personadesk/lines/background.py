@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import ProviderFault
 from personadesk.domain.text import T
-from personadesk.hosts import health
+from personadesk.hosts import detached, health
 from personadesk.lines.service import BACKGROUND, COMMAND
 from personadesk.store.paths import HOME_VARIABLE
 
@@ -95,24 +93,11 @@ async def _answer(ports: list[int]) -> bool:
 
 
 def _spawn(folders: Folders) -> int:
-    flags = 0
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
     environment = dict(os.environ)
     if HOME_VARIABLE in environment:
         environment[HOME_VARIABLE] = os.path.abspath(os.path.expanduser(environment[HOME_VARIABLE]))
     folders.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folders.state / "background.err").open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "personadesk", "line", "serve", "--background"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            cwd=folders.state,
-            env=environment,
-            start_new_session=True,
-            creationflags=flags,
-        )
-    # While we live we are its parent, and a parent that never waits leaves a zombie behind.
-    threading.Thread(target=process.wait, name=f"reap {process.pid}", daemon=True).start()
-    return process.pid
+    return detached.spawn(
+        [sys.executable, "-P", "-m", "personadesk", "line", "serve", "--background"],
+        folder=folders.state, errors=folders.state / "background.err", environment=environment,
+    ).pid  # fmt: skip

@@ -174,7 +174,7 @@ class Provider(ABC):
         raise KeyError(name)
 
     def _ssh(self, host: str, user: str, port: int | None = None) -> SshAddress:
-        """Return where a machine is reached; every provider's file makes its addresses by this.
+        """Return where a machine is reached.
 
         The account's settings `ssh_user` and `ssh_port` go before what is usual at the provider: images of one's own
         have other ones, and so have the machines of a rehearsal, since only root may listen on port 22.
@@ -182,14 +182,20 @@ class Provider(ABC):
         Args:
             host: Address.
             user: The usual login.
-            port: What the provider tells, None where it tells none.
+            port: What the provider tells; None or 22 is the usual one.
         """
         settings = self.account.settings
         usual = int(settings.get("ssh_port") or DEFAULT_SSH_PORT)
-        return SshAddress(host, usual if port is None else port, settings.get("ssh_user") or user)
+        own = port if port not in {None, DEFAULT_SSH_PORT} else None
+        return SshAddress(host, own or usual, self._login_name(user))
+
+    def _login_name(self, usual: str) -> str:
+        """Return who logs in: as the account's settings say, else as is usual at the provider."""
+        return self.account.settings.get("ssh_user") or usual
 
     def _stamp(self, machine: Machine) -> Machine:
-        """Return a machine with account, provider and time filled in."""
+        """Return a machine with account, provider and time filled in, and its address as `_ssh` gives it."""
+        ssh = machine.ssh and self._ssh(machine.ssh.host, machine.ssh.user, machine.ssh.port)
         return replace(
-            machine, account=self.account.name, provider=self.facts.id, seen=self._clock()
+            machine, account=self.account.name, provider=self.facts.id, seen=self._clock(), ssh=ssh
         )

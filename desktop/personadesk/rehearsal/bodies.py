@@ -26,6 +26,9 @@ class Bodies(Protocol):
     def lose_gpu(self, machine: Machine) -> None:
         """Let its GPU vanish while it runs."""
 
+    def wish(self, machine: Machine) -> str:
+        """Return what was asked for from within and not answered yet: `off`, `reboot` or "" for nothing."""
+
 
 class NoBodies:
     """Machines of which only the API's word exists."""
@@ -45,3 +48,7 @@ class NoBodies:
 
     def lose_gpu(self, machine: Machine) -> None:
         """Nothing is there."""
+
+    def wish(self, machine: Machine) -> str:
+        """Nobody is there to ask."""
+        return ""

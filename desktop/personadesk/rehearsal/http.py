@@ -196,7 +196,54 @@ def route(
     return mark
 
 
-class Simulator(ABC):
+class Routed:
+    """A class whose methods are the handlers of calls, by `route`."""
+
+    _routes: ClassVar[tuple[_Route, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Collect the routes, in the order in which they are written."""
+        super().__init_subclass__(**options)
+        cls._routes = cls._routes + tuple(
+            _Route(method, pattern, right, name)
+            for name, work in vars(cls).items()
+            for method, pattern, right in getattr(work, "_routes", ())
+        )
+
+    def find(self, request: Request) -> tuple[Callable[[Request], Answer], Right | None]:
+        """Return the handler of a request and the right that it takes; the request learns its names.
+
+        Raises:
+            Refused: NOT_FOUND.
+        """
+        for each in self._routes:
+            match = each.pattern.fullmatch(request.path) if each.method == request.method else None
+            if match is not None:
+                request.names = match.groupdict()
+                return getattr(self, each.name), each.right
+        raise Refused(Why.NOT_FOUND, f"there is no {request.method} {request.path}")
+
+
+def read_request(
+    method: str,
+    path: str,
+    query: str = "",
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    request_id: str = "",
+) -> Request:
+    """Return a request from its parts as they were sent."""
+    return Request(
+        method.upper(),
+        unquote(path),
+        tuple(parse_qsl(query, keep_blank_values=True)),
+        {name.casefold(): value for name, value in (headers or {}).items()},
+        body,
+        request_id,
+    )
+
+
+class Simulator(Routed, ABC):
     """One provider's API in front of a world.
 
     Attributes:
@@ -216,7 +263,6 @@ class Simulator(ABC):
     keeps_address: ClassVar[bool] = False
     keeps_gpu: ClassVar[bool] = False
     request_id_header: ClassVar[str] = "x-request-id"
-    _routes: ClassVar[tuple[_Route, ...]] = ()
 
     def __init__(self, world: World) -> None:
         """Take the world; `catalog.make` makes both.
@@ -225,17 +271,10 @@ class Simulator(ABC):
             world: A world of this class's kinds, pace and habits.
         """
         self.world = world
+        self.settles = True
+        """Whether what is due happens at each request; not where a clockwork of its own sees to it."""
         self.seen: list[tuple[str, str]] = []
         """Method and path of every request, in order; for tests."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Collect the routes, in the order in which they are written."""
-        super().__init_subclass__(**options)
-        cls._routes = cls._routes + tuple(
-            _Route(method, pattern, right, name)
-            for name, work in vars(cls).items()
-            for method, pattern, right in getattr(work, "_routes", ())
-        )
 
     # -- what a provider has of its own -----------------------------------------------------------------------
 
@@ -280,16 +319,10 @@ class Simulator(ABC):
         Raises:
             Dropped: A fault breaks the connection instead.
         """
-        request = Request(
-            method.upper(),
-            unquote(path),
-            tuple(parse_qsl(query, keep_blank_values=True)),
-            {name.casefold(): value for name, value in (headers or {}).items()},
-            body,
-            self.new_request_id(),
-        )
+        request = read_request(method, path, query, headers, body, self.new_request_id())
         self.seen.append((request.method, request.path))
-        self.world.settle()
+        if self.settles:
+            self.world.settle()
         try:
             answer = self._handled(request)
         except Refused as refused:
@@ -332,17 +365,9 @@ class Simulator(ABC):
         return answer
 
     def _routed(self, request: Request) -> Answer:
-        for each in self._routes:
-            if each.method != request.method:
-                continue
-            match = each.pattern.fullmatch(request.path)
-            if match is None:
-                continue
-            request.names = match.groupdict()
-            if each.right is not None:
-                request._account = self.world.account(self.key_of(request), each.right)
-            # One call at a time: what it reads does not change under it.
-            with self.world.lock:
-                found: Answer = getattr(self, each.name)(request)
-            return found
-        raise Refused(Why.NOT_FOUND, f"there is no {request.method} {request.path}")
+        work, right = self.find(request)
+        if right is not None:
+            request._account = self.world.account(self.key_of(request), right)
+        # One call at a time: what it reads does not change under it.
+        with self.world.lock:
+            return work(request)

@@ -173,6 +173,7 @@ class Machine:
         user_data: What it was given to run at its first boot. It is looked at and never run.
         token: The caller's token for asking only once, "" for none.
         gpus: How many GPUs it has now.
+        off_ends: Whether switching it off from within ends it instead of stopping it.
         data: What the simulator keeps with it, such as the request.
     """
 
@@ -201,6 +202,7 @@ class Machine:
     user_data: str = field(default="", repr=False)
     token: str = ""
     gpus: int = 1
+    off_ends: bool = False
     data: dict[str, Any] = field(default_factory=dict)
 
 

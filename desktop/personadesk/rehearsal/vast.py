@@ -165,6 +165,14 @@ class Vast(Simulator):
         self.world.restart(self.world.machine(request.account, request.names["id"]))
         return Answer.json({"success": True})
 
+    @route("POST", "/api/v0/instances/{id}/ssh", right=Right.RENT)
+    def _let_in(self, request: Request) -> Answer:
+        machine = self.world.machine(request.account, request.names["id"])
+        line = str(request.json().get("ssh_key", "")).strip()
+        if line not in machine.keys:
+            machine.keys = (*machine.keys, line)
+        return Answer.json({"success": True, "msg": "SSH key attached successfully"})
+
     @route("DELETE", "/api/v0/instances/{id}", right=Right.END)
     def _destroy(self, request: Request) -> Answer:
         machine = self.world.machine(request.account, request.names["id"])

@@ -37,7 +37,7 @@ _NEXT = {
     State.RESTARTING: State.RUNNING, State.STOPPING: State.STOPPED, State.ENDING: State.ENDED,
 }  # fmt: skip
 """What comes of a state by itself."""
-SETTLED_ENOUGH = 200
+_MOST_STEPS = 200
 """Steps of one machine in one settling; more is a mistake of ours."""
 
 
@@ -374,11 +374,12 @@ class World:
             self._chance()
             for machine in self.machines(ended=True):
                 self._pass(machine)
+                self._grant(machine)
         finally:
             self._settling.release()
 
     def _pass(self, machine: Machine) -> None:
-        for _ in range(SETTLED_ENOUGH):
+        for _ in range(_MOST_STEPS):
             with self._lock:
                 state, due = machine.state, machine.due
                 if due is None or due > self.now():
@@ -391,6 +392,11 @@ class World:
             try:
                 self._move_body(machine, coming)
             except OSError as error:
+                if coming is not State.RUNNING:
+                    # It would not end; it is tried again, and stays in its state until it has.
+                    with self._lock:
+                        machine.due, machine.reason = self.now() + 1.0, str(error)
+                    return
                 coming, failure = State.FAILED, f"the machine did not come up: {error}"
             with self._lock:
                 if machine.state is not state:
@@ -401,6 +407,41 @@ class World:
                     self._bodies.halt(machine)
                 self._arrive(machine, coming, due, failure)
         raise AssertionError(f"{machine.id} never comes to rest")
+
+    def resume(self) -> None:
+        """Bring back the bodies of machines that run, after the process that held this world was killed."""
+        for machine in self.machines():
+            if machine.state is State.RUNNING:
+                try:
+                    self._bodies.boot(machine)
+                except OSError as error:
+                    with self._lock:
+                        self._enter(machine, State.FAILED, None, str(error))
+
+    def suspend(self) -> None:
+        """Kill all that runs; the world itself stays as it is, to be resumed."""
+        for machine in self.machines():
+            self._bodies.halt(machine)
+
+    def clear(self) -> None:
+        """End everything at once and forget it, the ledger too."""
+        for machine in self.machines(ended=True):
+            self._bodies.destroy(machine)
+        with self._lock:
+            self.held.machines.clear()
+            self.held.things.clear()
+            self.held.ledger.clear()
+
+    def _grant(self, machine: Machine) -> None:
+        """Do what a machine asked for from within."""
+        with self._lock:
+            wish = self._bodies.wish(machine) if machine.state is State.RUNNING else ""
+            if wish == "reboot":
+                self.restart(machine)
+            elif wish and machine.off_ends:
+                self.end(machine)
+            elif wish:
+                self.stop(machine)
 
     def _move_body(self, machine: Machine, coming: State) -> None:
         if coming is State.RUNNING:

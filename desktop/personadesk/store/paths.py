@@ -1,4 +1,4 @@
-"""Where PersonaDesk keeps its files; `PERSONADESK_HOME` moves all of it to one place."""
+"""Where PersonaDesk keeps its files; `PERSONADESK_HOME` moves all of it to one place, a rehearsal has its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 import platformdirs
 
 HOME_VARIABLE = "PERSONADESK_HOME"
+REHEARSAL_VARIABLE = "PERSONADESK_REHEARSAL"
+"""When it is set and not 0, all is a rehearsal with pretend providers, in folders of its own."""
+REHEARSAL = "rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,21 @@ class Folders:
         return self
 
 
+def rehearsing() -> bool:
+    """Whether this process rehearses."""
+    return os.environ.get(REHEARSAL_VARIABLE, "") not in {"", "0"}
+
+
 def folders() -> Folders:
-    """Return the folders for this user, or below `PERSONADESK_HOME` when that is set."""
+    """Return the folders for this user, or below `PERSONADESK_HOME` when that is set; a rehearsal's lie within them."""
+    found = _folders()
+    if not rehearsing():
+        return found
+    parts = (found.config, found.data, found.state, found.cache)
+    return Folders(*(part / REHEARSAL for part in parts))
+
+
+def _folders() -> Folders:
     home = os.environ.get(HOME_VARIABLE)
     if home:
         base = Path(home).expanduser().absolute()

@@ -22,6 +22,8 @@ _BUSY_HERE_MS: Final = 25.0
 """Our own packets later than a third of a frame make everything behind them late."""
 _FRAME_MS: Final = 1000.0 * FRAME_SECONDS
 _RESERVE: Final = 0.9
+_LOOPBACK_MS: Final = 2.0
+"""A line or a tunnel on this computer answers a ping itself: below this nothing is known of the way behind it."""
 
 
 def cause(broken: Sequence[Figure], values: Mapping[str, Value]) -> Text:
@@ -47,11 +49,17 @@ def cause(broken: Sequence[Figure], values: Mapping[str, Value]) -> Text:
         return T(
             "The server needs {tick} ms for 80 ms of sound: it can't keep up.", tick=round(tick)
         )
+    if way is None or way < _LOOPBACK_MS:
+        return T(
+            "The server kept up: it needs {tick} ms for 80 ms of sound. The network to it is what "
+            "delays: sound comes in bursts.",
+            tick=round(tick),
+        )
     return T(
         "The server kept up: it needs {tick} ms for 80 ms of sound. The network to it is what delays: "
         "{way} ms there and back, and sound comes in bursts.",
         tick=round(tick),
-        way=round(way or 0.0),
+        way=round(way),
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from peers.judged_cloud import JudgedCloud
 from personadesk.domain.account import Account
-from personadesk.domain.errors import BadRequest, NotFound
+from personadesk.domain.errors import BadRequest, NoCapacity, NotFound, RateLimited
+from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import Action, MachineState, Order, ResourceKind, SshIdentity
 from personadesk.domain.offer import Need, Offer
 from personadesk.providers.digitalocean import DigitalOcean
@@ -181,6 +183,22 @@ async def test_a_volume_is_reused_when_free_mounted_and_kept_when_the_droplet_en
     assert await cloud.here.leftovers() == []
 
 
+async def test_a_droplet_ends_also_when_its_addresses_cannot_be_looked_at(cloud):
+    made = await cloud.here.create(Order("pd-7", await offer_of(cloud), LINE, static_address=True))
+    cloud.world.faults.add(Fault.RATE_LIMIT, times=1, calls="reserved_ips", seconds=600)
+    with pytest.raises(RateLimited):
+        await cloud.here.act(made, Action.END)
+    cloud.clock.pass_s(5)
+    assert await cloud.here.machines() == []
+
+
+async def test_what_no_region_lists_is_sold_out_without_asking(cloud):
+    offer = replace(await offer_of(cloud), region="")
+    with pytest.raises(NoCapacity):
+        await cloud.here.create(Order("pd-7", offer, LINE))
+    assert {method for method, _ in cloud.judge.seen} == {"GET"}
+
+
 async def test_a_reserved_ip_that_no_droplet_has_is_shown_as_left_over(cloud):
     account = cloud.world.account(cloud.key)
     cloud.world.keep(account, "address", thing_id="127.64.9.9", region="nyc2")
@@ -206,4 +224,24 @@ async def test_new_words_and_new_fields_are_taken_as_they_come():
     assert (machine.state, machine.said) == (MachineState.UNKNOWN, "hibernating")
     assert (machine.tag, machine.ssh, machine.price) == ("", None, None)
     assert machine.actions == {Action.END}
+    await here.aclose()
+
+
+async def test_the_account_may_tell_another_login_and_port():
+    told = {
+        "droplets": [
+            {
+                "id": 5,
+                "status": "active",
+                "networks": {"v4": [{"ip_address": "127.16.0.9", "type": "public"}]},
+            }
+        ]
+    }
+    settings = {"ssh_user": "me", "ssh_port": "2222"}
+    here = DigitalOcean(
+        Account("mine", "digitalocean", settings=settings), {"api_key": "k" * 20},
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=told)),
+    )  # fmt: skip
+    (machine,) = await here.machines()
+    assert machine.ssh == SshAddress("127.16.0.9", 2222, "me")
     await here.aclose()

@@ -101,6 +101,12 @@ async def test_sold_out_names_gpu_and_place(cloud):
     with pytest.raises(NoCapacity, match=r"no A10 free in Virginia, USA") as refused:
         await cloud.here.create(Order("pd-1", offer, LINE))
     assert "insufficient-capacity" in refused.value.details
+    # What was listed as sold out does not use up a launch.
+    (sold_out, *_) = [each for each in await cloud.here.offers(Need()) if not each.region]
+    launches = cloud.judge.seen.count(("POST", "/api/v1/instance-operations/launch"))
+    with pytest.raises(NoCapacity):
+        await cloud.here.create(Order("pd-1", sold_out, LINE))
+    assert cloud.judge.seen.count(("POST", "/api/v1/instance-operations/launch")) == launches
 
 
 async def test_a_part_that_is_gone_is_not_taken_for_a_machine_that_is_gone(cloud):
@@ -143,7 +149,11 @@ async def test_a_launch_that_names_no_machine_is_not_taken_for_one():
         sleep=_at_once,
     )
     with pytest.raises(ProviderFault) as refused:
-        await here.create(Order("pd-1", Offer("mine", "lambda", "gpu_1x_a10", "A10", 24), LINE))
+        await here.create(
+            Order(
+                "pd-1", Offer("mine", "lambda", "gpu_1x_a10", "A10", 24, region="us-east-1"), LINE
+            )
+        )
     assert refused.value.cause == "fault"
     await here.aclose()
 

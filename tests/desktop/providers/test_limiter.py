@@ -49,3 +49,33 @@ async def test_callers_go_in_the_order_in_which_they_came():
 
     await asyncio.gather(*(go(number) for number in range(5)))
     assert order == [0, 1, 2, 3, 4]
+
+
+async def test_a_rest_that_is_asked_for_while_somebody_waits_is_kept():
+    time = Time()
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        time.now += seconds
+        if len(slept) == 1:
+            limiter.rest(5.0)
+
+    limiter = Limiter(1.0, burst=1, clock=time, sleep=sleep)
+    await limiter.turn()
+    await limiter.turn()
+    assert (round(time.now - 100.0, 3), len(slept)) == (6.0, 2)
+
+
+async def test_a_sleep_that_ends_early_is_not_slept_again():
+    time = Time()
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(round(seconds, 2))
+        time.now += seconds * 0.99
+
+    limiter = Limiter(1.0, burst=1, clock=time, sleep=sleep)
+    for _ in range(3):
+        await limiter.turn()
+    assert len(slept) == 2

@@ -9,7 +9,8 @@ import pytest
 
 from peers.judged_cloud import JudgedCloud
 from personadesk.domain.account import Account
-from personadesk.domain.errors import BadRequest, NoCapacity, NotFound
+from personadesk.domain.errors import BadRequest, NoCapacity, NotFound, RateLimited
+from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import Action, MachineState, Order, ResourceKind, SshIdentity
 from personadesk.domain.offer import Need, Offer
 from personadesk.providers.paperspace import Paperspace
@@ -167,6 +168,16 @@ async def test_a_static_ip_stays_over_a_stop_and_goes_with_the_machine(cloud):
     assert await cloud.here.leftovers() == []
 
 
+async def test_a_machine_ends_also_when_its_addresses_cannot_be_looked_at(cloud):
+    made = await cloud.here.create(Order("pd-7", await offer_of(cloud), LINE))
+    cloud.world.faults.add(Fault.RATE_LIMIT, times=1, calls="public-ips", seconds=600)
+    with pytest.raises(RateLimited):
+        await cloud.here.act(made, Action.END)
+    cloud.clock.pass_s(5)
+    assert await cloud.here.machines() == []
+    assert cloud.world.present() == set()
+
+
 async def test_what_is_left_over_can_be_removed(cloud):
     account = cloud.world.account(cloud.key)
     cloud.world.keep(account, "address", thing_id="127.64.9.9", region="ny2")
@@ -211,4 +222,16 @@ async def test_new_words_and_new_fields_are_taken_as_they_come():
     (machine,) = await here.machines()
     assert (machine.state, machine.said, machine.tag) == (MachineState.UNKNOWN, "hibernating", "")
     assert (machine.gpu, machine.price, machine.actions) == ("B300", None, {Action.END})
+    await here.aclose()
+
+
+async def test_the_account_may_tell_another_login_and_port():
+    told = {"hasMore": False, "items": [{"id": "a", "state": "ready", "publicIp": "127.16.0.9"}]}
+    settings = {"ssh_user": "me", "ssh_port": "2222"}
+    here = Paperspace(
+        Account("mine", "paperspace", settings=settings), {"api_key": "k" * 20},
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=told)),
+    )  # fmt: skip
+    (machine,) = await here.machines()
+    assert machine.ssh == SshAddress("127.16.0.9", 2222, "me")
     await here.aclose()

@@ -74,6 +74,7 @@ async def test_an_empty_balance_shows_and_ordering_says_so(place: Cloud):
         (httpx.Response(403, json={"title": "Forbidden", "status": 403, "detail": "no"}), "may not read GraphQL"),
         (httpx.Response(200, json={"errors": [{"message": "Something broke"}]}), "Something broke"),
         (httpx.Response(200, json={"data": {"myself": None}}), "didn't tell it"),
+        (httpx.Response(410, text="retired"), "didn't tell it"),
     ],
 )  # fmt: skip
 async def test_a_balance_that_cannot_be_had_has_a_reason(answer: httpx.Response, reason: str):

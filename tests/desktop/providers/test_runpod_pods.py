@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -14,6 +16,7 @@ import pytest
 
 from peers import sshd
 from peers.judged_cloud import JudgedCloud
+from peers.simulated import Clock
 from personadesk.domain.account import Account
 from personadesk.domain.errors import (
     AuthFailed,
@@ -34,6 +37,7 @@ from personadesk.domain.sample import Metric
 from personadesk.providers.runpod import RunPod
 from personadesk.providers.runpod.calls import pod_request, start_script
 from personadesk.rehearsal.faults import Fault
+from personadesk.rehearsal.sshd import program
 
 KEY = "rehearsal-runpod-key-1"
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me"
@@ -161,6 +165,45 @@ async def test_hopeless_states_are_told_early(place: Cloud):
     assert (await place.here.machine(there.id)).state is MachineState.FAILED
 
 
+@pytest.mark.parametrize(
+    ("failures", "state"), [(3, MachineState.FAILED), (2, MachineState.BOOTING)]
+)
+async def test_a_container_that_fails_over_and_over_is_not_waited_for(
+    failures: int, state: MachineState
+):
+    clock = Clock()
+    made = datetime.fromtimestamp(clock.now, UTC).isoformat()
+    pod = {
+        "id": "p",
+        "name": "pd-1",
+        "status": "STARTING",
+        "gpu": {"id": "NVIDIA A40"},
+        "createdAt": made,
+    }
+    line = '{"source":"system","line":"error creating container: no space","ts":"2026"}'
+    log = "".join(f"data: {line}\n\n" for _ in range(failures))
+    asked: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if request.url.path.endswith("/logs"):
+            return httpx.Response(200, text=log)
+        return httpx.Response(200, json=pod)
+
+    runpod = RunPod(
+        Account("mine", "runpod"), {"api_key": KEY}, transport=httpx.MockTransport(handle),
+        clock=clock, sleep=clock.sleep,
+    )  # fmt: skip
+    assert (await runpod.machine("p")).state is MachineState.BOOTING
+    assert asked == ["/v2/pods/p"], "a young pod is left in peace"
+    clock.pass_s(120)
+    found = await runpod.machine("p")
+    assert found.state is state
+    assert ("no space" in str(found.reason)) is (state is MachineState.FAILED)
+    await runpod.machine("p")
+    assert asked.count("/v2/pods/p/logs") == 1, "nor is the log read at every look"
+
+
 async def test_a_pod_of_ours_that_gets_no_port_is_given_up(place: Cloud):
     pod = await running(place)
     place.world.machine(None, pod.id).data["order"]["ports"] = []
@@ -267,6 +310,20 @@ async def test_without_a_volume_the_disk_that_a_stop_keeps_is_found_at_the_same_
     assert body["mounts"] == {"network": [{"volumeId": "v", "path": "/workspace"}]}
 
 
+async def test_what_a_pod_runs_first_is_one_word_to_its_shell(place: Cloud):
+    offer = await an_offer(place)
+    for order in (
+        Order("pd-1", offer, PUBLIC, SshIdentity(PRIVATE)),
+        Order("pd-1", offer, PUBLIC, lease_hours=2),
+        Order("pd-1", offer, PUBLIC, SshIdentity(PRIVATE), lease_hours=2),
+    ):
+        shell, option, script = shlex.split(pod_request(order)["args"])
+        assert (shell, option) == ("bash", "-c")
+        assert script.endswith(" exec /start.sh")
+        subprocess.run(["bash", "-n", "-c", script], check=True)
+        assert ("base64 -d > /root/.personadesk-lease" in script) is (order.lease_hours is not None)
+
+
 async def test_figures_and_log_come_from_the_api(place: Cloud):
     pod = await running(place)
     figures = {(each.metric, each.part): each.value for each in await place.here.figures(pod)}
@@ -303,8 +360,10 @@ def test_the_start_script_gives_a_real_daemon_the_host_key_that_we_made(tmp_path
     installed = tmp_path / "personadesk_host_key"
     assert installed.read_bytes() == ours.read_bytes()
     assert installed.stat().st_mode & 0o777 == 0o600
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # it wants that before it tells anything
     told = subprocess.run(
-        [sshd.SSHD, "-T", "-f", str(configuration)], check=True, capture_output=True, text=True
+        [program(), "-T", "-f", str(configuration)], check=True, capture_output=True, text=True
     ).stdout
     assert [line for line in told.splitlines() if line.startswith("hostkey ")] == [
         f"hostkey {installed}"

@@ -20,6 +20,7 @@ def broken(key: str) -> list[Figure]:
     ("key", "values", "word"),
     [
         ("late_percent", KEPT_UP, "The network to it is what delays: 201 ms"),
+        ("late_percent", KEPT_UP | {"round_trip_ms": 0.3}, "what delays: sound comes in bursts."),
         ("gap_p99_ms", KEPT_UP | {"tick_ms": 91.0}, "needs 91 ms for 80 ms of sound: it can't"),
         ("gap_p99_ms", KEPT_UP | {"sent_late_p99_ms": 60.0}, "This computer itself was up to 60"),
         ("real_time_factor", {"tick_ms": 75.0}, "can't keep up"),

@@ -49,6 +49,7 @@ print("FACTS {}")
 """Beside the other: each loads for seconds the first time."""
 TORCH_LINK = "zz-borrowed-torch.pth"
 OLDEST_TORCH = (2, 7)
+PRETEND = "PERSONADESK_REHEARSAL_MACHINE"
 PIP_SETTINGS = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY"}
 """What uv is told of pip's own settings."""
 EXIT_NO_ENVIRONMENT, EXIT_INSTALL, EXIT_DOES_NOT_RUN = 21, 22, 23
@@ -75,7 +76,9 @@ def main() -> int:
     target = options.folder / "versions" / options.key
     # What is downloaded belongs into the one folder too, and is of no use once all is installed.
     cache = options.folder / "cache"
-    os.environ.update(PIP_CACHE_DIR=str(cache / "pip"), UV_CACHE_DIR=str(cache / "uv"))
+    os.environ.setdefault("UV_CACHE_DIR", str(cache / "uv"))
+    # A cache that this host's own settings name is used; pretend machines share one.
+    os.environ.setdefault("PIP_CACHE_DIR", str(cache / "pip"))
     try:
         if not (target / "complete.json").exists():
             install(target, options)
@@ -165,7 +168,9 @@ def borrow(python: Path, target: Path, options: argparse.Namespace) -> bool:
         version = str(facts["torch"])
         numbers = tuple(int(part) for part in version.split("+")[0].split(".")[:2])
         fits = (facts["abi"], facts["python"]) == (own["abi"], own["python"])
-        if not fits or numbers < OLDEST_TORCH or (options.gpu and not facts.get("cuda")):
+        # The GPU of a pretend machine is one of words; any torch drives it.
+        gpu = options.gpu and PRETEND not in os.environ
+        if not fits or numbers < OLDEST_TORCH or (gpu and not facts.get("cuda")):
             print(f"{other} has torch {version}, which does not fit", flush=True)
             continue
         link_of(python).write_text(f"{Path(str(facts['origin'])).parents[1]}\n", encoding="utf-8")

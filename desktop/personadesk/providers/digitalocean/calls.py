@@ -9,7 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from personadesk.domain.account import AccountInfo, Right
-from personadesk.domain.errors import AuthFailed, BadRequest, NoCapacity, NotFound
+from personadesk.domain.errors import (
+    AuthFailed,
+    BadRequest,
+    NoCapacity,
+    NotFound,
+    PersonaDeskError,
+)
 from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import (
     OWNER_LABEL,
@@ -240,6 +246,8 @@ class DigitalOcean(Provider):
     async def create(self, order: Order) -> Machine:
         """Make a Droplet; see `Provider.create`."""
         offer = order.offer
+        if not offer.region:
+            raise faults.no_capacity(FACTS, offer, Problem(message="no region lists it"))
         tags = [OWNER_LABEL, order.tag]
         wish: dict[str, Any] = {
             "name": order.tag,
@@ -297,14 +305,23 @@ class DigitalOcean(Provider):
             raise faults.provider_fault(FACTS, Problem(message=f"{_WORDS[action]} errored"))
 
     async def _end(self, machine: Machine) -> None:
-        held = [
-            each for each in await self._reserved()
-            if str(each.holder.id) == machine.id and STATIC_LABEL in each.holder.tags
-        ]  # fmt: skip
+        held: list[str] = []
+        failure: PersonaDeskError | None = None
+        try:
+            held = [
+                each.ip for each in await self._reserved()
+                if str(each.holder.id) == machine.id and STATIC_LABEL in each.holder.tags
+            ]  # fmt: skip
+        except PersonaDeskError as error:
+            # A token that may not look at addresses has given none either.
+            failure = None if error.cause == "missing_right" else error
+        # The Droplet is what costs most: it goes, whatever else fails.
         with contextlib.suppress(NotFound):
             await self._api.call("DELETE", f"/v2/droplets/{machine.id}", repeatable=True)
-        for each in held:
-            await self._free(each.ip)
+        for ip in held:
+            await self._free(ip)
+        if failure is not None:
+            raise failure
 
     async def _free(self, ip: str) -> None:
         """Give a reserved IP back; DigitalOcean refuses while the Droplet that had it is still being ended."""

@@ -142,6 +142,9 @@ class LambdaCloud(Provider):
     async def create(self, order: Order) -> Machine:
         """Launch a machine; see `Provider.create`. Lambda takes exactly one SSH key, by its name in the account."""
         offer = order.offer
+        if not offer.region:
+            # A launch that cannot succeed would use up the 12 seconds.
+            raise faults.no_capacity(FACTS, offer, Problem(message="no region lists it"))
         wish: dict[str, Any] = {
             "region_name": offer.region,
             "instance_type_name": offer.ref,
@@ -151,7 +154,9 @@ class LambdaCloud(Provider):
         }
         if order.volume:
             wish["file_system_mounts"] = [{"mount_point": MOUNT, "file_system_id": order.volume}]
-        started = access.cloud_config(order, volume=MOUNT if order.volume else "", user=SSH_USER)
+        started = access.cloud_config(
+            order, volume=MOUNT if order.volume else "", user=self._login_name(SSH_USER)
+        )
         if started:
             wish["user_data"] = started
         try:

@@ -209,7 +209,8 @@ class Paperspace(Provider):
         script = await self._api.call(
             "POST", "/startup-scripts", wire.Script,
             json={
-                "name": order.tag, "script": access.startup_script(order, user=SSH_USER), "isRunOnce": True,
+                "name": order.tag, "isRunOnce": True,
+                "script": access.startup_script(order, user=self._login_name(SSH_USER)),
             },
         )  # fmt: skip
         wish = {
@@ -293,14 +294,20 @@ class Paperspace(Provider):
         return action is Action.START and state in {MachineState.RUNNING, MachineState.STARTING}
 
     async def _end(self, machine: Machine) -> None:
-        ips = await self._ips()
+        held: list[str] = []
+        failure: PersonaDeskError | None = None
+        try:
+            held = [each.ip for each in await self._ips() if each.assigned_machine_id == machine.id]
+        except PersonaDeskError as error:
+            failure = error
+        # The machine is what costs most: it goes, whatever else fails.
         await self._drop(f"/machines/{machine.id}")
-        if not machine.tag:
-            return
-        await self._drop_scripts(machine.tag)
-        for each in ips:
-            if each.assigned_machine_id == machine.id:
-                await self._free(each.ip)
+        if machine.tag:
+            await self._drop_scripts(machine.tag)
+            for ip in held:
+                await self._free(ip)
+        if failure is not None:
+            raise failure
 
     async def _ips(self) -> list[wire.PublicIp]:
         return await self._all("/public-ips", wire.Page[wire.PublicIp])

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
 from personadesk.domain.account import AccountInfo, Right
-from personadesk.domain.errors import AuthFailed, BadRequest, NoCapacity, NotFound
-from personadesk.domain.machine import OWNER_LABEL, Action, Resource, ResourceKind
+from personadesk.domain.errors import AuthFailed, BadRequest, NoCapacity, NotFound, PersonaDeskError
+from personadesk.domain.machine import OWNER_LABEL, Action, MachineState, Resource, ResourceKind
 from personadesk.domain.offer import Offer, Stock
 from personadesk.domain.sample import Metric, Reading
 from personadesk.domain.text import NOTHING, T, Text
-from personadesk.providers import faults
+from personadesk.providers import faults, lease
 from personadesk.providers.access import WORKSPACE
 from personadesk.providers.base import Provider
 from personadesk.providers.faults import Problem
@@ -25,6 +26,7 @@ from personadesk.providers.runpod.facts import (
     CONTAINER_GB,
     CUDA,
     DISK_PRICE,
+    END_ITSELF,
     FACTS,
     IMAGE,
     LEAST_VOLUME_GB,
@@ -48,6 +50,13 @@ NO_POD = "personadesk-asks-for-its-rights"
 HOST_KEY = "PERSONADESK_HOST_KEY"
 LOG_LINES = 200
 LOG_SECONDS = 3.0
+STUCK_AFTER_SECONDS = 120.0
+"""A pod that starts for longer than this is looked at in RunPod's own log of it."""
+STUCK_LOOK_SECONDS = 30.0
+STUCK_LINES = 20
+STUCK_WORDS = ("error creating container", "error starting container", "oci runtime create failed")
+STUCK_TIMES = 3
+"""RunPod tries again for ever: so many failures among the last lines, and it is not going to come up."""
 
 
 class RunPod(Provider):
@@ -67,6 +76,7 @@ class RunPod(Provider):
             refusal=failures.refusal(self.account.name), read=failures.read, secrets=[key],
             transport=self._transport, sleep=self._sleep,
         )  # fmt: skip
+        self._looked: dict[str, float] = {}
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -109,7 +119,11 @@ class RunPod(Provider):
                 "POST", "/graphql", wire.MyselfAnswer, json={"query": MYSELF}, repeatable=True
             )
         except AuthFailed:
-            return wire.Myself(), T("This key may not read GraphQL, which alone tells the balance.")
+            reason = T("This key may not read GraphQL, which alone tells the balance.")
+            return wire.Myself(), reason
+        except PersonaDeskError as error:
+            # The older API may go one day; all else works without it.
+            return wire.Myself(), T("RunPod didn't tell it: {reason}", reason=error.what)
         if answer.data is None or answer.data.myself is None:
             told = " ".join(each.message for each in answer.errors)
             return wire.Myself(), T("RunPod didn't tell it: {reason}", reason=told or "–")
@@ -170,8 +184,29 @@ class RunPod(Provider):
         return [self._stamp(machine_of(pod)) for pod in found.pods]
 
     async def machine(self, machine_id: str) -> Machine:
-        """Return one pod."""
-        return self._stamp(machine_of(await self._pod(machine_id)))
+        """Return one pod; one that fails to start over and over is said to have failed."""
+        found = machine_of(await self._pod(machine_id))
+        now = self._clock()
+        begun = found.created if found.created is not None else now
+        stuck = found.state is MachineState.BOOTING and now - begun >= STUCK_AFTER_SECONDS
+        if stuck and now - self._looked.get(machine_id, 0.0) >= STUCK_LOOK_SECONDS:
+            self._looked[machine_id] = now
+            if trouble := await self._trouble(machine_id):
+                reason = T("RunPod cannot start its container: {message}", message=trouble[:200])
+                found = replace(found, state=MachineState.FAILED, reason=reason)
+        return self._stamp(found)
+
+    async def _trouble(self, pod_id: str) -> str:
+        """Return why a pod's container does not start, "" when it may still."""
+        params = {"source": "system", "tail": STUCK_LINES}
+        path = f"/v2/pods/{_part(pod_id)}/logs"
+        lines = [_log_line(each) for each in await self._api.events(path, params=params)]
+        failed = [
+            line
+            for line in lines[-STUCK_LINES:]
+            if any(word in line.casefold() for word in STUCK_WORDS)
+        ]
+        return failed[-1] if len(failed) >= STUCK_TIMES else ""
 
     async def _pod(self, pod_id: str) -> wire.Pod:
         return await self._api.call("GET", f"/v2/pods/{_part(pod_id)}", wire.Pod)
@@ -314,9 +349,15 @@ def pod_request(order: Order) -> dict[str, Any]:
     }
     if offer.region:
         body["dataCenterIds"] = [offer.region]
+    first = []
     if order.identity is not None:
         body["env"][HOST_KEY] = base64.b64encode(order.identity.private.encode()).decode()
-        body["args"] = f"bash -c '{start_script()}; exec /start.sh'"
+        first.append(f"{start_script()};")
+    if order.lease_hours is not None:
+        script = lease.loop(order.lease_hours, ending=END_ITSELF)
+        first.append(lease.in_background(script, "/root/.personadesk-lease"))
+    if first:
+        body["args"] = f"bash -c '{' '.join(first)} exec /start.sh'"
     return body
 
 

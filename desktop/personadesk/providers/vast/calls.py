@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from personadesk.domain.account import AccountInfo, Right
@@ -11,13 +13,14 @@ from personadesk.domain.errors import AuthFailed, BadRequest, NoCapacity, NotFou
 from personadesk.domain.machine import Action, Machine, MachineState
 from personadesk.domain.offer import SOLD_AS, Offer, Stock
 from personadesk.domain.text import NOTHING, T, Text
-from personadesk.providers import faults
+from personadesk.providers import faults, lease
 from personadesk.providers.base import Provider
 from personadesk.providers.faults import Problem
 from personadesk.providers.gpus import memory_of, usual_name
 from personadesk.providers.vast import failures, wire
 from personadesk.providers.vast.facts import (
     BID_ABOVE,
+    END_ITSELF,
     FACTS,
     HOST_WANTED,
     IMAGE,
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from personadesk.domain.machine import Order
     from personadesk.domain.offer import Need
     from personadesk.domain.sample import Reading
+
+log = logging.getLogger(__name__)
 
 PAGE = 25
 """Most instances in one answer."""
@@ -64,6 +69,8 @@ class Vast(Provider):
             refusal=failures.refusal(self.account.name), read=failures.read, secrets=[key],
             transport=self._transport, sleep=self._sleep,
         )  # fmt: skip
+        self._coming: set[str] = set()
+        """Instances that were ordered here and have not been seen to run."""
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -138,7 +145,7 @@ class Vast(Provider):
         asks = await self._api.call(
             "POST", "/api/v0/bundles", wire.Asks, json=wanted, repeatable=True
         )
-        return [self._offer(ask, spot=spot) for ask in asks.offers]
+        return [self._offer(ask, spot=spot) for ask in asks.offers if ask.id]
 
     def _offer(self, ask: wire.Ask, *, spot: bool) -> Offer:
         gpu = usual_name(ask.gpu_name, ask.gpu_ram / 1024)
@@ -168,16 +175,29 @@ class Vast(Provider):
 
     async def machines(self) -> Sequence[Machine]:
         """Return all instances, page by page."""
-        return [self._stamp(machine_of(each)) for each in await self._instances({})]
+        return [self._seen(each) for each in await self._instances({})]
 
     async def machine(self, machine_id: str) -> Machine:
         """Return one instance."""
-        return self._stamp(machine_of(await self._instance(machine_id)))
+        return self._seen(await self._instance(machine_id))
 
     async def find(self, tag: str) -> Sequence[Machine]:
         """Return the instances with a label of ours."""
         found = await self._instances({"label": {"eq": tag}})
-        return [self._stamp(machine_of(each)) for each in found if each.label == tag]
+        return [self._seen(each) for each in found if each.label == tag]
+
+    def _seen(self, instance: wire.Instance) -> Machine:
+        machine = machine_of(instance)
+        if machine.id in self._coming:
+            if machine.state is MachineState.RUNNING:
+                self._coming.discard(machine.id)
+            elif machine.state is MachineState.STOPPED:
+                # Vast.ai has no word for an order that came to nothing: it is at rest, and nobody asked for that.
+                reason = T(
+                    "It was stopped before it ever ran: its host could not start it, or was given away."
+                )
+                machine = replace(machine, state=MachineState.FAILED, reason=reason)
+        return self._stamp(machine)
 
     async def _instance(self, machine_id: str) -> wire.Instance:
         if machine_id.isdigit():
@@ -192,7 +212,7 @@ class Vast(Provider):
         token = ""
         for _ in range(MOST_PAGES):
             page = await self._page(token, wanted)
-            found += page.instances
+            found += [each for each in page.instances if each.id]
             token = page.next_token or ""
             if not token:
                 return found
@@ -229,6 +249,8 @@ class Vast(Provider):
             raise (
                 faults.named(FACTS, order.offer, error) if isinstance(error, NoCapacity) else error
             )
+        self._coming.add(str(contract))
+        await self._let_in(str(contract), order.public_key)
         offer = order.offer
         return self._stamp(
             Machine(
@@ -238,6 +260,14 @@ class Vast(Provider):
                 actions=frozenset({Action.END}), spot=offer.spot,
             )
         )  # fmt: skip
+
+    async def _let_in(self, contract: str, public_key: str) -> None:
+        """Let our key in by Vast.ai's own way as well; its start script does it where this is refused."""
+        path = f"/api/v0/instances/{contract}/ssh"
+        try:
+            await self._change("POST", path, json={"ssh_key": public_key.strip()})
+        except PersonaDeskError as error:
+            log.info("%s: %s Its start script lets our key in.", contract, error.what)
 
     async def _take_back(self, contract: int, error: PersonaDeskError) -> None:
         try:
@@ -250,12 +280,13 @@ class Vast(Provider):
         if action is Action.END:
             await self._destroy(machine.id)
             return
+        self._coming.discard(machine.id)
         if action is Action.RESTART:
-            path, body = f"/api/v0/instances/reboot/{machine.id}", {}
-        else:
-            path, body = f"/api/v0/instances/{machine.id}", {"state": STATES[action]}
+            await self._change("PUT", f"/api/v0/instances/reboot/{machine.id}")
+            return
+        path = f"/api/v0/instances/{machine.id}"
         try:
-            await self._change("PUT", path, json=body)
+            await self._change("PUT", path, json={"state": STATES[action]})
         except NoCapacity as error:
             # Such a start is queued: it would come, and be billed, when nobody expects it any more.
             await self._change("PUT", path, json={"state": STATES[Action.STOP]})
@@ -306,6 +337,16 @@ def instance_request(order: Order) -> dict[str, Any]:
     of the account, and needs more rights.
     """
     line = shlex.quote(order.public_key.strip())
+    start = [
+        "mkdir -p ~/.ssh",
+        "chmod 700 ~/.ssh",
+        "touch ~/.no_auto_tmux",
+        f"grep -qxF {line} ~/.ssh/authorized_keys || echo {line} >> ~/.ssh/authorized_keys",
+        "chmod 600 ~/.ssh/authorized_keys",
+    ]
+    if order.lease_hours is not None:
+        script = lease.loop(order.lease_hours, ending=END_ITSELF)
+        start.append(lease.in_background(script, "~/.personadesk-lease"))
     body: dict[str, Any] = {
         "image": IMAGE,
         "disk": order.disk_gb + IMAGE_GB,
@@ -314,15 +355,7 @@ def instance_request(order: Order) -> dict[str, Any]:
         "target_state": "running",
         # Rather none than one that waits, and is billed, until the host is free.
         "cancel_unavail": True,
-        "onstart": "; ".join(
-            (
-                "mkdir -p ~/.ssh",
-                "chmod 700 ~/.ssh",
-                "touch ~/.no_auto_tmux",
-                f"grep -qxF {line} ~/.ssh/authorized_keys || echo {line} >> ~/.ssh/authorized_keys",
-                "chmod 600 ~/.ssh/authorized_keys",
-            )
-        ),
+        "onstart": "; ".join(start),
     }
     if "bid" in order.offer.data:
         body["price"] = float(order.offer.data["bid"])

@@ -19,7 +19,7 @@ class User(Struct):
 class Ask(Struct):
     """An offer: one machine, or a part of one. Memory in MB, prices in dollars per hour, `duration` in seconds."""
 
-    id: int
+    id: int = 0
     gpu_name: str = ""
     num_gpus: int = 1
     gpu_ram: float = 0.0
@@ -48,7 +48,7 @@ class Done(Struct):
 class Instance(Struct):
     """A rented machine. Memory of its GPU in MB, of the rest in GB, prices in dollars per hour, times in Unix time."""
 
-    id: int
+    id: int = 0
     actual_status: str | None = None
     cur_state: str | None = None
     next_state: str | None = None

@@ -16,6 +16,7 @@ from personadesk.domain.quantity import duration
 from personadesk.providers import catalog
 from personadesk.ui.i18n import mark, show, tr
 from personadesk.ui.money import dollars
+from personadesk.ui.widgets.data_table import Cell
 from personadesk.ui.widgets.state import Shape
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from personadesk.deploy.rented.fleet import FleetView
 
-__all__ = ["COLUMNS", "OPTIONAL", "Cell", "Column", "Filter", "Row", "cell", "rows_of", "sort_key"]
+__all__ = ["COLUMNS", "OPTIONAL", "Column", "Filter", "Row", "cell", "rows_of", "sort_key"]
 
 NOTHING = "–"
 
@@ -112,23 +113,6 @@ class Row:
     def key(self) -> str:
         """What stays the same as long as the machine exists."""
         return self.machine.key
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What a cell says.
-
-    Attributes:
-        text: The first line.
-        below: A second, fainter line; "" for none.
-        tip: What stands in its tooltip; "" for nothing.
-        shape: A state's shape before the text, None for none.
-    """
-
-    text: str
-    below: str = ""
-    tip: str = ""
-    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +240,8 @@ def _or_last(value: float | None) -> float:
 def _machine(row: Row, _now: float) -> Cell:
     machine = row.machine
     below = row.line or (tr("no line") if machine.tag else tr("not ours"))
-    return Cell(machine.name or machine.id, below, machine.key)
+    over = machine.state is MachineState.ENDED
+    return Cell(machine.name or machine.id, below, machine.key, strong=True, faint=over)
 
 
 def _state(row: Row, _now: float) -> Cell:
@@ -290,7 +275,7 @@ def _price(row: Row, _now: float) -> Cell:
             NOTHING, tip=tr("Not told by {provider}.", provider=provider_title(machine.provider))
         )
     spot = tr("may be taken back") if machine.spot else ""
-    return Cell(tr("{price} /h", price=dollars(machine.price)), spot)
+    return Cell(tr("{price} /h", price=dollars(machine.price)), spot, strong=True)
 
 
 def _money(value: float | None) -> Cell:

@@ -20,17 +20,16 @@ from PySide6.QtCore import (
 )
 
 from personadesk.ui.i18n import language, tr
-from personadesk.ui.instances.rows import COLUMNS, TITLES, Cell, Column, Filter, Row, cell, sort_key
+from personadesk.ui.instances.rows import COLUMNS, TITLES, Column, Filter, Row, cell, sort_key
+from personadesk.ui.widgets.data_table import CELL_ROLE, Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Index = QModelIndex | QPersistentModelIndex
 
-__all__ = ["CELL_ROLE", "KEY_ROLE", "InstanceTable"]
+__all__ = ["KEY_ROLE", "InstanceTable"]
 
-CELL_ROLE = Qt.ItemDataRole.UserRole + 1
-"""What a cell says: a `rows.Cell`."""
 KEY_ROLE = Qt.ItemDataRole.UserRole + 2
 """The machine's key."""
 _ROLES = [
@@ -258,7 +257,7 @@ class InstanceTable(QAbstractTableModel):
             case Qt.ItemDataRole.ToolTipRole:
                 return said.tip or None
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{said.text}, {said.below}" if said.below else said.text
+                return said.spoken
             case _ if role == CELL_ROLE:
                 return said
         return None

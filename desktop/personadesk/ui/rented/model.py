@@ -169,6 +169,15 @@ class Rented(QObject):
             if cost.day >= day and (account is None or cost.account == account)
         )
 
+    def today_by_machine(self) -> dict[str, float]:
+        """Return today's dollars by the key of the machine."""
+        today = self.today
+        return {
+            f"{cost.account}/{cost.machine_id}": cost.dollars
+            for cost in self.costs
+            if cost.day == today
+        }
+
     @property
     def today(self) -> str:
         """Today's date, as costs are kept by it."""

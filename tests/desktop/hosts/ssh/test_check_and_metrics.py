@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from peers import nvidia_smi
 from personadesk.domain.fitness import judge
 from personadesk.domain.host import Fitness, Reach
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.sample import Absent, Metric
 from personadesk.hosts import check, metrics
+from personadesk.rehearsal import nvidia_smi
 
 DATA = Path(__file__).parents[3] / "data" / "nvidia-smi"
 SHARED = Path(os.environ.get("PERSONADESK_SHARED") or Path(__file__).parents[5] / "shared")

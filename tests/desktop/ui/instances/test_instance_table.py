@@ -10,7 +10,8 @@ from PySide6.QtTest import QAbstractItemModelTester
 
 from personadesk.domain.machine import Machine, MachineState
 from personadesk.ui.instances.rows import COLUMNS, Column, Filter, Row
-from personadesk.ui.instances.table import CELL_ROLE, InstanceTable
+from personadesk.ui.instances.table import InstanceTable
+from personadesk.ui.widgets.data_table import CELL_ROLE
 
 NOW = 1_700_000_000.0
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 from personadesk.domain import fitness
 from personadesk.domain.errors import HostUnfit
-from personadesk.domain.host import InstallFact
+from personadesk.domain.host import InstallFact, RestartProof
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.text import T
 from personadesk.ui.deploy import flow
@@ -170,3 +170,54 @@ def test_a_line_without_a_voice_can_be_given_one_again(
     assert spots(full) == {flow.Field.LINE, flow.Field.PORT}
     assert spots(empty) == set()
     assert spots(empty, line="Another") == {flow.Field.PORT}
+
+
+def test_a_machine_that_is_gone_is_forgotten_anyway_after_a_plain_warning(
+    live_window: Callable[..., None],
+    fake_services: Any,
+    samples: ModuleType,
+    clicker: Any,
+    wait_for: Wait,
+) -> None:
+    hosts = fake_services.hosts
+    hosts.knows(samples.STUDIO)
+    hosts.placements = {"studio": [samples.HOST_PLAN.id]}
+    fake_services.uninstall_refusals = [HostUnfit(T("It is not reached."))]
+
+    async def story(session: WindowSession) -> None:
+        page = accounts(session)
+        await wait_for(lambda: "checked" in page.row("studio").accessibleName())
+        clicker.click(named(page, OFF)[0])
+        clicker.press(session.window.findChild(Question), "Uninstall")
+        await wait_for(lambda: "It is not reached." in said(page))
+        await wait_for(lambda: session.window.findChild(Question) is None)
+        clicker.press(page, "Forget anyway…")
+        question = session.window.findChild(Question)
+        assert "Nothing is stopped there" in said(question)
+        clicker.press(question, "Forget anyway")
+        await wait_for(lambda: "No machine of your own yet" in said(page))
+
+    live_window(story)
+    assert hosts.records == {}
+
+
+def test_starts_by_itself_says_what_was_proven(
+    live_window: Callable[..., None], fake_services: Any, samples: ModuleType, wait_for: Wait
+) -> None:
+    hosts = fake_services.hosts
+    hosts.knows(samples.STUDIO, samples.ATTIC)
+    hosts.proofs = {"attic": RestartProof("cron", samples.STARTED)}
+
+    async def story(session: WindowSession) -> None:
+        page = accounts(session)
+        await wait_for(lambda: len(hosts.looked) == 2)
+        page.row("studio").setChecked(True)
+        await wait_for(lambda: "Not proven yet" in said(page))
+        page.row("attic").setChecked(True)
+        await wait_for(lambda: "After a restart of the machine cron starts it." in said(page))
+        assert "Not proven yet" not in said(page)
+        hosts.proofs = {"attic": RestartProof("none", samples.STARTED)}
+        session.desk.machines.load()
+        await wait_for(lambda: "Nothing there starts it" in said(page))
+
+    live_window(story)

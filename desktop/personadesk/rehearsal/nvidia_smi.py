@@ -1,8 +1,8 @@
-"""A stand-in for `nvidia-smi`, answering from recordings as the real program would.
+"""A stand-in for `nvidia-smi`, answering from recordings as the real program would. It needs nothing but Python.
 
-Installed by `install` as a program of a test host's PATH. Which recording and state it shows is read at each question
-from `NVIDIA_SMI_RECORDING` (a .json or .xml file) and `NVIDIA_SMI_STATE` (`idle` or `load`), or from a control file
-beside it, so that a card can vanish or begin to work while a query loop runs.
+Installed by `install` as a program of a pretend machine's PATH, or a test host's. Which recording and state it shows is
+read at each question from `NVIDIA_SMI_RECORDING` (a .json or .xml file) and `NVIDIA_SMI_STATE` (`idle` or `load`), or
+from a control file beside it, so that a card can vanish or begin to work while a query loop runs.
 
 Recordings in JSON hold per GPU and state each field of `--query-gpu` as [header, value]; those in XML are whole
 `nvidia-smi -q -x` answers.
@@ -16,6 +16,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 XML_FIELDS = {
     "name": "product_name", "uuid": "uuid", "serial": "serial", "pstate": "performance_state",
@@ -43,10 +44,13 @@ class Cards:
     def __init__(self, path: Path, state: str) -> None:
         self.text = ""
         self.cuda = "13.0"
+        self.fields: list[dict[str, list[str]]] = []
+        self.list: list[str] = []
+        self.driver = ""
         if path.suffix == ".xml":
             self._from_xml(path)
         else:
-            recording = json.loads(path.read_text())
+            recording: dict[str, Any] = json.loads(path.read_text())
             self.fields = [gpu.get(state) or gpu["idle"] for gpu in recording["gpus"]]
             self.list = recording["list"]
             self.driver = self.fields[0]["driver_version"][1] if self.fields else ""
@@ -58,7 +62,6 @@ class Cards:
             root.findtext("driver_version", ""),
             root.findtext("cuda_version", ""),
         )
-        self.fields, self.list = [], []
         gpus = root.findall("gpu")
         for index, gpu in enumerate(gpus):
             fields = {

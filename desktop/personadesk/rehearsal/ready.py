@@ -1,0 +1,74 @@
+"""Makes a rehearsal ready to use: the pretend providers run, and an account at each is there with its key."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from personadesk.domain.account import ENVIRONMENT, Account
+from personadesk.rehearsal import catalog, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from personadesk.rehearsal.http import Simulator
+    from personadesk.rehearsal.running import Running
+    from personadesk.store.accounts import AccountStore
+    from personadesk.store.paths import Folders
+
+_VARIABLE = "PERSONADESK_REHEARSAL_{provider}_{field}"
+
+
+async def make_ready(folders: Folders, store: AccountStore) -> Running:
+    """Start the pretend providers if they are not there, and see to an account at each of them.
+
+    Their keys are put into this process's environment, to which the accounts refer: the keyring stays untouched.
+
+    Args:
+        folders: The rehearsal's own.
+        store: The rehearsal's accounts.
+
+    Raises:
+        HostUnfit: This computer cannot play machines.
+        ProviderFault: They did not come up.
+    """
+    found = await running.ensure(folders)
+    there = {each.name: each for each in await store.all()}
+    for kind in _kinds():
+        if kind.id not in found.ports:
+            continue
+        _give_keys(kind)
+        account = _account(kind, found)
+        known = there.get(account.name)
+        if known is None:
+            await store.add(account)
+        elif replace(known, added=account.added) != account:
+            await store.replace(replace(account, added=known.added))
+    return found
+
+
+def _kinds() -> Iterable[type[Simulator]]:
+    return (catalog.kind(each) for each in catalog.ids())
+
+
+def _give_keys(kind: type[Simulator]) -> None:
+    for field, value in kind.ready.credentials.items():
+        os.environ[_variable(kind.id, field)] = value
+
+
+def _account(kind: type[Simulator], found: Running) -> Account:
+    ready = kind.ready
+    return Account(
+        kind.id,
+        kind.id,
+        {field: f"{ENVIRONMENT}{_variable(kind.id, field)}" for field in ready.credentials},
+        {**ready.settings, "ssh_user": found.ssh_user, "ssh_port": str(found.ssh_port)},
+        f"http://127.0.0.1:{found.ports[kind.id]}{ready.base_path}",
+        time.time(),
+    )
+
+
+def _variable(provider: str, field: str) -> str:
+    return _VARIABLE.format(provider=provider.upper(), field=field.upper())
