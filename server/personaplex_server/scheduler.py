@@ -441,13 +441,16 @@ class Scheduler:
     def _tick(self, engine: Engine, pace: Pace, *, was_ready: bool) -> None:
         started = self._clock()
         with self._news:
-            due = [s for s in self._seats.values() if s.open and s.session.ready()]
-        if not due:
-            return
+            seats = [seat for seat in self._seats.values() if seat.open]
+        due: list[_Seat] = []
         frames: dict[int, NDArray[np.float32]] = {}
         waits: dict[int, float] = {}
-        for seat in due:
-            frames[seat.row], waits[seat.row] = seat.session.take()
+        for seat in seats:
+            if (taken := seat.session.take()) is not None:
+                frames[seat.row], waits[seat.row] = taken
+                due.append(seat)
+        if not due:
+            return
         try:
             answers = engine.tick(frames)
         except Exception as error:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 
+from personadesk.store import paths
 from personadesk.store.settings import CLOSING
 from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
 from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, TALK
+from personadesk.ui.rehearse import open_rehearsal
 from personadesk.ui.shell import MainWindow, PageSpec
 
 if TYPE_CHECKING:
@@ -63,10 +65,12 @@ class WindowSession(QObject):
         self._leaving = False
         self._painted = False
         self.is_over = False
-        self.home = HomeModel(self)
+        rehearsal = paths.rehearsing()
+        self.home = HomeModel(self, rehearsal=rehearsal)
         self.home.try_here_asked.connect(lambda: self.desk.try_here())
         self.home.use_machine_asked.connect(lambda: self.desk.use_machine())
         self.home.new_line_asked.connect(lambda: self.desk.new_line())
+        self.home.rehearse_asked.connect(open_rehearsal)
         self.home.asked.connect(lambda name, verb: self.desk.line_asked(name, verb))
         self.window = MainWindow(
             [
@@ -77,6 +81,7 @@ class WindowSession(QObject):
                 PageSpec(ACCOUNTS, mark("Accounts"), "accounts", self._make_accounts),
             ],
             preferences,
+            rehearsal=rehearsal,
         )
         self.window.first_painted.connect(self._has_painted)
         self.window.closing.connect(self._closing)
