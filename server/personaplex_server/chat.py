@@ -23,11 +23,13 @@ from personaplex_server.opus import OpusError, OpusWriter
 from personaplex_server.protocol import Kind, ProtocolError
 from personaplex_server.query import BadQueryError, read_persona
 from personaplex_server.resume import Conversation, Conversations
-from personaplex_server.scheduler import BrokenEngineError, Scheduler, UnavailableError
 from personaplex_server.session import Ended, Spoken
+from personaplex_server.status import BrokenEngineError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from personaplex_server.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 

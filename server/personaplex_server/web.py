@@ -26,8 +26,9 @@ from personaplex_server import chat, gpu, metrics, openapi, page, protocol
 from personaplex_server.chat import Reception
 from personaplex_server.doorman import Doorman, Rules
 from personaplex_server.engines.base import EngineError
-from personaplex_server.scheduler import BUNDLED_VOICES, State
+from personaplex_server.status import State
 from personaplex_server.voices import VoiceFolder, VoiceRefusedError
+from personaplex_server.work import BUNDLED_VOICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,9 @@ import pytest
 
 from personaplex_server.engines.base import EngineError, Persona
 from personaplex_server.opus import OpusWriter
-from personaplex_server.scheduler import BrokenEngineError, Scheduler, State, UnavailableError
+from personaplex_server.scheduler import Scheduler
 from personaplex_server.session import Ended, Session, Spoken
+from personaplex_server.status import BrokenEngineError, State, UnavailableError
 
 
 @pytest.fixture

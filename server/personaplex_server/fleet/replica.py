@@ -15,7 +15,7 @@ from ray import serve as ray_serve
 from personaplex_server import chat, logs, options, web
 from personaplex_server import serve as command
 from personaplex_server.doorman import Rules
-from personaplex_server.scheduler import State
+from personaplex_server.status import State
 
 if TYPE_CHECKING:
     import argparse
