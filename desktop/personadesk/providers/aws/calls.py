@@ -13,6 +13,7 @@ from personadesk.domain.errors import (
     NoCapacity,
     NotFound,
     PersonaDeskError,
+    ProviderFault,
     Unreachable,
 )
 from personadesk.domain.machine import Action, Machine
@@ -342,7 +343,7 @@ class Aws(Provider):
         async with self._rigging:
             try:
                 told = await self._launch(order, region)
-            except Unreachable:
+            except (Unreachable, ProviderFault):
                 # It may have been made: what was prepared stays until that is known.
                 raise
             except PersonaDeskError:

@@ -22,6 +22,7 @@ from personadesk.providers.google.facts import (
     IMAGE,
     RENT_RIGHTS,
     RIGHTS_PLACE,
+    SEE_RIGHTS,
     USER,
     region_of,
 )
@@ -68,10 +69,6 @@ class Google(Provider):
         """See `Provider.verify`. What the key may do is asked of Google's list of rights."""
         api = self._api()
         project = await api.call("GET", self._at(""), wire.Project)
-        # Listing is what every look at the fleet needs; a key that may not is told now.
-        await api.call(
-            "GET", self._at("/aggregated/instances"), wire.Instances, params={"maxResults": 1}
-        )
         limits = [
             T(
                 "GPUs at a time: {limit}, {used} in use",
@@ -84,10 +81,17 @@ class Google(Provider):
         missing: list[Text] = []
         granted = await self._granted()
         if granted is None:
+            # Listing is what every look at the fleet needs; a key that may not is told now.
+            path = self._at("/aggregated/instances")
+            await api.call("GET", path, wire.Instances, params={"maxResults": 1})
             limits.append(
                 T("Whether this key may rent isn't told: the “Cloud Resource Manager API” is off.")
             )
         else:
+            for name in SEE_RIGHTS:
+                if name not in granted:
+                    problem = faults.Problem(message=name)
+                    raise faults.missing_right(FACTS, self.account.name, name, problem)
             for right, names in ((Right.RENT, RENT_RIGHTS), (Right.END, END_RIGHTS)):
                 lacking = [name for name in names if name not in granted]
                 missing += [T("The right “{right}” is missing.", right=name) for name in lacking]
@@ -100,7 +104,7 @@ class Google(Provider):
 
     async def _granted(self) -> frozenset[str] | None:
         """Return which of the rights that we need the key has; None when Google does not tell."""
-        names = [*RENT_RIGHTS, *END_RIGHTS]
+        names = [*SEE_RIGHTS, *RENT_RIGHTS, *END_RIGHTS]
         api = self._new_api(self._base or RIGHTS_PLACE)
         try:
             answer = await api.call(
