@@ -119,6 +119,7 @@ class HomeModel(QObject):
         asked: The user wants something of a line (its name, a ``LineVerb``).
         try_here_asked: The user pressed *Try it here*.
         use_machine_asked: The user pressed *Use my machine*.
+        rent_asked: The user pressed *Rent a GPU*.
         new_line_asked: The user pressed *New line*.
     """
 
@@ -126,6 +127,7 @@ class HomeModel(QObject):
     asked = Signal(str, str)
     try_here_asked = Signal()
     use_machine_asked = Signal()
+    rent_asked = Signal()
     new_line_asked = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
