@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 
-import rent_scenes
+import deploy_rent_scenes
 import samples
+from deploy_rent_scenes import rented_of
 from personadesk.domain import fitness
 from personadesk.domain.errors import AuthFailed, HostUnfit
 from personadesk.domain.host import InstallFact, RestartProof
@@ -29,7 +30,7 @@ from personadesk.ui.servers.page import AccountsPage
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
-from rent_scenes import rented_of
+from rented_scenes import RENTED_SCENES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -414,6 +415,7 @@ def _first_start() -> Page:
 
 
 SCENES: dict[str, Callable[[], Page]] = {
+    **RENTED_SCENES,
     "home-first": _first_start,
     "home-line": lambda: _home([samples.line()], [samples.finished_deploy()]),
     "home-many": lambda: _home(
@@ -475,4 +477,4 @@ SCENES: dict[str, Callable[[], Page]] = {
     "talk-call": lambda: _call(TalkState.IN_CALL, rehearsal=False),
     "talk-failed": lambda: _call(TalkState.FAILED),
 }
-SCENES |= rent_scenes.scenes(_wizard, _deploy)
+SCENES |= deploy_rent_scenes.scenes(_wizard, _deploy)

@@ -1,4 +1,4 @@
-"""The command line: `personaplex-server serve`, `offline`, `make-checkpoint`, `bench` and `fetch-model`.
+"""The command line: `personaplex-server serve`, `fleet`, `offline`, `make-checkpoint`, `bench`, `fetch-model`.
 
 What a subcommand needs is imported when it runs, so that help and mistakes answer at once.
 """
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     offline = commands.add_parser("offline", help="send a sound file through the model")
     checkpoint = commands.add_parser("make-checkpoint", help="make a small model for rehearsals")
     bench = commands.add_parser("bench", help="measure the model's parts, beside the moshi package")
+    fleet = commands.add_parser("fleet", help="serve on many GPUs, under Ray Serve")
     fetch = commands.add_parser("fetch-model", help="get the released model from Hugging Face")
     run: Callable[[argparse.Namespace], int] = serve.run
     # The others bring their arguments from modules of their own, most of which load torch.
@@ -56,6 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         fetch_module.add_arguments(fetch)
         run = fetch_module.run
+    elif given[:1] == ["fleet"]:
+        from personaplex_server.fleet import command as fleet_module
+
+        fleet_module.add_arguments(fleet)
+        run = fleet_module.run
     options = parser.parse_args(given)
     try:
         return run(options)

@@ -187,7 +187,11 @@ class Provider(ABC):
         settings = self.account.settings
         usual = int(settings.get("ssh_port") or DEFAULT_SSH_PORT)
         own = port if port not in {None, DEFAULT_SSH_PORT} else None
-        return SshAddress(host, own or usual, settings.get("ssh_user") or user)
+        return SshAddress(host, own or usual, self._login_name(user))
+
+    def _login_name(self, usual: str) -> str:
+        """Return who logs in: as the account's settings say, else as is usual at the provider."""
+        return self.account.settings.get("ssh_user") or usual
 
     def _stamp(self, machine: Machine) -> Machine:
         """Return a machine with account, provider and time filled in, and its address as `_ssh` gives it."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ACCOUNTS", "DEPLOY", "HOME", "TALK"]
+__all__ = ["ACCOUNTS", "DEPLOY", "HOME", "INSTANCES", "TALK"]
 
 ACCOUNTS: Final = "accounts"
 HOME: Final = "home"
 DEPLOY: Final = "deploy"
+INSTANCES: Final = "instances"
 TALK: Final = "talk"

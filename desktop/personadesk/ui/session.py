@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 
+from personadesk.store import paths
 from personadesk.store.settings import CLOSING
 from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
-from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, TALK
+from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, TALK
+from personadesk.ui.rehearse import open_rehearsal
 from personadesk.ui.shell import MainWindow, PageSpec
 
 if TYPE_CHECKING:
@@ -63,20 +65,24 @@ class WindowSession(QObject):
         self._leaving = False
         self._painted = False
         self.is_over = False
-        self.home = HomeModel(self)
+        rehearsal = paths.rehearsing()
+        self.home = HomeModel(self, rehearsal=rehearsal)
         self.home.try_here_asked.connect(lambda: self.desk.try_here())
         self.home.use_machine_asked.connect(lambda: self.desk.use_machine())
         self.home.rent_asked.connect(lambda: self.desk.rent_gpu())
         self.home.new_line_asked.connect(lambda: self.desk.new_line())
+        self.home.rehearse_asked.connect(open_rehearsal)
         self.home.asked.connect(lambda name, verb: self.desk.line_asked(name, verb))
         self.window = MainWindow(
             [
                 PageSpec(HOME, mark("Home"), "home", self._make_home),
                 PageSpec(DEPLOY, mark("Deploy"), "deploy", self._make_deploy),
+                PageSpec(INSTANCES, mark("Instances"), "instances", self._make_instances),
                 PageSpec(TALK, mark("Voice console"), "voice", self._make_talk),
                 PageSpec(ACCOUNTS, mark("Accounts"), "accounts", self._make_accounts),
             ],
             preferences,
+            rehearsal=rehearsal,
         )
         self.window.first_painted.connect(self._has_painted)
         self.window.closing.connect(self._closing)
@@ -94,6 +100,7 @@ class WindowSession(QObject):
         from personadesk.ui.desk import Desk
 
         desk = Desk(self._opener, self.home, parent=self, **self._devices)
+        desk.rented.fleet_changed.connect(self._tell_money)
         desk.page_asked.connect(self.window.open_page)
         desk.stop_line_asked.connect(self._ask_stop)
         desk.remove_line_asked.connect(self._ask_remove)
@@ -170,6 +177,14 @@ class WindowSession(QObject):
 
         return TalkPage(self.desk.call)
 
+    def _make_instances(self) -> Page:
+        from personadesk.ui.instances.page import InstancesPage
+
+        page = InstancesPage(self.desk.rented)
+        page.deploy_asked.connect(self.desk.new_line)
+        page.accounts_asked.connect(lambda: self.window.open_page(ACCOUNTS))
+        return page
+
     def _make_accounts(self) -> Page:
         from personadesk.ui.servers.page import AccountsPage
 
@@ -211,6 +226,18 @@ class WindowSession(QObject):
         from personadesk.ui.deploy.stopping import ask_stop
 
         ask_stop(self.window, job, self.desk.jobs, self.desk.rented)
+
+    def _tell_money(self) -> None:
+        """Say at the foot of the side bar what is billed, and how much of it nobody uses."""
+        from personadesk.ui.instances import words
+
+        rented = self.desk.rented
+        view = rented.view
+        now, today = view.price_now, rented.spent(rented.today)
+        if now or today:
+            self.window.set_status(words.cost_of(now, today), words.accounts_of(view))
+        adrift = {machine.key for machine in (*view.without_line(), *view.strays)}
+        self.window.set_badge(INSTANCES, len(adrift), words.adrift_of(len(adrift)))
 
     def _address(self, name: str) -> str | None:
         return next((line.url for line in self.desk.lines if line.name == name), None)

@@ -146,7 +146,8 @@ QMenu::item:disabled { color: $text3; }
 QMenu::separator { height: ${edge}px; background: $border; margin: ${s4}px ${s8}px; }
 QMenu::icon { padding-left: ${s8}px; }
 QMenu::indicator { left: ${s8}px; width: ${s12}px; height: ${s12}px; }
-QSplitter::handle { background: $border; }
+QSplitter::handle { background: transparent; }
+QSplitter::handle:hover { background: $border; }
 QTabBar::tab { background: transparent; color: $text2; padding: ${s8}px ${s12}px; border: none;
   border-bottom: 2px solid transparent; }
 QTabBar::tab:selected { color: $text; border-bottom-color: $accent; font-weight: 600; }

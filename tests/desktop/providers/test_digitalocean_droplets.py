@@ -11,6 +11,7 @@ import pytest
 from peers.judged_cloud import JudgedCloud
 from personadesk.domain.account import Account
 from personadesk.domain.errors import BadRequest, NoCapacity, NotFound, RateLimited
+from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import Action, MachineState, Order, ResourceKind, SshIdentity
 from personadesk.domain.offer import Need, Offer
 from personadesk.providers.digitalocean import DigitalOcean
@@ -223,4 +224,24 @@ async def test_new_words_and_new_fields_are_taken_as_they_come():
     assert (machine.state, machine.said) == (MachineState.UNKNOWN, "hibernating")
     assert (machine.tag, machine.ssh, machine.price) == ("", None, None)
     assert machine.actions == {Action.END}
+    await here.aclose()
+
+
+async def test_the_account_may_tell_another_login_and_port():
+    told = {
+        "droplets": [
+            {
+                "id": 5,
+                "status": "active",
+                "networks": {"v4": [{"ip_address": "127.16.0.9", "type": "public"}]},
+            }
+        ]
+    }
+    settings = {"ssh_user": "me", "ssh_port": "2222"}
+    here = DigitalOcean(
+        Account("mine", "digitalocean", settings=settings), {"api_key": "k" * 20},
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=told)),
+    )  # fmt: skip
+    (machine,) = await here.machines()
+    assert machine.ssh == SshAddress("127.16.0.9", 2222, "me")
     await here.aclose()

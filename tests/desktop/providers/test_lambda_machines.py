@@ -162,3 +162,15 @@ async def test_new_words_and_new_fields_are_taken_as_they_come():
     assert machine.ssh == SshAddress("192.0.2.7", user="ubuntu")
     assert (machine.price, machine.gpu) == (None, "")
     await here.aclose()
+
+
+async def test_the_account_may_tell_another_login_and_port():
+    told = {"data": [{"id": "a", "status": "active", "ip": "127.16.0.9"}]}
+    settings = {"ssh_user": "me", "ssh_port": "2222"}
+    here = LambdaCloud(
+        Account("mine", "lambda", settings=settings), {"api_key": "k" * 20},
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=told)),
+    )  # fmt: skip
+    (machine,) = await here.machines()
+    assert machine.ssh == SshAddress("127.16.0.9", 2222, "me")
+    await here.aclose()

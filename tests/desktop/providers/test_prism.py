@@ -50,6 +50,18 @@ class Case(NamedTuple):
 
 
 CASES = {
+    "runpod": Case(
+        "runpod-api-v2.openapi.json",
+        Offer(
+            "mine", "runpod", "NVIDIA GeForce RTX 4090", "RTX 4090", 24, region="US-KS-2",
+            data={"gpu": "NVIDIA GeForce RTX 4090", "cloud": "SECURE"},
+        ),
+        "7h9k2m4n6p", "agv6w2qcg7", codes=(401, 429),
+    ),
+    "vast": Case(
+        "vast.openapi.json", Offer("mine", "vast", "12345678", "RTX 4090", 24), "883",
+        codes=(401, 429),
+    ),
     "lambda": Case(
         "lambda-cloud-1.8.3.openapi.json",
         Offer("mine", "lambda", "gpu_1x_a10", "A10", 24, region="us-east-1"),
@@ -118,10 +130,11 @@ def calls_of(case: Case, provider: Provider) -> dict[str, Callable[[], Awaitable
         "machine": lambda: provider.machine(case.machine),
         "create": lambda: provider.create(plain),
         "create in full": lambda: provider.create(full),
-        "leftovers": provider.leftovers,
         "restart": lambda: provider.act(machine, Action.RESTART),
         "end": lambda: provider.end(machine),
     }
+    if type(provider).leftovers is not Provider.leftovers:
+        calls["leftovers"] = provider.leftovers
     if provider.facts.can.stop:
         calls["stop"] = lambda: provider.act(machine, Action.STOP)
     if provider.facts.can.start:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -36,6 +37,7 @@ from personadesk.domain.sample import Metric
 from personadesk.providers.runpod import RunPod
 from personadesk.providers.runpod.calls import pod_request, start_script
 from personadesk.rehearsal.faults import Fault
+from personadesk.rehearsal.sshd import program
 
 KEY = "rehearsal-runpod-key-1"
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me"
@@ -308,6 +310,20 @@ async def test_without_a_volume_the_disk_that_a_stop_keeps_is_found_at_the_same_
     assert body["mounts"] == {"network": [{"volumeId": "v", "path": "/workspace"}]}
 
 
+async def test_what_a_pod_runs_first_is_one_word_to_its_shell(place: Cloud):
+    offer = await an_offer(place)
+    for order in (
+        Order("pd-1", offer, PUBLIC, SshIdentity(PRIVATE)),
+        Order("pd-1", offer, PUBLIC, lease_hours=2),
+        Order("pd-1", offer, PUBLIC, SshIdentity(PRIVATE), lease_hours=2),
+    ):
+        shell, option, script = shlex.split(pod_request(order)["args"])
+        assert (shell, option) == ("bash", "-c")
+        assert script.endswith(" exec /start.sh")
+        subprocess.run(["bash", "-n", "-c", script], check=True)
+        assert ("base64 -d > /root/.personadesk-lease" in script) is (order.lease_hours is not None)
+
+
 async def test_figures_and_log_come_from_the_api(place: Cloud):
     pod = await running(place)
     figures = {(each.metric, each.part): each.value for each in await place.here.figures(pod)}
@@ -344,8 +360,10 @@ def test_the_start_script_gives_a_real_daemon_the_host_key_that_we_made(tmp_path
     installed = tmp_path / "personadesk_host_key"
     assert installed.read_bytes() == ours.read_bytes()
     assert installed.stat().st_mode & 0o777 == 0o600
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # it wants that before it tells anything
     told = subprocess.run(
-        [sshd.SSHD, "-T", "-f", str(configuration)], check=True, capture_output=True, text=True
+        [program(), "-T", "-f", str(configuration)], check=True, capture_output=True, text=True
     ).stdout
     assert [line for line in told.splitlines() if line.startswith("hostkey ")] == [
         f"hostkey {installed}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -387,6 +388,23 @@ async def test_a_log_that_is_not_in_its_store_yet_is_waited_for():
     )
     assert await vast.log(Machine("9", "mine", "vast")) == ()
     assert asked.count("GET /a.log") > 1
+
+
+def test_an_instance_with_a_lease_looks_after_itself():
+    script = instance_request(Order("pd-1", OFFER, PUBLIC, lease_hours=2))["onstart"]
+    subprocess.run(["sh", "-n", "-c", script], check=True)
+    assert len(script) < 4048, "more Vast.ai does not take"
+    told = base64.b64decode(script.split("echo ")[-1].split(" |")[0]).decode()
+    subprocess.run(["sh", "-n", "-c", told], check=True)
+    assert "begun + 7200" in told
+    assert "curl -fsSL -X DELETE https://console.vast.ai/api/v0/instances/$CONTAINER_ID/" in told
+
+
+async def test_a_key_that_may_not_be_attached_is_left_to_the_start_script(place: Cloud):
+    offer = await an_offer(place)
+    place.world.faults.add(Fault.FAIL_BEFORE, calls="/ssh$")
+    made = await place.here.create(Order("pd-1", offer, PUBLIC))
+    assert place.world.machine(None, made.id).keys == (PUBLIC,)
 
 
 def test_the_start_script_lets_our_key_in_once(tmp_path: Path):

@@ -44,6 +44,8 @@ TAG = OWNER_LABEL
 """On everything of ours; its value is the deploy's tag, "" on what all deploys share."""
 PRICE_TAG = "personadesk-price"
 DISK_TAG = "personadesk-disk"
+SSH_TAG = "personadesk-ssh"
+"""`USER:PORT` on an instance whose SSH daemon is another than its image's; anybody who changed it may put it there."""
 ADDRESS_TAG = "personadesk-address"
 """On an instance that is to have an Elastic IP, which can be hung on it only once it runs."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from personadesk.domain.host import SshAddress
+from personadesk.domain.host import DEFAULT_SSH_PORT, SshAddress
 from personadesk.domain.machine import Action, Machine, MachineState
 from personadesk.domain.text import NOTHING, T, Text
 from personadesk.providers import gpus
@@ -16,6 +16,7 @@ from personadesk.providers.aws.facts import (
     IMAGE_USER,
     PLACES,
     PRICE_TAG,
+    SSH_TAG,
     TAG,
 )
 
@@ -145,7 +146,7 @@ def machine_of(
         memory_gb=kind.memory_gb if kind else 0.0, count=kind.count if kind else 0,
         region=region, place=PLACES.get(region, ""), price=_price_now(told, state, running), running_price=running,
         created=told.launch_time.timestamp() if told.launch_time else None,
-        ssh=SshAddress(told.public_ip_address, user=IMAGE_USER) if told.public_ip_address and state in _ON else None,
+        ssh=_ssh(told) if state in _ON else None,
         actions=actions - {Action.STOP, Action.START} if spot else actions, spot=spot,
         data={"zone": told.placement.availability_zone, "type": told.instance_type, "key": told.key_name},
     )  # fmt: skip
@@ -166,6 +167,14 @@ def _price_now(told: wire.Instance, state: MachineState, running: float | None) 
         if state in {MachineState.PROVISIONING, MachineState.STARTING, MachineState.ENDING}
         else None
     )
+
+
+def _ssh(told: wire.Instance) -> SshAddress | None:
+    if not told.public_ip_address:
+        return None
+    user, _, port = (told.tag(SSH_TAG) or "").partition(":")
+    number = int(port) if port.isdecimal() else DEFAULT_SSH_PORT
+    return SshAddress(told.public_ip_address, number, user or IMAGE_USER)
 
 
 def _reason(told: wire.Instance) -> Text:

@@ -154,7 +154,9 @@ class LambdaCloud(Provider):
         }
         if order.volume:
             wish["file_system_mounts"] = [{"mount_point": MOUNT, "file_system_id": order.volume}]
-        started = access.cloud_config(order, volume=MOUNT if order.volume else "", user=SSH_USER)
+        started = access.cloud_config(
+            order, volume=MOUNT if order.volume else "", user=self._login_name(SSH_USER)
+        )
         if started:
             wish["user_data"] = started
         try:

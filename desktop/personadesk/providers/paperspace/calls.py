@@ -209,7 +209,8 @@ class Paperspace(Provider):
         script = await self._api.call(
             "POST", "/startup-scripts", wire.Script,
             json={
-                "name": order.tag, "script": access.startup_script(order, user=SSH_USER), "isRunOnce": True,
+                "name": order.tag, "isRunOnce": True,
+                "script": access.startup_script(order, user=self._login_name(SSH_USER)),
             },
         )  # fmt: skip
         wish = {

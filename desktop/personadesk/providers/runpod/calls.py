@@ -16,7 +16,7 @@ from personadesk.domain.machine import OWNER_LABEL, Action, MachineState, Resour
 from personadesk.domain.offer import Offer, Stock
 from personadesk.domain.sample import Metric, Reading
 from personadesk.domain.text import NOTHING, T, Text
-from personadesk.providers import faults
+from personadesk.providers import faults, lease
 from personadesk.providers.access import WORKSPACE
 from personadesk.providers.base import Provider
 from personadesk.providers.faults import Problem
@@ -26,6 +26,7 @@ from personadesk.providers.runpod.facts import (
     CONTAINER_GB,
     CUDA,
     DISK_PRICE,
+    END_ITSELF,
     FACTS,
     IMAGE,
     LEAST_VOLUME_GB,
@@ -348,9 +349,15 @@ def pod_request(order: Order) -> dict[str, Any]:
     }
     if offer.region:
         body["dataCenterIds"] = [offer.region]
+    first = []
     if order.identity is not None:
         body["env"][HOST_KEY] = base64.b64encode(order.identity.private.encode()).decode()
-        body["args"] = f"bash -c '{start_script()}; exec /start.sh'"
+        first.append(f"{start_script()};")
+    if order.lease_hours is not None:
+        script = lease.loop(order.lease_hours, ending=END_ITSELF)
+        first.append(lease.in_background(script, "/root/.personadesk-lease"))
+    if first:
+        body["args"] = f"bash -c '{' '.join(first)} exec /start.sh'"
     return body
 
 

@@ -24,6 +24,9 @@ CONTAINER_GB = 20
 """The part of a pod's disk that a stop wipes; nothing of ours is on it."""
 LEAST_VOLUME_GB = 10
 
+END_ITSELF = 'runpodctl remove pod "$RUNPOD_POD_ID" || runpodctl stop pod "$RUNPOD_POD_ID"'
+"""RunPod's own tool, which is in each pod with a key for that pod alone (docs.runpod.io/pods/manage-pods)."""
+
 HOURS_A_MONTH = 730.0
 DISK_PRICE = 0.10 / HOURS_A_MONTH
 """Dollars an hour for a GB of a running pod's disk (docs.runpod.io/pods/storage, read in November 2026)."""
@@ -77,7 +80,7 @@ FACTS = ProviderFacts(
         figures=yes(T("Only how busy GPU and CPU are, in percent.")),
         known_host_key=YES,
         idempotent=no(T("The API takes no token: we look for our name among the pods first.")),
-        ends_itself=no(T("RunPod does not say whether a pod's own key may end it.")),
+        ends_itself=yes(T("It removes itself with the key that RunPod gives each pod.")),
     ),
     answers=FourAnswers(
         keeps_gpu=Promise(Answer.NO, T("A pod is tied to one machine; a stop gives its GPU away.")),

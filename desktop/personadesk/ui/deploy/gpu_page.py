@@ -77,6 +77,10 @@ class GpuPage(WizardPage):
         self.table.opened.connect(lambda _index: self.go_on.emit())
         left.addWidget(self.table, 1)
         left.addWidget(self._make_nothing())
+        # Takes the table's room while there is none.
+        self._room = QWidget()
+        self._room.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        left.addWidget(self._room, 1)
         left.addLayout(self._make_foot())
         left.addWidget(self._make_next())
         columns.addLayout(left, 1)
@@ -260,6 +264,7 @@ class GpuPage(WizardPage):
         nothing = not suiting
         self._nothing.setVisible(nothing)
         self.table.setVisible(not nothing)
+        self._room.setVisible(nothing)
         self._raise.hide()
         if not nothing:
             return

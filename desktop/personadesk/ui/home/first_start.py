@@ -10,7 +10,17 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from personadesk.ui.i18n import LANGUAGES, language, tr
 from personadesk.ui.shell.menus import LOOKS
 from personadesk.ui.theme import Look, Role, Type, theme
-from personadesk.ui.widgets import ChoiceCard, ComboBox, ElidedLabel, IconLabel, hbox, label, vbox
+from personadesk.ui.widgets import (
+    Button,
+    ChoiceCard,
+    ComboBox,
+    ElidedLabel,
+    IconLabel,
+    Kind,
+    hbox,
+    label,
+    vbox,
+)
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QHBoxLayout
@@ -28,6 +38,7 @@ class FirstStart(QWidget):
         try_here_asked: *Try it here* was pressed.
         rent_asked: *Rent a GPU* was pressed.
         use_machine_asked: *Use my machine* was pressed.
+        rehearse_asked: A rehearsal is wanted.
         look_chosen: Another look was chosen (its value).
         language_chosen: Another language was chosen (its code).
     """
@@ -35,14 +46,19 @@ class FirstStart(QWidget):
     try_here_asked = Signal()
     rent_asked = Signal()
     use_machine_asked = Signal()
+    rehearse_asked = Signal()
     look_chosen = Signal(str)
     language_chosen = Signal(str)
 
-    def __init__(self, computer: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, computer: str = "", parent: QWidget | None = None, *, rehearsal: bool = False
+    ) -> None:
         """Make the view.
 
         Args:
             computer: A sentence about what this computer can do; "" for the usual one.
+            parent: The widget that it is in.
+            rehearsal: Whether this is a rehearsal already, in which none is offered.
         """
         super().__init__(parent)
         px = theme().px
@@ -118,7 +134,15 @@ class FirstStart(QWidget):
             cards.addWidget(card, 100)
         cards.addStretch(1)
         column.addLayout(cards)
-        column.addSpacing(px(16))
+        column.addSpacing(px(6))
+        self.rehearse = Button(
+            tr("Rehearse first with pretend providers: nothing real happens, nothing costs money"),
+            kind=Kind.LINK,
+        )
+        self.rehearse.clicked.connect(self.rehearse_asked)
+        self.rehearse.setVisible(not rehearsal)
+        column.addWidget(self.rehearse, alignment=centre)
+        column.addSpacing(px(4))
         column.addStretch(4)
         column.addLayout(self._make_foot())
 

@@ -120,6 +120,7 @@ class HomeModel(QObject):
         try_here_asked: The user pressed *Try it here*.
         use_machine_asked: The user pressed *Use my machine*.
         rent_asked: The user pressed *Rent a GPU*.
+        rehearse_asked: The user wants a rehearsal.
         new_line_asked: The user pressed *New line*.
     """
 
@@ -128,10 +129,18 @@ class HomeModel(QObject):
     try_here_asked = Signal()
     use_machine_asked = Signal()
     rent_asked = Signal()
+    rehearse_asked = Signal()
     new_line_asked = Signal()
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, rehearsal: bool = False) -> None:
+        """Make an empty Home.
+
+        Args:
+            parent: What it belongs to.
+            rehearsal: Whether all of it is a rehearsal.
+        """
         super().__init__(parent)
+        self.rehearsal = rehearsal
         self._view = HomeView()
         self._placed: list[str] = []
 

@@ -82,10 +82,12 @@ class Attempt:
     Attributes:
         busy: Whether the provider is being asked.
         error: Why the last try failed.
+        name: The account; "" before the first try. It works when neither is so any more.
     """
 
     busy: bool = False
     error: PersonaDeskError | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,15 @@ class Rented(QObject):
             if cost.day >= day and (account is None or cost.account == account)
         )
 
+    def today_by_machine(self) -> dict[str, float]:
+        """Return today's dollars by the key of the machine."""
+        today = self.today
+        return {
+            f"{cost.account}/{cost.machine_id}": cost.dollars
+            for cost in self.costs
+            if cost.day == today
+        }
+
     @property
     def today(self) -> str:
         """Today's date, as costs are kept by it."""
@@ -213,11 +224,11 @@ class Rented(QObject):
 
     def add(self, given: Given) -> None:
         """Add an account; how it goes stands in `attempt`."""
-        self._try(self._add(given), f"add account {given.name}")
+        self._try(self._add(given), given.name, "add account")
 
     def replace(self, name: str, values: dict[str, str]) -> None:
         """Give an account another key; how it goes stands in `attempt`."""
-        self._try(self._replace(name, values), f"replace key of {name}")
+        self._try(self._replace(name, values), name, "replace key of")
 
     def give_up(self) -> None:
         """Forget how the adding went."""
@@ -312,17 +323,18 @@ class Rented(QObject):
             self.costs = costs
             self.fleet_changed.emit()
 
-    def _try(self, work: Awaitable[None], name: str) -> None:
+    def _try(self, work: Awaitable[None], name: str, doing: str) -> None:
         self._round += 1
-        self._attempt(Attempt(busy=True))
-        spawn(self._tried(work, self._round), name, owner=self)
+        self._attempt(Attempt(busy=True, name=name))
+        spawn(self._tried(work, self._round, name), f"{doing} {name}", owner=self)
 
-    async def _tried(self, work: Awaitable[None], number: int) -> None:
+    async def _tried(self, work: Awaitable[None], number: int, name: str) -> None:
         outcome = Attempt()
         try:
             await work
+            outcome = Attempt(name=name)
         except PersonaDeskError as error:
-            outcome = Attempt(error=error)
+            outcome = Attempt(error=error, name=name)
         finally:
             if number == self._round:
                 self._attempt(outcome)

@@ -123,7 +123,10 @@ def standing_of(rental: Rental, view: FleetView, costs: Iterable[Cost], today: s
     offer = rental.offer
     machine = _machine(rental, view)
     price = rental.price
-    seen = rental.made or 0.0
+    mine = [cost for cost in costs if cost.tag == rental.tag]
+    spent = view.spent.get(rental.tag, sum(cost.dollars for cost in mine))
+    # Without a look in this process nobody knows up to when it was added up; only a new one begins at its making.
+    seen = 0.0 if mine else rental.made or 0.0
     if machine is not None:
         price = machine.price if machine.price is not None else price
         if machine.state is MachineState.ENDED:
@@ -140,8 +143,8 @@ def standing_of(rental: Rental, view: FleetView, costs: Iterable[Cost], today: s
         rental.price,
         offer.estimated,
         offer.price_date,
-        view.spent.get(rental.tag, 0.0),
-        sum(cost.dollars for cost in costs if cost.tag == rental.tag and cost.day == today),
+        spent,
+        sum(cost.dollars for cost in mine if cost.day == today),
         seen,
         rental.hold_until is not None,
     )

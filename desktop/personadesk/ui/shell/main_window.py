@@ -17,7 +17,7 @@ from personadesk.ui.shell.navigation import NavigationBar, StatusLine
 from personadesk.ui.shell.pages import takes_focus
 from personadesk.ui.shell.top_bar import TopBar
 from personadesk.ui.theme import Look, Role, theme
-from personadesk.ui.widgets import FocusRing, hbox, vbox
+from personadesk.ui.widgets import FocusRing, MessageBanner, Shape, hbox, vbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,20 +47,26 @@ class MainWindow(QMainWindow):
     first_painted = Signal()
     closing = Signal()
 
-    def __init__(self, specs: Sequence[PageSpec], preferences: Preferences) -> None:
+    def __init__(
+        self, specs: Sequence[PageSpec], preferences: Preferences, *, rehearsal: bool = False
+    ) -> None:
         """Build the window at the first page.
 
         Args:
             specs: The places, in the order of the side bar.
             preferences: Where place, look and language are remembered.
+            rehearsal: Whether all of it is a rehearsal; the window then says so all the time.
         """
         super().__init__()
+        self._rehearsal = rehearsal
         self._specs = list(specs)
         self._preferences = preferences
         self._pages: dict[str, Page] = {}
         self._current = self._specs[0].id
         self._painted = False
         self._vetoed = False
+        self._told: tuple[str, str] | None = None
+        self._badge: tuple[str, int, str] | None = None
         self.setWindowTitle("PersonaDesk")
         self.setMinimumSize(SMALLEST)
         self.resize(START_SIZE.boundedTo(self.screen().availableSize()))
@@ -111,9 +117,21 @@ class MainWindow(QMainWindow):
             page.entered()
         page.focus_first()
 
-    def set_status(self, cost: str) -> None:
-        """Say at the foot of the side bar what everything costs now."""
+    def set_status(self, cost: str, calm: str = "") -> None:
+        """Say at the foot of the side bar what everything costs now.
+
+        Args:
+            cost: What is billed now and today.
+            calm: What the line above says instead of "Nothing costs money".
+        """
+        self._told = (cost, calm)
         self._cost.set_text(cost)
+        self._calm.set_text(calm or tr("Nothing costs money"))
+
+    def set_badge(self, page_id: str, count: int, spoken: str) -> None:
+        """Show a number beside a place of the side bar; see `NavigationBar.set_badge`."""
+        self._badge = (page_id, count, spoken)
+        self._navigation.set_badge(page_id, count, spoken)
 
     def veto_close(self) -> None:
         """Keep the window open; to be called while ``closing`` is emitted."""
@@ -155,12 +173,21 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         central = QWidget()
-        row = hbox(central)
+        column = vbox(central)
+        if self._rehearsal:
+            column.addWidget(_rehearsal_strip())
+        row = hbox()
+        column.addLayout(row, 1)
         self._navigation = NavigationBar(self._specs)
         self._navigation.page_chosen.connect(self.open_page)
         self._cost = StatusLine("coin", tr("{price} /h", price=dollars(0)), Role.TEXT2)
-        self._navigation.add_status(StatusLine("shield", tr("Nothing costs money"), Role.OK))
+        self._calm = StatusLine("shield", tr("Nothing costs money"), Role.OK)
+        self._navigation.add_status(self._calm)
         self._navigation.add_status(self._cost)
+        if self._told is not None:
+            self.set_status(*self._told)
+        if self._badge is not None:
+            self.set_badge(*self._badge)
         self._top_bar = TopBar()
         self._stack = QStackedWidget()
         right = vbox()
@@ -210,7 +237,8 @@ class MainWindow(QMainWindow):
         page = self.current_page
         self._top_bar.show_words(page.title, page.subtitle)
         self._top_bar.show_action(page.primary_action)
-        self.setWindowTitle(f"{page.title} – PersonaDesk")
+        title = f"{page.title} – PersonaDesk"
+        self.setWindowTitle(f"{title} – {tr('Rehearsal')}" if self._rehearsal else title)
 
     def _fit_width(self) -> None:
         self._navigation.set_narrow(self.width() < theme().px(NARROW_BELOW))
@@ -247,3 +275,17 @@ class MainWindow(QMainWindow):
         if not self._painted:
             self._painted = True
             self.first_painted.emit()
+
+
+def _rehearsal_strip() -> QWidget:
+    """Return what tells a rehearsal from the real thing, over everything and never put away."""
+    strip = QWidget()
+    column = vbox(strip, margin=8)
+    banner = MessageBanner(
+        tr("Rehearsal: nothing real happens, nothing costs money"),
+        shape=Shape.WARN,
+        word=tr("Rehearsal"),
+        closable=False,
+    )
+    column.addWidget(banner)
+    return strip

@@ -62,6 +62,7 @@ class NavigationBar(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self._narrow = False
         self._buttons: dict[str, QPushButton] = {}
+        self._badges: dict[str, int] = {}
         self._specs = {spec.id: spec for spec in specs}
         px = theme().px
         self._column = vbox(self, gap=2)
@@ -98,6 +99,20 @@ class NavigationBar(QFrame):
         for id_, button in self._buttons.items():
             button.setChecked(id_ == page_id)
 
+    def set_badge(self, page_id: str, count: int, spoken: str) -> None:
+        """Show a number beside a place; 0 takes it away.
+
+        Args:
+            page_id: The place.
+            count: How many.
+            spoken: What assistive technology says beside the place's name.
+        """
+        self._badges[page_id] = count
+        button = self._buttons[page_id]
+        title = tr(self._specs[page_id].title)
+        button.setAccessibleName(f"{title}, {spoken}" if count else title)
+        self._write(page_id)
+
     def button(self, page_id: str) -> QPushButton:
         """Return the button of a place."""
         return self._buttons[page_id]
@@ -121,6 +136,12 @@ class NavigationBar(QFrame):
         self._buttons[spec.id] = button
         return button
 
+    def _write(self, page_id: str) -> None:
+        count = self._badges.get(page_id, 0)
+        badge = f"  · {count}" if count else ""
+        narrow = self._narrow
+        self._buttons[page_id].setText("" if narrow else f"{tr(self._specs[page_id].title)}{badge}")
+
     def _follow_theme(self) -> None:
         px = theme().px
         narrow = self._narrow
@@ -137,7 +158,7 @@ class NavigationBar(QFrame):
         trailing = 0 if narrow else px(7)
         for page_id, button in self._buttons.items():
             spec = self._specs[page_id]
-            button.setText("" if narrow else tr(spec.title))
+            self._write(page_id)
             button.setProperty("narrow", "true" if narrow else "false")
             repolish(button)
             button.setIcon(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetricsF, QKeyEvent, QPainter
+from PySide6.QtGui import QFontMetricsF, QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -159,6 +159,7 @@ class DataTable(QTableView):
             several: Whether more than one row can be chosen.
         """
         super().__init__(parent)
+        self._wanted: list[int] = []
         self.setAccessibleName(name)
         self.setItemDelegate(CellDelegate(self))
         self.setModel(model)
@@ -187,11 +188,17 @@ class DataTable(QTableView):
         model = self.model()
         delegate = self.itemDelegate()
         option = QStyleOptionViewItem()
+        self._wanted = []
         for column in range(model.columnCount()):
             wanted = self.horizontalHeader().sectionSizeHint(column)
             for row in range(min(most, model.rowCount())):
                 wanted = max(wanted, delegate.sizeHint(option, model.index(row, column)).width())
-            self.setColumnWidth(column, min(wanted, theme().px(320)))
+            self._wanted.append(min(wanted, theme().px(320)))
+        self._spread()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._spread()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter} and self.currentIndex().isValid():
@@ -200,6 +207,15 @@ class DataTable(QTableView):
             self.left.emit()
         else:
             super().keyPressEvent(event)
+
+    def _spread(self) -> None:
+        """Share what is left of the width among the columns, so that none stands alone at the far end."""
+        if not self._wanted or len(self._wanted) != self.model().columnCount():
+            return
+        left = max(0, self.viewport().width() - sum(self._wanted))
+        share = left // len(self._wanted)
+        for column, wanted in enumerate(self._wanted):
+            self.setColumnWidth(column, wanted + share)
 
     def _measure(self) -> None:
         self.verticalHeader().setDefaultSectionSize(theme().px(_ROW_HEIGHT))

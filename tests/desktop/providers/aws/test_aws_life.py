@@ -21,6 +21,8 @@ from personadesk.providers import lease
 
 from .conftest import KEY, offer, order
 
+pytestmark = pytest.mark.long
+
 
 def user_data(call) -> dict:
     text = base64.b64decode(call.parameters["UserData"]).decode()
@@ -76,6 +78,15 @@ async def test_a_lost_answer_is_asked_for_again_with_the_same_token(aws, door):
     await aws.create(order())
     tokens = [call.parameters["ClientToken"] for call in door.made("RunInstances")]
     assert tokens == ["pd-1-1", "pd-1-1"]
+
+
+async def test_a_token_that_made_one_before_gives_that_one(aws, door):
+    made = await aws.create(order())
+    door.change("DescribeInstances", "<reservationSet>.*</reservationSet>", "<reservationSet/>", 1)
+    door.refuse(
+        "RunInstances", "IdempotentParameterMismatch", "Arguments on this request are not the same"
+    )
+    assert (await aws.create(order())).id == made.id
 
 
 async def test_a_second_machine_shares_key_and_firewall_and_they_go_with_the_last(aws, door):
@@ -223,8 +234,9 @@ async def test_the_list_is_whole_without_the_right_to_see_checks(aws, door):
 
 
 async def test_a_spot_machine_can_only_be_restarted_and_ended(aws, door):
-    await aws.create(order(offer=offer(spot=True, price=0.35)))
+    await aws.create(order(offer=offer(spot=True, price=0.35), lease_hours=1.0))
     (call,) = door.made("RunInstances")
+    assert call.parameters["InstanceInitiatedShutdownBehavior"] == "terminate"
     assert call.parameters["InstanceMarketOptions.MarketType"] == "spot"
     assert call.parameters["Placement.AvailabilityZone"] == "us-east-1a"
     (seen,) = await aws.machines()
@@ -233,6 +245,15 @@ async def test_a_spot_machine_can_only_be_restarted_and_ended(aws, door):
     with pytest.raises(BadRequest) as told:
         await aws.act(seen, Action.STOP)
     assert told.value.cause == "unsupported"
+
+
+async def test_a_tag_tells_where_ssh_is_when_it_was_changed(aws, make):
+    made = await aws.create(order())
+    await aws._session.call(
+        "ec2", "CreateTags", "us-east-1", Resources=[made.id], Tags=[{"Key": "personadesk-ssh", "Value": "me:2222"}]
+    )  # fmt: skip
+    (seen,) = await make().machines()
+    assert (seen.ssh.user, seen.ssh.port) == ("me", 2222)
 
 
 async def test_foreign_machines_are_listed_without_a_tag_and_without_a_gpu(aws, door):

@@ -100,7 +100,8 @@ def _rent_account(wizard: Make, provider: str, attempt: RentAttempt | None = Non
     if isinstance(view, AccountPage):
         view.card(provider).setChecked(True)
         if attempt is not None:
-            view.form.take_attempt("Lambda")
+            view.form._trying = attempt.name
+            view.form._follow()
     return page
 
 
@@ -124,12 +125,13 @@ def _rent_check(wizard: Make) -> Page:
 
 def _refused_account() -> RentAttempt:
     return RentAttempt(
+        name="Lambda",
         error=AuthFailed(
             T("{provider} didn't accept the key.", provider="Lambda"),
             T("Paste another key."),
             cause="wrong_key",
             details="403 global/invalid-api-key",
-        )
+        ),
     )
 
 
