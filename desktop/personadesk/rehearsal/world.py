@@ -572,10 +572,12 @@ class World:
         raise Refused(Why.NO_CAPACITY, f"no {kind.ref} is free")
 
     def _place(self, machine: Machine) -> None:
-        if machine.fixed_address:
+        if machine.fixed_address and machine.port:
             return
         self.held.next_host += 1
-        machine.host, machine.port = self._bodies.place(machine, self.held.next_host)
+        host, machine.port = self._bodies.place(machine, self.held.next_host)
+        # One that was given its address before it came up still needs a port.
+        machine.host = machine.host if machine.fixed_address else host
 
     def _only(self, machine: Machine, *states: State) -> None:
         if machine.state not in states:
