@@ -260,12 +260,16 @@ def settle(milliseconds: int = 30) -> None:
     loop.exec()
 
 
-def render(scene: str, look: Look, code: str, size: QSize, folder: Path) -> Path:
+def render(
+    scene: str, look: Look, code: str, size: QSize, folder: Path, *, rehearsal: bool = False
+) -> Path:
     """Draw one picture and return where it lies."""
     theme().set_look(look)
     language().choose(code)
     window = MainWindow(
-        specs(scene), Preferences(Settings(folder / ".state" / "settings.toml"), folder / ".state")
+        specs(scene),
+        Preferences(Settings(folder / ".state" / "settings.toml"), folder / ".state"),
+        rehearsal=rehearsal,
     )
     window.resize(size)
     place = _PLACE.get(scene, scene.split("-")[0])
@@ -292,6 +296,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="every look, language and size")
     parser.add_argument("--look", action="append", choices=[look.value for look in LOOKS])
     parser.add_argument("--language", action="append", choices=LANGUAGES)
+    parser.add_argument("--rehearsal", action="store_true", help="as the window is in a rehearsal")
     parser.add_argument("--width", action="append", type=int, choices=[s.width() for s in SIZES])
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -304,7 +309,10 @@ def main() -> int:
         for look in looks:
             for code in languages:
                 for size in (size for size in SIZES if size.width() in widths):
-                    print(render(scene, Look(look), code, size, arguments.out))
+                    drawn = render(
+                        scene, Look(look), code, size, arguments.out, rehearsal=arguments.rehearsal
+                    )
+                    print(drawn)
     return 0
 
 

@@ -23,11 +23,13 @@ from personaplex_server.opus import OpusError, OpusWriter
 from personaplex_server.protocol import Kind, ProtocolError
 from personaplex_server.query import BadQueryError, read_persona
 from personaplex_server.resume import Conversation, Conversations
-from personaplex_server.scheduler import BrokenEngineError, Scheduler, UnavailableError
 from personaplex_server.session import Ended, Spoken
+from personaplex_server.status import BrokenEngineError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from personaplex_server.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +51,8 @@ _NEWS_EVERY_S: Final = 0.25
 _MUCH_MS: Final = 80.0
 """A change of the delay that is told before its time: a frame."""
 _LOOK_S: Final = 0.5
-_POLITE: Final = frozenset({1000, 1001, 1005})
-"""Close codes of a caller who hangs up; any other way to go is a broken connection."""
+POLITE: Final = frozenset({1000, 1001, 1005})
+"""Close codes of a caller who hangs up: done, away, or without a word of why."""
 _UNREAD: Final = Ended("The caller stopped reading.", unread=True)
 _GONE: Final = (
     "The conversation to go on with is over: its time to come back has passed, or it was ended. "
@@ -81,10 +83,12 @@ class Reception:
     Attributes:
         limits: How long things may last.
         conversations: Those that callers may go on with.
+        polite: Close codes of a caller who hangs up; any other way to go is a broken connection.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
+        self.polite = POLITE
         self.conversations = Conversations(self.limits.resume_s)
         self._lines: dict[Scheduler, Line] = {}
 
@@ -261,7 +265,7 @@ class _Call:
         while True:
             event = await self._ws.receive()
             if event["type"] == "websocket.disconnect":
-                self._broken = event.get("code", 1006) not in _POLITE
+                self._broken = event.get("code", 1006) not in self._reception.polite
                 return None
             data = event.get("bytes")
             if data is None:

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from personaplex_server.scheduler import UnavailableError
+from personaplex_server.status import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

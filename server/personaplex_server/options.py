@@ -40,7 +40,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     add("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
     add("--quant", choices=("none", "int8"), default="none",
         help="int8 keeps the language model's matrices in 8 bits (default: %(default)s)")  # fmt: skip
-    add("--rows", type=_rows, default=1, metavar="N",
+    add("--rows", type=number_or_auto, default=1, metavar="N",
         help="calls at a time; auto measures what this machine can hold (default: %(default)s)")  # fmt: skip
     add("--voices", type=Path, metavar="DIR", help="a folder of further voices, .pt or wav")
     add("--threads", type=int, metavar="N",
@@ -96,7 +96,8 @@ def _add_watching(group: argparse._ArgumentGroup) -> None:
     add("--verbose", action="store_true", help="log more")
 
 
-def _rows(given: str) -> int:
+def number_or_auto(given: str) -> int:
+    """Return a whole number, or AUTO for the word auto."""
     return AUTO if given == "auto" else int(given)
 
 

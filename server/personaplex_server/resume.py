@@ -59,11 +59,16 @@ class Conversation:
 
 
 class Conversations:
-    """Those that may be resumed; belongs to the event loop."""
+    """Those that may be resumed; belongs to the event loop.
+
+    Attributes:
+        mark: What tokens begin with, where it matters which of several servers gave them.
+    """
 
     def __init__(self, keep_s: float = 30.0) -> None:
         """Keep rows for `keep_s` seconds after their connection broke; 0 offers no resuming."""
         self.keep_s = keep_s
+        self.mark = ""
         self._known: dict[str, Conversation] = {}
         self._parked = 0
 
@@ -75,7 +80,7 @@ class Conversations:
     def offer(self, conversation: Conversation) -> None:
         """Give a conversation its token, if resuming is on."""
         if self.keep_s > 0:
-            conversation.token = secrets.token_urlsafe(16)
+            conversation.token = self.mark + secrets.token_urlsafe(16)
             self._known[conversation.token] = conversation
 
     async def take(self, token: str) -> Conversation | None:

@@ -7,16 +7,13 @@ to the event loop, where each caller's socket is somebody else's business.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import itertools
 import logging
 import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from personaplex_server.engines.base import Engine, EngineError, Persona
 from personaplex_server.logs import fields
@@ -24,9 +21,11 @@ from personaplex_server.metrics import Histogram
 from personaplex_server.pace import Pace
 from personaplex_server.protocol import CLOSE_FAILED, CLOSE_RESTART
 from personaplex_server.session import Session, Spoken
+from personaplex_server.status import BrokenEngineError, State, Status, UnavailableError
+from personaplex_server.work import Command, Opening, Seat, attempt, pieces, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -40,108 +39,7 @@ _FAILURES_IN_A_ROW: Final = 3
 _STOPPING: Final = "The voice server is stopping."
 _FIGURES: Final = 750
 """Ticks of which times are kept: a minute."""
-BUNDLED_VOICES: Final = frozenset(
-    f"{family}{number}.pt"
-    for family, count in (("NATF", 4), ("NATM", 4), ("VARF", 5), ("VARM", 5))
-    for number in range(count)
-)
-"""The released voices. Existing clients have these names built in and always send one, so that a model folder
-without that voice must still answer them, with its own default voice."""
-
 _T = TypeVar("_T")
-
-
-class State(StrEnum):
-    """How far an engine is."""
-
-    LOADING = "loading"
-    READY = "ready"
-    BUSY = "busy"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-class UnavailableError(Exception):
-    """No seat can be had; the text is a sentence for the caller.
-
-    Attributes:
-        later: It may work when tried again soon: loading or busy, not failed.
-    """
-
-    def __init__(self, reason: str, *, later: bool) -> None:
-        super().__init__(reason)
-        self.later = later
-
-
-class BrokenEngineError(EngineError):
-    """The engine failed where it should not have; the text is a sentence for the caller."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What an engine is doing now.
-
-    Attributes:
-        state: How far it is.
-        progress: 0..1 of loading.
-        stage: What loading is at, in words.
-        reason: Why it failed, else None.
-        facts: What the engine says of itself.
-        slots: Rows; 0 until it is loaded.
-        free: Rows nobody sits in.
-        served: Callers seated so far.
-        dropped: Frames of callers passed over so far.
-        tick_p50_ms: Median time of the last minute's ticks, None without any.
-        tick_p99_ms: The same at 99 %.
-    """
-
-    state: State
-    progress: float
-    stage: str
-    reason: str | None
-    facts: dict[str, object]
-    slots: int
-    free: int
-    served: int
-    dropped: int
-    tick_p50_ms: float | None
-    tick_p99_ms: float | None
-
-
-@dataclass(slots=True)
-class _Seat:
-    session: Session
-    row: int
-    open: bool = False
-    left: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """A prompt being filled in, piece by piece, and who waits for it."""
-
-    seat: _Seat
-    pieces: Iterator[float]
-    done: Future[None]
-    began: float
-
-    def settle(self, error: Exception | None) -> None:
-        if error is None:
-            self.done.set_result(None)
-        else:
-            self.done.set_exception(error)
-
-
-@dataclass(frozen=True, slots=True)
-class _Command:
-    """Something to do in the model thread between two ticks, and who waits for it, if anybody does."""
-
-    work: Callable[[Engine], None]
-    done: Future[Any] | None = None
-
-    def refuse(self, reason: str) -> None:
-        if self.done is not None and self.done.set_running_or_notify_cancel():
-            self.done.set_exception(BrokenEngineError(reason))
 
 
 class Scheduler:
@@ -182,9 +80,9 @@ class Scheduler:
         self._build = build
         self._clock = clock
         self._news = threading.Condition()
-        self._commands: deque[_Command] = deque()
-        self._seats: dict[Session, _Seat] = {}
-        self._openings: deque[_Opening] = deque()
+        self._commands: deque[Command] = deque()
+        self._seats: dict[Session, Seat] = {}
+        self._openings: deque[Opening] = deque()
         self._free: list[int] = []
         self._slots = 0
         self._state = State.LOADING
@@ -293,7 +191,7 @@ class Scheduler:
                     "Try again when a call has ended.",
                     later=True,
                 )
-            seat = _Seat(session, self._free.pop(0))
+            seat = Seat(session, self._free.pop(0))
             self._seats[session] = seat
             self._served += 1
         return seat.row
@@ -310,7 +208,7 @@ class Scheduler:
                 # The engine broke since the session was made.
                 raise BrokenEngineError(self._reason or _STOPPING)
         done: Future[None] = Future()
-        self._command(_Command(lambda engine: self._begin(engine, seat, persona, done), done))
+        self._command(Command(lambda engine: self._begin(engine, seat, persona, done), done))
         await asyncio.wrap_future(done)
 
     def leave(self, session: Session) -> None:
@@ -320,7 +218,7 @@ class Scheduler:
             if seat is None or seat.left:
                 return
             seat.left = True
-        self._command(_Command(lambda engine: self._close(engine, seat)))
+        self._command(Command(lambda engine: self._close(engine, seat)))
 
     async def voices(self) -> list[str]:
         """Return the names of the voices as the engine sees them now; none while there is no engine."""
@@ -328,14 +226,14 @@ class Scheduler:
             if self._state is not State.READY:
                 return []
         done: Future[list[str]] = Future()
-        self._command(_Command(lambda engine: _attempt(done, engine.voices), done))
+        self._command(Command(lambda engine: attempt(done, engine.voices), done))
         return await asyncio.wrap_future(done)
 
     def _wake(self) -> None:
         with self._news:
             self._news.notify_all()
 
-    def _command(self, command: _Command) -> None:
+    def _command(self, command: Command) -> None:
         with self._news:
             gone = self._state in {State.FAILED, State.STOPPED}
             if not gone:
@@ -355,7 +253,7 @@ class Scheduler:
                 capacity = self._capacity(engine)
                 facts, slots = facts | {"capacity": capacity.facts()}, capacity.seats
         except Exception as error:
-            self._fail(f"The voice model could not be loaded: {_sentence(error)}", error)
+            self._fail(f"The voice model could not be loaded: {sentence(error)}", error)
             return
         with self._news:
             self._facts = facts
@@ -366,7 +264,7 @@ class Scheduler:
         try:
             self._serve(engine)
         except Exception as error:
-            self._fail(f"The voice model stopped: {_sentence(error)}", error)
+            self._fail(f"The voice model stopped: {sentence(error)}", error)
             if self._on_broken is not None:
                 self._on_broken()
 
@@ -441,13 +339,16 @@ class Scheduler:
     def _tick(self, engine: Engine, pace: Pace, *, was_ready: bool) -> None:
         started = self._clock()
         with self._news:
-            due = [s for s in self._seats.values() if s.open and s.session.ready()]
-        if not due:
-            return
+            seats = [seat for seat in self._seats.values() if seat.open]
+        due: list[Seat] = []
         frames: dict[int, NDArray[np.float32]] = {}
         waits: dict[int, float] = {}
-        for seat in due:
-            frames[seat.row], waits[seat.row] = seat.session.take()
+        for seat in seats:
+            if (taken := seat.session.take()) is not None:
+                frames[seat.row], waits[seat.row] = taken
+                due.append(seat)
+        if not due:
+            return
         try:
             answers = engine.tick(frames)
         except Exception as error:
@@ -483,19 +384,19 @@ class Scheduler:
         if figures is not None and now - self._figures_at >= 1.0:
             self._figures_at, self.engine_figures = now, dict(figures())
 
-    def _tick_failed(self, engine: Engine, due: list[_Seat], error: Exception) -> None:
+    def _tick_failed(self, engine: Engine, due: list[Seat], error: Exception) -> None:
         self._failures += 1
         if self._failures >= _FAILURES_IN_A_ROW:
             raise error
         log.error("tick failed %s", fields(engine=self.name, rows=len(due)), exc_info=error)
         for seat in due:
-            seat.session.end(f"The voice model made an error: {_sentence(error)} Call again.")
+            seat.session.end(f"The voice model made an error: {sentence(error)} Call again.")
 
-    def _begin(self, engine: Engine, seat: _Seat, persona: Persona, done: Future[None]) -> None:
+    def _begin(self, engine: Engine, seat: Seat, persona: Persona, done: Future[None]) -> None:
         if seat.left or not done.set_running_or_notify_cancel():
             return
-        pieces = _pieces(engine, seat.row, persona)
-        self._openings.append(_Opening(seat, pieces, done, self._clock()))
+        work = pieces(engine, seat.row, persona)
+        self._openings.append(Opening(seat, work, done, self._clock()))
 
     def _go_on_opening(self) -> None:
         """Do one piece of the oldest prompt that is being filled in; ticks come between pieces."""
@@ -513,7 +414,7 @@ class Scheduler:
         except Exception as broken:
             log.exception("prompt failed %s", fields(engine=self.name))
             error = BrokenEngineError(
-                f"The voice model could not take the prompt: {_sentence(broken)}"
+                f"The voice model could not take the prompt: {sentence(broken)}"
             )
         self._openings.popleft()
         opening.settle(error)
@@ -524,7 +425,7 @@ class Scheduler:
                 fields(engine=self.name, call=seat.session.number, row=seat.row, prompt_ms=spent),
             )
 
-    def _close(self, engine: Engine, seat: _Seat) -> None:
+    def _close(self, engine: Engine, seat: Seat) -> None:
         try:
             engine.close(seat.row)
         finally:
@@ -534,27 +435,3 @@ class Scheduler:
                 self._free.append(seat.row)
                 self._free.sort()
             self._tell_news()
-
-
-def _pieces(engine: Engine, row: int, persona: Persona) -> Iterator[float]:
-    """Return the pieces in which an engine fills a row's prompt."""
-    if persona.voice in BUNDLED_VOICES and persona.voice not in engine.voices():
-        log.info("voice not here, default taken %s", fields(voice=persona.voice))
-        persona = dataclasses.replace(persona, voice=None)
-    yield from engine.opening(row, persona)
-
-
-def _attempt(done: Future[_T], work: Callable[[], _T]) -> None:
-    """Run `work` and settle `done`, unless whoever waited has gone."""
-    if not done.set_running_or_notify_cancel():
-        return
-    try:
-        done.set_result(work())
-    except Exception as error:
-        done.set_exception(error)
-
-
-def _sentence(error: Exception) -> str:
-    """Return the error's text as a sentence; its type stands in for a missing text."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    return words if words.endswith((".", "!", "?")) else words + "."

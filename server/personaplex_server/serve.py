@@ -63,8 +63,8 @@ def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.
     from personaplex_server import serving, web
 
     stopper = serving.Stopper()
-    engines = _engines(options, stopper.stop)
-    service = _service(options, token, engines)
+    engines = engines_of(options, stopper.stop)
+    service = service_of(options, token, engines)
 
     def ending() -> None:
         for scheduler in engines.values():
@@ -103,9 +103,10 @@ def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.
     return EXIT_BROKEN if stopper.asked else 0
 
 
-def _service(
+def service_of(
     options: argparse.Namespace, token: str | None, engines: dict[str, Scheduler]
 ) -> Service:
+    """Return what the routes answer from."""
     from personaplex_server import chat, voices, web
 
     limits = chat.Limits(**{f"{name}_s": getattr(options, name) for name in LIMITS})
@@ -148,7 +149,8 @@ def _certificate(options: argparse.Namespace) -> tuple[Path, Path] | None:
     return certificate, key
 
 
-def _engines(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict[str, Scheduler]:
+def engines_of(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict[str, Scheduler]:
+    """Return the engines by name, none of them started; `on_broken` is told when the model breaks for good."""
     from personaplex_server import capacity
     from personaplex_server.engines.echo import EchoEngine
     from personaplex_server.scheduler import Scheduler

@@ -223,17 +223,19 @@ class Session:
         """Tell whether a frame waits."""
         return bool(self._heard)
 
-    def take(self) -> tuple[NDArray[np.float32], float]:
+    def take(self) -> tuple[NDArray[np.float32], float] | None:
         """Take the frame that is due (float32 [1920]) and the time it has waited, in seconds.
 
         A backlog shrinks here: quiet frames are passed over while more than the queue's length waits, and one
         frame is dropped when all frames of a while had to wait longer than a frame lasts.
 
-        Raises:
-            IndexError: No frame waits.
+        Returns:
+            None where no frame waits: one that was `ready` is gone when the caller came back in that moment.
         """
         now = self._clock()
         with self._lock:
+            if not self._heard:
+                return None
             pcm, arrived = self._heard.popleft()
             if len(self._heard) > QUEUE_FRAMES and _quiet(pcm):
                 pcm, arrived = self._pass_over()

@@ -22,12 +22,13 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 import personaplex_server
-from personaplex_server import chat, gpu, metrics, page, protocol
+from personaplex_server import chat, gpu, metrics, openapi, page, protocol
 from personaplex_server.chat import Reception
 from personaplex_server.doorman import Doorman, Rules
 from personaplex_server.engines.base import EngineError
-from personaplex_server.scheduler import BUNDLED_VOICES, State
+from personaplex_server.status import State
 from personaplex_server.voices import VoiceFolder, VoiceRefusedError
+from personaplex_server.work import BUNDLED_VOICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,7 @@ log = logging.getLogger(__name__)
 PING_PATH: Final = "/ping"
 STATUS_PATH: Final = "/api/status"
 METRICS_PATH: Final = "/metrics"
+OPENAPI_PATH: Final = "/openapi.json"
 _SUBPROTOCOL_PREFIX: Final = "token."
 _UNADMITTED: Final = (
     "This voice server asks for an access token, and none or a wrong one was sent. "
@@ -238,6 +240,9 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
     async def home(_: Request) -> Response:
         return page.answer("index.html")
 
+    async def described(_: Request) -> Response:
+        return JSONResponse(openapi.description(guarded=service.token is not None))
+
     async def page_file(request: Request) -> Response:
         return page.answer(request.path_params["name"])
 
@@ -251,6 +256,10 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
             return JSONResponse({"error": str(error)}, error.status, {"Connection": "close"})
         return JSONResponse({"name": name, "label": _label(name)}, 201)
 
+    async def voices_or_one_more(request: Request) -> Response:
+        # One route for both, so that a refused method is told of both.
+        return await (add_voice if request.method == "POST" else voices)(request)
+
     async def talk(ws: WebSocket) -> None:
         await ws.accept(_subprotocol(ws))
         try:
@@ -262,12 +271,12 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
     routes: list[BaseRoute] = [
         Route("/", home),
         Route("/page/{name}", page_file),
+        Route(OPENAPI_PATH, described),
         Route(PING_PATH, ping),
         Route(protocol.HEALTH_PATH, health),
         Route(STATUS_PATH, status),
         Route(METRICS_PATH, measures),
-        Route(protocol.VOICES_PATH, voices, methods=["GET"]),
-        Route(protocol.VOICES_PATH, add_voice, methods=["POST"]),
+        Route(protocol.VOICES_PATH, voices_or_one_more, methods=["GET", "POST"]),
         WebSocketRoute(protocol.CHAT_PATH, talk),
     ]
     if service.readiness_path:

@@ -78,9 +78,16 @@ class ToPrism(httpx.AsyncBaseTransport):
         led = httpx.Request(request.method, self._address + path, headers=headers, content=body)
         response = await self._inner.handle_async_request(led)
         await response.aread()
-        for each in json.loads(response.headers.get("sl-violations", "[]")):
+        told = response.headers.get("sl-violations", "[]")
+        # Of many it tells only the first ones, cut off: examples of a large contract can be that wrong.
+        for each in json.loads(told) if told.startswith("[") else ():
             if str((each.get("location") or [""])[0]) == "request":
                 self.broken.append(f"{request.method} {path}: {each.get('message')}")
+        if not told.startswith("[") and '"location":["request"' in told:
+            self.broken.append(f"{request.method} {path}: {told}")
+        if response.status_code < 500 and "stoplight.io/prism/errors#" in response.text:
+            # A refusal that the contract has no words for is told in Prism's own.
+            self.broken.append(f"{request.method} {path}: {response.text}")
         return response
 
     async def aclose(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from personaplex_server import capacity, checkpoint, gpu
-from personaplex_server.scheduler import Scheduler, State
+from personaplex_server.scheduler import Scheduler
+from personaplex_server.status import State
 
 
 class Clock:

@@ -12,8 +12,9 @@ import pytest
 
 from personaplex_server.engines.base import EngineError, Persona
 from personaplex_server.opus import OpusWriter
-from personaplex_server.scheduler import BrokenEngineError, Scheduler, State, UnavailableError
+from personaplex_server.scheduler import Scheduler
 from personaplex_server.session import Ended, Session, Spoken
+from personaplex_server.status import BrokenEngineError, State, UnavailableError
 
 
 @pytest.fixture
@@ -231,3 +232,29 @@ async def test_a_folder_of_voices_that_fails_costs_one_call_only(schedule, scrip
     scheduler.leave(session)
     await soon(lambda: scheduler.status().free == 1)
     await seated(scheduler)
+
+
+async def test_a_caller_who_comes_back_as_the_tick_begins_harms_nobody(
+    schedule, scripted, tone, monkeypatch
+):
+    """The frame that was seen a moment ago is gone then; this once ended the model for everybody."""
+    engine = scripted(2)
+    scheduler = schedule(engine)
+    first, second = await seated(scheduler), await seated(scheduler)
+    take, came_back = Session.take, []
+
+    def late(session: Session):
+        if session is first and session.queue and not came_back:
+            came_back.append(True)
+            session.rejoin()
+        return take(session)
+
+    monkeypatch.setattr(Session, "take", late)
+    for _ in range(3):
+        speak(first, tone(0.08))
+        speak(second, tone(0.08))
+        await asyncio.sleep(0.09)
+    await soon(lambda: bool(came_back) and len(engine.heard[1]) >= 2)
+    assert scheduler.status().state is State.BUSY
+    for session in (first, second):
+        scheduler.leave(session)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 from personadesk import __version__
 from personadesk.cli import monitoring, rehearsing, rented
+from personadesk.store.paths import REHEARSAL_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +21,9 @@ EPILOG = "Without a command, the window opens. PERSONADESK_HOME moves all of Per
 def run(words: Sequence[str]) -> int:
     """Do what the words say; returns the exit status: 0 done (or passed), 1 failed, 2 not understood."""
     arguments = parser().parse_args(words)
+    if arguments.rehearsal:
+        # However it was written: what is meant as a rehearsal never touches a real account.
+        os.environ[REHEARSAL_VARIABLE] = "1"
     module = importlib.import_module(f"personadesk.cli.{arguments.module}")
     return int(module.run(arguments))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,10 @@ def run_command(work: Callable[[Stop], Coroutine[Any, Any, int]], *, as_json: bo
         return asyncio.run(_with_signals(work))
     except PersonaDeskError as error:
         tell_error(error, as_json=as_json)
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read our output has enough. What is still buffered must not fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
 

@@ -96,14 +96,9 @@ class Azure(Simulator):
             return _no_token("invalid_request", "AADSTS90002: Tenant not found.", 400)
         if form.get("client_id") != CLIENT:
             return _no_token("unauthorized_client", "AADSTS700016: Application not found.", 400)
-        try:
-            account = self.world.account(form.get("client_secret", ""))
-        except Refused as refused:
-            if refused.why is Why.EXPIRED:
-                said = "AADSTS7000222: The provided client secret keys are expired."
-            else:
-                said = "AADSTS7000215: Invalid client secret provided."
-            return _no_token("invalid_client", said, 401)
+        account = self.world.held.accounts.get(form.get("client_secret", ""))
+        if account is None or account.expired:
+            return _no_secret(expired=account is not None)
         value = f"az.{_hash(account.key)}.{self.world.now():.0f}"
         return Answer.json(
             {"token_type": "Bearer", "expires_in": TOKEN_SECONDS, "access_token": value}
@@ -424,6 +419,8 @@ class Azure(Simulator):
 
     def refusal(self, refused: Refused, request: Request) -> Answer:
         """Return a refusal as Azure words it."""
+        if request.path.endswith("/token") and refused.why in {Why.BAD_KEY, Why.EXPIRED}:
+            return _no_secret(expired=refused.why is Why.EXPIRED)
         status, code = _REFUSALS[refused.why]
         message = refused.message
         if refused.why is Why.MISSING_RIGHT:
@@ -501,6 +498,15 @@ def _group(thing: Thing) -> dict[str, Any]:
         "id": f"{_SUB}/resourceGroups/{thing.name}", "name": thing.name, "location": thing.region,
         "tags": thing.labels, "properties": {"provisioningState": "Succeeded"},
     }  # fmt: skip
+
+
+def _no_secret(*, expired: bool) -> Answer:
+    said = (
+        "AADSTS7000222: The provided client secret keys are expired."
+        if expired
+        else "AADSTS7000215: Invalid client secret provided."
+    )
+    return _no_token("invalid_client", said, 401)
 
 
 def _no_token(code: str, said: str, status: int) -> Answer:

@@ -168,7 +168,11 @@ class Cloud:
     def _tick(self, world: World) -> None:
         written, count = 0.0, -1
         while not self.ended.wait(TICK_SECONDS):
-            world.settle()
+            try:
+                world.settle()
+            except OSError:
+                # Something that runs in a machine would not end; the next tick tries again.
+                log.exception("a machine of %s could not be moved", world.provider)
             changed = len(world.held.ledger) != count
             if changed or time.monotonic() - written > SAVE_SECONDS:
                 written, count = time.monotonic(), len(world.held.ledger)

@@ -103,12 +103,11 @@ class Google(Simulator):
             head, claims, _ = form["assertion"].split(".")
             key = str(_decoded(head)["kid"])
             fresh = abs(self.world.now() - float(_decoded(claims)["iat"])) < TOKEN_SECONDS
-            account = self.world.account(key)
         except (KeyError, TypeError, ValueError):
             return _no_token("Invalid JWT: it cannot be read.")
-        except Refused as refused:
-            expired = refused.why is Why.EXPIRED
-            return _no_token("The key has expired." if expired else "Invalid JWT Signature.")
+        account = self.world.held.accounts.get(key)
+        if account is None or account.expired:
+            return _no_key(expired=account is not None)
         if not fresh:
             return _no_token(
                 "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
@@ -130,11 +129,11 @@ class Google(Simulator):
     def permissions(self, request: Request) -> Answer:
         """Tell which of some rights the key has."""
         rights = request.account.rights
-        ends = ("instances.stop", "instances.delete")
+        words = {"list": Right.SEE, "stop": Right.END, "delete": Right.END}
         granted = [
             name
             for name in request.json().get("permissions", ())
-            if (Right.END if name.endswith(ends) else Right.RENT) in rights
+            if words.get(name.rpartition(".")[2], Right.RENT) in rights
         ]
         return Answer.json({"permissions": granted})
 
@@ -366,11 +365,13 @@ class Google(Simulator):
     @route("GET", f"{_AT}/zones/{{zone}}/operations")
     def operations(self, request: Request) -> Answer:
         """Tell the operations on one target."""
-        wanted = re.search(r'targetLink = "([^"]+)"', request.param("filter"))
+        wanted = re.fullmatch(r'targetLink eq "(.*)"', request.param("filter"))
+        if wanted is None:
+            raise Refused(Why.BAD_REQUEST, "Invalid value for field 'filter'")
         found = [
             _far(each)
             for each in self._operations.values()
-            if wanted is not None and each["told"]["targetLink"] == wanted[1]
+            if re.fullmatch(wanted[1], each["told"]["targetLink"])
         ]
         return Answer.json({"kind": "compute#operationList", "items": found})
 
@@ -405,6 +406,8 @@ class Google(Simulator):
 
     def refusal(self, refused: Refused, request: Request) -> Answer:
         """Return a refusal as Google words it."""
+        if request.path == "/token" and refused.why in {Why.BAD_KEY, Why.EXPIRED}:
+            return _no_key(expired=refused.why is Why.EXPIRED)
         status, reason, word = _REFUSALS[refused.why]
         message = refused.message
         parts = request.path.split("/")
@@ -486,6 +489,10 @@ def _refused(status: int, reason: str, word: str, message: str) -> Answer:
         },
         status,
     )  # fmt: skip
+
+
+def _no_key(*, expired: bool) -> Answer:
+    return _no_token("The key has expired." if expired else "Invalid JWT Signature.")
 
 
 def _no_token(message: str) -> Answer:

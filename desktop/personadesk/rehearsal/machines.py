@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MARK = "PERSONADESK_REHEARSAL_MACHINE"
 """Environment variable that holds a machine's folder in all of its processes."""
 KILL_SECONDS = 10.0
+MOST_ADDRESSES = 100
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _ENTER = """#!/bin/sh
 # Every session begins in the machine's own home instead of the home of whoever rehearses.
@@ -96,11 +97,14 @@ class Machines:
         """Return an address of its own out of 127/8 on Linux; elsewhere loopback has one, and a port is its own."""
         if sys.platform != "linux":
             return "127.0.0.1", sshd.free_port()
-        while True:
+        host = ""
+        for _ in range(MOST_ADDRESSES):
             parts = (random.randint(16, 250), random.randint(0, 255), random.randint(1, 254))  # noqa: S311
             host = "127.{}.{}.{}".format(*parts)
             if _can_listen(host, self._port):
-                return host, self._port
+                break
+        # Where somebody took the port everywhere, the boot fails, and the machine says why.
+        return host, self._port
 
     def boot(self, machine: Machine) -> None:
         """Start its sshd, and what its crontab says about reboots; harmless when it runs."""

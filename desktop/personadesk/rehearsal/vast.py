@@ -33,7 +33,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 _GOOD: dict[str, Any] = {
     "verification": "verified", "reliability2": 0.995, "inet_down": 800.0, "inet_up": 600.0,
     "direct_port_count": 40, "cuda_max_good": 12.8, "compute_cap": 890, "disk_space": 400.0,
-    "duration": 30 * 86400.0, "gpu_arch": "nvidia", "cpu_arch": "amd64", "static_ip": False,
+    "duration": 30 * 86400.0, "external": False, "gpu_arch": "nvidia", "cpu_arch": "amd64", "static_ip": False,
 }  # fmt: skip
 
 
@@ -90,6 +90,8 @@ class Vast(Simulator):
         filters = {name: each for name, each in wanted.items() if isinstance(each, dict)}
         found = [ask for ask in found if _fits(ask, filters)]
         for name, way in reversed(wanted.get("order", [])):
+            if found and name not in found[0]:
+                raise Refused(Why.BAD_REQUEST, f"{name} is not a valid key to sort by")
             found.sort(key=lambda ask: ask[name], reverse=way == "desc")
         return Answer.json({"offers": found[: int(wanted.get("limit", 64))]})
 
@@ -104,11 +106,13 @@ class Vast(Simulator):
         bid = order.get("price")
         if bid is not None and float(bid) < (kind.spot_price or 0):
             return _no(400, "invalid_price", f"error 400/3561: the bid {bid} is too low")
+        # Vast.ai's own client says null for what it leaves out.
+        start = order.get("onstart") or ""
         made = self.world.create(
             request.account, ask, machine_id=str(FIRST_INSTANCE + len(self.world.ledger())),
-            region=next(iter(kind.stock)), name=order.get("label", ""), spot=bid is not None,
-            disk_gb=int(order.get("disk", 8)), keys=user_data.read(order.get("onstart", "")).public,
-            user_data=order.get("onstart", ""), data={"order": order, "asked": "running"},
+            region=next(iter(kind.stock)), name=order.get("label") or "", spot=bid is not None,
+            disk_gb=int(order.get("disk") or 8), keys=user_data.read(start).public,
+            user_data=start, data={"order": order, "asked": "running"},
         )  # fmt: skip
         if bid is not None:
             made.price = float(bid)
@@ -136,6 +140,11 @@ class Vast(Simulator):
                 "label_counts": {}, "next_token": token, "instances": page,
             }
         )  # fmt: skip
+
+    @route("GET", "/api/v0/instances/{id}")
+    def _get(self, request: Request) -> Answer:
+        machine = self.world.machine(request.account, request.names["id"])
+        return Answer.json({"instances": self._shown(machine)})
 
     @route("PUT", "/api/v0/instances/{id}", right=Right.RENT)
     def _change(self, request: Request) -> Answer:
@@ -232,7 +241,7 @@ class Vast(Simulator):
             "id": int(machine.id), "actual_status": actual, "cur_state": contract, "next_state": coming,
             "intended_status": machine.data["asked"], "label": machine.name or None, "status_msg": message,
             "image_uuid": machine.data["order"]["image"], "image_runtype": "ssh ssh_direct",
-            "onstart": machine.user_data, "public_ipaddr": f"{machine.host}\n" if there else "",
+            "extra_env": [], "onstart": machine.user_data, "public_ipaddr": f"{machine.host}\n" if there else "",
             "ssh_host": "ssh6.vast.ai", "ssh_port": 10600, "machine_id": int(kind.ref) % 1000,
             "ports": {"22/tcp": [{"HostIp": "0.0.0.0", "HostPort": str(machine.port)}]} if there else None,  # noqa: S104 - as it is told
             "start_date": machine.created, "gpu_name": kind.data["gpu_name"], "num_gpus": kind.count,
@@ -277,7 +286,7 @@ def _ask(kind: Kind, region: str, free: int | None, spot: bool) -> dict[str, Any
         "min_bid": kind.spot_price, "rentable": is_free, "rented": False, "is_bid": spot,
         "machine_id": int(kind.ref) % 1000, "storage_total_cost": kind.stopped_price,
         "reliability": kind.data["reliability2"], "verified": kind.data["verification"] == "verified",
-        "driver_version": "570.86.15",
+        "driver_version": "570.86.15", "score": round(kind.memory_gb / kind.price, 1),
     }  # fmt: skip
 
 
@@ -289,9 +298,18 @@ def _fits(thing: Mapping[str, Any], filters: Mapping[str, Mapping[str, Any]]) ->
             if rule not in _OPERATORS:
                 raise Refused(Why.BAD_REQUEST, f"{rule} is not an operator")
             value = thing[name]
+            if isinstance(value, (int, float)) and isinstance(wanted, str):
+                wanted = _number(wanted)  # as Vast.ai's own client writes them
             if value is None or not _OPERATORS[rule](value, wanted):
                 return False
     return True
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise Refused(Why.BAD_REQUEST, f"{text} is not a number") from error
 
 
 def _after(token: str) -> int:

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from personadesk.domain.account import Right
+from personadesk.rehearsal import billing
 from personadesk.rehearsal.bodies import NoBodies
 from personadesk.rehearsal.faults import Fault, Faults
 from personadesk.rehearsal.things import (
@@ -496,28 +497,9 @@ class World:
 
     def _bill(self) -> None:
         with self._lock:
-            now = self.now()
-            hours = (now - (self.held.settled or now)) / 3600
-            self.held.settled = now
-            if hours <= 0:
-                return
-            owners = {account.name: account for account in self.held.accounts.values()}
-            for machine in self.machines():
-                kind = self.held.kinds[machine.kind]
-                rate = machine.price if machine.state in HOLDS_GPU else kind.stopped_price
-                self._charge(owners[machine.account], rate * hours)
-                machine.spent += rate * hours
-            for thing in self.things(None):
-                self._charge(owners[thing.account], thing.price * hours)
-            for machine in self.machines():
-                balance = owners[machine.account].balance
-                if machine.state is State.RUNNING and balance is not None and balance <= 0:
-                    stops = self._lasts(self.pace.stop_s)
-                    self._enter(machine, State.STOPPING, stops, "the balance is used up")
-
-    def _charge(self, account: Account, dollars: float) -> None:
-        if account.balance is not None:
-            account.balance = max(0.0, account.balance - dollars)
+            for machine in billing.bill(self.held, self.now()):
+                stops = self._lasts(self.pace.stop_s)
+                self._enter(machine, State.STOPPING, stops, "the balance is used up")
 
     def _chance(self) -> None:
         with self._lock:
@@ -590,10 +572,12 @@ class World:
         raise Refused(Why.NO_CAPACITY, f"no {kind.ref} is free")
 
     def _place(self, machine: Machine) -> None:
-        if machine.fixed_address:
+        if machine.fixed_address and machine.port:
             return
         self.held.next_host += 1
-        machine.host, machine.port = self._bodies.place(machine, self.held.next_host)
+        host, machine.port = self._bodies.place(machine, self.held.next_host)
+        # One that was given its address before it came up still needs a port.
+        machine.host = machine.host if machine.fixed_address else host
 
     def _only(self, machine: Machine, *states: State) -> None:
         if machine.state not in states:

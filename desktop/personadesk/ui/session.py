@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 
+from personadesk.store import paths
 from personadesk.store.settings import CLOSING
 from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
 from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, TALK
+from personadesk.ui.rehearse import open_rehearsal
 from personadesk.ui.shell import MainWindow, PageSpec
 
 if TYPE_CHECKING:
@@ -63,10 +65,13 @@ class WindowSession(QObject):
         self._leaving = False
         self._painted = False
         self.is_over = False
-        self.home = HomeModel(self)
+        rehearsal = paths.rehearsing()
+        self.home = HomeModel(self, rehearsal=rehearsal)
         self.home.try_here_asked.connect(lambda: self.desk.try_here())
         self.home.use_machine_asked.connect(lambda: self.desk.use_machine())
+        self.home.rent_asked.connect(lambda: self.desk.rent_gpu())
         self.home.new_line_asked.connect(lambda: self.desk.new_line())
+        self.home.rehearse_asked.connect(open_rehearsal)
         self.home.asked.connect(lambda name, verb: self.desk.line_asked(name, verb))
         self.window = MainWindow(
             [
@@ -77,6 +82,7 @@ class WindowSession(QObject):
                 PageSpec(ACCOUNTS, mark("Accounts"), "accounts", self._make_accounts),
             ],
             preferences,
+            rehearsal=rehearsal,
         )
         self.window.first_painted.connect(self._has_painted)
         self.window.closing.connect(self._closing)
@@ -152,6 +158,7 @@ class WindowSession(QObject):
             self.desk.jobs,
             machines=self.desk.machines,
             token=token,
+            rented=self.desk.rented,
             has_speaker=lambda: call.has_speaker,
         )
         token.setParent(page)
@@ -192,19 +199,33 @@ class WindowSession(QObject):
 
         address = self._address(name)
         if address is not None:
-            dialogs.ask_stop_line(self.window, name, address, lambda: self.desk.stop_line(name))
+            standing = self.desk.standing_of(name)
+            dialogs.ask_stop_line(
+                self.window,
+                name,
+                address,
+                lambda: self.desk.stop_line(name),
+                rented=standing.stopping() if standing is not None else "",
+            )
 
     def _ask_remove(self, name: str) -> None:
         from personadesk.ui import dialogs
 
         address = self._address(name)
         if address is not None:
-            dialogs.ask_remove_line(self.window, name, address, lambda: self.desk.remove_line(name))
+            standing = self.desk.standing_of(name)
+            dialogs.ask_remove_line(
+                self.window,
+                name,
+                address,
+                lambda: self.desk.remove_line(name),
+                rented=standing.ending() if standing is not None else "",
+            )
 
     def _ask_stop_deploy(self, job: Job) -> None:
-        from personadesk.ui import dialogs
+        from personadesk.ui.deploy.stopping import ask_stop
 
-        dialogs.ask_stop_deploy(self.window, job.view.plan.line, job.cancel)
+        ask_stop(self.window, job, self.desk.jobs, self.desk.rented)
 
     def _tell_money(self) -> None:
         """Say at the foot of the side bar what is billed, and how much of it nobody uses."""

@@ -87,14 +87,7 @@ class AgedEngine(PersonaPlexEngine):
     def opening(self, row: int, persona: Persona) -> Iterator[float]:
         """Open a row, and put it far behind its memory's length."""
         yield from super().opening(row, persona)
-        place, far = self._order.index(row), self.config.lm.context + 300
-        self._open[row].call = far
-        with torch.inference_mode():
-            self._model.state.call[place] = far
-            for side in (self._model.hearing, self._model.speaking):
-                side.frames[place] = side.attention.window
-                side.attention.position[place] = 2 * side.attention.window
-                side.stream.first[place] = False
+        self.age(row)
 
     def tick(self, frames: Mapping[int, NDArray[np.float32]]) -> dict[int, FrameOut]:
         """Note how long the tick takes."""
@@ -130,7 +123,8 @@ def hold(
 
     Returns:
         `tick_p50_ms`, `tick_p99_ms`, `delay_p50_ms` and `delay_p99_ms` (from a frame's sending to its answer),
-        `answered` (a share), `dropped` (frames) and `sockets_ms`: processor time of sockets and Opus per tick.
+        `answered` (a share), `dropped` (frames) and `sockets_ms`: processor time of sockets and Opus a call and
+        frame, the making of connections included.
 
     Raises:
         RuntimeError: The callers failed; the text is what they said.
@@ -166,8 +160,9 @@ def hold(
             scheduler.join()
             sock.close()
     took = 1000 * np.array(engine.took[round(RAMP_S / FRAME_SECONDS) :] or engine.took)
+    said = calls * round((RAMP_S + seconds) / FRAME_SECONDS)
     return told | {
-        "sockets_ms": 1000 * (worked - sum(engine.worked)) / len(took) if threads == 1 else -1.0,
+        "sockets_ms": 1000 * (worked - sum(engine.worked)) / said if threads == 1 else -1.0,
         "tick_p50_ms": float(np.quantile(took, 0.5)),
         "tick_p99_ms": float(np.quantile(took, 0.99)),
         "dropped": float(dropped),

@@ -6,6 +6,7 @@ const RATE = 48000;
 const PACKET_SAMPLES = 960;
 const [HANDSHAKE, AUDIO, TEXT, METADATA, ERROR] = [0, 1, 2, 4, 5];
 const COME_BACK_MS = 25000;
+const START_MS = 10000;
 
 const $ = (id) => document.getElementById(id);
 const address = new URL(".", location.href);
@@ -52,6 +53,11 @@ async function look() {
   }
 }
 
+function within(milliseconds, promise, words) {
+  const late = new Promise((_, refuse) => setTimeout(() => refuse(new Error(words)), milliseconds));
+  return Promise.race([promise, late]);
+}
+
 class Call {
   #closing = false;
   #text = "";
@@ -76,7 +82,8 @@ class Call {
     this.output = new AudioContext({ sampleRate: RATE });
     for (const context of [this.input, this.output]) {
       await context.audioWorklet.addModule(new URL("page/worklets.js", address));
-      await context.resume();
+      // Without a loudspeaker Firefox waits for one, without a word.
+      await within(START_MS, context.resume(), "The browser found no loudspeaker to play to.");
     }
     this.encoder = new AudioEncoder({ output: (chunk) => this.#send(chunk), error: (e) => this.end(e.message) });
     this.encoder.configure({

@@ -184,3 +184,12 @@ def test_a_voice_test_without_a_call_is_told_in_the_same_object(
     said = json.loads(done.stdout.splitlines()[-1])
     assert (said["verdict"], said["voice"], said["report"]) == ("fail", {}, None)
     assert said["error"]["type"] == kind
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "personadesk", "accounts", "providers", "--json"]
+    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -54,6 +54,12 @@ def test_a_rehearsal_is_started_looked_at_disturbed_and_ended(type_, personadesk
     assert not list(personadesk_home.rglob("cloud*"))
 
 
+def test_a_rehearsal_is_one_however_it_is_abbreviated(type_):
+    code, answer = type_("--rehears", "accounts", "list")
+    assert code == 0
+    assert {each["name"] for each in answer["accounts"]} == set(catalog.ids())
+
+
 def test_a_rehearsal_leaves_the_real_accounts_alone(type_, monkeypatch):
     type_("rehearsal", "start")
     monkeypatch.setenv(paths.REHEARSAL_VARIABLE, "0")

@@ -83,7 +83,9 @@ async def test_what_will_not_be_taken_is_logged_without_the_address_and_the_next
             while caplog.text.count("status 404") < 2:
                 await asyncio.sleep(0.01)
     # The log file takes httpx's lines of every request only when they are warnings (`store.logs`).
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("personadesk")]
+    ours = [
+        record.getMessage() for record in caplog.records if record.name.startswith("personadesk")
+    ]
     assert len(ours) == 2
     assert "secret-token" not in "".join(ours)
 

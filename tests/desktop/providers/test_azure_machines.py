@@ -118,6 +118,14 @@ async def test_wrong_and_expired_secrets_and_closed_subscriptions_are_told_apart
     assert "PastDue" in str(limit)
 
 
+async def test_keys_that_go_bad_on_demand_are_told_apart(there, simulator):
+    for fault, cause in ((Fault.EXPIRED_KEY, "expired_key"), (Fault.WRONG_KEY, "bad_key")):
+        simulator.world.faults.add(fault, times=1)
+        with pytest.raises(AuthFailed) as found:
+            await there.verify()
+        assert found.value.cause == cause
+
+
 async def test_a_tenant_that_does_not_exist_is_no_key(judge, clock):
     there = enter(judge, clock, tenant_id="99999999-9999-9999-9999-999999999999")
     with pytest.raises(AuthFailed, match="didn't accept") as found:

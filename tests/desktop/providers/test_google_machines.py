@@ -15,6 +15,7 @@ from personadesk.domain.errors import (
     NoCapacity,
     NotFound,
     PersonaDeskError,
+    ProviderFault,
     QuotaExceeded,
     Unreachable,
 )
@@ -24,7 +25,8 @@ from personadesk.providers import catalog as providers
 from personadesk.providers.google.calls import Google
 from personadesk.rehearsal import catalog, google
 from personadesk.rehearsal.faults import Fault
-from personadesk.rehearsal.things import State
+from personadesk.rehearsal.http import Answer
+from personadesk.rehearsal.things import Refused, State, Why
 
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample me@here"
 HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -91,6 +93,34 @@ async def test_a_weak_key_is_told_by_the_names_of_the_rights_that_it_lacks(there
     assert "compute.instances.create" in str(found.value.next)
 
 
+async def test_where_google_does_not_tell_rights_it_is_tried_whether_machines_may_be_listed(
+    there, simulator, judge
+):
+    simulator.world.faults.add(Fault.FAIL_BEFORE, calls="testIamPermissions")
+    with pytest.raises(ProviderFault):
+        await there.verify()
+    simulator.permissions = lambda request: simulator.refusal(
+        Refused(Why.NOT_FOUND, "off"), request
+    )
+    simulator.world.faults.clear()
+    info = await there.verify()
+    assert info.rights == {Right.SEE}
+    assert "isn't told" in str(info.limits[-1])
+    assert judge.seen[-1] == ("GET", "/compute/v1/projects/rehearsal/aggregated/instances")
+
+
+async def test_a_key_that_may_not_even_look_is_refused(there, simulator):
+    simulator.world.held.accounts[google.KEY].rights = frozenset()
+    with pytest.raises(AuthFailed) as found:
+        await there.verify()
+    assert found.value.cause == "missing_right"
+    simulator.permissions = lambda request: Answer.json({"permissions": []})
+    simulator.world.held.accounts[google.KEY].rights = frozenset({Right.SEE})
+    with pytest.raises(AuthFailed) as found:
+        await there.verify()
+    assert "“compute.instances.list”" in str(found.value.next)
+
+
 async def test_wrong_and_expired_keys_are_told_apart(there, simulator):
     simulator.world.held.accounts[google.KEY].expired = True
     with pytest.raises(AuthFailed) as expired:
@@ -99,6 +129,14 @@ async def test_wrong_and_expired_keys_are_told_apart(there, simulator):
     with pytest.raises(AuthFailed) as wrong:
         await there.verify()
     assert (expired.value.cause, wrong.value.cause) == ("expired_key", "bad_key")
+
+
+async def test_keys_that_go_bad_on_demand_are_told_apart(there, simulator):
+    for fault, cause in ((Fault.EXPIRED_KEY, "expired_key"), (Fault.WRONG_KEY, "bad_key")):
+        simulator.world.faults.add(fault, times=1)
+        with pytest.raises(AuthFailed) as found:
+            await there.verify()
+        assert found.value.cause == cause
 
 
 async def test_one_token_serves_an_hour_and_a_new_one_is_fetched_before_it_ends(

@@ -37,6 +37,7 @@ from personadesk.domain.sample import Metric
 from personadesk.providers.runpod import RunPod
 from personadesk.providers.runpod.calls import pod_request, start_script
 from personadesk.rehearsal.faults import Fault
+from personadesk.rehearsal.sshd import program
 
 KEY = "rehearsal-runpod-key-1"
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFake me"
@@ -359,8 +360,10 @@ def test_the_start_script_gives_a_real_daemon_the_host_key_that_we_made(tmp_path
     installed = tmp_path / "personadesk_host_key"
     assert installed.read_bytes() == ours.read_bytes()
     assert installed.stat().st_mode & 0o777 == 0o600
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # it wants that before it tells anything
     told = subprocess.run(
-        [sshd.SSHD, "-T", "-f", str(configuration)], check=True, capture_output=True, text=True
+        [program(), "-T", "-f", str(configuration)], check=True, capture_output=True, text=True
     ).stdout
     assert [line for line in told.splitlines() if line.startswith("hostkey ")] == [
         f"hostkey {installed}"

@@ -125,6 +125,16 @@ def test_stop_frees_the_gpu_and_start_may_find_it_gone(world, me, clock):
     assert world.free("n1-l4", "eu") == 0
 
 
+def test_a_machine_that_was_given_its_address_first_comes_up_there_with_a_port(world, me, clock):
+    machine = made(world, me)
+    address = world.keep(me, "address", thing_id="ip1")
+    host = world.new_address(machine)
+    world.pin(machine, address, host)
+    clock.pass_s(60)
+    world.settle()
+    assert (machine.state, machine.host, machine.port) == (State.RUNNING, host, 22)
+
+
 def test_an_address_changes_over_stop_and_start_unless_one_is_kept(world, me, clock):
     machine = running(world, me, clock)
     before = machine.host

@@ -169,7 +169,14 @@ class Renting:
         addressed: float | None = None
         last: PersonaDeskError | None = None
         while (waited := self._clock() - begun) < manners.boot_limit_s:
-            machine = await self.rentals.find(rental)
+            try:
+                machine = await self.rentals.find(rental)
+            except (ProviderFault, RateLimited, Unreachable) as error:
+                # One look that fails says nothing of the machine, which is paid for already.
+                context.log("boot", f"{error.what} {error.details}".rstrip(), True)
+                last = error
+                await asyncio.sleep(error.retry_after_s or manners.poll_s)
+                continue
             if machine is None:
                 if seen is not None or waited > SILENCE_SECONDS:
                     raise faults.hopeless(provider.facts, "it is not there any more")
@@ -205,6 +212,8 @@ class Renting:
             await self.rentals.wait_until_ended(tag, END_SECONDS)
         else:
             await self.rentals.settle(current)
+            # It was kept for a look, and is wanted again.
+            await self.rentals.release(tag)
         current = await self.rentals.current(tag)
         if current is None or current.state is RentalState.MADE:
             return current

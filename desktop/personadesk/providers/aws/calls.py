@@ -13,6 +13,7 @@ from personadesk.domain.errors import (
     NoCapacity,
     NotFound,
     PersonaDeskError,
+    ProviderFault,
     Unreachable,
 )
 from personadesk.domain.machine import Action, Machine
@@ -342,7 +343,7 @@ class Aws(Provider):
         async with self._rigging:
             try:
                 told = await self._launch(order, region)
-            except Unreachable:
+            except (Unreachable, ProviderFault):
                 # It may have been made: what was prepared stays until that is known.
                 raise
             except PersonaDeskError:
@@ -392,7 +393,7 @@ class Aws(Provider):
         if order.offer.spot:
             once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
             wish["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": once}
-        else:
+        if not order.offer.spot or order.lease_hours is not None:
             wish["InstanceInitiatedShutdownBehavior"] = ends
         return await self._in_some_zone(order, region, wish)
 

@@ -13,6 +13,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from personadesk.domain.errors import ProviderFault
 from personadesk.providers import faults
 from personadesk.providers.aws.facts import FACTS
 from personadesk.providers.aws.failures import failure, problem_of
@@ -29,6 +30,8 @@ READ_SECONDS = 30
 TRIES = 4
 DEADLINE_SECONDS = 90.0
 """For one call with its retries; a thread cannot be stopped, but nobody waits for it any longer."""
+UNREADABLE = "unreadable"
+UNREADABLE_PAUSE_SECONDS = 0.5
 MOST_PAGES = 200
 _POLICY_NAMES = {"service-quotas": "servicequotas"}
 
@@ -63,6 +66,7 @@ class Session:
         self._account = account
         self._credentials = dict(credentials)
         self._base = base_url
+        self._sleep = sleep
         self._limiter = Limiter(FACTS.manners.per_second, FACTS.manners.burst, sleep=sleep)
         self._lock = threading.Lock()
         self._sending = threading.local()
@@ -96,15 +100,22 @@ class Session:
         Raises:
             PersonaDeskError: It was refused, or nobody answered.
         """
-        await self._limiter.turn()
-        work = asyncio.to_thread(
-            self._ask, service, operation, region, tries, changes, offer, parameters
-        )
+        ask = functools.partial(self._ask, service, operation, region, tries, changes, offer)
         try:
-            return await asyncio.wait_for(work, deadline_s)
+            async with asyncio.timeout(deadline_s):
+                for again in range(tries - 1, -1, -1):
+                    await self._limiter.turn()
+                    try:
+                        return await asyncio.to_thread(ask, parameters)
+                    except ProviderFault as error:
+                        # boto3 gives up at once on what it cannot read, such as a busy gateway's page.
+                        if error.cause != UNREADABLE or changes or not again:
+                            raise
+                        await self._sleep(UNREADABLE_PAUSE_SECONDS)
         except TimeoutError as error:
             reason = f"{operation}: no answer within {deadline_s:g} s"
             raise faults.unreachable(FACTS, reason, sent=changes) from error
+        raise AssertionError("a call answers or fails")
 
     async def pages(
         self,
@@ -230,4 +241,6 @@ class Session:
             return faults.bad_key(FACTS, self._account, faults.Problem(message=told))
         if isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
             return faults.unreachable(FACTS, told, sent=changes and self._sending.doubt)
-        return faults.provider_fault(FACTS, faults.Problem(code="unreadable", message=told))
+        fault = faults.provider_fault(FACTS, faults.Problem(code=UNREADABLE, message=told))
+        fault.cause = UNREADABLE
+        return fault

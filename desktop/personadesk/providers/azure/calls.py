@@ -240,7 +240,7 @@ class Azure(Provider):
 
     async def _told(self, found: wire.VirtualMachine) -> Machine:
         address = ""
-        if OWNER_LABEL in (found.tags or {}):
+        if wire.tag_of(found.tags):
             address = await self._address_of(*reading.place_of(found.id))
         return self._stamp(reading.machine(found, address, self._costs, self._ssh))
 
@@ -364,7 +364,7 @@ class Azure(Provider):
                 found.append(
                     Resource(
                         kind=ResourceKind.GROUP, id=each.name, account=self.account.name,
-                        tag=(each.tags or {}).get(OWNER_LABEL, ""), name=each.name,
+                        tag=wire.tag_of(each.tags), name=each.name,
                         region=each.location, attached=inside.id if inside is not None else "",
                     )
                 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from personadesk.domain.machine import OWNER_LABEL, Action, Machine, MachineState
+from personadesk.domain.machine import Action, Machine, MachineState
 from personadesk.domain.offer import Offer, Stock
 from personadesk.domain.text import NOTHING, T
 from personadesk.providers.azure import prices, wire
@@ -128,7 +128,7 @@ def machine(found: wire.VirtualMachine, address: str, costs: Prices, reach: Reac
         actions |= {Action.STOP}
     return Machine(
         id=f"{group}/{name}", account="", provider=FACTS.id, name=name,
-        tag=(found.tags or {}).get(OWNER_LABEL, ""), state=state,
+        tag=wire.tag_of(found.tags), state=state,
         said=" ".join(part for part in (told.provisioning_state, power) if part),
         reason=_reason(told.instance_view, state, power), gpu=gpu, memory_gb=memory, count=count,
         region=found.location, place=PLACES.get(found.location, ""),

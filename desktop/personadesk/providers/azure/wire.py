@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+
+from personadesk.domain.machine import OWNER_LABEL
 
 
 class _Wire(msgspec.Struct, rename="camel"):
@@ -125,7 +129,7 @@ class VirtualMachine(_Wire):
     id: str = ""
     name: str = ""
     location: str = ""
-    tags: dict[str, str] | None = None
+    tags: dict[str, Any] | None = None
     properties: MachineProperties = msgspec.field(default_factory=MachineProperties)
 
 
@@ -144,7 +148,7 @@ class PublicAddress(_Wire):
 class Group(_Wire):
     name: str = ""
     location: str = ""
-    tags: dict[str, str] | None = None
+    tags: dict[str, Any] | None = None
 
 
 class Groups(Page):
@@ -159,3 +163,8 @@ class Problem(_Wire):
 class AsyncOperation(_Wire):
     status: str = ""
     error: Problem | None = None
+
+
+def tag_of(tags: dict[str, Any] | None) -> str:
+    """Return the deploy that a thing's tags name, "" for none."""
+    return str((tags or {}).get(OWNER_LABEL) or "")

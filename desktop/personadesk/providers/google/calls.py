@@ -22,6 +22,7 @@ from personadesk.providers.google.facts import (
     IMAGE,
     RENT_RIGHTS,
     RIGHTS_PLACE,
+    SEE_RIGHTS,
     USER,
     region_of,
 )
@@ -68,10 +69,6 @@ class Google(Provider):
         """See `Provider.verify`. What the key may do is asked of Google's list of rights."""
         api = self._api()
         project = await api.call("GET", self._at(""), wire.Project)
-        # Listing is what every look at the fleet needs; a key that may not is told now.
-        await api.call(
-            "GET", self._at("/aggregated/instances"), wire.Instances, params={"maxResults": 1}
-        )
         limits = [
             T(
                 "GPUs at a time: {limit}, {used} in use",
@@ -84,10 +81,17 @@ class Google(Provider):
         missing: list[Text] = []
         granted = await self._granted()
         if granted is None:
+            # Listing is what every look at the fleet needs; a key that may not is told now.
+            path = self._at("/aggregated/instances")
+            await api.call("GET", path, wire.Instances, params={"maxResults": 1})
             limits.append(
                 T("Whether this key may rent isn't told: the “Cloud Resource Manager API” is off.")
             )
         else:
+            for name in SEE_RIGHTS:
+                if name not in granted:
+                    problem = faults.Problem(message=name)
+                    raise faults.missing_right(FACTS, self.account.name, name, problem)
             for right, names in ((Right.RENT, RENT_RIGHTS), (Right.END, END_RIGHTS)):
                 lacking = [name for name in names if name not in granted]
                 missing += [T("The right “{right}” is missing.", right=name) for name in lacking]
@@ -100,7 +104,7 @@ class Google(Provider):
 
     async def _granted(self) -> frozenset[str] | None:
         """Return which of the rights that we need the key has; None when Google does not tell."""
-        names = [*RENT_RIGHTS, *END_RIGHTS]
+        names = [*SEE_RIGHTS, *RENT_RIGHTS, *END_RIGHTS]
         api = self._new_api(self._base or RIGHTS_PLACE)
         try:
             answer = await api.call(
@@ -181,18 +185,18 @@ class Google(Provider):
 
     async def _tell_why(self, zone: str, name: str) -> None:
         """Raise what Google said of the creation of an instance that is not there, if that failed."""
-        place = f"https://www.googleapis.com/compute/v1/projects/{self._project}/zones/{zone}/instances/{name}"
-        params = {
-            "filter": f'(operationType = "insert") (targetLink = "{place}")',
-            "maxResults": 10,
-        }
-        async for page in self._pages(
-            self._at(f"/zones/{zone}/operations"), wire.Operations, params
-        ):
-            newest = max(page.items, key=lambda each: each.insert_time, default=None)
-            if newest is not None and newest.error is not None:
-                raise failures.of_operation(self.account.name, newest)
-            return
+        # As a regular expression, since links begin with one of several hosts.
+        params = {"filter": f'targetLink eq ".*/zones/{zone}/instances/{name}"', "maxResults": 100}
+        path = self._at(f"/zones/{zone}/operations")
+        found = [
+            each
+            async for page in self._pages(path, wire.Operations, params)
+            for each in page.items
+            if each.operation_type == "insert"
+        ]
+        newest = max(found, key=lambda each: each.insert_time, default=None)
+        if newest is not None and newest.error is not None:
+            raise failures.of_operation(self.account.name, newest)
 
     # -- life -------------------------------------------------------------------------------------------------
 

@@ -134,6 +134,7 @@ PLACES = {
     "me-west1": "Tel Aviv, IL",
 }  # fmt: skip
 
+SEE_RIGHTS = ("compute.instances.list", "compute.machineTypes.list", "compute.regions.list")
 RENT_RIGHTS = (
     "compute.instances.create", "compute.instances.setMetadata", "compute.instances.setLabels",
     "compute.instances.start", "compute.instances.reset", "compute.disks.create",

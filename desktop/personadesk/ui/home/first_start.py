@@ -10,7 +10,17 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from personadesk.ui.i18n import LANGUAGES, language, tr
 from personadesk.ui.shell.menus import LOOKS
 from personadesk.ui.theme import Look, Role, Type, theme
-from personadesk.ui.widgets import ChoiceCard, ComboBox, ElidedLabel, IconLabel, hbox, label, vbox
+from personadesk.ui.widgets import (
+    Button,
+    ChoiceCard,
+    ComboBox,
+    ElidedLabel,
+    IconLabel,
+    Kind,
+    hbox,
+    label,
+    vbox,
+)
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QHBoxLayout
@@ -26,21 +36,29 @@ class FirstStart(QWidget):
 
     Signals:
         try_here_asked: *Try it here* was pressed.
+        rent_asked: *Rent a GPU* was pressed.
         use_machine_asked: *Use my machine* was pressed.
+        rehearse_asked: A rehearsal is wanted.
         look_chosen: Another look was chosen (its value).
         language_chosen: Another language was chosen (its code).
     """
 
     try_here_asked = Signal()
+    rent_asked = Signal()
     use_machine_asked = Signal()
+    rehearse_asked = Signal()
     look_chosen = Signal(str)
     language_chosen = Signal(str)
 
-    def __init__(self, computer: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, computer: str = "", parent: QWidget | None = None, *, rehearsal: bool = False
+    ) -> None:
         """Make the view.
 
         Args:
             computer: A sentence about what this computer can do; "" for the usual one.
+            parent: The widget that it is in.
+            rehearsal: Whether this is a rehearsal already, in which none is offered.
         """
         super().__init__(parent)
         px = theme().px
@@ -81,6 +99,19 @@ class FirstStart(QWidget):
             recommended=True,
         )
         self.card.clicked.connect(self.try_here_asked)
+        self.rent_card = ChoiceCard(
+            icon="cloud",
+            title=tr("On a rented GPU"),
+            text=tr("We compare the providers, rent one for you, install the voice and test it."),
+            promises=(
+                tr("You need one key of one provider"),
+                tr("The price stands on the last button"),
+                tr("Sleeps when nobody calls"),
+            ),
+            action=tr("Rent a GPU"),
+            pill=tr("by the hour"),
+        )
+        self.rent_card.clicked.connect(self.rent_asked)
         self.machine_card = ChoiceCard(
             icon="server",
             title=tr("On my own GPU machine"),
@@ -96,14 +127,22 @@ class FirstStart(QWidget):
         self.machine_card.clicked.connect(self.use_machine_asked)
         cards = hbox(gap=20)
         cards.addStretch(1)
-        for card in (self.card, self.machine_card):
+        for card in (self.card, self.rent_card, self.machine_card):
             card.setMaximumWidth(px(CARD_WIDTH))
             card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
             # Their stretch outweighs the room beside them until their greatest width is reached.
             cards.addWidget(card, 100)
         cards.addStretch(1)
         column.addLayout(cards)
-        column.addSpacing(px(16))
+        column.addSpacing(px(6))
+        self.rehearse = Button(
+            tr("Rehearse first with pretend providers: nothing real happens, nothing costs money"),
+            kind=Kind.LINK,
+        )
+        self.rehearse.clicked.connect(self.rehearse_asked)
+        self.rehearse.setVisible(not rehearsal)
+        column.addWidget(self.rehearse, alignment=centre)
+        column.addSpacing(px(4))
         column.addStretch(4)
         column.addLayout(self._make_foot())
 

@@ -42,9 +42,11 @@ class HomePage(Page):
         self._new_line.clicked.connect(model.new_line_asked)
         self._cards: dict[str, LineCard] = {}
         self._columns = 0
-        self._first = FirstStart(model.view.computer)
+        self._first = FirstStart(model.view.computer, rehearsal=model.rehearsal)
         self._first.try_here_asked.connect(model.try_here_asked)
+        self._first.rent_asked.connect(model.rent_asked)
         self._first.use_machine_asked.connect(model.use_machine_asked)
+        self._first.rehearse_asked.connect(model.rehearse_asked)
         self._first.look_chosen.connect(self.look_asked)
         self._first.language_chosen.connect(self.language_asked)
         self._views = QStackedLayout(self)

@@ -17,7 +17,7 @@ from personadesk.ui.shell.navigation import NavigationBar, StatusLine
 from personadesk.ui.shell.pages import takes_focus
 from personadesk.ui.shell.top_bar import TopBar
 from personadesk.ui.theme import Look, Role, theme
-from personadesk.ui.widgets import FocusRing, hbox, vbox
+from personadesk.ui.widgets import FocusRing, MessageBanner, Shape, hbox, vbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,14 +47,18 @@ class MainWindow(QMainWindow):
     first_painted = Signal()
     closing = Signal()
 
-    def __init__(self, specs: Sequence[PageSpec], preferences: Preferences) -> None:
+    def __init__(
+        self, specs: Sequence[PageSpec], preferences: Preferences, *, rehearsal: bool = False
+    ) -> None:
         """Build the window at the first page.
 
         Args:
             specs: The places, in the order of the side bar.
             preferences: Where place, look and language are remembered.
+            rehearsal: Whether all of it is a rehearsal; the window then says so all the time.
         """
         super().__init__()
+        self._rehearsal = rehearsal
         self._specs = list(specs)
         self._preferences = preferences
         self._pages: dict[str, Page] = {}
@@ -169,7 +173,11 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         central = QWidget()
-        row = hbox(central)
+        column = vbox(central)
+        if self._rehearsal:
+            column.addWidget(_rehearsal_strip())
+        row = hbox()
+        column.addLayout(row, 1)
         self._navigation = NavigationBar(self._specs)
         self._navigation.page_chosen.connect(self.open_page)
         self._cost = StatusLine("coin", tr("{price} /h", price=dollars(0)), Role.TEXT2)
@@ -229,7 +237,8 @@ class MainWindow(QMainWindow):
         page = self.current_page
         self._top_bar.show_words(page.title, page.subtitle)
         self._top_bar.show_action(page.primary_action)
-        self.setWindowTitle(f"{page.title} – PersonaDesk")
+        title = f"{page.title} – PersonaDesk"
+        self.setWindowTitle(f"{title} – {tr('Rehearsal')}" if self._rehearsal else title)
 
     def _fit_width(self) -> None:
         self._navigation.set_narrow(self.width() < theme().px(NARROW_BELOW))
@@ -266,3 +275,17 @@ class MainWindow(QMainWindow):
         if not self._painted:
             self._painted = True
             self.first_painted.emit()
+
+
+def _rehearsal_strip() -> QWidget:
+    """Return what tells a rehearsal from the real thing, over everything and never put away."""
+    strip = QWidget()
+    column = vbox(strip, margin=8)
+    banner = MessageBanner(
+        tr("Rehearsal: nothing real happens, nothing costs money"),
+        shape=Shape.WARN,
+        word=tr("Rehearsal"),
+        closable=False,
+    )
+    column.addWidget(banner)
+    return strip

@@ -139,6 +139,24 @@ async def test_a_hopeless_machine_is_ended_and_the_next_offer_taken(
     assert (await world.rentals.current("pd-1")).offer.ref == "large"
 
 
+async def test_one_look_that_fails_does_not_end_the_machine_that_is_waited_for(
+    world, renting, make_context
+):
+    context = await make_context()
+    await RentStep(renting).run(context)
+    world.cloud.broken = ProviderFault("It has a fault of its own.")
+    waiting = asyncio.create_task(BootStep(renting).run(context))
+    async with asyncio.timeout(5.0):
+        while not any("fault of its own" in line for line in make_context.said):
+            await asyncio.sleep(0.01)
+    world.cloud.broken = None
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    assert len(world.cloud.machines) == 1
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
 async def test_undo_ends_what_was_rented(world, renting, make_context):
     context = await make_context()
     await RentStep(renting).run(context)

@@ -93,3 +93,10 @@ async def test_an_answer_that_nobody_can_read_is_the_providers_fault(aws, door):
     door.change("DescribeInstances", "<DescribeInstancesResponse.*", "<html>busy")
     with pytest.raises(ProviderFault):
         await aws._session.call("ec2", "DescribeInstances", "us-east-1", tries=1)
+
+
+async def test_a_page_of_a_busy_gateway_is_asked_past(aws, door):
+    door.change(
+        "DescribeInstances", "<DescribeInstancesResponse.*", "<!doctype html><title>busy", 1
+    )
+    assert await aws.machines() == []

@@ -1,0 +1,1 @@
+"""Many voice servers as one, under Ray Serve: one replica a GPU."""

@@ -1,0 +1,130 @@
+"""The form that takes a key, by real clicks: pasting, trying, what is wrong told apart, nothing secret left behind."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLineEdit, QPushButton
+
+import rented_samples as samples
+from personadesk.deploy.rented.fleet import FleetView
+from personadesk.providers import catalog, faults
+from personadesk.ui.accounts.key_form import KeyForm
+from personadesk.ui.rented.model import Attempt
+from rented_scenes import rented_of
+
+LEFT = Qt.MouseButton.LeftButton
+KEY = "rpa_SECRETSECRETSECRETSECRETSECRETSECRET1234"
+
+
+class Asked:
+    """A form over accounts that stay as they are; what is tried is written down."""
+
+    def __init__(self, qtbot, provider: str, *accounts, **choices) -> None:
+        self.rented = rented_of(FleetView(), *accounts)
+        self.added = []
+        self.replaced = []
+        self.rented.add = self._add
+        self.rented.replace = lambda name, values: self.replaced.append((name, values))
+        self.form = KeyForm(catalog.facts(provider), self.rented, **choices)
+        self.rented.setParent(self.form)
+        qtbot.addWidget(self.form)
+        self.form.resize(600, 500)
+        self.form.show()
+        qtbot.waitExposed(self.form)
+        self.qtbot = qtbot
+
+    def _add(self, given) -> None:
+        self.added.append(given)
+        self.rented._attempt(Attempt(busy=True, name=given.name))
+
+    def button(self, text: str) -> QPushButton:
+        return next(
+            b for b in self.form.findChildren(QPushButton) if b.text() == text and b.isVisible()
+        )
+
+    def paste(self, text: str) -> None:
+        QGuiApplication.clipboard().setText(text)
+        self.qtbot.mouseClick(self.button("Paste"), LEFT)
+
+    def answer(self, error) -> None:
+        self.rented._attempt(Attempt(error=error, name=self.added[-1].name))
+
+
+def test_a_pasted_key_is_tried_by_itself_and_never_shows(qtbot):
+    asked = Asked(qtbot, "runpod")
+    edit = asked.form.fields["api_key"].edit
+    asked.paste(f"  {KEY}\n")
+    qtbot.waitUntil(lambda: len(asked.added) == 1)
+    assert dict(asked.added[0].values) == {"api_key": KEY}
+    assert asked.added[0].name == "RunPod"
+    assert edit.echoMode() is QLineEdit.EchoMode.Password
+    assert KEY not in edit.displayText()
+    asked.answer(None)
+    assert edit.text() == "", "a key that is kept leaves the field"
+
+
+def test_a_key_that_is_no_key_is_told_beside_the_field_and_not_tried(qtbot):
+    asked = Asked(qtbot, "google")
+    asked.paste("my password")
+    qtbot.wait(350)
+    assert asked.added == []
+    assert "Was all of it copied?" in asked.form.fields["api_key"].fault
+
+
+def test_many_lines_are_pasted_or_read_from_a_file(qtbot, tmp_path):
+    asked = Asked(qtbot, "google")
+    file = tmp_path / "service.json"
+    file.write_text('{\n "type": "service_account"\n}\n')
+    asked.form.read_file("api_key", file)
+    qtbot.waitUntil(lambda: len(asked.added) == 1)
+    assert asked.added[0].values["api_key"] == '{  "type": "service_account" }'
+    file.write_bytes(b"\xff\x00")
+    asked.form.read_file("api_key", file)
+    assert asked.form.fields["api_key"].fault == "service.json cannot be read as a key."
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (faults.bad_key, "didn't accept the key"),
+        (faults.expired_key, "has expired"),
+        (lambda *a: faults.missing_right(*a[:2], "pod:write", a[2]), "pod:write"),
+    ],
+)
+def test_wrong_expired_and_weak_keys_are_told_apart(qtbot, make, sentence):
+    asked = Asked(qtbot, "runpod")
+    asked.paste(KEY)
+    qtbot.waitUntil(lambda: len(asked.added) == 1)
+    problem = faults.Problem(401, message="no")
+    asked.answer(make(catalog.facts("runpod"), "RunPod", problem))
+    panel = asked.form._trouble.itemAt(0).widget()
+    assert sentence in panel.accessibleName()
+    qtbot.waitUntil(lambda: panel.isVisible() and asked.button("Open RunPod").isVisible())
+    qtbot.mouseClick(asked.button("Try again"), LEFT)
+    assert len(asked.added) == 2
+
+
+def test_keyboard_alone_adds_another_account_with_its_own_name(qtbot):
+    asked = Asked(qtbot, "runpod", samples.PODS, another=True)
+    name = asked.form.name.edit
+    name.selectAll()
+    qtbot.keyClicks(name, "pods")
+    asked.form.fields["api_key"].edit.setText("@RUNPOD_SECOND")
+    qtbot.keyClick(asked.form.fields["api_key"].edit, Qt.Key.Key_Return)
+    assert asked.added == []
+    assert asked.form.name.fault == "There is an account called “pods” already."
+    name.selectAll()
+    qtbot.keyClicks(name, "Second")
+    qtbot.keyClick(name, Qt.Key.Key_Tab)
+    qtbot.keyClick(asked.form.fields["api_key"].edit, Qt.Key.Key_Return)
+    assert [(g.name, dict(g.values)) for g in asked.added] == [
+        ("Second", {"api_key": "@RUNPOD_SECOND"})
+    ]
+
+
+def test_another_key_goes_to_the_account_it_is_for(qtbot):
+    asked = Asked(qtbot, "runpod", samples.PODS, replacing="Pods")
+    asked.paste(KEY)
+    qtbot.waitUntil(lambda: asked.replaced == [("Pods", {"api_key": KEY})])
