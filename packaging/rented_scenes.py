@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import rented_samples as samples
+from monitor_scenes import graphs_watch
 from personadesk.deploy.rented.fleet import FleetView
 from personadesk.ui.instances.page import InstancesPage
 from personadesk.ui.rented.model import AccountState, Rented
@@ -44,8 +46,11 @@ def rented_of(view: FleetView, *accounts: Account) -> Rented:
 
 def _instances(view: FleetView, *accounts: Account, chosen: str = "") -> Page:
     rented = rented_of(view, *accounts)
-    page = InstancesPage(rented)
+    importlib.import_module("pyqtgraph")  # a picture waits for no thread
+    watch = graphs_watch(samples.FRONT_DESK.tag)
+    page = InstancesPage(rented, watch)
     rented.setParent(page)
+    watch.setParent(page)
     if chosen:
         page.choose(chosen)
     return page
