@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from personadesk.deploy.rented import market
 from personadesk.deploy.rented.fleet import FleetView
 from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.machine import Action
 from personadesk.domain.offer import Need
 from personadesk.domain.text import T
 from personadesk.providers import catalog
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from personadesk.deploy.rented.fleet import Fleet
     from personadesk.deploy.rented.market import Market
     from personadesk.domain.account import Account, AccountInfo
-    from personadesk.domain.machine import Action, Machine
+    from personadesk.domain.machine import Machine
     from personadesk.domain.offer import Offer
     from personadesk.domain.provider import ProviderFacts
-    from personadesk.providers.accounts import Accounts, Given
+    from personadesk.providers.accounts import Accounts, Given, Kept
     from personadesk.store.spending import Cost, SpendingStore
 
 __all__ = ["AccountState", "Attempt", "Offers", "Rented", "Renting"]
@@ -60,12 +61,14 @@ class AccountState:
         info: What its provider said when it was last asked, None before.
         error: Why the last check failed, None when it did not.
         checking: Whether it is being asked now.
+        kept: Where each of its secrets is, and how it ends.
     """
 
     account: Account
     info: AccountInfo | None = None
     error: PersonaDeskError | None = None
     checking: bool = False
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Rented(QObject):
         accounts_changed: An account came, went, or was checked.
         attempt_changed: The adding of an account went on.
         added: An account was added (its name).
-        offers_changed: Offers were asked or answered.
+        offers_changed: Offers were asked or answered, of all accounts or of one.
         fleet_changed: The machines were looked at, or their cost was read.
     """
 
@@ -140,6 +143,7 @@ class Rented(QObject):
         self.loaded = False
         self.attempt = Attempt()
         self.offers = Offers()
+        self._shelves: dict[str, Offers] = {}
         self.costs: tuple[Cost, ...] = ()
         self._round = 0
 
@@ -157,6 +161,10 @@ class Rented(QObject):
     def of_provider(self, provider_id: str) -> tuple[AccountState, ...]:
         """Return the accounts at one provider, by name."""
         return tuple(each for each in self.accounts if each.account.provider == provider_id)
+
+    def shelf(self, name: str) -> Offers:
+        """Return what one account offers, as it was last asked by `ask_shelf`."""
+        return self._shelves.get(name, Offers())
 
     @property
     def view(self) -> FleetView:
@@ -232,6 +240,16 @@ class Rented(QObject):
         self.offers_changed.emit()
         spawn(self._ask(need, tuple(only)), "ask for offers", owner=self)
 
+    def ask_shelf(self, name: str, need: Need) -> None:
+        """Ask what one account offers, whatever the wizard looks for; the answer stands in `shelf`."""
+        self._shelves[name] = replace(self.shelf(name), need=need, asking=True)
+        self.offers_changed.emit()
+        spawn(self._ask_shelf(name, need), f"ask {name} for offers", owner=self)
+
+    def end_and_remove(self, name: str, machines: Sequence[Machine]) -> None:
+        """End machines of an account and forget it; it stays when one of them would not end."""
+        spawn(self._end_and_remove(name, tuple(machines)), f"end and remove {name}", owner=self)
+
     def act(self, machines: Sequence[Machine], action: Action) -> None:
         """Start, stop, restart or end machines; the user has agreed. What failed is told by name."""
         spawn(self._act(tuple(machines), action), f"{action} machines", owner=self)
@@ -259,20 +277,36 @@ class Rented(QObject):
         self.accounts_changed.emit()
         for name in tuple(self._accounts):
             self.check(name)
+        await self._read_kept(services)
 
     def _reread(self) -> None:
         spawn(self._reread_now(), "read the accounts again", owner=self)
 
     async def _reread_now(self) -> None:
-        await self._read_accounts(await self._services())
+        services = await self._services()
+        await self._read_accounts(services)
         self.accounts_changed.emit()
+        await self._read_kept(services)
+
+    async def _read_kept(self, services: Renting) -> None:
+        """Read where secrets are; only of accounts that are new or have others, as a keyring may ask."""
+        for name, state in tuple(self._accounts.items()):
+            if state.kept or not state.account.credentials:
+                continue
+            kept = await services.accounts.kept(name)
+            now = self._accounts.get(name)
+            if now is not None and now.account == state.account:
+                self._put(replace(now, kept=kept))
 
     async def _read_accounts(self, services: Renting) -> None:
         fresh = {}
         for account in await services.accounts.all():
             known = self._accounts.get(account.name, AccountState(account))
             info = services.accounts.info(account.name)
-            fresh[account.name] = replace(known, account=account, info=info or known.info)
+            kept = known.kept if known.account == account else ()
+            fresh[account.name] = replace(
+                known, account=account, info=info or known.info, kept=kept
+            )
         self._accounts = fresh
 
     def _fleet_looked(self) -> None:
@@ -306,6 +340,7 @@ class Rented(QObject):
         services = await self._services()
         account, info = await services.accounts.add(given)
         self._put(AccountState(account, info))
+        await self._read_kept(services)
         self.added.emit(account.name)
         services.fleet.look_now()
 
@@ -313,7 +348,8 @@ class Rented(QObject):
         services = await self._services()
         info = await services.accounts.replace(name, values)
         await self._read_accounts(services)
-        self._put(replace(self._accounts[name], info=info, error=None))
+        self._put(replace(self._accounts[name], info=info, error=None, kept=()))
+        await self._read_kept(services)
         services.fleet.look_now()
 
     async def _check(self, name: str) -> None:
@@ -332,6 +368,7 @@ class Rented(QObject):
         services = await self._services()
         await services.accounts.remove(name)
         self._accounts.pop(name, None)
+        self._shelves.pop(name, None)
         self.accounts_changed.emit()
         services.fleet.look_now()
 
@@ -347,7 +384,23 @@ class Rented(QObject):
             self.offers = Offers(need, found.offers, dict(found.failures), self.clock())
             self.offers_changed.emit()
 
-    async def _act(self, machines: tuple[Machine, ...], action: Action) -> None:
+    async def _ask_shelf(self, name: str, need: Need) -> None:
+        services = await self._services()
+        answer = replace(self.shelf(name), asking=False)
+        try:
+            found = await market.look(services.accounts, need, (name,))
+            answer = Offers(need, found.offers, dict(found.failures), self.clock())
+        finally:
+            if self.shelf(name).need == need:
+                self._shelves[name] = answer
+                self.offers_changed.emit()
+
+    async def _end_and_remove(self, name: str, machines: tuple[Machine, ...]) -> None:
+        if await self._act(machines, Action.END):
+            await self._remove(name)
+
+    async def _act(self, machines: tuple[Machine, ...], action: Action) -> bool:
+        """Do it to each; returns whether all went well."""
         services = await self._services()
         failed: list[tuple[Machine, PersonaDeskError]] = []
         for machine in machines:
@@ -356,7 +409,7 @@ class Rented(QObject):
             except PersonaDeskError as error:
                 failed.append((machine, error))
         if not failed:
-            return
+            return True
         done = len(machines) - len(failed)
         names = ", ".join(machine.name or machine.id for machine, _ in failed)
         first = failed[0][1]
@@ -371,6 +424,7 @@ class Rented(QObject):
                 key=f"machines {action}",
             )
         )  # fmt: skip
+        return False
 
     async def _adopt(self, machine: Machine) -> None:
         await (await self._services()).fleet.adopt(machine)
