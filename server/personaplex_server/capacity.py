@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 MOST_ROWS: Final = {"cuda": 32, "cpu": 16}
 """Rows worth trying; each takes memory whether it is used or not."""
 TICK_LIMIT_S: Final = 0.050
-"""Longest tick at which seats are given: a frame lasts 80 ms, and 30 ms are left for contexts that grow as calls last
-(a tick was measured to take up to a third longer then), for Opus and for the sockets."""
+"""Longest tick at which seats are given, with every caller's memory full: a frame lasts 80 ms, and 30 ms are left
+for Opus and for the sockets, which take about a millisecond a call."""
 _STEPS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _TICKS: Final = 12
 _QUANTILE: Final = 0.9
@@ -82,6 +82,7 @@ def measure(engine: Engine, clock: Callable[[], float] = time.monotonic) -> Capa
 
 def _tick_s(engine: Engine, rows: int, clock: Callable[[], float]) -> float:
     silence = np.zeros(FRAME_SAMPLES, np.float32)
+    age: Callable[[int], None] | None = getattr(engine, "age", None)
     took = []
     opened = 0
     try:
@@ -89,6 +90,8 @@ def _tick_s(engine: Engine, rows: int, clock: Callable[[], float]) -> float:
             for _ in engine.opening(row, Persona()):
                 pass
             opened += 1
+            if age is not None:
+                age(row)
         for _ in range(_TICKS):
             began = clock()
             engine.tick(dict.fromkeys(range(rows), silence))

@@ -229,7 +229,7 @@ def loudspeaker() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def firefox(folder: Path) -> Iterator[Browser]:
+def firefox(folder: Path, *, deaf: bool = False) -> Iterator[Browser]:
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     assert program, "There is no Firefox here; install the package firefox-esr."
     folder.mkdir()
@@ -250,7 +250,7 @@ def firefox(folder: Path) -> Iterator[Browser]:
         *(program, "--headless", "--no-remote", "--marionette", "--remote-allow-system-access"),
         *("--profile", str(folder), "about:blank"),
     ]
-    with loudspeaker() as address:
+    with contextlib.nullcontext("unix:/nowhere") if deaf else loudspeaker() as address:
         process, port = started(command, folder / "MarionetteActivePort", PULSE_SERVER=address)
         try:
             with socket.create_connection(("127.0.0.1", port), 30) as sock:
@@ -329,3 +329,15 @@ def test_the_page_comes_back_after_a_broken_connection(serve, browser, scripted)
     before = len(engine.heard[0])
     server.until(lambda _: len(engine.heard[0]) > before + 5)
     assert len(engine.personas) == 1
+
+
+@pytest.mark.browser
+def test_the_page_says_so_where_there_is_no_loudspeaker(serve, scripted, tmp_path):
+    """Firefox waits for one without a word."""
+    server = serve(scripted())
+    with firefox(tmp_path / "profile", deaf=True) as browser:
+        browser.go(server.url)
+        browser.until("document.getElementById('server')?.textContent.startsWith('Ready')")
+        browser.run("document.getElementById('talk').click()")
+        browser.until("document.getElementById('status').textContent.includes('no loudspeaker')")
+        assert browser.run("document.body.dataset.state") == "idle"

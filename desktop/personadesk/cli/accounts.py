@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command
+from personadesk.domain.account import Right
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.text import T
 from personadesk.providers import catalog
@@ -122,7 +123,7 @@ def _info_dict(info: AccountInfo) -> dict[str, Any]:
 def _in_words(info: AccountInfo) -> str:
     parts = [f"It is {info.who}." if info.who else ""]
     if info.rights:
-        parts.append(f"It may {', '.join(sorted(info.rights))}.")
+        parts.append(f"It may {', '.join(each for each in Right if each in info.rights)}.")
     parts += [str(each) for each in info.missing]
     if info.balance is not None:
         parts.append(f"Balance: ${info.balance:.2f}.")

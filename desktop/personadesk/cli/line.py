@@ -81,6 +81,8 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
             say("Another PersonaDesk serves the lines; this one takes over when it ends.")
         if arguments.background:
             await _wait_for_turn(services, stop)
+        # What is rented goes on costing while no window is open: its limits are held from here.
+        services.fleet.start()
         await stop.wait()
     finally:
         await services.close()

@@ -365,11 +365,13 @@ class Google(Simulator):
     @route("GET", f"{_AT}/zones/{{zone}}/operations")
     def operations(self, request: Request) -> Answer:
         """Tell the operations on one target."""
-        wanted = re.search(r'targetLink = "([^"]+)"', request.param("filter"))
+        wanted = re.fullmatch(r'targetLink eq "(.*)"', request.param("filter"))
+        if wanted is None:
+            raise Refused(Why.BAD_REQUEST, "Invalid value for field 'filter'")
         found = [
             _far(each)
             for each in self._operations.values()
-            if wanted is not None and each["told"]["targetLink"] == wanted[1]
+            if re.fullmatch(wanted[1], each["told"]["targetLink"])
         ]
         return Answer.json({"kind": "compute#operationList", "items": found})
 

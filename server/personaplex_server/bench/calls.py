@@ -87,14 +87,7 @@ class AgedEngine(PersonaPlexEngine):
     def opening(self, row: int, persona: Persona) -> Iterator[float]:
         """Open a row, and put it far behind its memory's length."""
         yield from super().opening(row, persona)
-        place, far = self._order.index(row), self.config.lm.context + 300
-        self._open[row].call = far
-        with torch.inference_mode():
-            self._model.state.call[place] = far
-            for side in (self._model.hearing, self._model.speaking):
-                side.frames[place] = side.attention.window
-                side.attention.position[place] = 2 * side.attention.window
-                side.stream.first[place] = False
+        self.age(row)
 
     def tick(self, frames: Mapping[int, NDArray[np.float32]]) -> dict[int, FrameOut]:
         """Note how long the tick takes."""

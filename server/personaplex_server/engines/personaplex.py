@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LATER = 300
+"""Positions beyond the memory at which an aged row is."""
+
 
 @dataclass(slots=True)
 class _Row:
@@ -308,6 +311,20 @@ class PersonaPlexEngine:
             if self.renew:
                 self._go_on_renewing()
             return answers
+
+    def age(self, row: int) -> None:
+        """Put an open row so far into its call that its memory is full: what a tick costs at most, for measuring.
+
+        What it remembers is nonsense then; close it before anybody is seated there.
+        """
+        place, far = self._order.index(row), self.config.lm.context + _LATER
+        self._open[row].call = far
+        with torch.inference_mode():
+            self._model.state.call[place] = far
+            for side in (self._model.hearing, self._model.speaking):
+                side.frames[place] = side.attention.window
+                side.attention.position[place] = 2 * side.attention.window
+                side.stream.first[place] = False
 
     def close(self, row: int) -> None:
         """Free `row`; a row that is not open stays so."""

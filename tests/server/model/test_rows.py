@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from personaplex_server import capacity
 from personaplex_server.engines import prompts as module
 from personaplex_server.engines.base import EngineError, Persona, Sampling
 from personaplex_server.engines.personaplex import PersonaPlexEngine
@@ -150,6 +151,25 @@ def test_an_abandoned_preparation_leaves_the_row_free(engine, speech, by_itself)
     preparing = engine.opening(0, Persona(text="other " * 200))
     next(preparing)
     preparing.close()
+    assert alone(engine, PERSONAS[0], speech[0]) == by_itself[0]
+
+
+def test_capacity_is_measured_with_full_memories_and_leaves_nothing_behind(
+    engine, speech, by_itself, monkeypatch
+):
+    seen = []
+    tick = engine.tick
+
+    def watched(frames):
+        seen.append(min(each.call for each in engine._open.values()))
+        return tick(frames)
+
+    monkeypatch.setattr(engine, "tick", watched)
+    found = capacity.measure(engine)
+    monkeypatch.undo()
+    assert set(found.tick_ms) <= {1, 2, 3}
+    assert min(seen) > engine.config.lm.context
+    assert not engine._open
     assert alone(engine, PERSONAS[0], speech[0]) == by_itself[0]
 
 

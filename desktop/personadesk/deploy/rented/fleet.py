@@ -157,7 +157,9 @@ class Fleet:
             known = {n: v for n, v in self._view.accounts.items() if n in names}
             known |= {view.name: view for view in looked}
             ordered = {name: known[name] for name in names if name in known}
-            tags = {rental.tag for rental in await self.rentals.store.open()}
+            rentals = await self.rentals.store.open()
+            tags = {rental.tag for rental in rentals}
+            ordered = _with_ages(ordered, rentals)
             strays = tuple(
                 m
                 for view in ordered.values()
@@ -400,3 +402,22 @@ class Fleet:
             if (rental := rentals.get((machine.account, machine.id))) and machine.price is not None
         ]  # fmt: skip
         await self._spending.bill(bills)
+
+
+def _with_ages(
+    accounts: Mapping[str, AccountView], rentals: Sequence[Rental]
+) -> dict[str, AccountView]:
+    """Fill in when machines were made where their provider does not tell: we were there."""
+    made = {(rental.account, rental.machine_id): rental.made for rental in rentals}
+    return {
+        name: replace(
+            view,
+            machines=tuple(
+                machine
+                if machine.created is not None
+                else replace(machine, created=made.get((machine.account, machine.id)))
+                for machine in view.machines
+            ),
+        )
+        for name, view in accounts.items()
+    }

@@ -185,18 +185,18 @@ class Google(Provider):
 
     async def _tell_why(self, zone: str, name: str) -> None:
         """Raise what Google said of the creation of an instance that is not there, if that failed."""
-        place = f"https://www.googleapis.com/compute/v1/projects/{self._project}/zones/{zone}/instances/{name}"
-        params = {
-            "filter": f'(operationType = "insert") (targetLink = "{place}")',
-            "maxResults": 10,
-        }
-        async for page in self._pages(
-            self._at(f"/zones/{zone}/operations"), wire.Operations, params
-        ):
-            newest = max(page.items, key=lambda each: each.insert_time, default=None)
-            if newest is not None and newest.error is not None:
-                raise failures.of_operation(self.account.name, newest)
-            return
+        # As a regular expression, since links begin with one of several hosts.
+        params = {"filter": f'targetLink eq ".*/zones/{zone}/instances/{name}"', "maxResults": 100}
+        path = self._at(f"/zones/{zone}/operations")
+        found = [
+            each
+            async for page in self._pages(path, wire.Operations, params)
+            for each in page.items
+            if each.operation_type == "insert"
+        ]
+        newest = max(found, key=lambda each: each.insert_time, default=None)
+        if newest is not None and newest.error is not None:
+            raise failures.of_operation(self.account.name, newest)
 
     # -- life -------------------------------------------------------------------------------------------------
 

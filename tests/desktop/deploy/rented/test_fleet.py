@@ -39,6 +39,17 @@ async def test_a_machine_that_is_gone_is_written_down_as_ended(world):
     assert rental.state is RentalState.ENDED
 
 
+async def test_a_machine_whose_age_is_not_told_is_as_old_as_our_record(world):
+    from dataclasses import replace
+
+    _, machine = await world.rentals.make(order("pd-1"))
+    made = world.clock()
+    world.cloud.machines[machine.id] = replace(machine, created=None)
+    world.clock.now += 60
+    view = await world.fleet.refresh()
+    assert [m.created for m in view.machines] == [made]
+
+
 async def test_silence_is_not_gone(world):
     _, machine = await world.rentals.make(order("pd-1"))
     await world.fleet.refresh()
