@@ -198,7 +198,7 @@ class Accounts:
         async with self._opening:
             if name not in self._open:
                 account = await self.store.get(name)
-                secrets = await self.secrets_of(account)
+                secrets = await self._secrets_of(account)
                 # In a thread: a provider's file may bring more along than a window likes to wait for.
                 self._open[name] = await asyncio.to_thread(self._make, account, secrets)
             return self._open[name]

@@ -80,7 +80,7 @@ class Secrets:
             HostUnfit: The file cannot be read or written.
         """
         if self._vault is None:
-            raise _no_keyring("no vault")
+            raise no_keyring("no vault")
         await asyncio.to_thread(self._vault.unlock, passphrase)
 
     async def get(self, name: str) -> str | None:
@@ -199,10 +199,11 @@ def _told(work: Callable[[], _Result]) -> _Result:
     try:
         return work()
     except KeyringError as error:
-        raise _no_keyring(str(error)) from error
+        raise no_keyring(str(error)) from error
 
 
-def _no_keyring(details: str) -> PersonaDeskError:
+def no_keyring(details: str) -> PersonaDeskError:
+    """There is no keyring, and nothing else was chosen."""
     return HostUnfit(
         T("This computer has no keyring that could keep the secret."),
         T(

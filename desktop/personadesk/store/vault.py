@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["LEAST_LENGTH", "Cost", "Vault"]
+__all__ = ["LEAST_LENGTH", "Cost", "Vault", "locked"]
 
 LEAST_LENGTH = 8
 """Characters of a passphrase, at least."""
@@ -113,7 +113,7 @@ class Vault:
 
     def _all(self) -> dict[str, str]:
         if self._key is None:
-            raise _locked()
+            raise locked()
         return self._open(self._read(), self._key) if self.exists else {}
 
     def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
@@ -178,7 +178,7 @@ class Vault:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if self._key is None:
-            raise _locked()
+            raise locked()
         key, cost, salt = self._key
         nonce = os.urandom(12)
         sealed = AESGCM(key).encrypt(nonce, json.dumps(held).encode(), _bound(cost, salt))
@@ -218,7 +218,8 @@ def _text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _locked() -> AuthFailed:
+def locked() -> AuthFailed:
+    """The passphrase was not given yet."""
     return AuthFailed(
         T("The keys are in a file that a passphrase opens."),
         T("Give the passphrase at Accounts."),

@@ -114,6 +114,7 @@ class Rented(QObject):
         added: An account was added (its name).
         offers_changed: Offers were asked or answered, of all accounts or of one.
         fleet_changed: The machines were looked at, or their cost was read.
+        safe_changed: A place for keys was chosen where there is no keyring, or could not be opened (`safe`).
     """
 
     accounts_changed = Signal()
@@ -121,6 +122,7 @@ class Rented(QObject):
     added = Signal(str)
     offers_changed = Signal()
     fleet_changed = Signal()
+    safe_changed = Signal()
 
     def __init__(
         self,
@@ -142,6 +144,8 @@ class Rented(QObject):
         self._fleet: Fleet | None = None
         self.loaded = False
         self.attempt = Attempt()
+        self.safe = Attempt()
+        self.locked = False
         self.offers = Offers()
         self._shelves: dict[str, Offers] = {}
         self.costs: tuple[Cost, ...] = ()
@@ -222,6 +226,14 @@ class Rented(QObject):
         self._round += 1
         self._attempt(Attempt())
 
+    def keep_in_memory(self) -> None:
+        """Keep keys until the window closes, where there is no keyring."""
+        spawn(self._keep_in_memory(), "keep keys in memory", owner=self)
+
+    def unlock(self, passphrase: str) -> None:
+        """Keep keys in a file that a passphrase opens; how it goes stands in `safe`."""
+        spawn(self._unlock(passphrase), "open the file with the keys", owner=self)
+
     def check(self, name: str) -> None:
         """Ask an account's provider again who we are and what we may."""
         state = self._accounts.get(name)
@@ -288,10 +300,11 @@ class Rented(QObject):
         self.accounts_changed.emit()
         await self._read_kept(services)
 
-    async def _read_kept(self, services: Renting) -> None:
+    async def _read_kept(self, services: Renting, *, again: bool = False) -> None:
         """Read where secrets are; only of accounts that are new or have others, as a keyring may ask."""
+        self.locked = services.accounts.secrets.locked
         for name, state in tuple(self._accounts.items()):
-            if state.kept or not state.account.credentials:
+            if (state.kept and not again) or not state.account.credentials:
                 continue
             kept = await services.accounts.kept(name)
             now = self._accounts.get(name)
@@ -351,6 +364,27 @@ class Rented(QObject):
         self._put(replace(self._accounts[name], info=info, error=None, kept=()))
         await self._read_kept(services)
         services.fleet.look_now()
+
+    async def _keep_in_memory(self) -> None:
+        (await self._services()).accounts.secrets.keep_in_memory()
+        self.safe = Attempt()
+        self.safe_changed.emit()
+
+    async def _unlock(self, passphrase: str) -> None:
+        secrets = (await self._services()).accounts.secrets
+        self.safe = Attempt()
+        try:
+            await secrets.unlock(passphrase)
+        except PersonaDeskError as error:
+            self.safe = Attempt(error=error)
+        self.locked = secrets.locked
+        self.safe_changed.emit()
+        if self.safe.error is None:
+            for state in self.accounts:
+                if state.error is not None and state.error.cause == "vault_locked":
+                    self.check(state.account.name)
+            self.look_now()
+            await self._read_kept(await self._services(), again=True)
 
     async def _check(self, name: str) -> None:
         error: PersonaDeskError | None = None
