@@ -24,7 +24,8 @@ from personadesk.domain.host import (
     SshAddress,
 )
 from personadesk.domain.line import Line, LineState, Target
-from personadesk.domain.plan import ModelChoice, ModelKind, Plan, place_on
+from personadesk.domain.offer import Offer, Stock
+from personadesk.domain.plan import RENT, ModelChoice, ModelKind, Plan, RentWish, place_on
 from personadesk.domain.progress import (
     DeployState,
     DeployView,
@@ -43,6 +44,7 @@ from personadesk.domain.report import (
 )
 from personadesk.domain.text import T
 from personadesk.hosts.local import Computer, Gpu
+from personadesk.store.rentals import Rental, RentalState
 from personadesk.voice.devices import Device, Devices
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
 from personadesk.voice.transcript import Line as Spoken
@@ -70,6 +72,40 @@ STUDIO = HostRecord(
 )
 ATTIC = HostRecord("attic", SshAddress("attic.example.org", 2222, "anna"), KeySource.OURS)
 CELLAR = HostRecord("cellar", SshAddress("10.0.0.7"), KeySource.AGENT)
+OFFERS = tuple(
+    Offer(
+        account, provider, f"{gpu}-{place}", gpu, memory, region=place.lower(), place=place, price=price,
+        stock=stock, asked=STARTED, estimated=estimated, price_date="2026-11-01" if estimated else "",
+    )
+    for account, provider, gpu, memory, place, price, stock, estimated in (
+        ("Lambda", "lambda", "A10", 24, "Arizona", 0.75, Stock.HIGH, False),
+        ("RunPod", "runpod", "RTX 4090", 24, "Netherlands", 0.44, Stock.LOW, False),
+        ("Vast.ai", "vast", "RTX 4090", 24, "Norway", 0.38, Stock.MEDIUM, False),
+        ("Lambda", "lambda", "RTX A6000", 48, "Texas", 0.80, Stock.HIGH, False),
+        ("Paperspace", "paperspace", "A5000", 24, "New York", 1.38, Stock.UNKNOWN, True),
+        ("Lambda", "lambda", "A100", 40, "Virginia", 1.29, Stock.NONE, False),
+        ("DigitalOcean", "digitalocean", "L40S", 48, "Toronto", 1.57, Stock.HIGH, False),
+        ("Lambda", "lambda", "H100", 80, "Texas", 3.29, Stock.HIGH, False),
+    )
+)  # fmt: skip
+RENT_PLAN = Plan(
+    "pd-93ce1f70", "Support demo", 8999, ModelChoice(ModelKind.PERSONAPLEX_7B), RENT,
+    rent=RentWish(offers=(OFFERS[0].key,), max_price=2.0, spend_limit=10.0),
+)  # fmt: skip
+RENTAL = Rental(
+    RENT_PLAN.id,
+    1,
+    "Lambda",
+    "lambda",
+    OFFERS[0],
+    RentalState.MADE,
+    "i-0a1b",
+    0.75,
+    STARTED,
+    STARTED,
+)
+
+
 HOST_KEY = HostKey(
     "ssh-ed25519",
     "AAAAC3NzaC1lZDI1NTE5AAAAIGd7lDyYXOqC2Q8J9yD0Yk0oMqmVx8mC0C1s6B1h2s7e",
@@ -148,26 +184,36 @@ _STEPS = (
     (StepName.LINE, T("Put behind the line"), 1.0,
      T("{url} leads to it", url="ws://127.0.0.1:8998/api/chat")),
 )  # fmt: skip
+_RENT_STEPS = (
+    (StepName.RENT, T("Rent GPU"), 5.0, T("{gpu}, {provider}, {place}, {price}", gpu="A10",
+     provider="Lambda", place="Arizona", price="$0.75 /h")),
+    (StepName.BOOT, T("Wait for machine"), 90.0, T("{machine} lets us in at {address}",
+     machine="pd-93ce1f70", address="192.0.2.17:22")),
+)  # fmt: skip
+_RENT_TOOK = (3.1, 107.0)
 _TOOK = (0.3, 0.1, 13.2, 4.6, 0.8, 3.4, 6.9, 0.2)
 
 
 def deploy(done: int, plan: Plan = PLAN, fraction: float = 0.4) -> DeployView:
     """Return a deploy that runs, with so many steps done."""
     steps = []
-    for index, (name, title, expected, told) in enumerate(_STEPS):
+    known, took = (_STEPS, _TOOK)
+    if plan.rent is not None:
+        known, took = (_RENT_STEPS + _STEPS, _RENT_TOOK + _TOOK)
+    for index, (name, title, expected, told) in enumerate(known):
         step = StepView(name, title, expected=expected)
         if index < done:
-            step = replace(step, state=StepState.DONE, doing=told, seconds=_TOOK[index])
+            step = replace(step, state=StepState.DONE, doing=told, seconds=took[index])
         elif index == done:
             step = replace(
                 step,
                 state=StepState.RUNNING,
                 doing=T("installing what the server needs"),
                 fraction=fraction,
-                seconds=_TOOK[index] * fraction,
+                seconds=took[index] * fraction,
             )
         steps.append(step)
-    passed = sum(_TOOK[:done]) + (_TOOK[done] * fraction if done < len(_TOOK) else 0)
+    passed = sum(took[:done]) + (took[done] * fraction if done < len(took) else 0)
     return DeployView(plan, DeployState.RUNNING, tuple(steps), STARTED, passed)
 
 
@@ -244,7 +290,7 @@ def report(verdict: Verdict = Verdict.PASS, *, rehearsal: bool = True) -> VoiceR
 
 def finished_deploy(verdict: Verdict = Verdict.PASS, plan: Plan = PLAN) -> DeployView:
     """Return a deploy that ended with a voice test of that verdict."""
-    view = deploy(len(_STEPS), plan)
+    view = deploy(len(_STEPS) + (len(_RENT_STEPS) if plan.rent is not None else 0), plan)
     found = report(verdict, rehearsal=plan.model.kind is ModelKind.REHEARSAL)
     line = Line(plan.line, plan.port).url
     if verdict is not Verdict.FAIL:
@@ -308,6 +354,12 @@ def host_line() -> Line:
     """Return a line whose voice runs on the machine “studio”."""
     target = Target("ws://127.0.0.1:41990/api/chat", HOST_PLAN.id)
     return Line(HOST_PLAN.line, 8999, target, LineState.UP, STARTED)
+
+
+def rent_line() -> Line:
+    """Return a line whose voice runs on a rented machine."""
+    target = Target("ws://127.0.0.1:41991/api/chat", RENT_PLAN.id)
+    return Line(RENT_PLAN.line, RENT_PLAN.port, target, LineState.UP, STARTED)
 
 
 def call(state: TalkState = TalkState.IN_CALL) -> TalkSnapshot:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 
+import deploy_rent_scenes
 import samples
-from personadesk.deploy.rented.fleet import FleetView
+from deploy_rent_scenes import rented_of
 from personadesk.domain import fitness
 from personadesk.domain.errors import AuthFailed, HostUnfit
 from personadesk.domain.host import InstallFact, RestartProof
@@ -29,7 +30,7 @@ from personadesk.ui.servers.model import Attempt, Machine, Machines, Removal
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
-from rented_scenes import RENTED_SCENES, rented_of
+from rented_scenes import RENTED_SCENES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from personadesk.domain.host import HostRecord
     from personadesk.domain.line import Line
     from personadesk.domain.progress import DeployView, LogLine
+    from personadesk.ui.rented.model import Rented
     from personadesk.ui.shell import Page
 
 __all__ = [
@@ -70,6 +72,14 @@ class SampleWorld:
         if folder.startswith("/models"):
             return NOTHING
         return T("The model folder {folder} does not exist.", folder=folder)
+
+    def has_account(self) -> bool:
+        """Whether an account at a provider is connected."""
+        return False
+
+    def rehearses(self) -> bool:
+        """Whether all this is a rehearsal."""
+        return False
 
     def machine_fault(self, name: str, model: ModelKind) -> Text:
         """Return why a voice cannot be put on a machine: only “cellar” is unfit."""
@@ -199,7 +209,7 @@ def _machine(record: HostRecord, kind: str = "fit", **changes: Any) -> Machine:
 
 def _accounts(*machines: Machine, attempt: Attempt | None = None, chosen: str = "") -> Page:
     model = machines_of(*machines, attempt=attempt)
-    rented = rented_of(FleetView())
+    rented = rented_of()
     page = AccountsPage(model, rented)
     for each in (model, rented):
         each.setParent(page)
@@ -299,16 +309,25 @@ def _wizard_machines(*machines: Machine, attempt: Attempt | None = None, name: s
     )
 
 
-def _deploy(view: DeployView, *, log: int = 100, can_play: bool = True) -> Page:
+def _deploy(
+    view: DeployView, *, log: int = 100, can_play: bool = True, rented: Rented | None = None
+) -> Page:
     jobs = jobs_of(SampleDeployment(view, samples.log()[:log]))
     machines = machines_of(_machine(samples.STUDIO))
-    page = DeployPage(jobs, machines=machines, has_speaker=lambda: can_play)
+    page = DeployPage(jobs, machines=machines, rented=rented, has_speaker=lambda: can_play)
+    if rented is not None:
+        rented.setParent(page)
     jobs.setParent(page)
     machines.setParent(page)
     return page
 
 
-def _wizard(page_name: flow.Page, machines: Machines | None = None, **fields: Any) -> Page:
+def _wizard(
+    page_name: flow.Page,
+    machines: Machines | None = None,
+    rented: Rented | None = None,
+    **fields: Any,
+) -> Page:
     jobs = jobs_of(lines=[samples.line()])
     draft = {"line": "Practice", "port": "9000"} | fields
     jobs.draft, jobs.page = flow.Draft(**draft), page_name
@@ -316,7 +335,9 @@ def _wizard(page_name: flow.Page, machines: Machines | None = None, **fields: An
     token = HubToken(_nowhere)
     token.looked = True
     token.look = _stay  # type: ignore[method-assign, assignment] # a picture asks nobody
-    page = DeployPage(jobs, machines=machines, token=token)
+    rented = rented or rented_of()
+    page = DeployPage(jobs, machines=machines, token=token, rented=rented)
+    rented.setParent(page)
     jobs.setParent(page)
     machines.setParent(page)
     token.setParent(page)
@@ -372,7 +393,16 @@ def _home(lines: Sequence[Line], deploys: Sequence[DeployView]) -> Page:
     model = HomeModel()
     models = {samples.PLAN.id: ModelChoice(), samples.HOST_PLAN.id: ModelChoice()}
     places = {samples.HOST_PLAN.id: "studio"}
-    model.show(presenter.home_view(lines, deploys, models, places=places))
+    rented = rented_of()
+    costs = presenter.Costs(0.75, 0.083, samples.STARTED + 400)
+    shown = {line.target.server_id for line in lines if line.target is not None}
+    mine = {tag: standing for tag, standing in rented.standings.items() if tag in shown}
+    model.show(
+        presenter.home_view(
+            lines, deploys, models, places=places, rented=mine,
+            costs=costs if mine else presenter.FREE,
+        )
+    )  # fmt: skip
     page = HomePage(model)
     model.setParent(page)
     return page
@@ -399,6 +429,7 @@ SCENES: dict[str, Callable[[], Page]] = {
         ],
         [samples.deploy(2, samples.FOLDER_PLAN), samples.finished_deploy()],
     ),
+    "home-rented": lambda: _home([samples.line(), samples.rent_line()], []),
     "home-machine": lambda: _home([samples.line(), samples.host_line()], []),
     "accounts-empty": _accounts,
     "accounts-machines": lambda: _accounts(*_three(), chosen="studio"),
@@ -449,4 +480,4 @@ SCENES: dict[str, Callable[[], Page]] = {
     "talk-call": lambda: _call(TalkState.IN_CALL, rehearsal=False),
     "talk-failed": lambda: _call(TalkState.FAILED),
 }
-"""Pages by name; the part before the first dash is the place in the side bar."""
+SCENES |= deploy_rent_scenes.scenes(_wizard, _deploy)

@@ -19,6 +19,8 @@ from _setup.wheels import Facts, sources, write_wheel
 
 REQUIREMENTS = "server.txt"
 MANIFEST = "manifest.json"
+NOT_PUSHED = "personaplex_server/bench/"
+"""What a machine with a voice on it has no use for: the wheel is sent there, often over a slow line."""
 SIZE_LIMIT = 200_000
 """Bytes of the wheel: a host on a slow line must have it in a second or two."""
 
@@ -79,7 +81,9 @@ def _source_hash(layout: Layout) -> str:
 def _build(layout: Layout, source: str) -> None:
     facts = Facts.of(project(layout.server))
     files = {
-        name: path.read_bytes() for name, path in sources(layout.server / "personaplex_server")
+        name: path.read_bytes()
+        for name, path in sources(layout.server / "personaplex_server")
+        if not name.startswith(NOT_PUSHED)
     }
     layout.bundle.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=layout.bundle, prefix=".build-") as folder:

@@ -6,6 +6,7 @@ What a subcommand needs is imported when it runs, so that help and mistakes answ
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_arguments(commands.add_parser("serve", help="answer callers over a WebSocket"))
     offline = commands.add_parser("offline", help="send a sound file through the model")
     checkpoint = commands.add_parser("make-checkpoint", help="make a small model for rehearsals")
-    bench = commands.add_parser("bench", help="measure the model's parts, beside the moshi package")
+    # A wheel that is pushed to a machine comes without what only developers measure with.
+    measures = importlib.util.find_spec("personaplex_server.bench") is not None
+    if measures:
+        bench = commands.add_parser(
+            "bench", help="measure the model's parts, beside the moshi package"
+        )
     fleet = commands.add_parser("fleet", help="serve on many GPUs, under Ray Serve")
     fetch = commands.add_parser("fetch-model", help="get the released model from Hugging Face")
     run: Callable[[argparse.Namespace], int] = serve.run
@@ -47,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         checkpoint_module.add_arguments(checkpoint)
         run = checkpoint_module.run
-    elif given[:1] == ["bench"]:
+    elif given[:1] == ["bench"] and measures:
         from personaplex_server.bench import command as bench_module
 
         bench_module.add_arguments(bench)

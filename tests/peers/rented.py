@@ -12,6 +12,7 @@ from personadesk.domain.machine import Action, Machine
 from personadesk.domain.offer import Need, Offer
 from personadesk.domain.text import T
 from personadesk.providers.accounts import Given, Kept
+from personadesk.store.rentals import OPEN_STATES, Rental
 from personadesk.store.secrets import Place, Secrets
 from personadesk.store.spending import Cost
 
@@ -131,3 +132,35 @@ class FakeSpending:
 
     async def since(self, day: str) -> list[Cost]:
         return [cost for cost in self.costs if cost.day >= day]
+
+
+@dataclass
+class FakeRentals:
+    """A record of rentals that remembers what was held."""
+
+    kept: list[Rental] = field(default_factory=list)
+    held: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def store(self) -> FakeRentals:
+        return self
+
+    async def open(self, account: str | None = None) -> list[Rental]:
+        return [r for r in self.kept if r.state in OPEN_STATES and account in {None, r.account}]
+
+    async def of(self, tag: str) -> list[Rental]:
+        return [rental for rental in self.kept if rental.tag == tag]
+
+    async def hold(self, tag: str, seconds: float) -> bool:
+        self.held.append((tag, seconds))
+        return True
+
+
+@dataclass
+class FakeLimits:
+    """Remembers which lines were put to sleep."""
+
+    slept: list[str] = field(default_factory=list)
+
+    async def sleep(self, name: str) -> None:
+        self.slept.append(name)

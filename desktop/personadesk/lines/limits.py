@@ -93,6 +93,19 @@ class Limits:
             if reason:
                 await self._sleep(line, line.target.server_id, reason)
 
+    async def sleep(self, name: str) -> None:
+        """Stop a line's voice and put its rented machine to sleep, because a person wants it.
+
+        Raises:
+            NotFound: There is no such line.
+            PersonaDeskError: The provider did not take it.
+        """
+        line = await self._lines.need(name)
+        if line.target is None:
+            await self._lines.stop(name)
+        else:
+            await self._sleep(line, line.target.server_id, T("You stopped it."))
+
     async def _run(self) -> None:
         while True:
             if self._lines.serving:

@@ -50,7 +50,7 @@ POD_FIELDS = frozenset(
 
 def _kinds() -> Iterator[Kind]:
     for gpu, name, memory, secure, community, stock in (
-        ("NVIDIA RTX A5000", "A5000", 24, 0.27, 0.16, {"EU-RO-1": 3, "EU-SE-1": 5}),
+        ("NVIDIA RTX A5000", "RTX A5000", 24, 0.27, 0.16, {"EU-RO-1": 3, "EU-SE-1": 5}),
         ("NVIDIA GeForce RTX 4090", "RTX 4090", 24, 0.44, 0.31, {"EU-RO-1": 1, "US-KS-2": 0}),
         ("NVIDIA A40", "A40", 48, 0.40, 0.0, {"EU-SE-1": 2}),
         ("NVIDIA L40S", "L40S", 48, 0.86, 0.79, {"US-KS-2": 2}),

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
+from personadesk.deploy.rented import market
+from personadesk.domain.errors import NoCapacity
 from personadesk.domain.line import LineState
+from personadesk.domain.offer import Stock, need_of
 from personadesk.domain.plan import ModelKind, Plan, host_of, new_plan_id
 from personadesk.domain.text import T
 from personadesk.ui.announce import announce
-from personadesk.ui.deploy import flow
+from personadesk.ui.deploy import flow, rent_draft
 from personadesk.ui.deploy.jobs import Job, Jobs
 from personadesk.ui.home import presenter
 from personadesk.ui.home.model import LineVerb
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from personadesk.app import Services
     from personadesk.domain.host import HostCheck, HostRecord
     from personadesk.domain.line import Line
+    from personadesk.domain.offer import Offer
     from personadesk.domain.plan import ModelChoice
     from personadesk.domain.progress import DeployView
     from personadesk.domain.report import VoiceReport
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from personadesk.hosts.local import Computer
     from personadesk.lines.uninstall import Uninstalled
     from personadesk.ui.home.model import HomeModel
+    from personadesk.ui.rented.standing import Standing
     from personadesk.ui.servers.model import Directory, Looker
     from personadesk.ui.talk.call import Session
     from personadesk.voice.devices import Devices
@@ -53,6 +58,8 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 FOLLOW_MS = 100
+HOLD_SECONDS = 30 * 60.0
+"""So long a machine is kept whose deploy was stopped."""
 
 
 class Desk(QObject):
@@ -111,12 +118,16 @@ class Desk(QObject):
             parent=self,
         )  # fmt: skip
         self.rented = Rented(self._ready, parent=self)
-        world = LocalWorld(lambda: self.lines, self.machines)
-        self.jobs = Jobs(self._engine, world, self._test, self)
+        world = LocalWorld(lambda: self.lines, self.machines, self.rented)
+        self.jobs = Jobs(
+            self._engine, world, self._test, self,
+            holder=self._hold, next_plan=self._next_plan,
+        )  # fmt: skip
         self.call = Call(open_session or _session, list_devices or _devices, self)
         self._follow_soon = Throttle(self._follow, FOLLOW_MS, self)
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
+        self.rented.fleet_changed.connect(self._follow_soon)
         language().language_changed.connect(self._follow)
 
     @property
@@ -156,7 +167,7 @@ class Desk(QObject):
         self.machines.load()
         self.rented.load()
         await self.jobs.look()
-        self._tell_interrupted()
+        await self._tell_interrupted()
         await self._follow_now()
         spawn(self._look_at_computer(services), "look at this computer", owner=self)
 
@@ -191,14 +202,27 @@ class Desk(QObject):
         """Open the wizard for a machine of one's own; with a name, for that one."""
         spawn(self._use_machine(name), "use my machine", owner=self)
 
+    def rent_gpu(self, offer: Offer | None = None) -> None:
+        """Open the wizard for a rented GPU; with an offer, for that one."""
+        spawn(self._rent_gpu(offer), "rent a GPU", owner=self)
+
+    def standing_of(self, name: str) -> Standing | None:
+        """Return how the rented machine behind a line stands, None where none is rented for it."""
+        line = next((line for line in self.lines if line.name == name), None)
+        if line is None or line.target is None:
+            return None
+        return self.rented.standing(line.target.server_id)
+
     def talk_to(self, name: str) -> None:
         """Open the voice console and call a line at once."""
         self.page_asked.emit(TALK)
         spawn(self._talk_to(name), f"talk to {name}", owner=self)
 
     def stop_line(self, name: str) -> None:
-        """Stop a line's voice; the user has agreed."""
-        spawn(self._with_lines("stop", name), f"stop {name}", owner=self)
+        """Stop a line's voice, and its machine with it where that is rented; the user has agreed."""
+        rented = self.standing_of(name) is not None
+        work = self._put_to_sleep(name) if rented else self._with_lines("stop", name)
+        spawn(work, f"stop {name}", owner=self)
 
     def remove_line(self, name: str) -> None:
         """Remove a line and its server; the user has agreed."""
@@ -265,6 +289,46 @@ class Desk(QObject):
         chosen = replace(draft, where=flow.Where.MACHINE, machine=name or draft.machine)
         self.jobs.redraft(chosen, flow.Page.MACHINE)
         self.page_asked.emit(DEPLOY)
+
+    async def _rent_gpu(self, offer: Offer | None) -> None:
+        await self._ready()
+        await self.rented.ready()
+        draft = self.jobs.draft or flow.fresh_draft(self.jobs.world, tr("My line"))
+        chosen = flow.renting(draft, self.jobs.world)
+        if offer is not None:
+            chosen = replace(chosen, rent=rent_draft.choosing(chosen.rent, offer))
+        page = flow.Page.ACCOUNT if chosen.rent.asks_account else flow.Page.GPU
+        self.jobs.redraft(chosen, page)
+        self.page_asked.emit(DEPLOY)
+
+    async def _put_to_sleep(self, name: str) -> None:
+        await (await self._ready()).limits.sleep(name)
+        self.rented.look_now()
+        await self._follow_now()
+
+    async def _hold(self, tag: str) -> None:
+        await (await self._ready()).rentals.hold(tag, HOLD_SECONDS)
+
+    async def _next_plan(self, plan: Plan) -> Plan:
+        services = await self._ready()
+        wish = plan.rent
+        refused = [each.offer.key for each in await services.rentals.store.of(plan.id)]
+        draft = rent_draft.rent_draft_of(wish) if wish is not None else rent_draft.RentDraft()
+        found = await market.look(services.accounts, need_of(plan.model.kind))
+        others = [
+            offer.key
+            for offer in found.offers
+            if offer.stock is not Stock.NONE and rent_draft.suits(offer, draft)
+        ]
+        following = rent_draft.without(wish, refused, others) if wish is not None else None
+        if following is None:
+            raise NoCapacity(
+                T("There is no other offer within your limits."),
+                T("Raise the price limit, or connect another account."),
+                money=T("Nothing was rented."),
+                cause="all_tried",
+            )
+        return replace(plan, id=new_plan_id(), rent=following)
 
     async def _talk_to(self, name: str) -> None:
         await self._ready()
@@ -338,6 +402,8 @@ class Desk(QObject):
                 self._models,
                 computer=computer,
                 places=self._places,
+                rented=self.rented.standings,
+                costs=self._costs(),
             )
         )
         if self._unknown():
@@ -347,6 +413,13 @@ class Desk(QObject):
                 Partner(line.name, line.url, rehearsal=self._is_rehearsal(line))
                 for line in self.lines
             )
+        )
+
+    def _costs(self) -> presenter.Costs:
+        return presenter.Costs(
+            now=self.rented.view.price_now,
+            today=self.rented.spent(self.rented.today),
+            at=self.rented.clock(),
         )
 
     def _unknown(self) -> set[str]:
@@ -362,7 +435,7 @@ class Desk(QObject):
             if record is not None:
                 self._models[server_id] = record.plan.model
                 host = host_of(record.plan)
-                if host is not None:
+                if host is not None and record.plan.rent is None:
                     self._places[server_id] = host
         self._follow()
 
@@ -370,23 +443,30 @@ class Desk(QObject):
         model = self._models.get(line.target.server_id) if line.target is not None else None
         return model is not None and model.kind is ModelKind.REHEARSAL
 
-    def _tell_interrupted(self) -> None:
+    async def _tell_interrupted(self) -> None:
+        await self.rented.read_rentals()
         for job in self.jobs.interrupted:
-            bus().post(
-                Message(
-                    Severity.WARNING,
-                    T(
-                        "PersonaDesk stopped unexpectedly while deploying “{line}”.",
-                        line=job.view.plan.line,
-                    ),
-                    T("It costs nothing. Go on where it was, or undo what was begun."),
-                    actions=(
-                        Action(T("Go on"), lambda job=job: self._go_on(job)),  # type: ignore[misc] # mypy can't type defaults
-                        Action(T("Undo"), lambda job=job: self.jobs.undo(job)),  # type: ignore[misc] # mypy can't type defaults
-                    ),
-                    key=f"interrupted {job.id}",
-                )
-            )
+            bus().post(self._interrupted(job))
+
+    def _interrupted(self, job: Job) -> Message:
+        standing = self.rented.standing(job.id)
+        line = job.view.plan.line
+        what = T("PersonaDesk stopped unexpectedly while deploying “{line}”.", line=line)
+        then = T("It costs nothing. Go on where it was, or undo what was begun.")
+        undo = T("Undo")
+        if standing is not None:
+            then = T("The machine is there and costs {price}.", price=standing.hourly)
+            undo = T("End the machine")
+        return Message(
+            Severity.WARNING,
+            what,
+            then,
+            actions=(
+                Action(T("Go on"), lambda: self._go_on(job)),
+                Action(undo, lambda: self.jobs.undo(job)),
+            ),
+            key=f"interrupted {job.id}",
+        )
 
     def _go_on(self, job: Job) -> None:
         self.jobs.retry(job)

@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QWidget
 
 from personadesk.ui.i18n import tr, trn
+from personadesk.ui.money import dollars
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Button, Kind, Shape, StateShape, hbox, label, vbox
 
@@ -25,10 +26,13 @@ __all__ = [
     "ask_forget_machine",
     "ask_remove_line",
     "ask_remove_machine",
+    "ask_rent",
     "ask_stop_deploy",
     "ask_stop_line",
+    "ask_stop_rented_deploy",
     "ask_uninstall",
     "forget_question",
+    "stop_rented_question",
     "uninstall_question",
 ]
 
@@ -69,6 +73,7 @@ class Question(QDialog):
         choices: Sequence[Choice],
         *,
         shape: Shape = Shape.WARN,
+        stay: str = "",
     ) -> None:
         """Make the question; `open()` shows it.
 
@@ -78,6 +83,7 @@ class Question(QDialog):
             text: What follows from it.
             choices: The buttons besides Cancel, the wanted one first.
             shape: State shape beside the question.
+            stay: The safe button instead of Cancel.
         """
         super().__init__(parent)
         self.setWindowTitle("PersonaDesk")
@@ -104,7 +110,7 @@ class Question(QDialog):
         row = hbox(gap=8) if len(choices) < 3 else vbox(gap=8)
         if len(choices) < 3:
             row.addStretch(1)
-        cancel = Button(tr("Cancel"))
+        cancel = Button(stay or tr("Cancel"))
         for choice in reversed(choices) if len(choices) < 3 else choices:
             row.addWidget(self._add(choice, stretched=len(choices) >= 3))
         if len(choices) < 3:
@@ -142,17 +148,34 @@ class Question(QDialog):
         self.deleteLater()
 
 
-def ask_stop_line(parent: QWidget, line: str, address: str, stop: Callable[[], None]) -> Question:
-    """Ask before a line's voice is stopped."""
+def ask_stop_line(
+    parent: QWidget, line: str, address: str, stop: Callable[[], None], *, rented: str = ""
+) -> Question:
+    """Ask before a line's voice is stopped.
+
+    Args:
+        parent: Window that the question belongs to.
+        line: Name of the line.
+        address: Its address.
+        stop: Called when the user agrees.
+        rented: What stopping costs or destroys where its machine is rented; "" where it is not.
+    """
+    text = tr(
+        "Calls end now. It costs nothing while stopped. The address {address} stays yours; "
+        "starting again takes a few seconds.",
+        address=address,
+    )
+    if rented:
+        text = tr(
+            "Calls end now. {rented} The address {address} stays yours.",
+            rented=rented,
+            address=address,
+        )
     return _open(
         Question(
             parent,
             tr("Stop “{line}”?", line=line),
-            tr(
-                "Calls end now. It costs nothing while stopped. The address {address} stays yours; "
-                "starting again takes a few seconds.",
-                address=address,
-            ),
+            text,
             [Choice("stop", tr("Stop"), Kind.DANGER)],
         ),
         {"stop": stop},
@@ -160,18 +183,33 @@ def ask_stop_line(parent: QWidget, line: str, address: str, stop: Callable[[], N
 
 
 def ask_remove_line(
-    parent: QWidget, line: str, address: str, remove: Callable[[], None]
+    parent: QWidget, line: str, address: str, remove: Callable[[], None], *, rented: str = ""
 ) -> Question:
-    """Ask before a line and its server are removed."""
+    """Ask before a line and its server are removed.
+
+    Args:
+        parent: Window that the question belongs to.
+        line: Name of the line.
+        address: Its address.
+        remove: Called when the user agrees.
+        rented: What becomes of its machine where that is rented; "" where it is not.
+    """
+    text = tr(
+        "Programs that use {address} will no longer reach it. Its voice server is stopped and "
+        "removed; models and reports are kept.",
+        address=address,
+    )
+    if rented:
+        text = tr(
+            "Programs that use {address} will no longer reach it. {rented}",
+            address=address,
+            rented=rented,
+        )
     return _open(
         Question(
             parent,
             tr("Remove “{line}”?", line=line),
-            tr(
-                "Programs that use {address} will no longer reach it. Its voice server is stopped and "
-                "removed; models and reports are kept.",
-                address=address,
-            ),
+            text,
             [Choice("remove", tr("Remove"), Kind.DANGER)],
         ),
         {"remove": remove},
@@ -246,6 +284,63 @@ def ask_stop_deploy(parent: QWidget, line: str, stop: Callable[[], None]) -> Que
         ),
         {"stop": stop},
     )
+
+
+def ask_rent(parent: QWidget, price: float, rent: Callable[[], None]) -> Question:
+    """Ask before something is rented that costs a good deal.
+
+    Args:
+        parent: Window that the question belongs to.
+        price: Dollars an hour.
+        rent: Called when the user agrees.
+    """
+    return _open(
+        Question(
+            parent,
+            tr("This costs {price} an hour. Rent it?", price=dollars(price)),
+            tr(
+                "That is up to {day} a day, until it goes to sleep or you stop it.",
+                day=dollars(24 * price),
+            ),
+            [Choice("rent", tr("Rent and start"), Kind.PRIMARY)],
+        ),
+        {"rent": rent},
+    )
+
+
+def stop_rented_question(parent: QWidget, line: str, half_hour: float | None) -> Question:
+    """Return what is asked before a deploy to a rented machine is stopped; it is not open yet.
+
+    Args:
+        parent: Window that the question belongs to.
+        line: Name of the line.
+        half_hour: Dollars that keeping the machine for half an hour costs, None when that is not known.
+    """
+    kept = tr("then it is ended.")
+    if half_hour is not None:
+        kept = tr("{price}, then it is ended.", price=dollars(half_hour))
+    return Question(
+        parent,
+        tr("Stop deploying “{line}”?", line=line),
+        tr("What was begun is undone. What becomes of the rented machine?"),
+        [
+            Choice("end", tr("End the machine"), Kind.DANGER, tr("costs nothing more.")),
+            Choice("keep", tr("Keep it 30 minutes"), Kind.PLAIN, kept),
+        ],
+        stay=tr("Go on"),
+    )
+
+
+def ask_stop_rented_deploy(
+    parent: QWidget,
+    line: str,
+    half_hour: float | None,
+    *,
+    end: Callable[[], None],
+    keep: Callable[[], None],
+) -> Question:
+    """Ask before a deploy to a rented machine is stopped; see `stop_rented_question`."""
+    return _open(stop_rented_question(parent, line, half_hour), {"end": end, "keep": keep})
 
 
 def ask_close(

@@ -69,6 +69,7 @@ class WindowSession(QObject):
         self.home = HomeModel(self, rehearsal=rehearsal)
         self.home.try_here_asked.connect(lambda: self.desk.try_here())
         self.home.use_machine_asked.connect(lambda: self.desk.use_machine())
+        self.home.rent_asked.connect(lambda: self.desk.rent_gpu())
         self.home.new_line_asked.connect(lambda: self.desk.new_line())
         self.home.rehearse_asked.connect(open_rehearsal)
         self.home.asked.connect(lambda name, verb: self.desk.line_asked(name, verb))
@@ -157,6 +158,7 @@ class WindowSession(QObject):
             self.desk.jobs,
             machines=self.desk.machines,
             token=token,
+            rented=self.desk.rented,
             has_speaker=lambda: call.has_speaker,
         )
         token.setParent(page)
@@ -188,7 +190,7 @@ class WindowSession(QObject):
 
         page = AccountsPage(self.desk.machines, self.desk.rented)
         page.deploy_asked.connect(self.desk.use_machine)
-        page.rent_asked.connect(lambda _offer: self.desk.new_line())
+        page.rent_asked.connect(self.desk.rent_gpu)
         page.machine_asked.connect(self._show_machine)
         return page
 
@@ -207,19 +209,33 @@ class WindowSession(QObject):
 
         address = self._address(name)
         if address is not None:
-            dialogs.ask_stop_line(self.window, name, address, lambda: self.desk.stop_line(name))
+            standing = self.desk.standing_of(name)
+            dialogs.ask_stop_line(
+                self.window,
+                name,
+                address,
+                lambda: self.desk.stop_line(name),
+                rented=standing.stopping() if standing is not None else "",
+            )
 
     def _ask_remove(self, name: str) -> None:
         from personadesk.ui import dialogs
 
         address = self._address(name)
         if address is not None:
-            dialogs.ask_remove_line(self.window, name, address, lambda: self.desk.remove_line(name))
+            standing = self.desk.standing_of(name)
+            dialogs.ask_remove_line(
+                self.window,
+                name,
+                address,
+                lambda: self.desk.remove_line(name),
+                rented=standing.ending() if standing is not None else "",
+            )
 
     def _ask_stop_deploy(self, job: Job) -> None:
-        from personadesk.ui import dialogs
+        from personadesk.ui.deploy.stopping import ask_stop
 
-        dialogs.ask_stop_deploy(self.window, job.view.plan.line, job.cancel)
+        ask_stop(self.window, job, self.desk.jobs, self.desk.rented)
 
     def _tell_money(self) -> None:
         """Say at the foot of the side bar what is billed, and how much of it nobody uses."""

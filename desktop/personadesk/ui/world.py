@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.text import NOTHING, Text
+from personadesk.store import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from personadesk.domain.line import Line
     from personadesk.domain.plan import ModelKind
+    from personadesk.ui.rented.model import Rented
     from personadesk.ui.servers.model import Machines
 
 __all__ = ["LocalWorld"]
@@ -21,9 +23,12 @@ __all__ = ["LocalWorld"]
 class LocalWorld:
     """This computer, as `flow.World` wants it; each answer takes a millisecond or so."""
 
-    def __init__(self, lines: Callable[[], Sequence[Line]], machines: Machines) -> None:
+    def __init__(
+        self, lines: Callable[[], Sequence[Line]], machines: Machines, rented: Rented
+    ) -> None:
         self._lines = lines
         self._machines = machines
+        self._rented = rented
 
     def lines(self) -> Sequence[Line]:
         """Return the lines that exist."""
@@ -48,3 +53,11 @@ class LocalWorld:
     def machine_fault(self, name: str, model: ModelKind) -> Text:
         """Return why a voice with this model cannot be put on a machine, or nothing."""
         return self._machines.fault(name, model)
+
+    def has_account(self) -> bool:
+        """Whether an account at a provider is connected."""
+        return bool(self._rented.accounts)
+
+    def rehearses(self) -> bool:
+        """Whether all this is a rehearsal with pretend providers."""
+        return paths.rehearsing()

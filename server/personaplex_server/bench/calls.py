@@ -123,7 +123,8 @@ def hold(
 
     Returns:
         `tick_p50_ms`, `tick_p99_ms`, `delay_p50_ms` and `delay_p99_ms` (from a frame's sending to its answer),
-        `answered` (a share), `dropped` (frames) and `sockets_ms`: processor time of sockets and Opus per tick.
+        `answered` (a share), `dropped` (frames) and `sockets_ms`: processor time of sockets and Opus a call and
+        frame, the making of connections included.
 
     Raises:
         RuntimeError: The callers failed; the text is what they said.
@@ -159,8 +160,9 @@ def hold(
             scheduler.join()
             sock.close()
     took = 1000 * np.array(engine.took[round(RAMP_S / FRAME_SECONDS) :] or engine.took)
+    said = calls * round((RAMP_S + seconds) / FRAME_SECONDS)
     return told | {
-        "sockets_ms": 1000 * (worked - sum(engine.worked)) / len(took) if threads == 1 else -1.0,
+        "sockets_ms": 1000 * (worked - sum(engine.worked)) / said if threads == 1 else -1.0,
         "tick_p50_ms": float(np.quantile(took, 0.5)),
         "tick_p99_ms": float(np.quantile(took, 0.99)),
         "dropped": float(dropped),

@@ -18,6 +18,7 @@ from personaplex_server.engines.base import Persona, Sampling
 from personaplex_server.engines.personaplex import PersonaPlexEngine
 from personaplex_server.model import graph, seanet
 from personaplex_server.model.audio import frames, read_audio
+from personaplex_server.model.prompt import build_prompt
 
 COUNT = 25
 
@@ -168,6 +169,23 @@ def test_every_shape_serves_a_row_as_it_is_served_alone(replaying, speech):
     for row, persona in enumerate(PERSONAS):
         alone = talk(replaying, speech[row:], [persona])
         same(together[row], alone[0])
+
+
+def test_every_bucket_gives_each_row_the_same(replaying):
+    """However many rows take part, alone included, and however far back is looked where there is nothing yet."""
+    replays = replaying._replays
+    start = list(replaying._lm.prefill(build_prompt(replaying.config.lm, None, [])))[-1]
+
+    def tokens(bucket):
+        ticks = replays._trial([bucket] * 8, start, lambda shape: replays._replays[shape]())
+        return [each[0] for each in ticks]
+
+    buckets = replays.buckets
+    wanted = tokens(buckets[-1])
+    assert {bucket.rows for bucket in buckets} == {1, 2, 3}
+    for bucket in buckets[:-1]:
+        for mine, theirs in zip(tokens(bucket), wanted, strict=True):
+            assert torch.equal(mine, theirs[: bucket.rows]), bucket
 
 
 def test_replays_give_the_references_tokens(parity, replaying):

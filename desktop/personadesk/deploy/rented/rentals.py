@@ -210,6 +210,12 @@ class Rentals:
         await self.store.put(replace(rental, hold_until=self._clock() + seconds))
         return True
 
+    async def release(self, tag: str) -> None:
+        """Hold a deploy's machine no more: its deploy goes on."""
+        rental = await self.current(tag)
+        if rental is not None and rental.hold_until is not None:
+            await self.store.put(replace(rental, hold_until=None))
+
     async def adopt(self, machine: Machine, tag: str) -> Rental:
         """Write a machine down that carries our tag but that we had forgotten, as after a lost database."""
         from personadesk.domain.offer import Offer

@@ -212,6 +212,8 @@ class Renting:
             await self.rentals.wait_until_ended(tag, END_SECONDS)
         else:
             await self.rentals.settle(current)
+            # It was kept for a look, and is wanted again.
+            await self.rentals.release(tag)
         current = await self.rentals.current(tag)
         if current is None or current.state is RentalState.MADE:
             return current

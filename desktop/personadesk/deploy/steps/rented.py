@@ -44,14 +44,19 @@ class RentStep(Step):
         return told(await self._renting.rent(context))
 
     async def undo(self, context: Context) -> bool:
-        """End what was rented, or keep it for half an hour where the plan says so and the deploy failed."""
+        """End what was rented, or keep it for half an hour: where the plan says so and it failed, or on request."""
         rentals = self._renting.rentals
         tag = context.plan.id
         if not any(each.state in OPEN_STATES for each in await rentals.store.of(tag)):
             return False
         wish = context.plan.rent
-        if wish is not None and wish.hold_failed and context.ending is DeployState.FAILED:
+        failed = context.ending is DeployState.FAILED
+        if failed and wish is not None and wish.hold_failed:
             await rentals.hold(tag, HOLD_SECONDS)
+        current = await rentals.current(tag)
+        # Whoever stops a deploy may have asked for the same a moment ago; going on takes that back.
+        stopped = context.ending in {DeployState.FAILED, DeployState.CANCELLED}
+        if stopped and current is not None and current.hold_until is not None:
             context.log(self.name, "The machine is kept for 30 minutes, then ended.", True)
             return False
         if not await rentals.wait_until_ended(tag, END_SECONDS):

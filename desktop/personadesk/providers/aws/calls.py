@@ -393,7 +393,7 @@ class Aws(Provider):
         if order.offer.spot:
             once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
             wish["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": once}
-        else:
+        if not order.offer.spot or order.lease_hours is not None:
             wish["InstanceInitiatedShutdownBehavior"] = ends
         return await self._in_some_zone(order, region, wish)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from personadesk.domain.plan import (
     DEFAULT_LINE_PORT,
     LOCAL,
+    RENT,
     ModelChoice,
     ModelKind,
     Plan,
@@ -17,6 +18,8 @@ from personadesk.domain.plan import (
     place_on,
 )
 from personadesk.domain.text import NOTHING, T, Text
+from personadesk.ui.deploy import rent_draft
+from personadesk.ui.deploy.rent_draft import RentDraft
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +41,7 @@ __all__ = [
     "pages",
     "plan_of",
     "preceding",
+    "renting",
 ]
 
 LONGEST_NAME = 40
@@ -48,6 +52,8 @@ class Page(StrEnum):
     """The pages, in their order; not each way passes all of them."""
 
     WHERE = "where"
+    ACCOUNT = "account"
+    GPU = "gpu"
     MACHINE = "machine"
     MODEL = "model"
     LINE = "line"
@@ -58,6 +64,7 @@ class Where(StrEnum):
     """Where the voice shall run."""
 
     HERE = "here"
+    RENT = "rent"
     MACHINE = "machine"
 
 
@@ -68,6 +75,11 @@ class Field(StrEnum):
     FOLDER = "folder"
     LINE = "line"
     PORT = "port"
+    ACCOUNT = "account"
+    GPU = "gpu"
+    PRICE = "price"
+    IDLE = "idle"
+    SPEND = "spend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +91,10 @@ class Draft:
         folder: Where it lies; only for a model folder.
         line: Name of the line.
         port: Its port.
-        where: This computer, or a machine that is reached by SSH.
+        where: This computer, a GPU that is rented, or a machine that is reached by SSH.
         machine: Name of that machine; kept when the choice goes back to this computer.
+        rent: What is rented, and its limits; kept as well.
+        detours: Pages that the short way leaves out, and that were opened all the same.
     """
 
     model: ModelKind = ModelKind.REHEARSAL
@@ -89,6 +103,8 @@ class Draft:
     port: str = str(DEFAULT_LINE_PORT)
     where: Where = Where.HERE
     machine: str = ""
+    rent: RentDraft = field(default_factory=RentDraft)
+    detours: tuple[Page, ...] = ()
 
     @property
     def host(self) -> str:
@@ -124,6 +140,12 @@ class World(Protocol):
     def machine_fault(self, name: str, model: ModelKind) -> Text:
         """Return why a voice with this model cannot be put on a machine, or nothing."""
 
+    def has_account(self) -> bool:
+        """Whether an account at a provider is connected."""
+
+    def rehearses(self) -> bool:
+        """Whether all this is a rehearsal with pretend providers."""
+
 
 def fresh_draft(world: World, name: str) -> Draft:
     """Return a draft with a free name and a free port.
@@ -149,10 +171,21 @@ def free_port(world: World, start: int = DEFAULT_LINE_PORT) -> int:
     return start
 
 
+def renting(draft: Draft, world: World) -> Draft:
+    """Return a draft that leads to a rented GPU: with the real voice, and by way of an account when there is none."""
+    model = draft.model
+    if draft.where is not Where.RENT and model is ModelKind.REHEARSAL and not world.rehearses():
+        model = ModelKind.PERSONAPLEX_7B
+    rent = replace(draft.rent, asks_account=not world.has_account())
+    return replace(draft, where=Where.RENT, model=model, rent=rent)
+
+
 def faults(page: Page, draft: Draft, world: World) -> tuple[Fault, ...]:
     """Return what is wrong on a page, in the order of its fields; the last page has what is wrong anywhere."""
     if page is Page.MACHINE and draft.where is Where.MACHINE:
         return _named(Field.MACHINE, world.machine_fault(draft.machine, draft.model))
+    if draft.where is Where.RENT and page in {Page.ACCOUNT, Page.GPU}:
+        return _rent_faults(page, draft.rent, world)
     if page is Page.MODEL:
         return _named(Field.FOLDER, _folder_fault(draft, world))
     if page is Page.LINE:
@@ -163,9 +196,9 @@ def faults(page: Page, draft: Draft, world: World) -> tuple[Fault, ...]:
     if page is Page.CHECK:
         return tuple(
             fault
-            for earlier in (Page.MACHINE, Page.MODEL, Page.LINE)
+            for earlier in (Page.ACCOUNT, Page.GPU, Page.MACHINE, Page.MODEL, Page.LINE)
             for fault in faults(earlier, draft, world)
-        )
+        ) + limit_faults(draft)
     return ()
 
 
@@ -174,9 +207,31 @@ def first_faulty(draft: Draft, world: World) -> Page | None:
     return next((page for page in Page if faults(page, draft, world)), None)
 
 
+def limit_faults(draft: Draft) -> tuple[Fault, ...]:
+    """Return what is wrong with the limits of what is rented; they stand on the last page."""
+    if draft.where is not Where.RENT:
+        return ()
+    rent = draft.rent
+    return (
+        *_named(Field.PRICE, rent_draft.price_fault(rent)),
+        *_named(Field.IDLE, rent_draft.idle_fault(rent)),
+        *_named(Field.SPEND, rent_draft.spend_fault(rent)),
+    )
+
+
 def pages(draft: Draft) -> tuple[Page, ...]:
     """Return the pages that a draft's way passes."""
-    return tuple(page for page in Page if page is not Page.MACHINE or draft.where is Where.MACHINE)
+    skipped: set[Page] = set()
+    if draft.where is not Where.MACHINE:
+        skipped.add(Page.MACHINE)
+    if draft.where is Where.RENT:
+        # The short way: what they would ask has its answer, which the last page shows with a link.
+        skipped |= {Page.MODEL, Page.LINE} - set(draft.detours)
+    else:
+        skipped |= {Page.ACCOUNT, Page.GPU}
+    if not draft.rent.asks_account:
+        skipped.add(Page.ACCOUNT)
+    return tuple(page for page in Page if page not in skipped)
 
 
 def following(page: Page, draft: Draft) -> Page | None:
@@ -195,26 +250,40 @@ def preceding(page: Page, draft: Draft) -> Page | None:
 
 def draft_of(plan: Plan) -> Draft:
     """Return the draft that leads to a plan."""
-    host = host_of(plan)
+    rented = plan.rent is not None
+    host = None if rented else host_of(plan)
     return Draft(
         plan.model.kind,
         plan.model.folder or "",
         plan.line,
         str(plan.port),
-        Where.HERE if host is None else Where.MACHINE,
+        Where.RENT if rented else Where.HERE if host is None else Where.MACHINE,
         host or "",
+        RentDraft() if plan.rent is None else rent_draft.rent_draft_of(plan.rent),
     )
 
 
 def plan_of(draft: Draft) -> Plan:
     """Return the plan for a draft without faults."""
     folder = draft.folder.strip() if draft.model is ModelKind.FOLDER else None
+    places = {Where.HERE: LOCAL, Where.RENT: RENT, Where.MACHINE: place_on(draft.machine)}
     return Plan(
         id=new_plan_id(),
         line=draft.line.strip(),
         port=int(draft.port),
         model=ModelChoice(draft.model, folder),
-        place=place_on(draft.machine) if draft.where is Where.MACHINE else LOCAL,
+        place=places[draft.where],
+        rent=rent_draft.wish_of(draft.rent) if draft.where is Where.RENT else None,
+    )
+
+
+def _rent_faults(page: Page, rent: RentDraft, world: World) -> tuple[Fault, ...]:
+    if page is Page.GPU:
+        return _named(Field.GPU, rent_draft.choice_fault(rent))
+    if world.has_account():
+        return ()
+    return (
+        Fault(Field.ACCOUNT, T("Connect an account first: choose a provider and paste its key.")),
     )
 
 
@@ -230,7 +299,7 @@ def _folder_fault(draft: Draft, world: World) -> Text:
     folder = draft.folder.strip()
     if not folder:
         return T("Choose the folder that holds the model.")
-    if draft.where is Where.MACHINE:
+    if draft.where is not Where.HERE:
         # It is there or here; the deploy looks, and copies one that is here.
         if not folder.startswith(("/", "~")):
             return T("Type the folder’s whole path, from / on.")

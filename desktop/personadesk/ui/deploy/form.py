@@ -10,7 +10,7 @@ from personadesk.ui.i18n import tr
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Pill, Shape, StateShape, hbox, label, repolish, vbox
 
-__all__ = ["FormField", "OptionCard"]
+__all__ = ["Finding", "FormField", "OptionCard"]
 
 
 class FormField(QWidget):
@@ -191,3 +191,29 @@ class OptionCard(QAbstractButton):
     def leaveEvent(self, event: QEvent) -> None:
         self.update()
         super().leaveEvent(event)
+
+
+class Finding(QWidget):
+    """A checked thing: shape, name, and a sentence."""
+
+    def __init__(self, title: str, sentence: str, shape: Shape) -> None:
+        super().__init__()
+        row = hbox(self, gap=10)
+        self._shape = StateShape(shape, "", size=16)
+        row.addWidget(self._shape, alignment=Qt.AlignmentFlag.AlignTop)
+        column = vbox(gap=1)
+        column.addWidget(label(title, Type.BODY, weight=600, wrap=True))
+        self._sentence = label(sentence, Type.SMALL, Role.TEXT2, wrap=True)
+        column.addWidget(self._sentence)
+        row.addLayout(column, 1)
+        self._title = title
+        self.show_finding(shape, sentence)
+
+    def show_finding(self, shape: Shape, sentence: str) -> None:
+        """Show how it is."""
+        self._sentence.setText(sentence)
+        word = {Shape.OK: tr("Good"), Shape.ERR: tr("Not right yet")}.get(shape, tr("Unknown"))
+        if shape is Shape.STOPPED:
+            word = tr("Not here")
+        self._shape.set_state(shape, word)
+        self.setAccessibleName(f"{self._title}: {word}. {sentence}")

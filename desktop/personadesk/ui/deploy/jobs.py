@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from personadesk.domain.progress import LogLine
     from personadesk.domain.report import VoiceReport
 
+    Holder = Callable[[str], Awaitable[None]]
     Tester = Callable[
         [DeployView, Callable[[float, Text], None]], Awaitable[tuple[VoiceReport, str]]
     ]
@@ -175,6 +176,9 @@ class Jobs(QObject):
         world: flow.World,
         tester: Tester,
         parent: QObject | None = None,
+        *,
+        holder: Holder | None = None,
+        next_plan: Callable[[Plan], Awaitable[Plan]] | None = None,
     ) -> None:
         """Know nothing yet.
 
@@ -182,11 +186,15 @@ class Jobs(QObject):
             engine: Waits until the services are open.
             world: What the wizard's rules have to know.
             tester: Tests a finished deploy's voice again and saves the report.
+            holder: Keeps the rented machine of a deploy (its tag) for half an hour, whatever becomes of the deploy.
+            next_plan: Returns the plan with the next offer for one whose machine did not do.
         """
         super().__init__(parent)
         self._engine = engine
         self.world = world
         self._tester = tester
+        self._holder = holder
+        self._next_plan = next_plan
         self._jobs: list[Job] = []
         self._shown: Job | None = None
         self.draft: flow.Draft | None = None
@@ -240,7 +248,16 @@ class Jobs(QObject):
 
     def change(self, job: Job) -> None:
         """Back to the wizard with the choices of one."""
-        self.redraft(flow.draft_of(job.view.plan), flow.Page.MODEL)
+        plan = job.view.plan
+        self.redraft(flow.draft_of(plan), flow.Page.MODEL if plan.rent is None else flow.Page.GPU)
+
+    def stop_and_keep(self, job: Job) -> None:
+        """Stop one, and keep its rented machine for half an hour; it is ended afterwards."""
+        spawn(self._stop_and_keep(job), f"stop {job.id}, keep its machine", owner=self)
+
+    def take_next_offer(self, job: Job) -> None:
+        """Begin again with another offer than those that one tried."""
+        spawn(self._take_next_offer(job), f"next offer for {job.id}", owner=self)
 
     def redraft(self, draft: flow.Draft, page: flow.Page) -> None:
         """Show the wizard with other choices than it has."""
@@ -307,6 +324,16 @@ class Jobs(QObject):
         self.draft, self.page = None, flow.Page.WHERE
         self._shown = job
         self.changed.emit()
+
+    async def _stop_and_keep(self, job: Job) -> None:
+        if self._holder is not None:
+            await self._holder(job.id)
+        job.cancel()
+
+    async def _take_next_offer(self, job: Job) -> None:
+        if self._next_plan is not None:
+            await self.begin(await self._next_plan(job.view.plan))
+            self.forget(job)
 
     async def _resume(self, job: Job) -> None:
         engine = await self._engine()

@@ -13,13 +13,13 @@ from personadesk.domain.line import Line
 from personadesk.domain.plan import host_of
 from personadesk.domain.progress import DeployState
 from personadesk.domain.report import Verdict
-from personadesk.ui import dialogs
 from personadesk.ui.announce import announce
 from personadesk.ui.deploy import flow, words
 from personadesk.ui.deploy.player import Player
 from personadesk.ui.deploy.result import ResultView
 from personadesk.ui.deploy.running import RunningView
 from personadesk.ui.deploy.saving import save_report
+from personadesk.ui.deploy.stopping import ask_stop
 from personadesk.ui.deploy.wizard import WizardView
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.messages import Message, Severity, bus
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from personadesk.hosts.local import Computer
     from personadesk.ui.deploy.hub_token import HubToken
     from personadesk.ui.deploy.jobs import Job, Jobs
+    from personadesk.ui.rented.model import Rented
+    from personadesk.ui.rented.standing import Standing
     from personadesk.ui.servers.model import Machines
 
 __all__ = ["DeployPage"]
@@ -63,6 +65,7 @@ class DeployPage(Page):
         *,
         machines: Machines,
         token: HubToken | None = None,
+        rented: Rented | None = None,
         player: Player | None = None,
         has_speaker: Callable[[], bool] = bool,
         parent: QWidget | None = None,
@@ -73,6 +76,7 @@ class DeployPage(Page):
             jobs: What is known of deploys; it outlives the page.
             machines: What is known of machines; it outlives the page.
             token: Tells whether there is a Hugging Face token; None where no model can want one.
+            rented: What is known of accounts and rented machines; None where nothing can be rented.
             player: Plays the sound of a report; None takes one of its own.
             has_speaker: Whether this computer has a speaker, as far as is known; asked by `look_for_speaker`.
         """
@@ -80,6 +84,8 @@ class DeployPage(Page):
         self._jobs = jobs
         self._machines = machines
         self._token = token
+        self._rented = rented
+        self._looked = ("", "")
         self._job: Job | None = None
         self._logged = 0
         self._computer: tuple[Computer, int] | None = None
@@ -110,6 +116,8 @@ class DeployPage(Page):
         jobs.changed.connect(self._follow)
         jobs.redrafted.connect(self._begin_again)
         machines.changed.connect(self._show_facts)
+        if rented is not None:
+            rented.fleet_changed.connect(self._show_job)
         self._follow()
 
     @property
@@ -127,7 +135,7 @@ class DeployPage(Page):
     @property
     def subtitle(self) -> str:
         if self._job is None:
-            return tr("Put a voice on this computer or on a machine of your own")
+            return tr("Put a voice on a GPU")
         view = self._job.view
         if view.state is DeployState.DONE:
             return tr(
@@ -137,6 +145,8 @@ class DeployPage(Page):
             )
         address = Line(view.plan.line, view.plan.port).url
         host = host_of(view.plan)
+        if view.plan.rent is not None:
+            return tr("On a rented GPU. The address will be {address}.", address=address)
         if host is not None:
             return tr("On “{name}”. The address will be {address}.", name=host, address=address)
         return tr("On this computer. The address will be {address}.", address=address)
@@ -177,6 +187,7 @@ class DeployPage(Page):
         view.retry_wanted.connect(lambda: self._with_job(self._jobs.retry))
         view.undo_wanted.connect(lambda: self._with_job(self._jobs.undo))
         view.change_wanted.connect(lambda: self._with_job(self._jobs.change))
+        view.next_wanted.connect(lambda: self._with_job(self._jobs.take_next_offer))
         view.leave_wanted.connect(self._leave)
         return view
 
@@ -197,7 +208,7 @@ class DeployPage(Page):
     def _make_wizard(self) -> WizardView:
         jobs = self._jobs
         draft = jobs.draft or flow.fresh_draft(jobs.world, tr("My line"))
-        wizard = WizardView(draft, jobs.page, jobs.world, self._machines, self._token)
+        wizard = WizardView(draft, jobs.page, jobs.world, self._machines, self._token, self._rented)
         wizard.draft_changed.connect(self._keep_draft)
         wizard.page_changed.connect(self._keep_page)
         wizard.start_wanted.connect(lambda done: jobs.start(flow.plan_of(done)))
@@ -254,9 +265,10 @@ class DeployPage(Page):
         if job is None:
             return
         view = job.view
+        standing = self._standing(view)
         if _has_result(view):
             before = self._stack.currentWidget()
-            self.result_view.show_view(view)
+            self.result_view.show_view(view, standing)
             self.result_view.set_testing(
                 None if job.testing is None else show(job.testing) or tr("Testing the voice")
             )
@@ -275,7 +287,7 @@ class DeployPage(Page):
         self._logged = job.logged
         self.running_view.show_machine(self._facts_of(view))
         state_before = self.running_view.shown.state if self.running_view.shown else None
-        self.running_view.show_view(view)
+        self.running_view.show_view(view, standing, self._now())
         self._stack.setCurrentWidget(self.running_view)
         if state_before is not view.state:
             self.title_changed.emit()
@@ -283,6 +295,20 @@ class DeployPage(Page):
     def _show_facts(self) -> None:
         if self._job is not None:
             self.running_view.show_machine(self._facts_of(self._job.view))
+
+    def _standing(self, view: DeployView) -> Standing | None:
+        """Return how its rented machine stands; a new step is a reason to look again."""
+        if self._rented is None or view.plan.rent is None:
+            return None
+        step = view.current
+        at = (view.plan.id, f"{view.state} {step.name if step is not None else ''}")
+        if at != self._looked:
+            self._looked = at
+            self._rented.look_now()
+        return self._rented.standing(view.plan.id)
+
+    def _now(self) -> float:
+        return self._rented.clock() if self._rented is not None else 0.0
 
     def _facts_of(self, view: DeployView) -> HostFacts | None:
         machine = self._machines.find(host_of(view.plan) or "")
@@ -320,7 +346,7 @@ class DeployPage(Page):
     def _ask_stop(self) -> None:
         job = self._job
         if job is not None and job.is_running:
-            dialogs.ask_stop_deploy(self, job.view.plan.line, job.cancel)
+            ask_stop(self, job, self._jobs, self._rented)
 
     def _talk(self, job: Job) -> None:
         self.talk_asked.emit(job.view.plan.line)

@@ -37,6 +37,7 @@ from personadesk.ui.widgets import (
 if TYPE_CHECKING:
     from personadesk.domain.progress import DeployView
     from personadesk.domain.report import Figure, VoiceReport
+    from personadesk.ui.rented.standing import Standing
 
 __all__ = ["ResultView"]
 
@@ -75,6 +76,7 @@ class ResultView(QWidget):
         super().__init__(parent)
         self._can_play = False
         self._shown: DeployView | None = None
+        self._placed: object = None
         self._testing = False
         self.waveform: Waveform | None = None
         outer = vbox(self)
@@ -90,10 +92,15 @@ class ResultView(QWidget):
         """What is shown."""
         return self._shown
 
-    def show_view(self, view: DeployView) -> None:
-        """Show a finished deploy that has a report."""
-        if view is self._shown or view.report is None:
+    def show_view(self, view: DeployView, standing: Standing | None = None) -> None:
+        """Show a finished deploy that has a report, and where its rented machine is where it has one."""
+        if view.report is None:
             return
+        placed = (words.place_name(view.plan, standing), words.price(view.plan, standing))
+        today = standing.today_until(standing.seen) if standing is not None else ""
+        if view is self._shown and (placed, today) == self._placed:
+            return
+        self._placed = (placed, today)
         self._shown = view
         clear_layout(self._column)
         report = view.report
@@ -103,8 +110,8 @@ class ResultView(QWidget):
         middle.addWidget(self._wave_card(report), 1)
         self._column.addLayout(middle, 1)
         below = hbox(gap=14)
-        below.addWidget(_line_card(view), 1)
-        below.addWidget(_model_card(view, report), 1)
+        below.addWidget(_line_card(view, placed[0]), 1)
+        below.addWidget(_model_card(view, report, placed[1], today), 1)
         below.addWidget(_trouble_card(view), 1)
         self._column.addLayout(below)
         self._test.setVisible(view.line_url is not None)
@@ -279,12 +286,12 @@ def _heard_text(report: VoiceReport) -> QWidget:
     return box
 
 
-def _line_card(view: DeployView) -> QWidget:
+def _line_card(view: DeployView, place: str) -> QWidget:
     card = Card(tr("Your line"), padding=18, gap=10)
     if view.line_url is not None:
         card.add(AddressField(view.line_url, view.plan.line))
         facts = [
-            (tr("Now at"), words.place_name(view.plan)),
+            (tr("Now at"), place),
             (tr("Stays the same"), tr("yes, whatever happens behind it")),
         ]
     else:
@@ -294,11 +301,12 @@ def _line_card(view: DeployView) -> QWidget:
     return card
 
 
-def _model_card(view: DeployView, report: VoiceReport) -> QWidget:
+def _model_card(view: DeployView, report: VoiceReport, price: str, today: str) -> QWidget:
     card = Card(tr("What runs"), padding=18, gap=10)
     facts = [(tr("Model"), words.model_name(view.plan.model))]
     facts += [
-        (tr("Price"), words.price(view.plan)),
+        (tr("Price"), price),
+        *([(tr("Today"), today)] if today else []),
         (tr("This deploy took"), words.duration(view.seconds)),
         (tr("Tested with"), report.clip or tr("the built-in question")),
     ]

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from personadesk.domain.host import HostFacts
     from personadesk.domain.progress import DeployView, LogLine, StepView
+    from personadesk.ui.rented.standing import Standing
 
 __all__ = ["RunningView"]
 
@@ -53,6 +54,7 @@ class RunningView(QWidget):
         retry_wanted: Go on with it.
         undo_wanted: Remove what is left of it.
         change_wanted: Back to the wizard with the same choices.
+        next_wanted: Begin again with the next offer.
         leave_wanted: Go elsewhere; it runs on.
     """
 
@@ -60,11 +62,13 @@ class RunningView(QWidget):
     retry_wanted = Signal()
     undo_wanted = Signal()
     change_wanted = Signal()
+    next_wanted = Signal()
     leave_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._shown: DeployView | None = None
+        self._standing: Standing | None = None
         self._panel_key: object = None
         self._foot_key: object = None
         outer = vbox(self)
@@ -93,9 +97,20 @@ class RunningView(QWidget):
         """What is shown."""
         return self._shown
 
-    def show_view(self, view: DeployView) -> None:
-        """Show where the deploy is now."""
+    def show_view(
+        self, view: DeployView, standing: Standing | None = None, now: float = 0.0
+    ) -> None:
+        """Show where the deploy is now.
+
+        Args:
+            view: The deploy.
+            standing: Its rented machine, None where it has none.
+            now: Unix time, up to which that machine's cost is told.
+        """
         before, self._shown = self._shown, view
+        self._standing = standing
+        self._cost.set_value(standing.spent_until(now) if standing is not None else "–")
+        self._cost.setVisible(view.plan.rent is not None)
         if before is not None and before.plan.id == view.plan.id:
             _announce_change(before, view)
         current = view.current
@@ -172,7 +187,9 @@ class RunningView(QWidget):
         self._so_far = Figure(tr("Time so far"))
         self._left = Figure(tr("Left, about"))
         self._price = Figure(tr("Price"), tr("Free"))
-        for column, figure in enumerate((self._so_far, self._left, self._price)):
+        self._cost = Figure(tr("Cost so far"))
+        self._cost.hide()
+        for column, figure in enumerate((self._so_far, self._left, self._cost, self._price)):
             figures.addWidget(figure, 0, column)
             figures.setColumnStretch(column, 1)
         card.add(self._figures)
@@ -199,10 +216,10 @@ class RunningView(QWidget):
         self._pill.set_state(word, shape)
         self._doing.setText(_heading(view))
         self._who.setText(
-            f"{view.plan.line} · {words.place_name(view.plan)} · {words.model_name(view.plan.model)}"
+            f"{view.plan.line} · {words.place_name(view.plan, self._standing)} · {words.model_name(view.plan.model)}"
         )
         self._bar.set_fraction(words.fraction_done(view))
-        self._price.set_value(words.price(view.plan))
+        self._price.set_value(words.price(view.plan, self._standing))
         self._so_far.set_value(words.minutes_seconds(view.seconds))
         running = view.state is DeployState.RUNNING
         # What has stopped has no time left; its sentence needs the room.
@@ -210,7 +227,7 @@ class RunningView(QWidget):
         self._left.set_value(words.rough_time(words.seconds_left(view)) if running else "–")
 
     def _show_panel(self, view: DeployView) -> None:
-        key = (view.plan.id, view.state, view.error)
+        key = (view.plan.id, view.state, view.error, self._standing is not None)
         if key == self._panel_key:
             return
         self._panel_key = key
@@ -228,20 +245,24 @@ class RunningView(QWidget):
                 )
             )
         if view.state is DeployState.FAILED and view.error is not None:
-            panel = ErrorPanel.of(view.error, [tr("Try again"), tr("Change something…")])
-            panel.acted.connect(
-                lambda index: (self.retry_wanted if index == 0 else self.change_wanted).emit()
-            )
+            doings = [(tr("Try again"), self.retry_wanted)]
+            if view.plan.rent is not None:
+                doings.append((tr("Take the next offer"), self.next_wanted))
+            doings.append((tr("Change something…"), self.change_wanted))
+            panel = ErrorPanel.of(view.error, [text for text, _ in doings])
+            panel.acted.connect(lambda index: doings[index][1].emit())
             return panel
         if view.state is DeployState.INTERRUPTED:
             what = tr("This deploy was cut off before it was done.")
             if view.error is not None:
-                panel = ErrorPanel.of(view.error, [tr("Go on"), tr("Undo")])
+                panel = ErrorPanel.of(view.error, [tr("Go on"), self._undo_text()])
             else:
                 panel = ErrorPanel(
                     what,
-                    tr("Go on where it was, or remove what it left behind. Either costs nothing."),
-                    actions=[tr("Go on"), tr("Undo")],
+                    tr("Go on where it was, or remove what it left behind. Either costs nothing.")
+                    if self._standing is None
+                    else tr("The machine is there and costs {price}.", price=self._standing.hourly),
+                    actions=[tr("Go on"), self._undo_text()],
                 )
             panel.acted.connect(
                 lambda index: (self.retry_wanted if index == 0 else self.undo_wanted).emit()
@@ -249,23 +270,55 @@ class RunningView(QWidget):
             return panel
         if view.state in {DeployState.CANCELLED, DeployState.UNDONE}:
             return Note(
-                tr(
+                tr("The rented machine is kept for a look. Try again goes on with it.")
+                if self._standing is not None and self._standing.held
+                else tr(
                     "Nothing of this deploy is running any more. What was downloaded is kept, "
                     "so another try is quicker."
                 )
             )
         return None
 
+    def _undo_text(self) -> str:
+        return tr("Undo") if self._standing is None else tr("End the machine")
+
+    def _running_foot(self) -> tuple[str, str]:
+        """Return what stopping costs, and the button's text."""
+        standing = self._standing
+        if standing is None:
+            return tr("Stopping undoes what was begun. It costs nothing."), tr("Stop…")
+        return (
+            tr(
+                "Ending costs nothing more. Keeping costs {price}, for at most 30 minutes.",
+                price=standing.hourly,
+            ),
+            tr("Stop and end the machine…"),
+        )
+
+    def _ended_foot(self) -> str:
+        standing = self._standing
+        if standing is None or not standing.price:
+            return tr("Nothing costs money.")
+        if standing.held:
+            return tr(
+                "The machine is kept for a look, costs {price}, and is ended then.",
+                price=standing.hourly,
+            )
+        return tr("The machine costs {price} until it has ended.", price=standing.hourly)
+
     def _show_foot(self, view: DeployView) -> None:
-        key = (view.plan.id, view.state)
+        told = (
+            self._running_foot() if view.state is DeployState.RUNNING else (self._ended_foot(), "")
+        )
+        key = (view.plan.id, view.state, told)
         if key == self._foot_key:
             return
         self._foot_key = key
         clear_layout(self._foot_place)
         if view.state is DeployState.RUNNING:
-            foot = FootBar(tr("Stopping undoes what was begun. It costs nothing."))
+            foot = FootBar(told[0])
             stop = Button(
-                tr("Stop…"), kind=Kind.DANGER_OUTLINE, icon="stop", name=tr("Stop this deploy")
+                told[1], kind=Kind.DANGER_OUTLINE, icon="stop", name=tr("Stop this deploy")
             )
             stop.clicked.connect(self.stop_wanted)
             foot.add_left(stop)
@@ -273,7 +326,7 @@ class RunningView(QWidget):
             leave.clicked.connect(self.leave_wanted)
             foot.add_right(leave)
         else:
-            foot = FootBar(tr("Nothing costs money."))
+            foot = FootBar(told[0])
             if view.state in {DeployState.CANCELLED, DeployState.UNDONE}:
                 change = Button(tr("Change something…"))
                 change.clicked.connect(self.change_wanted)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QGridLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from personadesk.domain.line import Line
-from personadesk.domain.plan import ModelChoice, ModelKind
-from personadesk.ui.deploy import flow, words
-from personadesk.ui.deploy.form import FormField, OptionCard
-from personadesk.ui.deploy.hub_token import TokenCard
+from personadesk.domain.plan import ModelKind
+from personadesk.ui.deploy import flow
+from personadesk.ui.deploy.form import Finding, FormField, OptionCard
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.sheet import Sheet
 from personadesk.ui.theme import Role, Type, theme
@@ -21,10 +20,8 @@ from personadesk.ui.widgets import (
     ElidedLabel,
     FactList,
     IconLabel,
-    Kind,
     Note,
     Shape,
-    StateShape,
     hbox,
     label,
     vbox,
@@ -33,9 +30,8 @@ from personadesk.ui.widgets import (
 if TYPE_CHECKING:
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
-    from personadesk.ui.deploy.hub_token import HubToken
 
-__all__ = ["CheckPage", "LinePage", "ModelPage", "WherePage", "WizardPage"]
+__all__ = ["LinePage", "ModelPage", "WherePage", "WizardPage"]
 
 GIB = 1024**3
 PERSONAPLEX_BYTES = 24 * GIB
@@ -92,48 +88,65 @@ class WizardPage(Sheet):
         """Put the keyboard on the first field; False when there is none."""
         return False
 
+    def holds_back(self) -> bool:
+        """Whether Continue has to wait for the page, which goes on by itself then."""
+        return False
+
 
 class WherePage(WizardPage):
-    """Where the voice shall run: this computer, with its facts, or a machine of one's own."""
+    """Where the voice shall run: this computer with its facts, a rented GPU, or a machine of one's own."""
 
     def __init__(self, draft: flow.Draft) -> None:
         super().__init__(
             tr("Where shall the voice run?"),
-            tr("Either way there is nothing to sign up for and nothing to rent."),
+            tr("You can change this later; the line keeps its address."),
         )
-        self._here = OptionCard(
-            tr("This computer"), tr("The quickest way to try everything."), pill=tr("Free")
-        )
-        self._there = OptionCard(
-            tr("My own GPU machine"),
-            tr("A Linux machine that you reach by SSH, best with an NVIDIA card of 24 GB."),
-            pill=tr("no rent"),
-        )
-        self._here.setChecked(draft.where is flow.Where.HERE)
-        self._there.setChecked(draft.where is flow.Where.MACHINE)
+        self._cards = {
+            flow.Where.HERE: OptionCard(
+                tr("This computer"), tr("The quickest way to try everything."), pill=tr("Free")
+            ),
+            flow.Where.RENT: OptionCard(
+                tr("A rented GPU"),
+                tr(
+                    "For the real voice without a card of your own; you pay its provider by the hour."
+                ),
+                pill=tr("by the hour"),
+            ),
+            flow.Where.MACHINE: OptionCard(
+                tr("My own GPU machine"),
+                tr("A Linux machine that you reach by SSH, best with an NVIDIA card of 24 GB."),
+                pill=tr("no rent"),
+            ),
+        }
+        self._about = {
+            flow.Where.HERE: self._make_local(),
+            flow.Where.RENT: _rent_card(),
+            flow.Where.MACHINE: _remote_card(),
+        }
         choices = hbox(gap=16)
-        for card in (self._here, self._there):
+        for where, card in self._cards.items():
+            card.setChecked(draft.where is where)
             card.confirmed.connect(self.go_on)
             choices.addWidget(card, 1)
         self.column.addLayout(choices)
-        self._local = self._make_local()
-        self._remote = _remote_card()
-        self.column.addWidget(self._local)
-        self.column.addWidget(self._remote)
+        for where, about in self._about.items():
+            self.column.addWidget(about)
+            about.setVisible(draft.where is where)
         self.column.addStretch(1)
-        self._local.setVisible(draft.where is flow.Where.HERE)
-        self._remote.setVisible(draft.where is flow.Where.MACHINE)
-        self._there.toggled.connect(self._chosen)
+        for where, card in self._cards.items():
+            card.toggled.connect(lambda on, where=where: self._chosen(where) if on else None)
 
     def focus_first(self) -> bool:
-        chosen = self._there if self._there.isChecked() else self._here
-        chosen.setFocus()
+        next(card for card in self._cards.values() if card.isChecked()).setFocus()
         return True
 
-    def _chosen(self, there: bool) -> None:
-        self._local.setVisible(not there)
-        self._remote.setVisible(there)
-        self.edited.emit({"where": flow.Where.MACHINE if there else flow.Where.HERE})
+    def show_draft(self, draft: flow.Draft) -> None:
+        self._cards[draft.where].setChecked(True)
+
+    def _chosen(self, chosen: flow.Where) -> None:
+        for where, about in self._about.items():
+            about.setVisible(where is chosen)
+        self.edited.emit({"where": chosen})
 
     def _make_local(self) -> QWidget:
         place = QWidget()
@@ -151,8 +164,8 @@ class WherePage(WizardPage):
         card.add(self._facts)
         row.addWidget(card, 3)
         self._fit = Card(tr("What it can run"), padding=20, gap=12)
-        self._rehearsal = _Finding(tr("Rehearsal model"), tr("Looking…"), Shape.UNKNOWN)
-        self._whole = _Finding("PersonaPlex 7B", tr("Looking…"), Shape.UNKNOWN)
+        self._rehearsal = Finding(tr("Rehearsal model"), tr("Looking…"), Shape.UNKNOWN)
+        self._whole = Finding("PersonaPlex 7B", tr("Looking…"), Shape.UNKNOWN)
         self._fit.add(self._rehearsal)
         self._fit.add(self._whole)
         self._fit.column.addStretch(1)
@@ -184,17 +197,40 @@ class WherePage(WizardPage):
             )
 
 
+def _rent_card() -> Card:
+    return _needs(
+        tr("How it goes"),
+        (
+            tr("One key of one provider"),
+            tr("It is tried at once, and kept in your system’s keyring."),
+        ),
+        (
+            tr("The best offer is picked for you"),
+            tr("By price, and by what can be counted on there; you can take another one."),
+        ),
+        (
+            tr("Nothing costs money before the last button"),
+            tr("It bears the price. Limits put the voice to sleep when nobody calls."),
+        ),
+    )
+
+
 def _remote_card() -> Card:
-    card = Card(tr("What is needed"), padding=20, gap=12)
-    for title, sentence in (
+    return _needs(
+        tr("What is needed"),
         (tr("Its address and a login"), tr("A key, your SSH agent, or the password once.")),
         (tr("Linux, with Python 3.11 or newer"), tr("Nothing else has to be installed there.")),
         (
             tr("An NVIDIA GPU of 24 GB for the real voice"),
             tr("Without one the rehearsal model still runs, so you can try the whole way."),
         ),
-    ):
-        card.add(_Finding(title, sentence, Shape.OK))
+    )
+
+
+def _needs(title: str, *told: tuple[str, str]) -> Card:
+    card = Card(title, padding=20, gap=12)
+    for name, sentence in told:
+        card.add(Finding(name, sentence, Shape.OK))
     return card
 
 
@@ -252,7 +288,8 @@ class ModelPage(WizardPage):
         self.field.left.connect(lambda: self.field_left.emit(flow.Field.FOLDER))
 
     def show_draft(self, draft: flow.Draft) -> None:
-        there = draft.where is flow.Where.MACHINE
+        there = draft.where is not flow.Where.HERE
+        self._cards[draft.model].setChecked(True)
         self._whole.setVisible(there)
         if not there and self._whole.isChecked():
             self._rehearsal.setChecked(True)
@@ -366,143 +403,3 @@ class LinePage(WizardPage):
         self._address.set_text(
             tr("{address} – only programs on this computer can reach it.", address=shown)
         )
-
-
-class CheckPage(WizardPage):
-    """All that was chosen, each with a way back, and what was checked."""
-
-    def __init__(self, token: HubToken | None = None) -> None:
-        """Make the page.
-
-        Args:
-            token: Tells whether there is a Hugging Face token; None where no model can want one.
-        """
-        super().__init__(
-            tr("Check and start"), tr("This is what will be done. Nothing was changed so far.")
-        )
-        row = hbox(gap=16)
-        summary = Card(tr("What you chose"), padding=20, gap=12)
-        self._grid = QGridLayout()
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(theme().px(16))
-        self._grid.setVerticalSpacing(theme().px(8))
-        self._grid.setColumnStretch(1, 1)
-        self._place = self._add_row(0, tr("Where"), flow.Page.WHERE)
-        self._model = self._add_row(1, tr("Model"), flow.Page.MODEL)
-        self._line = self._add_row(2, tr("Line"), flow.Page.LINE)
-        self._address = self._add_row(3, tr("Address"), flow.Page.LINE)
-        self._price = self._add_row(4, tr("Price"), None)
-        summary.add(self._grid)
-        summary.column.addStretch(1)
-        row.addWidget(summary, 3)
-        self._checks = Card(tr("Checked"), padding=20, gap=12)
-        self._findings = vbox(gap=12)
-        self._checks.add(self._findings)
-        self._checks.column.addStretch(1)
-        self._machine_check = _Finding(tr("My machine"), "", Shape.UNKNOWN)
-        self._model_check = _Finding(tr("Model"), "", Shape.UNKNOWN)
-        self._name_check = _Finding(tr("Name of the line"), "", Shape.UNKNOWN)
-        self._port_check = _Finding(tr("Port"), "", Shape.UNKNOWN)
-        for finding in (
-            self._machine_check,
-            self._model_check,
-            self._name_check,
-            self._port_check,
-        ):
-            self._findings.addWidget(finding)
-        row.addWidget(self._checks, 2)
-        self.column.addLayout(row)
-        self._token = token
-        self.token_card = None if token is None else TokenCard(token)
-        if self.token_card is not None:
-            self.column.addWidget(self.token_card)
-        self._next = Note("")
-        self.column.addWidget(self._next)
-        self.column.addStretch(1)
-
-    def needs_token(self, draft: flow.Draft) -> bool:
-        """Whether the model of a draft is given only to those who have a token."""
-        return self._token is not None and draft.model is ModelKind.PERSONAPLEX_7B
-
-    def show_draft(self, draft: flow.Draft) -> None:
-        if self._token is not None and self.token_card is not None:
-            self.token_card.setVisible(self.needs_token(draft))
-            if self.needs_token(draft):
-                self._token.look()
-        choice = ModelChoice(
-            draft.model, draft.folder.strip() if draft.model is ModelKind.FOLDER else None
-        )
-        self._place.setText(draft.host or tr("This computer"))
-        self._machine_check.setVisible(bool(draft.host))
-        self._next.set_text(
-            tr(
-                "Next: check the machine again, copy the voice server there and install it, get the "
-                "model, start it, wait until it is ready, speak a question to it through an SSH tunnel, "
-                "and put it behind the line."
-            )
-            if draft.host
-            else tr(
-                "Next: look at this computer, make room, install the voice server, get the model, "
-                "start it, wait until it is ready, speak a question to it, and put it behind the line."
-            )
-        )
-        model = words.model_name(choice)
-        if draft.model is ModelKind.REHEARSAL:
-            model = tr("{model} (untrained, it babbles)", model=model)
-        self._model.setText(model)
-        self._line.setText(draft.line.strip() or "–")
-        port = draft.port.strip()
-        self._address.setText(Line("", int(port)).url if port.isascii() and port.isdigit() else "–")
-        self._price.setText(tr("no rent") if draft.host else tr("Free"))
-
-    def show_checks(self, found: tuple[flow.Fault, ...]) -> None:
-        """Show what is wrong, and that the rest is not."""
-        by_field = {fault.field: fault.what for fault in found}
-        for field, shown, good in (
-            (flow.Field.MACHINE, self._machine_check, tr("Can run it.")),
-            (flow.Field.FOLDER, self._model_check, tr("Can be used.")),
-            (flow.Field.LINE, self._name_check, tr("Is free.")),
-            (flow.Field.PORT, self._port_check, tr("Is free.")),
-        ):
-            what = by_field.get(field)
-            if what is None:
-                shown.show_finding(Shape.OK, good)
-            else:
-                shown.show_finding(Shape.ERR, show(what))
-
-    def _add_row(self, index: int, title: str, page: flow.Page | None) -> ElidedLabel:
-        self._grid.addWidget(label(title, Type.BODY, Role.TEXT3), index, 0)
-        value = ElidedLabel("", Type.BODY, weight=500)
-        self._grid.addWidget(value, index, 1)
-        if page is not None:
-            change = Button(tr("Change"), kind=Kind.LINK, name=tr("Change: {what}", what=title))
-            change.clicked.connect(lambda _checked=False, page=page: self.page_wanted.emit(page))
-            self._grid.addWidget(change, index, 2)
-        self._grid.setRowMinimumHeight(index, theme().px(30))
-        return value
-
-
-class _Finding(QWidget):
-    """A checked thing: shape, name, and a sentence."""
-
-    def __init__(self, title: str, sentence: str, shape: Shape) -> None:
-        super().__init__()
-        row = hbox(self, gap=10)
-        self._shape = StateShape(shape, "", size=16)
-        row.addWidget(self._shape, alignment=Qt.AlignmentFlag.AlignTop)
-        column = vbox(gap=1)
-        column.addWidget(label(title, Type.BODY, weight=600, wrap=True))
-        self._sentence = label(sentence, Type.SMALL, Role.TEXT2, wrap=True)
-        column.addWidget(self._sentence)
-        row.addLayout(column, 1)
-        self._title = title
-        self.show_finding(shape, sentence)
-
-    def show_finding(self, shape: Shape, sentence: str) -> None:
-        """Show how it is."""
-        self._sentence.setText(sentence)
-        word = {Shape.OK: tr("Good"), Shape.ERR: tr("Not right yet")}.get(shape, tr("Unknown"))
-        if shape is Shape.STOPPED:
-            word = tr("Not here")
-        self._shape.set_state(shape, word)
-        self.setAccessibleName(f"{self._title}: {word}. {sentence}")

@@ -17,6 +17,7 @@ from personadesk.ui.widgets import LogEntry, Shape, StepRow
 if TYPE_CHECKING:
     from personadesk.domain.plan import Plan
     from personadesk.domain.progress import DeployView, LogLine
+    from personadesk.ui.rented.standing import Standing
 
 __all__ = [
     "clock_time",
@@ -60,6 +61,8 @@ _DEPLOY_STATES = {
 }
 
 _WORKING_ON = {
+    StepName.RENT: mark("Renting a GPU"),
+    StepName.BOOT: mark("Waiting for the machine"),
     StepName.CHECK: mark("Looking at this computer"),
     StepName.ROOM: mark("Making room"),
     StepName.INSTALL: mark("Installing the voice server"),
@@ -71,6 +74,8 @@ _WORKING_ON = {
 }
 
 _USUAL_SECONDS = {
+    StepName.RENT: 5.0,
+    StepName.BOOT: 90.0,
     StepName.CHECK: 1.0,
     StepName.ROOM: 1.0,
     StepName.INSTALL: 30.0,
@@ -83,6 +88,8 @@ _USUAL_SECONDS = {
 """Where the engine does not tell what it expects; only the bar's speed hangs on it."""
 
 _TO_COME = {
+    StepName.RENT: mark("The offer that you chose, or the next best"),
+    StepName.BOOT: mark("Until it lets us in; its key is pinned"),
     StepName.CHECK: mark("Processor, memory, Python and the port"),
     StepName.ROOM: mark("Disk space and folders"),
     StepName.INSTALL: mark("An environment of its own; a torch that is here is used"),
@@ -128,13 +135,17 @@ def verdict_shape(verdict: Verdict) -> tuple[Shape, str]:
     return shape, tr(word)
 
 
-def place_name(plan: Plan) -> str:
-    """Return where a plan puts the voice."""
+def place_name(plan: Plan, standing: Standing | None = None) -> str:
+    """Return where a plan puts the voice; of a rented machine what is known of it."""
+    if plan.rent is not None:
+        return standing.about if standing is not None else tr("A rented GPU")
     return host_of(plan) or tr("This computer")
 
 
-def price(plan: Plan) -> str:
+def price(plan: Plan, standing: Standing | None = None) -> str:
     """Return what a plan costs."""
+    if plan.rent is not None:
+        return standing.hourly if standing is not None else tr("nothing is rented")
     return tr("Free") if host_of(plan) is None else tr("no rent")
 
 

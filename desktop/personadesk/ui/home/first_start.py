@@ -36,6 +36,7 @@ class FirstStart(QWidget):
 
     Signals:
         try_here_asked: *Try it here* was pressed.
+        rent_asked: *Rent a GPU* was pressed.
         use_machine_asked: *Use my machine* was pressed.
         rehearse_asked: A rehearsal is wanted.
         look_chosen: Another look was chosen (its value).
@@ -43,6 +44,7 @@ class FirstStart(QWidget):
     """
 
     try_here_asked = Signal()
+    rent_asked = Signal()
     use_machine_asked = Signal()
     rehearse_asked = Signal()
     look_chosen = Signal(str)
@@ -97,6 +99,19 @@ class FirstStart(QWidget):
             recommended=True,
         )
         self.card.clicked.connect(self.try_here_asked)
+        self.rent_card = ChoiceCard(
+            icon="cloud",
+            title=tr("On a rented GPU"),
+            text=tr("We compare the providers, rent one for you, install the voice and test it."),
+            promises=(
+                tr("You need one key of one provider"),
+                tr("The price stands on the last button"),
+                tr("Sleeps when nobody calls"),
+            ),
+            action=tr("Rent a GPU"),
+            pill=tr("by the hour"),
+        )
+        self.rent_card.clicked.connect(self.rent_asked)
         self.machine_card = ChoiceCard(
             icon="server",
             title=tr("On my own GPU machine"),
@@ -112,7 +127,7 @@ class FirstStart(QWidget):
         self.machine_card.clicked.connect(self.use_machine_asked)
         cards = hbox(gap=20)
         cards.addStretch(1)
-        for card in (self.card, self.machine_card):
+        for card in (self.card, self.rent_card, self.machine_card):
             card.setMaximumWidth(px(CARD_WIDTH))
             card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
             # Their stretch outweighs the room beside them until their greatest width is reached.
@@ -125,8 +140,8 @@ class FirstStart(QWidget):
             kind=Kind.LINK,
         )
         self.rehearse.clicked.connect(self.rehearse_asked)
-        self.rehearse.setVisible(not rehearsal)
         column.addWidget(self.rehearse, alignment=centre)
+        self.rehearse.setVisible(not rehearsal)
         column.addSpacing(px(4))
         column.addStretch(4)
         column.addLayout(self._make_foot())

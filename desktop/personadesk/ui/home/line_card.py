@@ -140,6 +140,8 @@ class LineCard(Card):
         self._curve = Sparkline(line.fact_title)
         fact.addWidget(self._curve, 1)
         row.addWidget(self._fact_box, 1)
+        # Without a live fact the figures stay at the left.
+        row.addStretch()
         return row
 
     def _show_fact(self, line: LineView) -> None:

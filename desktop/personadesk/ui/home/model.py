@@ -119,6 +119,7 @@ class HomeModel(QObject):
         asked: The user wants something of a line (its name, a ``LineVerb``).
         try_here_asked: The user pressed *Try it here*.
         use_machine_asked: The user pressed *Use my machine*.
+        rent_asked: The user pressed *Rent a GPU*.
         rehearse_asked: The user wants a rehearsal.
         new_line_asked: The user pressed *New line*.
     """
@@ -127,6 +128,7 @@ class HomeModel(QObject):
     asked = Signal(str, str)
     try_here_asked = Signal()
     use_machine_asked = Signal()
+    rent_asked = Signal()
     rehearse_asked = Signal()
     new_line_asked = Signal()
 

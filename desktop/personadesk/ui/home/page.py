@@ -44,6 +44,7 @@ class HomePage(Page):
         self._columns = 0
         self._first = FirstStart(model.view.computer, rehearsal=model.rehearsal)
         self._first.try_here_asked.connect(model.try_here_asked)
+        self._first.rent_asked.connect(model.rent_asked)
         self._first.use_machine_asked.connect(model.use_machine_asked)
         self._first.rehearse_asked.connect(model.rehearse_asked)
         self._first.look_chosen.connect(self.look_asked)

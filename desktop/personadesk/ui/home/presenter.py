@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from personadesk.domain.line import Line, LineState
@@ -19,12 +20,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from personadesk.hosts.local import Computer
+    from personadesk.ui.rented.standing import Standing
 
-__all__ = ["describe_computer", "home_view", "state_word"]
+__all__ = ["Costs", "describe_computer", "home_view", "state_word"]
 
 DAY_SECONDS = 20 * 3600
 GIB = 1024**3
 NOWHERE_ELSE: Mapping[str, str] = {}
+NOTHING_RENTED: Mapping[str, Standing] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What everything costs.
+
+    Attributes:
+        now: Dollars an hour.
+        today: Dollars of today.
+        at: Unix time of this.
+    """
+
+    now: float = 0.0
+    today: float = 0.0
+    at: float = 0.0
+
+
+FREE = Costs()
 
 _STATES = {
     LineState.UP: (Shape.OK, mark("Up")),
@@ -42,6 +63,8 @@ def home_view(
     *,
     computer: str = "",
     places: Mapping[str, str] = NOWHERE_ELSE,
+    rented: Mapping[str, Standing] = NOTHING_RENTED,
+    costs: Costs = FREE,
 ) -> HomeView:
     """Return what Home shows.
 
@@ -51,19 +74,26 @@ def home_view(
         models: What runs behind the lines, by the server's id.
         computer: A sentence about this computer.
         places: Names of the machines that servers run on, by the server's id; the rest run here.
+        rented: How the machines stand that are rented, by their deploy's tag, which is the server's id.
+        costs: What everything costs.
     """
     newest = {view.plan.line: view for view in deploys}
     cards = []
     for line in lines:
         deploy = newest.pop(line.name, None)
         if deploy is not None and deploy.state is DeployState.RUNNING:
-            cards.append(_deploy_card(deploy))
+            cards.append(_deploy_card(deploy, rented.get(deploy.plan.id), costs.at))
         else:
             model = models.get(line.target.server_id) if line.target is not None else None
             place = places.get(line.target.server_id, "") if line.target is not None else ""
-            cards.append(_line_card(line, model, deploy, place))
+            standing = rented.get(line.target.server_id) if line.target is not None else None
+            cards.append(_line_card(line, model, deploy, standing.about if standing else place))
+            if standing is not None:
+                cards[-1] = replace(
+                    cards[-1], now=standing.hourly, today=standing.today_until(costs.at)
+                )
     cards += [
-        _deploy_card(view)
+        _deploy_card(view, rented.get(view.plan.id), costs.at)
         for view in newest.values()
         if view.state in {DeployState.RUNNING, DeployState.FAILED, DeployState.INTERRUPTED}
     ]
@@ -74,11 +104,17 @@ def home_view(
         computer=computer,
         up=tr("{up} of {all}", up=up, all=len(cards)),
         up_note=tr("all of them") if not others else trn("{n} is not up", "{n} are not up", others),
-        now=tr("{price} /h", price=dollars(0)),
-        now_note=tr("no machine is rented") if places else tr("all on this computer"),
-        today=dollars(0),
-        today_note=tr("Nothing costs money"),
+        now=tr("{price} /h", price=dollars(costs.now)),
+        now_note=_now_note(places, rented),
+        today=dollars(costs.today),
+        today_note=tr("of all accounts") if rented or costs.today else tr("Nothing costs money"),
     )
+
+
+def _now_note(places: Mapping[str, str], rented: Mapping[str, Standing]) -> str:
+    if rented:
+        return trn("{n} machine is rented", "{n} machines are rented", len(rented))
+    return tr("no machine is rented") if places else tr("all on this computer")
 
 
 def describe_computer(computer: Computer) -> str:
@@ -176,7 +212,7 @@ def _line_actions(line: Line, *, tested: bool) -> tuple[LineAction, ...]:
     return (start, *more)
 
 
-def _deploy_card(view: DeployView) -> LineView:
+def _deploy_card(view: DeployView, standing: Standing | None, now: float) -> LineView:
     current = view.current
     settled = words.steps_settled(view)
     title = words.step_row(current, current=True).title if current is not None else ""
@@ -203,12 +239,12 @@ def _deploy_card(view: DeployView) -> LineView:
         actions.append(LineAction(LineVerb.REMOVE, tr("Put away"), "close"))
     return LineView(
         name=view.plan.line,
-        about=f"{words.place_name(view.plan)} · {words.model_name(view.plan.model)}",
+        about=f"{words.place_name(view.plan, standing)} · {words.model_name(view.plan.model)}",
         shape=shape,
         word=word,
         address=Line(view.plan.line, view.plan.port).url,
-        now=tr("{price} /h", price=dollars(0)),
-        today=dollars(0),
+        now=standing.hourly if standing is not None else tr("{price} /h", price=dollars(0)),
+        today=standing.today_until(now) if standing is not None else dollars(0),
         fact_title=fact_title,
         fact=fact,
         fraction=words.fraction_done(view) if running else None,

@@ -19,6 +19,7 @@ from personadesk.domain.offer import Need
 from personadesk.domain.text import T
 from personadesk.providers import catalog
 from personadesk.ui.messages import Message, Severity, bus
+from personadesk.ui.rented.standing import Standing, standing_of
 from personadesk.ui.spawn import spawn
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 
     from personadesk.deploy.rented.fleet import Fleet
     from personadesk.deploy.rented.market import Market
+    from personadesk.deploy.rented.rentals import Rentals
     from personadesk.domain.account import Account, AccountInfo
     from personadesk.domain.machine import Machine
     from personadesk.domain.offer import Offer
     from personadesk.domain.provider import ProviderFacts
     from personadesk.providers.accounts import Accounts, Given, Kept
+    from personadesk.store.rentals import Rental
     from personadesk.store.spending import Cost, SpendingStore
 
 __all__ = ["AccountState", "Attempt", "Offers", "Rented", "Renting"]
@@ -50,6 +53,10 @@ class Renting(Protocol):
     @property
     def spending(self) -> SpendingStore:
         """What they cost."""
+
+    @property
+    def rentals(self) -> Rentals:
+        """The record of what was rented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,7 @@ class Rented(QObject):
         self.offers = Offers()
         self._shelves: dict[str, Offers] = {}
         self.costs: tuple[Cost, ...] = ()
+        self._rentals: dict[str, Rental] = {}
         self._round = 0
 
     # -- what there is ----------------------------------------------------------------------------------------
@@ -174,6 +182,19 @@ class Rented(QObject):
     def view(self) -> FleetView:
         """The machines as they were last seen."""
         return self._fleet.view if self._fleet is not None else FleetView()
+
+    def standing(self, tag: str) -> Standing | None:
+        """Return how the machine of a deploy stands, None when nothing is rented for it."""
+        rental = self._rentals.get(tag)
+        return (
+            standing_of(rental, self.view, self.costs, self.today) if rental is not None else None
+        )
+
+    @property
+    def standings(self) -> dict[str, Standing]:
+        """How every machine stands that is rented now, by its deploy's tag."""
+        view, today = self.view, self.today
+        return {tag: standing_of(r, view, self.costs, today) for tag, r in self._rentals.items()}
 
     def spent(self, day: str, account: str | None = None) -> float:
         """Return the dollars spent since a day (ISO date) of this month, by one account or by all."""
@@ -271,7 +292,8 @@ class Rented(QObject):
         spawn(self._adopt(machine), f"adopt {machine.id}", owner=self)
 
     def look_now(self) -> None:
-        """Look at the machines at once."""
+        """Look at the machines, and at the record of them, at once."""
+        spawn(self.read_rentals(), "read what is rented", owner=self)
         if self._fleet is not None:
             self._fleet.look_now()
 
@@ -287,6 +309,7 @@ class Rented(QObject):
             services.fleet.start()
         self.loaded = True
         self.accounts_changed.emit()
+        await self.read_rentals()
         for name in tuple(self._accounts):
             self.check(name)
         await self._read_kept(services)
@@ -325,6 +348,20 @@ class Rented(QObject):
     def _fleet_looked(self) -> None:
         self.fleet_changed.emit()
         spawn(self._read_costs(), "read the costs", owner=self)
+        spawn(self.read_rentals(), "read what is rented", owner=self)
+
+    async def ready(self) -> None:
+        """Wait until the accounts were read."""
+        if not self.loaded:
+            await self._read_accounts(await self._services())
+
+    async def read_rentals(self) -> None:
+        """Read the record of what is rented."""
+        services = await self._services()
+        fresh = {each.tag: each for each in await services.rentals.store.open()}
+        if fresh != self._rentals:
+            self._rentals = fresh
+            self.fleet_changed.emit()
 
     async def _read_costs(self) -> None:
         services = await self._services()

@@ -234,8 +234,9 @@ async def test_the_list_is_whole_without_the_right_to_see_checks(aws, door):
 
 
 async def test_a_spot_machine_can_only_be_restarted_and_ended(aws, door):
-    await aws.create(order(offer=offer(spot=True, price=0.35)))
+    await aws.create(order(offer=offer(spot=True, price=0.35), lease_hours=1.0))
     (call,) = door.made("RunInstances")
+    assert call.parameters["InstanceInitiatedShutdownBehavior"] == "terminate"
     assert call.parameters["InstanceMarketOptions.MarketType"] == "spot"
     assert call.parameters["Placement.AvailabilityZone"] == "us-east-1a"
     (seen,) = await aws.machines()

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 import samples as sample_data
 import scenes as sample_scenes
-from peers.rented import FakeAccounts, FakeFleet, FakeSpending
+from peers.rented import FakeAccounts, FakeFleet, FakeLimits, FakeRentals, FakeSpending
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.host import HostCheck, HostKey, HostRecord, RestartProof, SshAddress
 from personadesk.domain.line import Line, LineState
@@ -281,6 +281,8 @@ class FakeServices:
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     fleet: FakeFleet = field(default_factory=FakeFleet)
     spending: FakeSpending = field(default_factory=FakeSpending)
+    rentals: FakeRentals = field(default_factory=FakeRentals)
+    limits: FakeLimits = field(default_factory=FakeLimits)
     folders: Any = field(default_factory=folders)
     notices: tuple[Any, ...] = ()
     closed: bool = False

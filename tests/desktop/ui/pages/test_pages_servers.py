@@ -508,13 +508,13 @@ def test_an_unfit_machine_stops_at_continue_and_another_can_be_added(
     live_window(story)
 
 
-def test_where_offers_both_and_the_pages_follow_the_choice(
+def test_where_offers_all_three_and_the_pages_follow_the_choice(
     live_window: Callable[..., None], clicker: Any, wait_for: Wait
 ) -> None:
     async def story(session: WindowSession) -> None:
         window = session.window
         window.open_page(DEPLOY)
-        here, there = (c for c in window.findChildren(OptionCard) if c.isVisible())
+        here, _rented, there = (c for c in window.findChildren(OptionCard) if c.isVisible())
         assert here.isChecked()
         steps = [b.accessibleName() for b in window.findChildren(QPushButton)
                  if b.isVisible() and b.property("kind") == "step"]  # fmt: skip

@@ -1,0 +1,74 @@
+"""One offer beside the table: what can be counted on there, what it costs, and why it was put where it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from personadesk.ui.deploy.rent_draft import hourly
+from personadesk.ui.deploy.why import why
+from personadesk.ui.i18n import show, tr
+from personadesk.ui.rented import offer_words
+from personadesk.ui.rented.four_answers import FourAnswersView
+from personadesk.ui.theme import Role, Type
+from personadesk.ui.widgets import Card, ElidedLabel, FactList, Note, Rule, vbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtWidgets import QWidget
+
+    from personadesk.domain.offer import Offer
+    from personadesk.domain.provider import ProviderFacts
+
+__all__ = ["OfferDetails"]
+
+
+class OfferDetails(Card):
+    """The details pane."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(padding=18, gap=12, parent=parent)
+        head = vbox(gap=2)
+        self._gpu = ElidedLabel("", Type.HEADING)
+        self._where = ElidedLabel("", Type.SMALL, Role.TEXT2)
+        head.addWidget(self._gpu)
+        head.addWidget(self._where)
+        self.add(head)
+        self._answers = FourAnswersView()
+        self.add(self._answers)
+        self.add(Rule())
+        self._facts = FactList()
+        self.add(self._facts)
+        self.column.addStretch(1)
+        self._why = Note("", title=tr("Why this one?"))
+        self.add(self._why)
+
+    def show_offer(
+        self, offer: Offer, suiting: Sequence[Offer], facts: dict[str, ProviderFacts]
+    ) -> None:
+        """Show another one, or the same as it is now.
+
+        Args:
+            offer: Which.
+            suiting: All that fit and are within the limits, best first.
+            facts: The providers of all these, by id.
+        """
+        mine = facts[offer.provider]
+        self._gpu.setText(
+            tr("{gpu} · {size} GB", gpu=offer_words.gpu_name(offer), size=f"{offer.memory_gb:g}")
+        )
+        self._where.setText(f"{mine.title}, {offer_words.place_of(offer)}")
+        self._answers.show_answers(mine.answers)
+        rows = [
+            (tr("Per hour"), offer_words.per_hour(hourly(offer), estimated=offer.estimated)),
+            (tr("Stock"), offer_words.stock(offer)[1]),
+            (tr("Account"), offer.account),
+        ]
+        if offer.disk_price:
+            rows.insert(1, (tr("Of that, disk"), offer_words.per_hour(offer.disk_price)))
+        if offer.estimated:
+            rows.append((tr("Price list of"), offer.price_date))
+        self._facts.set_facts(rows)
+        self._why.set_text(why(offer, suiting, facts))
+        asleep = show(mine.stop_costs) if mine.can.stop else show(mine.can.stop.reason)
+        self._why.setToolTip(asleep)

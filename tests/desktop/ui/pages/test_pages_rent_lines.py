@@ -1,0 +1,62 @@
+"""A line whose voice is on a rented machine: its card, and what stopping and removing it say first."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+from PySide6.QtWidgets import QLabel, QWidget
+
+from personadesk.ui.dialogs import Question
+from personadesk.ui.home import HomePage, LineVerb
+from personadesk.ui.session import WindowSession
+
+Wait = Callable[..., Awaitable[None]]
+
+
+def said(root: QWidget) -> str:
+    return "\n".join(x.text() for x in root.findChildren(QLabel) if x.isVisible())
+
+
+@pytest.mark.parametrize(
+    ("provider", "stopping"),
+    [
+        ("lambda", "Lambda can’t pause. Stopping ends the machine."),
+        ("runpod", "The machine at RunPod is stopped with it. A stopped pod's disk costs"),
+    ],
+)
+def test_a_line_on_a_rented_machine_tells_what_it_costs_and_what_stopping_means(
+    provider: str,
+    stopping: str,
+    live_window: Callable[..., None],
+    fake_services: Any,
+    samples: ModuleType,
+    clicker: Any,
+    wait_for: Wait,
+) -> None:
+    rental = replace(samples.RENTAL, provider=provider)
+    fake_services.rentals.kept = [rental]
+    fake_services.lines.show(samples.rent_line())
+
+    async def story(session: WindowSession) -> None:
+        await wait_for(lambda: "A10 · Arizona" in said(session.window))
+        home = session.window.current_page
+        assert isinstance(home, HomePage)
+        assert "$0.75 /h" in said(home.card(samples.RENT_PLAN.line))
+        assert "1 machine is rented" in said(home)
+        session.desk.line_asked(samples.RENT_PLAN.line, LineVerb.REMOVE)
+        (question,) = session.window.findChildren(Question)
+        assert "is ended, and costs nothing more" in said(question)
+        clicker.press(question, "Cancel")
+        await wait_for(lambda: not session.window.findChildren(Question))
+        session.desk.line_asked(samples.RENT_PLAN.line, LineVerb.STOP)
+        (question,) = session.window.findChildren(Question)
+        assert stopping in said(question)
+        clicker.click(question.button("stop"))
+        await wait_for(lambda: fake_services.limits.slept == [samples.RENT_PLAN.line])
+        assert fake_services.lines.deeds == []
+
+    live_window(story)
