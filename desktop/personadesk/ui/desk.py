@@ -234,6 +234,8 @@ class Desk(QObject):
         match LineVerb(verb):
             case LineVerb.TALK:
                 self.talk_to(name)
+            case LineVerb.START if self._is_empty(name):
+                spawn(self._fill(name), f"a voice for {name}", owner=self)
             case LineVerb.START:
                 spawn(self._with_lines("start", name), f"start {name}", owner=self)
             case LineVerb.STOP if job is not None and job.is_running:
@@ -299,6 +301,20 @@ class Desk(QObject):
             chosen = replace(chosen, rent=rent_draft.choosing(chosen.rent, offer))
         page = flow.Page.ACCOUNT if chosen.rent.asks_account else flow.Page.GPU
         self.jobs.redraft(chosen, page)
+        self.page_asked.emit(DEPLOY)
+
+    def _is_empty(self, name: str) -> bool:
+        return any(line.name == name and line.target is None for line in self.lines)
+
+    async def _fill(self, name: str) -> None:
+        """Open the wizard for a line that waits for a voice, as after its rented machine has ended."""
+        line = next(line for line in self.lines if line.name == name)
+        draft = replace(flow.fresh_draft(self.jobs.world, name), line=name, port=str(line.port))
+        await self.rented.ready()
+        if self.rented.accounts:
+            self.jobs.redraft(flow.renting(draft, self.jobs.world), flow.Page.WHERE)
+        else:
+            self.jobs.redraft(draft, flow.Page.WHERE)
         self.page_asked.emit(DEPLOY)
 
     async def _put_to_sleep(self, name: str) -> None:

@@ -144,20 +144,26 @@ def test_the_reason_names_what_the_rule_weighed(ranked: list[Offer]) -> None:
     vast, a10 = by_gpu["vast", "RTX 4090"], by_gpu["lambda", "A10"]
     assert ranked[0] == vast
     assert reason(vast, ranked) == (
-        "It is the cheapest. A10 at Lambda keeps its GPU and keeps its address, but costs $0.37 /h "
+        "It is the cheapest. A10 at Lambda keeps its GPU and starts by itself, but costs $0.37 /h "
         "more; that weighs heavier."
     )
     assert reason(a10, ranked) == (
-        "RTX 4090 at Vast.ai comes before it: that starts and stops simply. In return it keeps its GPU "
-        "and keeps its address."
+        "RTX 4090 at Vast.ai comes before it: it costs $0.37 /h less. In return it keeps its GPU "
+        "and starts by itself."
     )
     assert reason(by_gpu["lambda", "A100"], ranked).startswith("It is sold out now.")
     assert reason(vast, [vast]) == "It is the only one that fits and is within your limits."
     dear = replace(vast, price=0.70)
     assert reason(a10, [a10, dear]) == (
-        "It keeps its GPU and keeps its address; the cheapest, RTX 4090 at Vast.ai, does not. "
+        "It keeps its GPU and starts by itself; the cheapest, RTX 4090 at Vast.ai, does not. "
         "That is worth $0.05 /h more."
     )
+    runpod = replace(by_gpu["runpod", "RTX 4090"], price=0.37)
+    assert reason(vast, [vast, runpod]) == (
+        "The cheapest, RTX 4090 at RunPod, may be gone: its stock is low or not told. "
+        "That is worth $0.01 /h more."
+    )
+    assert reason(runpod, [vast, runpod]).endswith("its stock is more certain.")
     untold = replace(a10, price=None)
     assert "what this one costs is not told" in reason(untold, [vast, untold])
 
