@@ -1,4 +1,4 @@
-"""Made-up figures of machines for pictures, tests and timings of the monitor's views; no clock and no machine is asked."""
+"""Made-up figures of machines for pictures, tests and timings of the monitor's views; nothing is asked."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ class SampleFeed:
         self._callbacks: list[Callable[[str, Sample], None]] = []
         self.hosts: dict[str, HostState] = {}
         for name, machine in machines.items():
-            state = HostState(Target(name, T("{name}", name=name), servers=frozenset({f"v-{name}"})))
+            state = HostState(
+                Target(name, T("{name}", name=name), servers=frozenset({f"v-{name}"}))
+            )
             self.hosts[name] = state
             self._put(name, machine)
 
@@ -90,20 +92,35 @@ class SampleFeed:
         state = self.hosts[name]
         state.samples[GroupKey(name, Source.HOST)] = sample
         if not machine.silent:
-            state.gpus = {str(n): Gpu(str(n), f"GPU-{name}-{n}", each) for n, each in enumerate(machine.gpus)}
+            state.gpus = {
+                str(n): Gpu(str(n), f"GPU-{name}-{n}", each) for n, each in enumerate(machine.gpus)
+            }
         return sample
 
     def sample(self, name: str) -> Sample:
         """Return all figures of a machine now."""
         machine = self.machines[name]
         if machine.silent:
-            return Sample(self.now, Source.HOST, (Reading(Metric.CPU_USE, "", Absent(T("{why}", why=machine.silent))),))
+            return Sample(
+                self.now,
+                Source.HOST,
+                (Reading(Metric.CPU_USE, "", Absent(T("{why}", why=machine.silent))),),
+            )
         readings = []
         for metric in (*WAVES, *FIXED):
             if metric is Metric.MONEY_PRICE and machine.price is None:
                 continue
-            parts = [str(n) for n in range(len(machine.gpus))] if metric.value.startswith("gpu.") else [""]
-            readings += [Reading(metric, part, float(self._value(name, metric, part, np.array([self.now]))[0])) for part in parts]
+            parts = (
+                [str(n) for n in range(len(machine.gpus))]
+                if metric.value.startswith("gpu.")
+                else [""]
+            )
+            readings += [
+                Reading(
+                    metric, part, float(self._value(name, metric, part, np.array([self.now]))[0])
+                )
+                for part in parts
+            ]
         return Sample(self.now, Source.HOST, tuple(readings))
 
     def tick(self, seconds: float = 1.0) -> None:
@@ -146,19 +163,29 @@ class SampleFeed:
         return of_values(at, self._value(host, metric, part, at))
 
     async def range(
-        self, host: str, metric: Metric, part: str = "", *,
-        start: float, end: float | None = None, points: int = 600,
+        self,
+        host: str,
+        metric: Metric,
+        part: str = "",
+        *,
+        start: float,
+        end: float | None = None,
+        points: int = 600,
     ) -> Range:
         """Return any stretch."""  # fmt: skip
         until = self.now if end is None else end
         self.asked.append((start, until))
         at = np.linspace(start, until, 4000)
         step = (until - start) / 4000
-        return reduced(of_values(at, self._value(host, metric, part, at)), start, until, points, step_s=step)
+        return reduced(
+            of_values(at, self._value(host, metric, part, at)), start, until, points, step_s=step
+        )
 
     async def events(self, start: float, end: float, host: str | None = None) -> Sequence[Event]:
         """Return what happened."""
-        return [each for each in self.happened if start <= each.at < end and host in {None, each.host}]
+        return [
+            each for each in self.happened if start <= each.at < end and host in {None, each.host}
+        ]
 
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
         """Tell every sample."""
@@ -169,7 +196,11 @@ class SampleFeed:
         machine = self.machines[host]
         seed = sum(map(ord, f"{host}{part}{metric.value}"))
         if metric in FIXED:
-            value = machine.price if metric is Metric.MONEY_PRICE and machine.price is not None else FIXED[metric]
+            value = (
+                machine.price
+                if metric is Metric.MONEY_PRICE and machine.price is not None
+                else FIXED[metric]
+            )
             values = np.full(len(at), float(value))
             if metric is Metric.MONEY_SPENT:
                 values = values - (self.now - at) * FIXED[Metric.MONEY_PRICE] / 3600
@@ -178,7 +209,9 @@ class SampleFeed:
             factor = machine.factor.get(metric, 1.0)
             turn = 2 * np.pi * at / length + seed
             noise = np.sin(at * 12.9898 + seed) * np.sin(at * 4.1414)
-            values = factor * (mean + height * (0.55 * np.sin(turn) + 0.3 * np.sin(2.7 * turn) + 0.3 * noise))
+            values = factor * (
+                mean + height * (0.55 * np.sin(turn) + 0.3 * np.sin(2.7 * turn) + 0.3 * noise)
+            )
         values = np.maximum(values, 0.0)
         first, last = machine.gap
         return np.where((at >= first) & (at < last), np.nan, values)
@@ -193,7 +226,9 @@ def studio() -> SampleFeed:
             "front-desk-2": Machine(("RTX A6000",), {use: 0.3, tick: 0.7, hot: 0.66}, price=0.80),
             "studio-a": Machine(("RTX 4090",), {tick: 0.6, use: 0.8}, price=None),
             "kiosk-1": Machine(("L4",), {tick: 1.9, use: 1.55, hot: 1.3}, price=0.39),
-            "museum-guide": Machine(("L4",), silent="SSH was refused: the machine is asleep.", price=0.02),
+            "museum-guide": Machine(
+                ("L4",), silent="SSH was refused: the machine is asleep.", price=0.02
+            ),
             "night-line-1": Machine(("L40S",), {tick: 0.8}, price=1.86),
             "night-line-2": Machine(("L40S",), {tick: 0.9, use: 1.2}, price=1.86),
             "support-demo": Machine(("RTX 4090",), {tick: 0.75}, price=0.38),
@@ -205,12 +240,12 @@ def studio() -> SampleFeed:
 
 def wall(hosts: int = 200, gpus: int = 8) -> SampleFeed:
     """Return many machines with several GPUs each; some run hot."""
-    hot = Metric.GPU_TEMPERATURE
-    feed = SampleFeed(
-        {
-            f"node-{n:03}": Machine(("H100",) * gpus, {hot: 1.0 + 0.08 * (n % 6), Metric.GPU_USE: 0.6 + 0.2 * (n % 5)})
-            for n in range(hosts)
-        }
-    )  # fmt: skip
+
+    def factor(number: int) -> dict[Metric, float]:
+        warm = 1.45 if number == 5 else 0.9 + 0.06 * (number % 6)
+        return {Metric.GPU_TEMPERATURE: warm, Metric.GPU_USE: 0.6 + 0.2 * (number % 5)}
+
+    cards = ("H100",) * gpus
+    feed = SampleFeed({f"node-{n:03}": Machine(cards, factor(n)) for n in range(hosts)})
     feed.ring("node-005", Quantity.TEMPERATURE, 91.0, "3")
     return feed

@@ -194,7 +194,7 @@ class WindowSession(QObject):
 
         page = MonitorPage(self.desk.watch)
         page.deploy_asked.connect(self.desk.new_line)
-        page.machine_asked.connect(self._show_machine)
+        page.machine_asked.connect(self._show_watched)
         page.detach_asked.connect(self._detach_monitor)
         return page
 
@@ -205,21 +205,20 @@ class WindowSession(QObject):
 
             self._monitor_window = made = MonitorWindow(self.desk.watch, self._preferences)
             made.deploy_asked.connect(self.desk.new_line)
-            made.machine_asked.connect(self._show_machine)
+            made.machine_asked.connect(self._show_watched)
         window = self._monitor_window
         window.show()
         window.raise_()
         window.activateWindow()
 
-    def _show_machine(self, name: str) -> None:
+    def _show_watched(self, name: str) -> None:
         """Show a rented machine's details; of other machines the accounts page knows more."""
         machine = next((each for each in self.desk.rented.view.machines if each.tag == name), None)
         self.come_forward()
         if machine is None:
             self.window.open_page(ACCOUNTS)
-            return
-        self.window.open_page(INSTANCES)
-        self.window.current_page.choose(machine.key)  # type: ignore[attr-defined] # it is that page
+        else:
+            self._show_machine(machine.key)
 
     def _make_accounts(self) -> Page:
         from personadesk.ui.accounts.page import AccountsPage

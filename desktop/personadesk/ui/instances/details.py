@@ -101,7 +101,12 @@ class DetailsPane(QFrame):
             self._stack.addWidget(scrolled(self.graphs))
         for title in (tr("Facts"), tr("Events"), tr("Money")):
             self._tabs.addTab(title)
-        column.addWidget(self._tabs)
+        bar = hbox(gap=12)
+        bar.addWidget(self._tabs)
+        bar.addStretch(1)
+        if self.graphs is not None:
+            bar.addWidget(self.graphs.bar, 1)
+        column.addLayout(bar)
         self._facts, self._more_facts = FactList(), FactList()
         facts = QWidget()
         both = hbox(facts, gap=40)
@@ -117,7 +122,7 @@ class DetailsPane(QFrame):
             inner.addWidget(part)
             inner.addStretch(1)
             self._stack.addWidget(scrolled(holder))
-        self._tabs.currentChanged.connect(self._stack.setCurrentIndex)
+        self._tabs.currentChanged.connect(self._turn)
         column.addWidget(self._stack, 1)
         self.setMinimumHeight(theme().px(200))
         rented.fleet_changed.connect(self._watch)
@@ -161,6 +166,11 @@ class DetailsPane(QFrame):
         self._show_facts(row, now)
         self._show_events(machine)
         self._show_money(row, now)
+
+    def _turn(self, number: int) -> None:
+        self._stack.setCurrentIndex(number)
+        if self.graphs is not None:
+            self.graphs.bar.setVisible(number == 0)
 
     # -- showing ----------------------------------------------------------------------------------------------
 

@@ -99,8 +99,8 @@ class InstancesPage(Page):
         self._split.addWidget(self.details)
         self.details.hide()
         self._shared = False
-        self._split.setStretchFactor(0, 2)
-        self._split.setStretchFactor(1, 3)
+        self._split.setStretchFactor(0, 1)
+        self._split.setStretchFactor(1, 2)
         outer.addWidget(self._split, 1)
         outer.addLayout(self._make_foot())
         menu_key = QShortcut(QKeySequence("Shift+F10"), self.table)
@@ -323,7 +323,7 @@ class InstancesPage(Page):
                     # The graphs want more height than some rows of the table do.
                     self._shared = True
                     height = self._split.height()
-                    self._split.setSizes([height * 2 // 5, height * 3 // 5])
+                    self._split.setSizes([height // 3, height * 2 // 3])
             self.table.scrollTo(index)
             self._marked()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from personadesk.domain.sample import UNITS, Metric
-from personadesk.ui.i18n import mark, tr
+from personadesk.ui.i18n import language, mark, tr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def scaled(metric: Metric) -> float:
 def written(value: float, unit: str) -> str:
     """Return a figure in its graph's unit as people read it, without the unit."""
     if unit == "GB":
-        return tr("{figure}", figure=round(value, 1))
+        return language().locale.toString(value, "f", 1)
     if unit == "$":
         return f"{value:.2f}"
     return f"{value:.0f}"

@@ -111,9 +111,12 @@ class Fleet:
         for alarm in alarms:
             for key in ((alarm.host, alarm.part), (alarm.host, "")):
                 before = on.get(key)
-                if before is None or alarm.rule.severity is Severity.ERROR is not before.rule.severity:
+                if (
+                    before is None
+                    or alarm.rule.severity is Severity.ERROR is not before.rule.severity
+                ):
                     on[key] = alarm
-        before = list(self.cards)
+        were = list(self.cards)
         cards: dict[str, Card] = {}
         self._by_host = {}
         for name, state in hosts.items():
@@ -134,7 +137,7 @@ class Fleet:
         for name in set(self._figures) - set(hosts):
             del self._figures[name]
         self.cards = cards
-        return list(cards) != before
+        return list(cards) != were
 
     def sorted(self, *, by_trouble: bool) -> list[Card]:
         """Return the cards in order."""
@@ -152,16 +155,30 @@ class Fleet:
                     price += value
                 elif metric is TICK:
                     worst = value if worst is None else max(worst, value)
-        return Sums(round(calls), sum(bool(card.part) for card in self.cards.values()), price, worst)
+        return Sums(
+            round(calls), sum(bool(card.part) for card in self.cards.values()), price, worst
+        )
 
     def foot(self, card: Card) -> tuple[str, str]:
         """Return what stands below a card: calls, and what the machine costs an hour."""
         figures = self._figures.get(card.host, {})
-        calls = [value for (metric, _), value in figures.items() if metric is Metric.SERVER_SESSIONS]
+        calls = [
+            value for (metric, _), value in figures.items() if metric is Metric.SERVER_SESSIONS
+        ]
         slots = [value for (metric, _), value in figures.items() if metric is Metric.SERVER_SLOTS]
         price = figures.get((Metric.MONEY_PRICE, ""))
-        told = tr("{calls} of {slots} calls", calls=round(sum(calls)), slots=round(sum(slots))) if calls else tr("no voice")
-        money = tr("own power") if price is None and card.host == LOCAL else "" if price is None else f"${price:.2f} /h"
+        told = (
+            tr("{calls} of {slots} calls", calls=round(sum(calls)), slots=round(sum(slots)))
+            if calls
+            else tr("no voice")
+        )
+        money = (
+            tr("own power")
+            if price is None and card.host == LOCAL
+            else ""
+            if price is None
+            else f"${price:.2f} /h"
+        )
         return told, money
 
     def _cards_of(self, name: str, state: HostState) -> list[Card]:
@@ -173,7 +190,12 @@ class Fleet:
         for index, gpu in state.gpus.items():
             old = self.cards.get(f"{name}\n{index}")
             several = len(state.gpus) > 1
-            found.append(old or Card(name, index, f"{title} · {index}" if several else title, gpu.name, CARD_METRICS))
+            found.append(
+                old
+                or Card(
+                    name, index, f"{title} · {index}" if several else title, gpu.name, CARD_METRICS
+                )
+            )
         return found
 
     @staticmethod

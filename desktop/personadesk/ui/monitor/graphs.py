@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QGridLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QGridLayout, QMenu, QWidget
 
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.event import EventKind
@@ -20,9 +19,13 @@ from personadesk.ui.messages import bus
 from personadesk.ui.monitor.figures import PANELS, SPANS, Panel, scaled, written
 from personadesk.ui.spawn import spawn
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.widgets import Button, ComboBox, Kind, Segments, hbox, label, vbox
+from personadesk.ui.widgets import Button, ComboBox, ElidedLabel, Kind, Segments, hbox, label, vbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+
     from personadesk.domain.event import Event
     from personadesk.monitor.ranges import Range
     from personadesk.ui.monitor.source import Watch
@@ -41,7 +44,11 @@ _BAD = {EventKind.GPU_LOST, EventKind.ALARM_ON}
 
 
 class GraphsPane(QWidget):
-    """Shows one machine's graphs. It asks for a sample a second while it can be seen, and not otherwise."""
+    """Shows one machine's graphs. It asks for a sample a second while it can be seen, and not otherwise.
+
+    Attributes:
+        bar: Chooses what is shown; its owner gives it a place.
+    """
 
     def __init__(self, watch: Watch, parent: QWidget | None = None) -> None:
         """Make it; it is empty until `show_host`.
@@ -63,7 +70,7 @@ class GraphsPane(QWidget):
         self._reading = False
         self._again = False
         column = vbox(self, gap=8)
-        column.addLayout(self._make_bar())
+        self.bar = self._make_bar()
         self._waiting = label("", Type.BODY, Role.TEXT2, wrap=True)
         column.addWidget(self._waiting)
         self._field = QWidget()
@@ -142,7 +149,9 @@ class GraphsPane(QWidget):
     def _mind(self) -> None:
         """Look at the machine that shows, and at no other."""
         feed = self._watch.feed
-        wanted = self._host if self.isVisible() and feed is not None and self._host in feed.hosts else ""
+        wanted = (
+            self._host if self.isVisible() and feed is not None and self._host in feed.hosts else ""
+        )
         if feed is None or wanted == self._looked:
             return
         if self._looked:
@@ -168,10 +177,13 @@ class GraphsPane(QWidget):
 
         self._loading = False
         for panel in PANELS:
-            curves = [Curve(tr(line.name) if line.name else "", line.series, line.dashed) for line in panel.lines]
+            curves = [
+                Curve(tr(line.name) if line.name else "", line.series, line.dashed)
+                for line in panel.lines
+            ]
             chart = TimeChart(
                 tr(panel.title), panel.unit, curves, high=panel.high, limit=panel.limit,
-                write=lambda value, unit=panel.unit: written(value, unit),
+                write=_writer(panel.unit),
             )  # fmt: skip
             chart.hovered.connect(self._point)
             chart.zoomed.connect(self._zoom)
@@ -188,9 +200,9 @@ class GraphsPane(QWidget):
 
     # -- parts ------------------------------------------------------------------------------------------------
 
-    def _make_bar(self) -> QVBoxLayout:
-        outer = vbox(gap=0)
-        row = hbox(gap=8)
+    def _make_bar(self) -> QWidget:
+        bar = QWidget()
+        row = hbox(bar, gap=8)
         self._ranges = Segments([text() for _, text in SPANS], tr("Shown time"))
         self._ranges.chosen.connect(self.choose_span)
         row.addWidget(self._ranges)
@@ -198,18 +210,17 @@ class GraphsPane(QWidget):
         self._gpus.currentIndexChanged.connect(self._choose_gpu)
         self._gpus.hide()
         row.addWidget(self._gpus)
-        row.addStretch(1)
-        self._mode = label("", Type.SMALL, Role.TEXT2)
-        row.addWidget(self._mode)
+        self._mode = ElidedLabel("", Type.SMALL, Role.TEXT2)
+        self._mode.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        row.insertWidget(0, self._mode, 1)
         self._pause = Button(tr("Pause"), kind=Kind.PLAIN)
         self._pause.clicked.connect(self.pause)
         row.addWidget(self._pause)
         self._more = Button(kind=Kind.ICON, icon="more", name=tr("Table and export"))
         self._more.clicked.connect(self._open_menu)
         row.addWidget(self._more)
-        outer.addLayout(row)
         self._say_mode()
-        return outer
+        return bar
 
     def _open_menu(self) -> None:
         menu = QMenu(self)
@@ -256,7 +267,11 @@ class GraphsPane(QWidget):
         except OSError:
             done = False
         if not done:
-            bus().error(BadRequest(T("The file {path} cannot be written.", path=path), T("Choose another folder.")))
+            bus().error(
+                BadRequest(
+                    T("The file {path} cannot be written.", path=path), T("Choose another folder.")
+                )
+            )
 
     # -- time -------------------------------------------------------------------------------------------------
 
@@ -288,7 +303,7 @@ class GraphsPane(QWidget):
 
     def _say_mode(self) -> None:
         live = self._past is None
-        self._mode.setText(tr("live, once a second") if live else tr("paused; double click a graph to follow"))
+        self._mode.setText(tr("live") if live else tr("paused"))
         self._pause.setText(tr("Pause") if live else tr("Follow"))
 
     def _roll(self) -> None:
@@ -355,9 +370,14 @@ class GraphsPane(QWidget):
             from personadesk.monitor.ranges import reduced
 
             found = [
-                [reduced(feed.series(self._host, line.metric, self._of(panel)), start, end, POINTS) for line in panel.lines]
+                [
+                    reduced(
+                        feed.series(self._host, line.metric, self._of(panel)), start, end, POINTS
+                    )
+                    for line in panel.lines
+                ]
                 for panel in PANELS
-            ]  # fmt: skip
+            ]
             self._show(found)
             if now - self._read_at >= 10.0:
                 self._read(history=False)
@@ -388,22 +408,23 @@ class GraphsPane(QWidget):
             bus().error(error)
 
         work = self._gather(start, end, history=history)
-        spawn(work, "read the history", owner=self, done=done, failed=failed)
+        self._watch.ask(work, "read the history", owner=self, done=done, failed=failed)
 
-    async def _gather(self, start: float, end: float, *, history: bool) -> tuple[list[list[Range]], list[Event]]:
+    async def _gather(
+        self, start: float, end: float, *, history: bool
+    ) -> tuple[list[list[Range]], list[Event]]:
         feed = self._watch.feed
         if feed is None:
             return [], []
-        found: list[list[Range]] = []
-        for panel in PANELS if history else ():
-            found.append(
-                [
-                    await feed.range(
-                        self._host, line.metric, self._of(panel), start=start, end=end, points=POINTS
-                    )
-                    for line in panel.lines
-                ]
-            )
+        found = [
+            [
+                await feed.range(
+                    self._host, line.metric, self._of(panel), start=start, end=end, points=POINTS
+                )
+                for line in panel.lines
+            ]
+            for panel in (PANELS if history else ())
+        ]
         return found, list(await feed.events(start, end, self._host))
 
     def _of(self, panel: Panel) -> str:
@@ -419,7 +440,11 @@ class GraphsPane(QWidget):
                 chart.set_points(number, each.at, each.low / by, each.mean / by, each.high / by)
             if panel.whole is not None:
                 whole = feed.latest(self._host, panel.whole, self._of(panel))
-                number_ = None if whole is None or isinstance(whole, Absent) else whole / scaled(panel.whole)
+                number_ = (
+                    None
+                    if whole is None or isinstance(whole, Absent)
+                    else whole / scaled(panel.whole)
+                )
                 chart.set_whole(number_)
                 if panel.whole is Metric.GPU_POWER_LIMIT:
                     chart.set_limit(number_)
@@ -428,7 +453,11 @@ class GraphsPane(QWidget):
     def _note(self, panel: Panel, ranges: list[Range]) -> str:
         """Say why there is nothing, where somebody told."""
         feed = self._watch.feed
-        value = feed.latest(self._host, panel.lines[0].metric, self._of(panel)) if feed is not None else None
+        value = (
+            feed.latest(self._host, panel.lines[0].metric, self._of(panel))
+            if feed is not None
+            else None
+        )
         if isinstance(value, Absent):
             return show(value.reason)
         return "" if any(len(each) for each in ranges) else tr("nobody tells this")
@@ -452,3 +481,7 @@ class GraphsPane(QWidget):
             self._grid.addWidget(chart, number // columns, number % columns)
         for column in range(4):
             self._grid.setColumnStretch(column, int(column < columns))
+
+
+def _writer(unit: str) -> Callable[[float], str]:
+    return lambda value: written(value, unit)

@@ -13,7 +13,6 @@ from PySide6.QtCore import (
     Qt,
 )
 from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QStyleOptionViewItem
 
 from personadesk.domain.sample import Metric
 from personadesk.ui.i18n import mark, tr
@@ -25,6 +24,8 @@ from personadesk.ui.widgets.data_table import CELL_ROLE, Cell, CellDelegate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from PySide6.QtWidgets import QStyleOptionViewItem
 
     from personadesk.ui.monitor.fleet import Card
 
@@ -126,7 +127,9 @@ class HeatDelegate(CellDelegate):
         heat = index.data(HEAT_ROLE)
         if isinstance(heat, float):
             look = theme()
-            colour = QColor(look.colour(Role.ERR if heat >= 1 else Role.WARN if heat >= 0.9 else Role.ACCENT))
+            colour = QColor(
+                look.colour(Role.ERR if heat >= 1 else Role.WARN if heat >= 0.9 else Role.ACCENT)
+            )
             colour.setAlphaF(0.45 if heat >= 0.9 else 0.04 + 0.30 * heat)
             edge = look.pxf(2)
             box = QRectF(option.rect).adjusted(edge, edge, -edge, -edge)

@@ -1,9 +1,9 @@
-"""What the window knows of the monitor: opened when somebody first wants to see figures, shared by every view of them."""
+"""What the window knows of the monitor: opened when somebody first wants to see figures, shared by every view."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
@@ -12,7 +12,7 @@ from personadesk.ui.spawn import spawn
 from personadesk.ui.throttle import Throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from personadesk.domain.alarm import Alarm
     from personadesk.domain.event import Event
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from personadesk.monitor.state import HostState
 
 __all__ = ["Feed", "Watch"]
+
+R = TypeVar("R")
 
 ROUND_MS = 1000
 
@@ -57,8 +59,14 @@ class Feed(Protocol):
         """Return the last hour."""
 
     async def range(
-        self, host: str, metric: Metric, part: str = "", *,
-        start: float, end: float | None = None, points: int = 600,
+        self,
+        host: str,
+        metric: Metric,
+        part: str = "",
+        *,
+        start: float,
+        end: float | None = None,
+        points: int = 600,
     ) -> Range:
         """Return any stretch."""  # fmt: skip
 
@@ -123,6 +131,18 @@ class Watch(QObject):
         feed.subscribe(self._hear)
         self.opened.emit()
         self.changed.emit()
+
+    def ask(
+        self,
+        work: Coroutine[Any, Any, R],
+        name: str,
+        *,
+        owner: QObject,
+        done: Callable[[R], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Let something be read from the history; see `spawn`. Pictures answer at once."""
+        spawn(work, name, owner=owner, done=done, failed=failed)
 
     async def _open(self) -> Feed:
         feed: Feed = await self._opener()

@@ -112,7 +112,9 @@ class Tile(Painted):
         self._wholes = wholes
         _, word = state_of(card)
         said = [f"{tr(DRAWN[m].title)} {self._write(m)}" for m in card.metrics if m in card.values]
-        self.setAccessibleName(", ".join([card.title, card.below, word, card.why or ", ".join(said)]))
+        self.setAccessibleName(
+            ", ".join([card.title, card.below, word, card.why or ", ".join(said)])
+        )
         self.setToolTip(show(card.trouble.text) if card.trouble is not None else card.why)
         self.update()
 
@@ -124,7 +126,10 @@ class Tile(Painted):
         return QSize(self.look.px(210), self.look.px(100 + 44 * min(count, 4)))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space} and self._card is not None:
+        if (
+            event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space}
+            and self._card is not None
+        ):
             self.chosen.emit(self._card.host)
             return
         super().keyPressEvent(event)
@@ -142,7 +147,9 @@ class Tile(Painted):
         top, bottom = px(56), self.height() - px(42)
         height = (bottom - top) / count
         left = px(14) + min(px(98), self.width() * 0.33)
-        return QRectF(left, top + number * height + px(8), self.width() - left - px(14), height - px(14))
+        return QRectF(
+            left, top + number * height + px(8), self.width() - left - px(14), height - px(14)
+        )
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         card = self._card
@@ -185,7 +192,9 @@ class Tile(Painted):
         self._text(painter, QRectF(left, px(28), width - size - px(8), px(17)), card.below)
         painter.setFont(self.look.font(Type.SMALL, 600))
         role = SHAPE_ROLE[shape]
-        painter.setPen(self.look.colour(Role.TEXT2 if role in {Role.OFF, Role.BORDER_STRONG} else role))
+        painter.setPen(
+            self.look.colour(Role.TEXT2 if role in {Role.OFF, Role.BORDER_STRONG} else role)
+        )
         where = QRectF(self.width() - px(14) - word_width, px(10), word_width, px(18))
         self._text(painter, where, word, Qt.AlignmentFlag.AlignRight)
 
@@ -212,7 +221,9 @@ class Tile(Painted):
         self._text(painter, left, tr(drawn.title))
         painter.setFont(self.look.font(Type.BODY, 600))
         painter.setPen(self.look.colour(Role.WARN if over else Role.TEXT))
-        self._text(painter, left.translated(0, px(17)).adjusted(0, 0, 0, px(2)), self._write(metric))
+        self._text(
+            painter, left.translated(0, px(17)).adjusted(0, 0, 0, px(2)), self._write(metric)
+        )
         by = scaled(metric)
         high = self._wholes.get(metric, drawn.high * by) / by
         if number < len(self._ranges):
@@ -277,11 +288,18 @@ class Tile(Painted):
     def _write(self, metric: Metric) -> str:
         value = self._card.values.get(metric) if self._card is not None else None
         drawn = DRAWN[metric]
-        return "–" if value is None else f"{written(value / scaled(metric), drawn.unit)} {drawn.unit}"
+        return (
+            "–" if value is None else f"{written(value / scaled(metric), drawn.unit)} {drawn.unit}"
+        )
 
     @staticmethod
     def _text(
-        painter: QPainter, box: QRectF, text: str, side: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft
+        painter: QPainter,
+        box: QRectF,
+        text: str,
+        side: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
     ) -> None:
-        shown = QFontMetricsF(painter.font()).elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+        shown = QFontMetricsF(painter.font()).elidedText(
+            text, Qt.TextElideMode.ElideRight, box.width()
+        )
         painter.drawText(box, int(side | Qt.AlignmentFlag.AlignVCenter), shown)

@@ -52,7 +52,9 @@ class _Values(QAbstractTableModel):
 class ValueTable(QDialog):
     """The table, newest first. Esc closes it."""
 
-    def __init__(self, title: str, rows: Sequence[tuple[str, ...]], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, title: str, rows: Sequence[tuple[str, ...]], parent: QWidget | None = None
+    ) -> None:
         """Make the window.
 
         Args:

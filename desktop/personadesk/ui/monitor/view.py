@@ -92,6 +92,7 @@ class MonitorView(QWidget):
         self._grid.setSpacing(px(12))
         self._grid.setContentsMargins(px(20), px(10), px(20), px(14))
         self._tiles: list[Tile] = []
+        self._places: list[tuple[int, int]] = []
         self._tile_area = scrolled(holder)
         self._heat = HeatTable(self)
         self.table = DataTable(tr("GPUs"), self._heat)
@@ -107,7 +108,9 @@ class MonitorView(QWidget):
         for each in (self._waiting, self._empty, self._tile_area, self._table_area):
             self._stack.addWidget(each)
         column.addWidget(self._stack, 1)
-        column.addWidget(self._make_foot())
+        self._foot = self._make_foot()
+        self._foot.hide()
+        column.addWidget(self._foot)
         watch.opened.connect(self._follow)
         watch.sampled.connect(self._take)
         watch.changed.connect(self._follow)
@@ -170,7 +173,9 @@ class MonitorView(QWidget):
         self._sort.addItem(tr("As they are listed"), False)
         self._sort.currentIndexChanged.connect(self._reorder)
         bar.addWidget(self._sort)
-        self._spans = Segments([tr("1 min"), tr("5 min"), tr("15 min"), tr("1 h")], tr("Shown time"))
+        self._spans = Segments(
+            [tr("1 min"), tr("5 min"), tr("15 min"), tr("1 h")], tr("Shown time")
+        )
         self._spans.choose(1)
         self._spans.chosen.connect(self.choose_span)
         bar.addWidget(self._spans)
@@ -190,7 +195,9 @@ class MonitorView(QWidget):
         column.setContentsMargins(px(20), px(10), px(20), px(14))
         card = Card(padding=24, gap=12)
         head = hbox(gap=14)
-        head.addWidget(IconLabel("monitor", 30, Role.ACCENT_TEXT), alignment=Qt.AlignmentFlag.AlignTop)
+        head.addWidget(
+            IconLabel("monitor", 30, Role.ACCENT_TEXT), alignment=Qt.AlignmentFlag.AlignTop
+        )
         told = vbox(gap=4)
         told.addWidget(label(tr("Nothing to watch yet"), Type.HEADING))
         told.addWidget(
@@ -239,7 +246,11 @@ class MonitorView(QWidget):
         feed = self._watch.feed
         if not self.isVisible() or feed is None:
             return
-        wanted = {name for name, state in feed.hosts.items() if state.target.wanted or name in self._looked}
+        wanted = {
+            name
+            for name, state in feed.hosts.items()
+            if state.target.wanted or name in self._looked
+        }
         self._look_at(wanted)
         shown = {name: feed.hosts[name] for name in feed.hosts if name in wanted}
         alone = shown.get(LOCAL)
@@ -259,10 +270,18 @@ class MonitorView(QWidget):
 
     def _show_body(self) -> None:
         count = len(self._order)
-        wanted = self._empty if not count else self._table_area if count > MOST_TILES else self._tile_area
+        wanted = (
+            self._empty
+            if not count
+            else self._table_area
+            if count > MOST_TILES
+            else self._tile_area
+        )
         if self._stack.currentWidget() is not wanted:
             self._stack.setCurrentWidget(wanted)
-        self._spans.setEnabled(wanted is self._tile_area)
+        self._spans.setVisible(wanted is self._tile_area)
+        self._sort.setVisible(bool(count))
+        self._foot.setVisible(bool(count))
         self._mode.setText(tr("live, once a second") if count else "")
 
     def _draw(self) -> None:
@@ -313,9 +332,9 @@ class MonitorView(QWidget):
         if 0 < count < columns:
             columns = count
         wanted = [(number // columns, number % columns) for number in range(count)]
-        have = [self._grid.getItemPosition(n)[:2] for n in range(self._grid.count())]
-        if have == wanted:
+        if wanted == self._places:
             return
+        self._places = wanted
         while self._grid.count():
             self._grid.takeAt(0)
         for number, tile in enumerate(self._tiles):
@@ -336,7 +355,7 @@ class MonitorView(QWidget):
         self._news_button.setVisible(worst is not None)
         if worst is None:
             shape = Shape.OK
-            self._news.setText(tr("Nothing is wrong.") if self._order else "")
+            self._news.setText(tr("Nothing is wrong."))
         else:
             shape = Shape.ERR if worst.rule.severity is Severity.ERROR else Shape.WARN
             more = trn("and {n} more", "and {n} more", len(alarms) - 1) if len(alarms) > 1 else ""
@@ -347,15 +366,11 @@ class MonitorView(QWidget):
                 if (widget := item.widget()) is not None:
                     widget.deleteLater()
             self._news_shape.addWidget(StateShape(shape, "", size=16))
-        for number in range(self._news_shape.count()):
-            item = self._news_shape.itemAt(number)
-            if item is not None and (widget := item.widget()) is not None:
-                widget.setVisible(bool(self._order))
         sums = self.fleet.sums()
         parts = [
             trn("{n} call", "{n} calls", sums.calls), trn("{n} GPU", "{n} GPUs", sums.gpus),
             f"${sums.price:.2f} /h" if sums.price else "",
             tr("worst frame p99 {ms} ms", ms=round(sums.worst_ms)) if sums.worst_ms is not None else "",
         ]  # fmt: skip
-        self._sums.setText("  ·  ".join(part for part in parts if part) if self._order else "")
+        self._sums.setText("  ·  ".join(part for part in parts if part))
         set_tone(self._sums, Role.WARN if (sums.worst_ms or 0) > 80 else Role.TEXT2)

@@ -65,14 +65,14 @@ class MonitorWindow(QMainWindow):
         top.activated.connect(lambda: self.on_top.click())
         language().language_changed.connect(self._build)
 
-    def full_screen(self, wanted: bool) -> None:  # noqa: FBT001 - a switch
+    def full_screen(self, wanted: bool) -> None:
         """Take the whole screen, or give it back."""
         if wanted != self.isFullScreen():
             self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
         self._full.setText(tr("Leave full screen") if wanted else tr("Full screen"))
         self._clock.setVisible(wanted)
 
-    def keep_on_top(self, wanted: bool) -> None:  # noqa: FBT001 - a switch
+    def keep_on_top(self, wanted: bool) -> None:
         """Stay above other windows, or not."""
         if bool(self.windowFlags() & Qt.WindowType.WindowStaysOnTopHint) != wanted:
             shown = self.isVisible()

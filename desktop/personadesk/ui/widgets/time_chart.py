@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPainterPath, QPen, QPolygonF, QWheelEvent
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsPathItem, QSizePolicy, QWidget
@@ -72,7 +72,7 @@ class Mark:
     bad: bool = False
 
 
-class _TimeAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph has no types
+class _TimeAxis(pg.AxisItem):
     """Says how long ago while it is live, and the clock's time while the user looks at the past."""
 
     def __init__(self) -> None:
@@ -89,7 +89,8 @@ class _TimeAxis(pg.AxisItem):  # type: ignore[misc] # pyqtgraph has no types
             shift = self.base + time.localtime(self.base + minVal).tm_gmtoff
             first = np.ceil((minVal + shift) / step) * step - shift
             return [(step, list(np.arange(first, maxVal + 1e-6, step)))]
-        return [(step, [self.now - step * n for n in range(int(span / step + 1e-6), -1, -1)])]
+        ticks = [self.now - step * n for n in range(int(span / step + 1e-6), -1, -1)]
+        return [(step, [max(each, minVal + span * 1e-6) for each in ticks])]
 
     def tickStrings(self, values: Sequence[float], _scale: float, spacing: float) -> list[str]:  # noqa: N802
         if self.now is None:
@@ -134,7 +135,7 @@ class TimeChart(Card):
             write: Writes a value without its unit.
             limit: A dashed line that should not be crossed; None for none.
         """
-        super().__init__(padding=12, gap=2)
+        super().__init__(padding=10, gap=1)
         if parent is not None:
             self.setParent(parent)
         self.title, self.unit = title, unit
@@ -160,7 +161,7 @@ class TimeChart(Card):
         self._follow()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(theme().px(200), theme().px(164))
+        return QSize(theme().px(200), theme().px(138))
 
     # -- what it shows ----------------------------------------------------------------------------------------
 
@@ -198,8 +199,13 @@ class TimeChart(Card):
         self._items[curve].setData(
             relative, y, skipFiniteCheck=whole, connect="all" if whole else "finite"
         )
-        self._fills[curve].setPath(_ground(relative, y, known) if self._tinted(curve) else QPainterPath())
-        top = max((float(v.max()) for _, each in self._data if len(v := each[~np.isnan(each)])), default=0.0)
+        self._fills[curve].setPath(
+            _ground(relative, y, known) if self._tinted(curve) else QPainterPath()
+        )
+        top = max(
+            (float(v.max()) for _, each in self._data if len(v := each[~np.isnan(each)])),
+            default=0.0,
+        )
         wanted = max(self._least, top * 1.08)
         # The axis grows at once, and shrinks only by much, so that it does not breathe.
         if wanted > self._high or wanted < 0.6 * self._high:
@@ -265,7 +271,7 @@ class TimeChart(Card):
             self._plot.removeItem(line)
         self._lines = []
         for mark in marks:
-            pen = QPen(theme().colour(Role.ERR if mark.bad else Role.ACCENT_TEXT), 1, Qt.PenStyle.DotLine)
+            pen = _thin(Role.ERR if mark.bad else Role.ACCENT_TEXT, Qt.PenStyle.DotLine)
             line = pg.InfiniteLine(mark.at - self._base, angle=90, movable=False, pen=pen)
             self._plot.addItem(line, ignoreBounds=True)
             self._lines.append(line)
@@ -288,8 +294,12 @@ class TimeChart(Card):
 
     def table(self) -> list[tuple[str, ...]]:
         """Return what is drawn as rows of text, a title row first: time, then each curve."""
-        rows = [(tr("Time"), *(f"{each.name or self.title} ({self.unit})" for each in self._curves))]
-        moments = np.unique(np.concatenate([x[(x >= self._span[0]) & (x <= self._span[1])] for x, _ in self._data]))
+        rows = [
+            (tr("Time"), *(f"{each.name or self.title} ({self.unit})" for each in self._curves))
+        ]
+        moments = np.unique(
+            np.concatenate([x[(x >= self._span[0]) & (x <= self._span[1])] for x, _ in self._data])
+        )
         for at in moments:
             cells = (self.value_at(float(at), number) for number in range(len(self._curves)))
             stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(at)))
@@ -310,7 +320,7 @@ class TimeChart(Card):
         image.setDevicePixelRatio(2.0)
         image.fill(theme().colour(Role.SURFACE))
         self.render(image)
-        return image.save(path, "PNG")
+        return image.save(path)
 
     def save_svg(self, path: str) -> bool:
         """Write the picture as SVG; returns whether that worked."""
@@ -323,7 +333,7 @@ class TimeChart(Card):
         if not painter.begin(sheet):
             return False
         painter.fillRect(self.rect(), theme().colour(Role.SURFACE))
-        self.render(painter, renderFlags=QWidget.RenderFlag.DrawChildren)
+        self.render(painter, QPoint(), renderFlags=QWidget.RenderFlag.DrawChildren)
         return painter.end()
 
     # -- parts ------------------------------------------------------------------------------------------------
@@ -358,8 +368,9 @@ class TimeChart(Card):
         self._box.setDefaultPadding(0)
         item.hideButtons()
         self._left = item.getAxis("left")
-        self._left.setStyle(tickLength=0)
-        self._axis.setStyle(tickLength=0)
+        # The ends of an axis are what people look for; pyqtgraph leaves them out where they stand over the edge.
+        self._left.setStyle(tickLength=0, hideOverlappingLabels=False)
+        self._axis.setStyle(tickLength=0, hideOverlappingLabels=False)
         self._fills = [QGraphicsPathItem() for _ in self._curves]
         for fill in self._fills:
             fill.setPen(QPen(Qt.PenStyle.NoPen))
@@ -385,9 +396,13 @@ class TimeChart(Card):
     def _scale(self, high: float) -> None:
         self._high = high
         self._box.setYRange(0.0, high, padding=0)
-        step = _round_step(high / 2)
+        # The usual top, and a whole that the figure is a part of, are marked as they are.
+        step = high / 2 if high == self._least else _round_step(high / 2)
         marks = [step * n for n in range(int(high / step + 1e-6) + 1)]
-        self._left.setTicks([[(value, f"{value:g}") for value in marks]])
+        # pyqtgraph leaves out a mark that rounding puts a hair over the edge.
+        inside = high * 1e-6
+        texts = [(min(max(value, inside), high - inside), f"{value:g}") for value in marks]
+        self._left.setTicks([texts])
 
     def _follow(self) -> None:
         look = theme()
@@ -400,7 +415,8 @@ class TimeChart(Card):
         self._left.setWidth(look.px(30))
         self._axis.setHeight(look.px(20))
         self._plot.getPlotItem().showGrid(x=False, y=True, alpha=0.12)
-        self._left.setTickPen(QPen(look.colour(Role.TEXT3), 1))
+        self._left.setTickPen(_thin(Role.TEXT3))
+        self._plot.getPlotItem().setContentsMargins(0, look.px(7), look.px(14), 0)
         for curve, item, fill in zip(self._curves, self._items, self._fills, strict=True):
             colour = look.series(curve.series)
             pen = QPen(colour, max(1.0, look.pxf(1.3)) if look.is_high_contrast else 1.0)
@@ -411,9 +427,8 @@ class TimeChart(Card):
             tint = QColor(colour)
             tint.setAlphaF(0.16)
             fill.setBrush(tint)
-        limit = QPen(look.colour(Role.ERR), 1, Qt.PenStyle.DashLine)
-        self._limit_line.setPen(limit)
-        self._cross.setPen(QPen(look.colour(Role.TEXT2), 1))
+        self._limit_line.setPen(_thin(Role.ERR, Qt.PenStyle.DashLine))
+        self._cross.setPen(_thin(Role.TEXT2))
         named = [each for each in self._curves if each.name]
         self._legend.setText(
             "&nbsp; ".join(
@@ -423,13 +438,17 @@ class TimeChart(Card):
             )
         )
         for number, (x, y) in enumerate(self._data):
-            path = _ground(x - self._base, y, ~np.isnan(y)) if self._tinted(number) else QPainterPath()
+            path = (
+                _ground(x - self._base, y, ~np.isnan(y)) if self._tinted(number) else QPainterPath()
+            )
             self._fills[number].setPath(path)
 
     def _tell(self) -> None:
         """Write the newest figures, or those under the cursor."""
         if self._cursor is None:
-            newest = [float(y[-1]) if len(y) and not np.isnan(y[-1]) else None for _, y in self._data]
+            newest = [
+                float(y[-1]) if len(y) and not np.isnan(y[-1]) else None for _, y in self._data
+            ]
         else:
             newest = [self.value_at(self._cursor, number) for number in range(len(self._curves))]
         text = " / ".join("–" if value is None else self._write(value) for value in newest)
@@ -455,7 +474,9 @@ class TimeChart(Card):
             self._mouse(event, kind)
             return True
         if isinstance(event, QWheelEvent):
-            self.zoomed.emit(0.8 if event.angleDelta().y() > 0 else 1.25, self._time(event.position()))
+            self.zoomed.emit(
+                0.8 if event.angleDelta().y() > 0 else 1.25, self._time(event.position())
+            )
             event.accept()
             return True
         if kind == QEvent.Type.Leave:
@@ -483,6 +504,13 @@ class TimeChart(Card):
         return start + min(1.0, max(0.0, share)) * (end - start)
 
 
+def _thin(role: Role, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """Return a pen of one pixel, whatever the axes' scales are."""
+    pen = QPen(theme().colour(role), 1, style)
+    pen.setCosmetic(True)
+    return pen
+
+
 def _thinned(at: Floats, low: Floats, mean: Floats, high: Floats) -> tuple[Floats, Floats]:
     """Return the points to draw: samples as they are; buckets as lowest and highest, so that no peak is lost."""
     with np.errstate(invalid="ignore"):
@@ -505,14 +533,18 @@ def _ground(x: Floats, y: Floats, known: NDArray[np.bool_]) -> QPainterPath:
             continue
         xs = np.concatenate((x[first:last], [x[last - 1], x[first]]))
         ys = np.concatenate((y[first:last], [0.0, 0.0]))
-        path.addPolygon(QPolygonF([QPointF(a, b) for a, b in zip(xs.tolist(), ys.tolist(), strict=True)]))
+        path.addPolygon(
+            QPolygonF([QPointF(a, b) for a, b in zip(xs.tolist(), ys.tolist(), strict=True)])
+        )
     return path
 
 
 def _round_step(wanted: float) -> float:
     """Return a step of 1, 2, 2.5 or 5 times a power of ten that is at most `wanted`."""
     power = 10.0 ** np.floor(np.log10(max(wanted, 1e-9)))
-    return float(max(each for each in (1.0, 2.0, 2.5, 5.0) if each * power <= wanted * (1 + 1e-9)) * power)
+    return float(
+        max(each for each in (1.0, 2.0, 2.5, 5.0) if each * power <= wanted * (1 + 1e-9)) * power
+    )
 
 
 def _ago(seconds: float, spacing: float) -> str:
