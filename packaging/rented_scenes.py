@@ -50,6 +50,9 @@ class _Still(Rented):
     def ask_shelf(self, _name: str, _need: Need) -> None:
         """The shelf stays as it is."""
 
+    def look_now(self) -> None:
+        """Machines stay as they are."""
+
 
 def rented_of(view: FleetView, *accounts: Account) -> Rented:
     """Return what the window knows, with these machines and accounts."""
