@@ -37,6 +37,7 @@ from personadesk.store.secrets import Secrets
 from personadesk.store.servers import ServerStore
 from personadesk.store.settings import Settings
 from personadesk.store.spending import SpendingStore
+from personadesk.store.vault import Vault
 
 if TYPE_CHECKING:
     import logging
@@ -226,7 +227,7 @@ async def open_services(
     )
     settings = await asyncio.to_thread(Settings, folders.config / "settings.toml")
     journal = Journal(database)
-    secrets = Secrets()
+    secrets = Secrets(Vault(folders.vault))
     hosts = Hosts(HostStore(database), secrets, folders.data / "ssh")
     servers = PlacedServers(ServerStore(database), folders.state / "logs" / "servers", hosts)
     lock = lines_lock(folders)

@@ -14,7 +14,9 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QWidget
 
 from personadesk.domain.account import ENVIRONMENT
+from personadesk.domain.errors import AuthFailed, OutOfFunds
 from personadesk.providers.accounts import Given
+from personadesk.ui.accounts.safe_form import SafeForm
 from personadesk.ui.deploy.form import FormField
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.rented import offer_words
@@ -113,8 +115,8 @@ class KeyForm(QWidget):
         column.addLayout(self._trouble)
         self._hint = label(
             tr(
-                "Keys are kept in your system’s keyring. To keep one elsewhere, type @ and the name of "
-                "an environment variable that has it."
+                "Keys are kept in your system’s keyring, or where you choose when it has none. You can "
+                "also type @ and the name of an environment variable that has the key."
             ),
             Type.SMALL, Role.TEXT3, wrap=True,
         )  # fmt: skip
@@ -373,18 +375,35 @@ class KeyForm(QWidget):
             self._trouble.addWidget(self._make_panel(error))
 
     def _make_panel(self, error: PersonaDeskError) -> QWidget:
-        panel = ErrorPanel.of(
-            error, [tr("Try again"), tr("Open {provider}", provider=self._facts.title)]
+        if error.cause in {"no_keyring", "vault_locked"}:
+            safe = SafeForm(self._rented)
+            safe.chosen.connect(self.submit)
+            safe.variables_chosen.connect(self._want_variable)
+            return safe
+        texts = [tr("Try again")]
+        page = self._page_for(error)
+        if page:
+            texts.append(tr("Open {provider}", provider=self._facts.title))
+        panel = ErrorPanel.of(error, texts)
+        panel.acted.connect(
+            lambda index: self.submit() if index == 0 else QDesktopServices.openUrl(QUrl(page))
         )
-        panel.acted.connect(self._acted)
         return panel
 
-    def _acted(self, index: int) -> None:
-        if index == 0:
-            self.submit()
-            return
-        pages = (field.where for field in self._facts.fields if field.where)
-        QDesktopServices.openUrl(QUrl(next(pages, self._facts.site)))
+    def _page_for(self, error: PersonaDeskError) -> str:
+        """Return where what went wrong is mended; "" where no page helps."""
+        if isinstance(error, OutOfFunds):
+            return self._facts.billing
+        if isinstance(error, AuthFailed):
+            pages = (field.where for field in self._facts.fields if field.where)
+            return next(pages, self._facts.site)
+        return self._facts.status
+
+    def _want_variable(self) -> None:
+        first = next((field for field in self._facts.fields if field.secret), None)
+        if first is not None:
+            self.fields[first.name].edit.clear()
+            self.fields[first.name].edit.setFocus()
 
 
 def _read(file: Path) -> str:
