@@ -104,6 +104,7 @@ def picture(monitor: Monitor, width: int) -> RenderableType:
     states = monitor.hosts
     parts: list[RenderableType] = [_head(monitor)]
     parts += _alarms(monitor)
+    heads: tuple[str, ...]
     cards = [_cards(monitor, name, state) for name, state in states.items() if state.gpus]
     if cards:
         heads = ("GPU", "Use", BAR_HEAD, "Memory", BAR_HEAD, "Temp", "Power", "Clock", WIDE_HEAD)

@@ -65,20 +65,16 @@ class _System:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._before: dict[str, tuple[float, float]] = {}
-        self._asked = False
+        self._cpu: tuple[float, float] | None = None
 
     def readings(self) -> list[Reading]:
         """Look once; takes about a millisecond."""
         import psutil
 
-        use: Value = psutil.cpu_percent(None) if self._asked else FIRST
-        if not self._asked:
-            psutil.cpu_percent(None)
-            self._asked = True
         memory, volume = psutil.virtual_memory(), psutil.disk_usage(self._folder)
         disk, net = psutil.disk_io_counters(), psutil.net_io_counters()
         return [
-            Reading(Metric.CPU_USE, "", use),
+            Reading(Metric.CPU_USE, "", self._use(psutil.cpu_times())),
             Reading(Metric.LOAD, "", float(psutil.getloadavg()[0])),
             Reading(Metric.MEMORY_USED, "", float(memory.total - memory.available)),
             Reading(Metric.MEMORY_TOTAL, "", float(memory.total)),
@@ -89,6 +85,16 @@ class _System:
             Reading(Metric.NET_RECEIVED, "", self._rate("received", net and net.bytes_recv)),
             Reading(Metric.NET_SENT, "", self._rate("sent", net and net.bytes_sent)),
         ]
+
+    def _use(self, times: tuple[float, ...]) -> Value:
+        # Not psutil's own percent: it keeps a last look for each thread, and a pool has several.
+        idle = getattr(times, "idle", 0.0) + getattr(times, "iowait", 0.0)
+        # Time of virtual machines is in the user's time already.
+        whole = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+        before, self._cpu = self._cpu, (idle, whole)
+        if before is None or whole <= before[1]:
+            return FIRST
+        return min(100.0, max(0.0, 100 * (1 - (idle - before[0]) / (whole - before[1]))))
 
     def _rate(self, name: str, count: float | None) -> Value:
         if count is None:

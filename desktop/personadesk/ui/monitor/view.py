@@ -324,7 +324,7 @@ class MonitorView(QWidget):
     def _arrange(self) -> None:
         count = min(len(self._order), MOST_TILES)
         while len(self._tiles) < count:
-            tile = Tile()
+            tile = Tile(self._grid.parentWidget())
             tile.chosen.connect(self.machine_asked)
             self._tiles.append(tile)
         least = 300 if count <= _FEW else 250

@@ -148,6 +148,7 @@ class TimeChart(Card):
         self._drag: QPointF | None = None
         self._marks: tuple[Mark, ...] = ()
         self._lines: list[Any] = []
+        self._grid: list[Any] = []
         self._span = (0.0, 1.0)
         self._note = ""
         self._whole = ""
@@ -403,6 +404,15 @@ class TimeChart(Card):
         inside = high * 1e-6
         texts = [(min(max(value, inside), high - inside), f"{value:g}") for value in marks]
         self._left.setTicks([texts])
+        # pyqtgraph's own grid takes the room of the labels at the ends.
+        for line in self._grid:
+            self._plot.removeItem(line)
+        self._grid = [
+            pg.InfiniteLine(value, angle=0, movable=False, pen=_thin(Role.GRID)) for value in marks
+        ]
+        for line in self._grid:
+            line.setZValue(-10)
+            self._plot.addItem(line, ignoreBounds=True)
 
     def _follow(self) -> None:
         look = theme()
@@ -414,8 +424,8 @@ class TimeChart(Card):
             each.setTextPen(QPen(look.colour(Role.TEXT2)))
         self._left.setWidth(look.px(30))
         self._axis.setHeight(look.px(20))
-        self._plot.getPlotItem().showGrid(x=False, y=True, alpha=0.12)
-        self._left.setTickPen(_thin(Role.TEXT3))
+        for line in self._grid:
+            line.setPen(_thin(Role.GRID))
         self._plot.getPlotItem().setContentsMargins(0, look.px(7), look.px(14), 0)
         for curve, item, fill in zip(self._curves, self._items, self._fills, strict=True):
             colour = look.series(curve.series)
