@@ -115,8 +115,8 @@ class KeyForm(QWidget):
         column.addLayout(self._trouble)
         self._hint = label(
             tr(
-                "Keys are kept in your system’s keyring. To keep one elsewhere, type @ and the name of "
-                "an environment variable that has it."
+                "Keys are kept in your system’s keyring, or where you choose when it has none. You can "
+                "also type @ and the name of an environment variable that has the key."
             ),
             Type.SMALL, Role.TEXT3, wrap=True,
         )  # fmt: skip

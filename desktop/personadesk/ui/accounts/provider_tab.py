@@ -122,9 +122,7 @@ class ProviderTab(Page):
 
     @property
     def subtitle(self) -> str:
-        return tr(
-            "One tab for each provider. Keys are kept in your system’s keyring, nowhere else."
-        )
+        return tr("One tab for each provider. Keys are never kept where others can read them.")
 
     @property
     def primary_action(self) -> QPushButton | None:
