@@ -125,6 +125,7 @@ class GraphsPane(QWidget):
     def go_live(self) -> None:
         """Show now again."""
         self._past = None
+        self._read_at = 0.0
         self._say_mode()
         self._draw()
 
@@ -355,6 +356,7 @@ class GraphsPane(QWidget):
 
     def _choose_gpu(self) -> None:
         self._part = self._gpus.currentData() or ""
+        self._read_at = 0.0
         self._draw()
 
     def _draw(self) -> None:

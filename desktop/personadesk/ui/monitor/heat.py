@@ -50,30 +50,26 @@ class HeatTable(QAbstractTableModel):
 
     def show_cards(self, cards: Sequence[Card]) -> None:
         """Show these; rows that stay in their places only tell their new figures."""
-        if [card.key for card in cards] != [card.key for card in self._cards]:
-            # A reset loses what is chosen; new rows are rare, and a new order is the user's wish.
+        were = [card.key for card in self._cards]
+        wanted = [card.key for card in cards]
+        if sorted(wanted) != sorted(were):
+            # GPUs come and go rarely; then what is chosen may be lost.
+            self.beginResetModel()
+            self._cards = list(cards)
+            self.endResetModel()
+        elif wanted != were:
             self.layoutAboutToBeChanged.emit()
             kept = self.persistentIndexList()
-            keys = [self._cards[index.row()].key for index in kept]
-            same = len(cards) == len(self._cards)
-            if not same:
-                self.beginResetModel()
+            places = {key: number for number, key in enumerate(wanted)}
+            fresh = [self.index(places[were[index.row()]], index.column()) for index in kept]
             self._cards = list(cards)
-            if not same:
-                self.endResetModel()
-            else:
-                places = {card.key: number for number, card in enumerate(self._cards)}
-                fresh = [
-                    self.index(places[key], index.column()) if key in places else QModelIndex()
-                    for key, index in zip(keys, kept, strict=True)
-                ]
-                self.changePersistentIndexList(kept, fresh)
+            self.changePersistentIndexList(kept, fresh)
             self.layoutChanged.emit()
-            return
-        self._cards = list(cards)
-        if self._cards:
-            last = self.index(len(self._cards) - 1, self.columnCount() - 1)
-            self.dataChanged.emit(self.index(0, 0), last, _ROLES)
+        else:
+            self._cards = list(cards)
+            if cards:
+                last = self.index(len(cards) - 1, self.columnCount() - 1)
+                self.dataChanged.emit(self.index(0, 0), last, _ROLES)
 
     def card_at(self, index: Index) -> Card:
         """Return the card of a row."""

@@ -371,7 +371,7 @@ class TimeChart(Card):
         self._left = item.getAxis("left")
         # The ends of an axis are what people look for; pyqtgraph leaves them out where they stand over the edge.
         self._left.setStyle(tickLength=0, hideOverlappingLabels=False)
-        self._axis.setStyle(tickLength=0, hideOverlappingLabels=False)
+        self._axis.setStyle(tickLength=0, hideOverlappingLabels=theme().px(30))
         self._fills = [QGraphicsPathItem() for _ in self._curves]
         for fill in self._fills:
             fill.setPen(QPen(Qt.PenStyle.NoPen))
