@@ -1,4 +1,4 @@
-"""The guardian's rules: what is seen of a line, compared with what is wished, gives the next deed. Nothing is done here.
+"""The guardian's rules: what is seen of a line, compared with what is wished, gives the next deed. Nothing is done.
 
 One deed at a time, the mildest that can help first; each needs its cause to be seen, not guessed:
 
@@ -174,7 +174,8 @@ def decide(wish: Wish, seen: Observed, past: Sequence[Done], now: float) -> Deci
     if seen.work is not Work.OURS_LEFT:
         if seen.voice is Voice.UP:
             return Decision(Deed.NOTHING, T("The voice answers."))
-        if seen.voice is Voice.STARTING and now - seen.since < PATIENCE_SECONDS:
+        lost = seen.box in {Box.GONE, Box.BROKEN, Box.NO_GPU}
+        if seen.voice is Voice.STARTING and not lost and now - seen.since < PATIENCE_SECONDS:
             return _wait(T("The voice server is starting."))
     outage = [done for done in since_up(past) if now - done.at < BAD_PLACE_SECONDS]
     ready_at = pause_ends(outage)

@@ -55,6 +55,7 @@ TABLE = [
     ("nothing answers", RENTED, seen(Voice.SILENT), [], SERVICE, None),
     ("the model does not load", RENTED, seen(Voice.FAILED), [], SERVICE, None),
     ("it loads", RENTED, seen(Voice.STARTING, since=NOW - 60), [], Deed.WAIT, None),
+    ("it loads, and its machine breaks", RENTED, seen(Voice.STARTING, since=NOW - 60, box=Box.BROKEN), [], Deed.END_MACHINE, None),
     ("it loads for ever", RENTED, seen(Voice.STARTING), [], SERVICE, None),
     ("the tunnel is down", RENTED, seen(tunnel=False), [], Deed.RECONNECT, None),
     ("the tunnel stays down", RENTED, seen(tunnel=False), past(*[Deed.RECONNECT] * 3), SERVICE, None),
