@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from personadesk.deploy.rented.fleet import AccountView, FleetView
 from personadesk.domain.account import KEYRING, Account, AccountInfo, Right
 from personadesk.domain.errors import Unreachable
 from personadesk.domain.host import SshAddress
 from personadesk.domain.machine import Action, Machine, MachineState, Resource, ResourceKind
+from personadesk.domain.offer import Offer, Stock
 from personadesk.domain.text import T
+from personadesk.providers.accounts import Kept
+from personadesk.store.secrets import Place
 from personadesk.store.spending import Cost
 from samples import STARTED
 
@@ -22,6 +26,8 @@ PODS = Account("Pods", "runpod", {"api_key": "@RUNPOD_API_KEY"}, added=STARTED)
 INFO = AccountInfo(
     who="studio@example.com", rights=frozenset(Right), balance=24.5, spend_per_hour=0.75, checked=NOW - 120
 )  # fmt: skip
+
+KEPT = (Kept(T("API key"), Place.KEYRING, ending="7f2c"),)
 
 FRONT_DESK = Machine(
     "0920582c7ff041399e34823a0be62549", "Studio", "lambda", "front-desk-1", "pd-7c41a09e",
@@ -80,6 +86,29 @@ COSTS = [
     Cost("pd-0b2f6d11", "Market", SUPPORT.id, "Support demo", TODAY, 240, 0.02),
     Cost("pd-11f0c2aa", "Pods", TAKEN.id, "", TODAY, 17_580, 5.19),
 ]
+
+
+def offer(gpu: str, memory: float, price: float | None, *places: str, **more: Any) -> list[Offer]:
+    """Return the offers of a GPU in some places; without a place it is sold out."""
+    base = Offer(
+        "Studio", "lambda", f"gpu_1x_{gpu.lower().replace(' ', '_')}", gpu, memory, price=price, stock=Stock.HIGH,
+        asked=NOW - 40,
+    )  # fmt: skip
+    base = replace(base, **more)
+    if not places:
+        return [replace(base, region="us-south-1", place="Texas, US", stock=Stock.NONE)]
+    return [replace(base, region=place, place=place) for place in places]
+
+
+SHELF = (
+    *offer("A10", 24, 0.75, "Virginia, US", "Arizona, US"),
+    *offer("RTX A6000", 48, 0.80, "Texas, US"),
+    *offer("A100", 40, 1.29, "Virginia, US", "California, US"),
+    *offer("H100 PCIe", 80, 2.49, *(f"Region {n}" for n in range(1, 6))),
+    *offer("L4", 24, None, "Ohio, US", stock=Stock.UNKNOWN),
+    *offer("V100", 16, 0.55, "Texas, US", estimated=True, price_date="2026-11-02", stock=Stock.LOW),
+    *offer("GH200", 96, 1.49),
+)
 
 
 def many(count: int) -> FleetView:

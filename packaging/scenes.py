@@ -19,6 +19,7 @@ from personadesk.domain.report import Verdict
 from personadesk.domain.text import NOTHING, T, Text
 from personadesk.hosts.ssh import errors
 from personadesk.ui import dialogs
+from personadesk.ui.accounts.page import SERVERS, AccountsPage
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.hub_token import HubToken
 from personadesk.ui.deploy.jobs import Job, Jobs
@@ -26,7 +27,6 @@ from personadesk.ui.deploy.page import DeployPage
 from personadesk.ui.home import HomeModel, HomePage, presenter
 from personadesk.ui.servers.draft import MachineDraft
 from personadesk.ui.servers.model import Attempt, Machine, Machines, Removal
-from personadesk.ui.servers.page import AccountsPage
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
@@ -209,10 +209,13 @@ def _machine(record: HostRecord, kind: str = "fit", **changes: Any) -> Machine:
 
 def _accounts(*machines: Machine, attempt: Attempt | None = None, chosen: str = "") -> Page:
     model = machines_of(*machines, attempt=attempt)
-    page = AccountsPage(model)
-    model.setParent(page)
+    rented = rented_of()
+    page = AccountsPage(model, rented)
+    for each in (model, rented):
+        each.setParent(page)
+    page.choose(SERVERS)
     if chosen:
-        page.row(chosen).setChecked(True)
+        page.servers.row(chosen).setChecked(True)
     return page
 
 

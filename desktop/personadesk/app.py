@@ -40,6 +40,7 @@ from personadesk.store.secrets import Secrets
 from personadesk.store.servers import ServerStore
 from personadesk.store.settings import Settings
 from personadesk.store.spending import SpendingStore
+from personadesk.store.vault import Vault
 from personadesk.store.wishes import WishStore
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from personadesk.domain.progress import StepName
     from personadesk.domain.text import Text
     from personadesk.lines.uninstall import Uninstalled
+    from personadesk.monitor.monitor import Monitor
     from personadesk.store.locks import FileLock
     from personadesk.store.paths import Folders
 
@@ -80,6 +82,7 @@ class Services:
         guardian: Keeps lines up.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
+        opened_monitor: The monitor, None while nobody asked for it.
     """
 
     folders: Folders
@@ -100,6 +103,7 @@ class Services:
     secrets: Secrets
     lines_lock: FileLock
     log_handler: logging.Handler
+    opened_monitor: Monitor | None = None
 
     @property
     def notices(self) -> tuple[Text, ...]:
@@ -136,6 +140,28 @@ class Services:
             host_name, self.hosts, self.servers, self.lines, running=self._running()
         )
 
+    async def monitor(self, *, every_s: float | None = None) -> Monitor:
+        """Return the monitor; the first call opens its history and begins to sample.
+
+        One process at a time keeps the history; others sample for themselves and read it.
+
+        Args:
+            every_s: Seconds between samples of what nobody looks at; None for the usual ten.
+
+        Raises:
+            PersonaDeskError: The history cannot be used.
+        """
+        if self.opened_monitor is None:
+            # Loaded when it is asked for: it brings numpy, and the window's first start has no time to lose.
+            from personadesk.monitor.opening import Parts, open_monitor
+
+            parts = Parts(
+                self.folders, self.hosts, self.servers, self.accounts, self.journal, self.secrets,
+                lambda: self.fleet.view, self.lines.lines, self.lines.serving, self.limits,
+            )  # fmt: skip
+            self.opened_monitor = await open_monitor(parts, every_s)
+        return self.opened_monitor
+
     def _running(self) -> list[Plan]:
         views = [each.view for each in self.deploys.active()]
         return [view.plan for view in views if view.state is DeployState.RUNNING]
@@ -171,6 +197,9 @@ class Services:
             await self.deploys.close()
         finally:
             await self.limits.stop()
+            if self.opened_monitor is not None:
+                await self.opened_monitor.close()
+                self.opened_monitor = None
             await self.fleet.stop()
             await self.lines.close()
             await self.accounts.close()
@@ -207,7 +236,7 @@ async def open_services(
     )
     settings = await asyncio.to_thread(Settings, folders.config / "settings.toml")
     journal = Journal(database)
-    secrets = Secrets()
+    secrets = Secrets(Vault(folders.vault))
     hosts = Hosts(HostStore(database), secrets, folders.data / "ssh")
     servers = PlacedServers(ServerStore(database), folders.state / "logs" / "servers", hosts)
     lock = lines_lock(folders)

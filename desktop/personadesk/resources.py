@@ -46,6 +46,12 @@ def path(*parts: str) -> Path:
     return found
 
 
+def document(name: str) -> Path:
+    """Return a page of the documentation: beside the sources, or shipped among the resources."""
+    shipped = root() / "docs" / name
+    return shipped if shipped.exists() else root().parent / "docs" / name
+
+
 def read_text(*parts: str) -> str:
     """Return a resource as text (UTF-8)."""
     return path(*parts).read_text(encoding="utf-8")

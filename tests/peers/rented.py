@@ -10,8 +10,10 @@ from personadesk.domain.account import KEYRING, Account, AccountInfo
 from personadesk.domain.errors import NotFound, PersonaDeskError
 from personadesk.domain.machine import Action, Machine
 from personadesk.domain.offer import Need, Offer
-from personadesk.providers.accounts import Given
+from personadesk.domain.text import T
+from personadesk.providers.accounts import Given, Kept
 from personadesk.store.rentals import OPEN_STATES, Rental
+from personadesk.store.secrets import Place, Secrets
 from personadesk.store.spending import Cost
 
 
@@ -40,12 +42,16 @@ class FakeAccounts:
     given: list[Given] = field(default_factory=list)
     watchers: list[Callable[[], None]] = field(default_factory=list)
     answer: AccountInfo = field(default_factory=lambda: AccountInfo(who="me@example.com"))
+    secrets: Secrets = field(default_factory=Secrets)
 
     async def all(self) -> tuple[Account, ...]:
         return tuple(self.known[name] for name in sorted(self.known))
 
     def info(self, name: str) -> AccountInfo | None:
         return self.infos.get(name)
+
+    async def kept(self, name: str) -> tuple[Kept, ...]:
+        return tuple(Kept(T("API key"), Place.KEYRING) for _ in self.known[name].credentials)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self.watchers.append(callback)

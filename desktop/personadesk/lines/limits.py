@@ -18,7 +18,7 @@ from personadesk.domain.wish import Rest
 from personadesk.hosts import health
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from personadesk.domain.line import Line
     from personadesk.domain.plan import RentWish
@@ -39,7 +39,11 @@ class Sleeper(Protocol):
 
 
 class Limits:
-    """Looks after lines whose voices run on rented machines."""
+    """Looks after lines whose voices run on rented machines.
+
+    Attributes:
+        own_call: Tells whether the call that a deploy's voice has now is a test of ours, which is no use of it.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Limits:
         self._wishes: dict[str, RentWish | None] = {}
         self._busy_at: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
+        self.own_call: Callable[[str], bool] = lambda _: False
 
     def start(self) -> None:
         """Look on and on until `stop`."""
@@ -140,7 +145,9 @@ class Limits:
         now = self._clock()
         # Calls before the first look are not known of, so that counts as one.
         since = self._busy_at.setdefault(tag, now)
-        if found is None or _is_busy(found.facts):
+        if found is not None and self.own_call(tag):
+            return None
+        if found is None or health.is_busy(found.facts):
             # What does not answer is not known to be idle.
             self._busy_at[tag] = now
             return None
@@ -161,10 +168,3 @@ class Limits:
             await self._lines.detach(line.name)
         await self._lines.rest(line.name, rest)
         await self._lines.tell(line.name, LineState.STOPPED, str(reason))
-
-
-def _is_busy(facts: Mapping[str, object]) -> bool:
-    """Whether somebody talks or waits, by what a voice server says of itself (docs/server.md)."""
-    slots, free, queue = (facts.get(name) for name in ("slots", "free", "queue"))
-    talking = isinstance(slots, int) and isinstance(free, int) and free < slots
-    return talking or bool(queue)

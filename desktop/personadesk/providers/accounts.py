@@ -13,12 +13,14 @@ from personadesk.domain.account import ENVIRONMENT, KEYRING, Account
 from personadesk.domain.errors import AuthFailed, BadRequest
 from personadesk.domain.text import T
 from personadesk.providers import catalog
+from personadesk.store.secrets import VAULT_VARIABLE, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from personadesk.domain.account import AccountInfo
     from personadesk.domain.provider import Field
+    from personadesk.domain.text import Text
     from personadesk.providers.base import Provider
     from personadesk.store.accounts import AccountStore
     from personadesk.store.secrets import Secrets
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     Make = Callable[[Account, Mapping[str, str]], Provider]
 
 VERIFY_SECONDS = 60.0
+ENDING_FROM = 16
+"""The end of a shorter secret would tell too much of it."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -46,16 +50,34 @@ class Given:
     base_url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where one secret of an account is; never the secret.
+
+    Attributes:
+        title: What it is: "API key".
+        place: `Place.KEYRING` and so on; `Place.VARIABLE` where the account refers to one.
+        variable: Name of the environment variable, "" for none.
+        ending: Its last four characters; "" where it is short, many lines, or not to be had now.
+    """
+
+    title: Text
+    place: Place
+    variable: str = ""
+    ending: str = ""
+
+
 class Accounts:
     """All accounts.
 
     Attributes:
         store: Where they are remembered, without their secrets.
+        secrets: Where those are.
     """
 
     def __init__(self, store: AccountStore, secrets: Secrets, make: Make = catalog.make) -> None:
         self.store = store
-        self._secrets = secrets
+        self.secrets = secrets
         self._make = make
         self._open: dict[str, Provider] = {}
         self._opening = asyncio.Lock()
@@ -70,6 +92,27 @@ class Accounts:
     def info(self, name: str) -> AccountInfo | None:
         """Return what the provider said of an account when it was last asked in this process."""
         return self._infos.get(name)
+
+    async def kept(self, name: str) -> tuple[Kept, ...]:
+        """Return where the secrets of an account are, in the order of its provider's fields.
+
+        Raises:
+            NotFound: There is no such account.
+        """
+        account = await self.store.get(name)
+        found = []
+        for field in catalog.facts(account.provider).fields:
+            where = account.credentials.get(field.name)
+            if where is None:
+                continue
+            if where != KEYRING:
+                variable = where.removeprefix(ENVIRONMENT)
+                found.append(Kept(field.title, Place.VARIABLE, variable))
+                continue
+            place, value = await self.secrets.look(_secret(name, field.name))
+            long = value is not None and len(value) >= ENDING_FROM and not field.multiline
+            found.append(Kept(field.title, place, ending=value[-4:] if value and long else ""))
+        return tuple(found)
 
     async def all(self) -> tuple[Account, ...]:
         """Return the accounts by name."""
@@ -141,7 +184,7 @@ class Accounts:
         await self.store.remove(name)
         for field, place in account.credentials.items():
             if place == KEYRING:
-                await self._secrets.delete(_secret(name, field))
+                await self.secrets.delete(_secret(name, field))
         self._infos.pop(name, None)
         self._tell()
 
@@ -233,13 +276,13 @@ class Accounts:
     async def _keep(self, account: Account, secrets: Mapping[str, str]) -> None:
         for name, place in account.credentials.items():
             if place == KEYRING:
-                await self._secrets.put(_secret(account.name, name), secrets[name])
+                await self.secrets.put(_secret(account.name, name), secrets[name])
 
     async def _values_kept(self, account: Account) -> dict[str, str]:
         """Return an account's secrets as `_read` takes them."""
         found = {}
         for name, place in account.credentials.items():
-            kept = await self._secrets.get(_secret(account.name, name))
+            kept = await self.secrets.get(_secret(account.name, name))
             found[name] = place if place != KEYRING else kept or ""
         return found
 
@@ -249,7 +292,16 @@ class Accounts:
             if place != KEYRING:
                 values[name] = _value(account.name, name, place)
                 continue
-            value = await self._secrets.get(_secret(account.name, name))
+            value = await self.secrets.get(_secret(account.name, name))
+            if not value and self.secrets.locked:
+                raise AuthFailed(
+                    T("The key of “{account}” is in a file that a passphrase opens.", account=name),
+                    T(
+                        "Give the passphrase at Accounts, or let {variable} name a file with it.",
+                        variable=VAULT_VARIABLE,
+                    ),
+                    cause="vault_locked",
+                )
             if not value:
                 raise AuthFailed(
                     T(

@@ -30,6 +30,11 @@ class Folders:
     state: Path
     cache: Path
 
+    @property
+    def vault(self) -> Path:
+        """The file with secrets on a computer without a keyring."""
+        return self.data / "secrets.vault"
+
     def make(self) -> Folders:
         """Make the folders, readable by their owner alone, and return self."""
         for folder in (self.config, self.data, self.state, self.cache):

@@ -20,7 +20,7 @@ from personadesk.domain.offer import Stock, need_of
 from personadesk.domain.plan import ModelKind, Plan, host_of, new_plan_id
 from personadesk.domain.text import T
 from personadesk.ui.announce import announce
-from personadesk.ui.deploy import flow
+from personadesk.ui.deploy import flow, rent_draft
 from personadesk.ui.deploy.jobs import Job, Jobs
 from personadesk.ui.home import presenter
 from personadesk.ui.home.model import LineVerb
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from personadesk.app import Services
     from personadesk.domain.host import HostCheck, HostRecord
     from personadesk.domain.line import Line
+    from personadesk.domain.offer import Offer
     from personadesk.domain.plan import ModelChoice
     from personadesk.domain.progress import DeployView
     from personadesk.domain.report import VoiceReport
@@ -201,9 +202,9 @@ class Desk(QObject):
         """Open the wizard for a machine of one's own; with a name, for that one."""
         spawn(self._use_machine(name), "use my machine", owner=self)
 
-    def rent_gpu(self) -> None:
-        """Open the wizard for a rented GPU."""
-        spawn(self._rent_gpu(), "rent a GPU", owner=self)
+    def rent_gpu(self, offer: Offer | None = None) -> None:
+        """Open the wizard for a rented GPU; with an offer, for that one."""
+        spawn(self._rent_gpu(offer), "rent a GPU", owner=self)
 
     def standing_of(self, name: str) -> Standing | None:
         """Return how the rented machine behind a line stands, None where none is rented for it."""
@@ -233,6 +234,8 @@ class Desk(QObject):
         match LineVerb(verb):
             case LineVerb.TALK:
                 self.talk_to(name)
+            case LineVerb.START if self._is_empty(name):
+                spawn(self._fill(name), f"a voice for {name}", owner=self)
             case LineVerb.START:
                 spawn(self._with_lines("start", name), f"start {name}", owner=self)
             case LineVerb.STOP if job is not None and job.is_running:
@@ -289,13 +292,29 @@ class Desk(QObject):
         self.jobs.redraft(chosen, flow.Page.MACHINE)
         self.page_asked.emit(DEPLOY)
 
-    async def _rent_gpu(self) -> None:
+    async def _rent_gpu(self, offer: Offer | None) -> None:
         await self._ready()
         await self.rented.ready()
         draft = self.jobs.draft or flow.fresh_draft(self.jobs.world, tr("My line"))
         chosen = flow.renting(draft, self.jobs.world)
+        if offer is not None:
+            chosen = replace(chosen, rent=rent_draft.choosing(chosen.rent, offer))
         page = flow.Page.ACCOUNT if chosen.rent.asks_account else flow.Page.GPU
         self.jobs.redraft(chosen, page)
+        self.page_asked.emit(DEPLOY)
+
+    def _is_empty(self, name: str) -> bool:
+        return any(line.name == name and line.target is None for line in self.lines)
+
+    async def _fill(self, name: str) -> None:
+        """Open the wizard for a line that waits for a voice, as after its rented machine has ended."""
+        line = next(line for line in self.lines if line.name == name)
+        draft = replace(flow.fresh_draft(self.jobs.world, name), line=name, port=str(line.port))
+        await self.rented.ready()
+        if self.rented.accounts:
+            self.jobs.redraft(flow.renting(draft, self.jobs.world), flow.Page.WHERE)
+        else:
+            self.jobs.redraft(draft, flow.Page.WHERE)
         self.page_asked.emit(DEPLOY)
 
     async def _put_to_sleep(self, name: str) -> None:
@@ -307,8 +326,6 @@ class Desk(QObject):
         await (await self._ready()).rentals.hold(tag, HOLD_SECONDS)
 
     async def _next_plan(self, plan: Plan) -> Plan:
-        from personadesk.ui.deploy import rent_draft
-
         services = await self._ready()
         wish = plan.rent
         refused = [each.offer.key for each in await services.rentals.store.of(plan.id)]

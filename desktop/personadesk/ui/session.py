@@ -186,11 +186,21 @@ class WindowSession(QObject):
         return page
 
     def _make_accounts(self) -> Page:
-        from personadesk.ui.servers.page import AccountsPage
+        from personadesk.ui.accounts.page import AccountsPage
 
-        page = AccountsPage(self.desk.machines)
+        page = AccountsPage(self.desk.machines, self.desk.rented)
         page.deploy_asked.connect(self.desk.use_machine)
+        page.rent_asked.connect(self.desk.rent_gpu)
+        page.machine_asked.connect(self._show_machine)
         return page
+
+    def _show_machine(self, key: str) -> None:
+        from personadesk.ui.instances.page import InstancesPage
+
+        self.window.open_page(INSTANCES)
+        page = self.window.current_page
+        if isinstance(page, InstancesPage):
+            page.choose(key)
 
     # -- questions --------------------------------------------------------------------------------------------
 

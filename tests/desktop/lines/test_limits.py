@@ -26,6 +26,9 @@ class FakeLines:
     def lines(self) -> tuple[Line, ...]:
         return tuple(self.all.values())
 
+    async def need(self, name: str) -> Line:
+        return self.all[name]
+
     async def stop(self, name: str) -> None:
         self.did.append(f"stop {name}")
 
@@ -131,3 +134,17 @@ async def test_what_was_not_rented_has_no_limits():
     world = World(None)
     world.spent = 1e6
     assert await world.look_after(1e6) is LineState.UP
+
+
+async def test_a_person_puts_a_line_to_sleep_whatever_its_limits():
+    world = World(RentWish(idle_stop_minutes=None))
+    await world.limits.sleep("a")
+    assert world.slept == ["pd-1"]
+    assert (world.lines.did, world.lines.all["a"].reason) == (["stop a"], "You stopped it.")
+
+
+async def test_a_line_without_a_voice_has_no_machine_to_put_to_sleep():
+    world = World(None)
+    world.lines.all["a"] = Line("a", 9000)
+    await world.limits.sleep("a")
+    assert (world.slept, world.lines.did) == ([], ["stop a"])

@@ -25,6 +25,7 @@ from personadesk.store import paths
 from personadesk.store.database import Database
 from personadesk.store.hosts import HostStore
 from personadesk.store.secrets import Secrets
+from personadesk.store.vault import Vault
 
 if TYPE_CHECKING:
     from personadesk.hosts.ssh.connection import Link
@@ -55,7 +56,7 @@ async def _carry(server_id: str, port: int) -> int:
     folders = paths.folders()
     database = await Database(folders.data / "personadesk.db").open()
     store = HostStore(database)
-    hosts = Hosts(store, Secrets(), folders.data / "ssh")
+    hosts = Hosts(store, Secrets(Vault(folders.vault)), folders.data / "ssh")
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

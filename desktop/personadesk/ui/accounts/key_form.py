@@ -14,7 +14,10 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QWidget
 
 from personadesk.domain.account import ENVIRONMENT
+from personadesk.domain.errors import AuthFailed, OutOfFunds
 from personadesk.providers.accounts import Given
+from personadesk.ui.accounts.safe_form import SafeForm
+from personadesk.ui.announce import announce
 from personadesk.ui.deploy.form import FormField
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.rented import offer_words
@@ -113,8 +116,8 @@ class KeyForm(QWidget):
         column.addLayout(self._trouble)
         self._hint = label(
             tr(
-                "Keys are kept in your system’s keyring. To keep one elsewhere, type @ and the name of "
-                "an environment variable that has it."
+                "Keys are kept in your system’s keyring, or where you choose when it has none. You can "
+                "also type @ and the name of an environment variable that has the key."
             ),
             Type.SMALL, Role.TEXT3, wrap=True,
         )  # fmt: skip
@@ -311,7 +314,8 @@ class KeyForm(QWidget):
     def _fault(self, field: Field) -> str:
         typed = self.fields[field.name].edit.text().strip()
         if not typed:
-            return "" if field.optional or field.default else tr("This is needed.")
+            stays = field.optional or field.default or self._keeps(field)
+            return "" if stays else tr("This is needed.")
         if field.secret and typed.startswith(ENVIRONMENT):
             return ""
         if not field.pattern or re.fullmatch(field.pattern, typed, re.DOTALL):
@@ -320,6 +324,13 @@ class KeyForm(QWidget):
             "This does not look like one of {provider}. Was all of it copied?",
             provider=self._facts.title,
         )
+
+    def _keeps(self, field: Field) -> bool:
+        """Whether a field of several may stay empty: the account keeps what it has, as long as one changes."""
+        state = self.state
+        if not self._replacing or state is None or field.name not in state.account.credentials:
+            return False
+        return len(state.account.credentials) > 1 and self.is_touched
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -349,8 +360,14 @@ class KeyForm(QWidget):
     def _see_outcome(self) -> None:
         """Notice that what was tried works: the secrets leave the fields, and it is told."""
         attempt = self._rented.attempt
-        if not self._trying or attempt.name != self._trying or attempt.busy or attempt.error:
+        if not self._trying or attempt.name != self._trying or attempt.busy:
             return
+        if attempt.error is not None:
+            if self._values() != self._tried:
+                # Something was pasted while the provider was asked.
+                self._timer.start()
+            return
+        announce(tr("Connected"))
         name, self._trying = self._trying, ""
         for field in self._facts.fields:
             if field.secret:
@@ -370,21 +387,39 @@ class KeyForm(QWidget):
         self._panel_key = error
         clear_layout(self._trouble)
         if error is not None:
+            announce(show(error.what), urgent=True)
             self._trouble.addWidget(self._make_panel(error))
 
     def _make_panel(self, error: PersonaDeskError) -> QWidget:
-        panel = ErrorPanel.of(
-            error, [tr("Try again"), tr("Open {provider}", provider=self._facts.title)]
+        if error.cause in {"no_keyring", "vault_locked"}:
+            safe = SafeForm(self._rented)
+            safe.chosen.connect(self.submit)
+            safe.variables_chosen.connect(self._want_variable)
+            return safe
+        texts = [tr("Try again")]
+        page = self._page_for(error)
+        if page:
+            texts.append(tr("Open {provider}", provider=self._facts.title))
+        panel = ErrorPanel.of(error, texts)
+        panel.acted.connect(
+            lambda index: self.submit() if index == 0 else QDesktopServices.openUrl(QUrl(page))
         )
-        panel.acted.connect(self._acted)
         return panel
 
-    def _acted(self, index: int) -> None:
-        if index == 0:
-            self.submit()
-            return
-        pages = (field.where for field in self._facts.fields if field.where)
-        QDesktopServices.openUrl(QUrl(next(pages, self._facts.site)))
+    def _page_for(self, error: PersonaDeskError) -> str:
+        """Return where what went wrong is mended; "" where no page helps."""
+        if isinstance(error, OutOfFunds):
+            return self._facts.billing
+        if isinstance(error, AuthFailed):
+            pages = (field.where for field in self._facts.fields if field.where)
+            return next(pages, self._facts.site)
+        return self._facts.status
+
+    def _want_variable(self) -> None:
+        first = next((field for field in self._facts.fields if field.secret), None)
+        if first is not None:
+            self.fields[first.name].edit.clear()
+            self.fields[first.name].edit.setFocus()
 
 
 def _read(file: Path) -> str:

@@ -71,7 +71,9 @@ class GpuPage(WizardPage):
         self.table = DataTable(tr("GPUs that can be rented"), self.table_model)
         header = self.table.horizontalHeader()
         header.setStretchLastSection(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        for column in (0, 1):  # names have the room that figures leave
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         self.table.setMinimumHeight(theme().px(_LEAST_TABLE))
         self.table.selectionModel().currentRowChanged.connect(self._row_chosen)
         self.table.opened.connect(lambda _index: self.go_on.emit())

@@ -200,6 +200,7 @@ class DeployPage(Page):
         view.test_wanted.connect(lambda: self._with_job(self._jobs.test_again))
         view.retry_wanted.connect(lambda: self._with_job(self._jobs.retry))
         view.change_wanted.connect(lambda: self._with_job(self._jobs.change))
+        view.next_wanted.connect(lambda: self._with_job(self._jobs.take_next_offer))
         view.open_wanted.connect(lambda: self._with_job(_open_report))
         view.save_wanted.connect(lambda: self._with_job(self._ask_where_to_save))
         view.done_wanted.connect(self._done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 from personadesk.domain.offer import Offer, Stock
@@ -17,6 +18,7 @@ __all__ = [
     "RentDraft",
     "chain",
     "choice_fault",
+    "choosing",
     "hourly",
     "idle_fault",
     "number",
@@ -78,6 +80,18 @@ def suits(offer: Offer, draft: RentDraft) -> bool:
         return False
     most = number(draft.max_price)
     return most is None or (offer.price is not None and offer.price <= most)
+
+
+def choosing(draft: RentDraft, offer: Offer) -> RentDraft:
+    """Return a draft for an offer that was chosen elsewhere; its account is kept to, its price allowed."""
+    price, most = hourly(offer), number(draft.max_price)
+    allowed = draft.max_price
+    if most is not None and (price is None or price > most):
+        # Rounded up: a price has more digits than the field.
+        allowed = f"{ceil(price * 100) / 100:.2f}" if price is not None else ""
+    return replace(
+        draft, choice=offer, offers=(offer.key,), account=offer.account, max_price=allowed
+    )
 
 
 def chain(choice: Offer, offers: Iterable[Offer], draft: RentDraft) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class ResultView(QWidget):
         play_wanted: Play what was said and heard; again: stop.
         retry_wanted: Try a failed deploy again.
         change_wanted: Back to the wizard with the same choices.
+        next_wanted: Begin again with the next offer.
     """
 
     talk_wanted = Signal()
@@ -71,6 +72,7 @@ class ResultView(QWidget):
     play_wanted = Signal()
     retry_wanted = Signal()
     change_wanted = Signal()
+    next_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -185,7 +187,7 @@ class ResultView(QWidget):
         card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return card
 
-    def _verdict_buttons(self, view: DeployView) -> tuple[Button, Button]:
+    def _verdict_buttons(self, view: DeployView) -> tuple[Button, ...]:
         if view.line_url is not None:
             self._first = Button(tr("Talk now"), kind=Kind.PRIMARY, icon="voice", size=Size.LARGE)
             self._first.clicked.connect(self.talk_wanted)
@@ -198,6 +200,10 @@ class ResultView(QWidget):
             self._first.clicked.connect(self.retry_wanted)
             second = Button(tr("Change something…"), size=Size.LARGE)
             second.clicked.connect(self.change_wanted)
+            if view.plan.rent is not None:
+                following = Button(tr("Take the next offer"), size=Size.LARGE)
+                following.clicked.connect(self.next_wanted)
+                return self._first, following, second
         return self._first, second
 
     def _wave_card(self, report: VoiceReport) -> QWidget:
@@ -326,6 +332,9 @@ def _trouble_card(view: DeployView) -> QWidget:
         facts.append((tr("Computer restarts"), tr("start the line on Home")))
     else:
         facts.append((tr("Network breaks"), tr("the tunnel is made again")))
+    idle = view.plan.rent.idle_stop_minutes if view.plan.rent is not None else None
+    if idle is not None:
+        facts.append((tr("Nobody calls"), tr("it sleeps after {n} min", n=f"{idle:g}")))
     card.add(FactList(facts))
     card.column.addStretch(1)
     return card

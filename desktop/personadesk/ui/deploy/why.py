@@ -12,7 +12,6 @@ from personadesk.domain.offer import Offer, Stock
 from personadesk.domain.provider import Answer
 from personadesk.ui.i18n import tr
 from personadesk.ui.money import dollars
-from personadesk.ui.rented import offer_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["why"]
 
+_DOUBTFUL = frozenset({Stock.LOW, Stock.UNKNOWN})
 _WORTH = {Answer.NO: 0, Answer.PARTLY: 1, Answer.YES: 2}
 
 
@@ -64,8 +64,13 @@ def _why_first(choice: Offer, free: Sequence[Offer], facts: dict[str, ProviderFa
             "It {gains}; the cheapest, {name}, does not. That is worth {price} more.",
             gains=gained, name=name, price=price,
         )  # fmt: skip
+    if rival.stock in _DOUBTFUL:
+        return tr(
+            "The cheapest, {name}, may be gone: its stock is low or not told. That is worth {price} more.",
+            name=name, price=price,
+        )  # fmt: skip
     return tr(
-        "The cheapest, {name}, may be gone: its stock is low or not told. That is worth {price} more.",
+        "All in all, more can be counted on than with the cheapest, {name}. That is worth {price} more.",
         name=name, price=price,
     )  # fmt: skip
 
@@ -98,8 +103,10 @@ def _against(choice: Offer, best: Offer, facts: dict[str, ProviderFacts]) -> str
     if best.price is not None and best.price < choice.price:
         price = tr("{price} /h", price=dollars(choice.price - best.price))
         return tr("{name} comes before it: it costs {price} less.", name=name, price=price)
-    if offer_words.stock(choice) != offer_words.stock(best):
+    if choice.stock in _DOUBTFUL and best.stock not in _DOUBTFUL:
         return tr("{name} comes before it: its stock is more certain.", name=name)
+    if facts[best.provider].answers.score() > facts[choice.provider].answers.score():
+        return tr("{name} comes before it: all in all, more can be counted on there.", name=name)
     return tr("{name} is as good.", name=name)
 
 
@@ -112,8 +119,10 @@ def _better(mine: FourAnswers, other: FourAnswers | None) -> str:
         tr("starts by itself"),
     )
     my = _answers(mine)
-    its = _answers(other) if other is not None else [_WORTH[Answer.PARTLY]] * len(names)
-    told = [name for name, m, i in zip(names, my, its, strict=True) if m > i][:2]
+    its = _answers(other) if other is not None else [_WORTH[Answer.NO]] * len(names)
+    # Only a plain yes is a promise that can be named.
+    whole = _WORTH[Answer.YES]
+    told = [name for name, m, i in zip(names, my, its, strict=True) if m == whole > i][:2]
     return tr("{one} and {other}", one=told[0], other=told[1]) if len(told) == 2 else "".join(told)
 
 

@@ -23,13 +23,13 @@ from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
     Button,
+    ElidedLabel,
     FootBar,
     IconLabel,
     Kind,
     StepBar,
     clear_layout,
     hbox,
-    label,
     vbox,
 )
 
@@ -104,7 +104,7 @@ class WizardView(QWidget):
         self._make_steps()
         head.addLayout(self._steps_place, 1)
         head.addWidget(IconLabel("shield", 16, Role.OK))
-        self._free = label("", Type.SMALL, Role.TEXT2)
+        self._free = ElidedLabel("", Type.SMALL, Role.TEXT2)
         head.addWidget(self._free)
         outer.addLayout(head)
         self._stack = QStackedWidget()

@@ -130,8 +130,8 @@ class WherePage(WizardPage):
             choices.addWidget(card, 1)
         self.column.addLayout(choices)
         for where, about in self._about.items():
-            about.setVisible(draft.where is where)
             self.column.addWidget(about)
+            about.setVisible(draft.where is where)
         self.column.addStretch(1)
         for where, card in self._cards.items():
             card.toggled.connect(lambda on, where=where: self._chosen(where) if on else None)

@@ -140,8 +140,8 @@ class FirstStart(QWidget):
             kind=Kind.LINK,
         )
         self.rehearse.clicked.connect(self.rehearse_asked)
-        self.rehearse.setVisible(not rehearsal)
         column.addWidget(self.rehearse, alignment=centre)
+        self.rehearse.setVisible(not rehearsal)
         column.addSpacing(px(4))
         column.addStretch(4)
         column.addLayout(self._make_foot())

@@ -150,7 +150,9 @@ def _line_card(
     line: Line, model: ModelChoice | None, deploy: DeployView | None, place: str
 ) -> LineView:
     shape, word = _STATES[line.state]
-    parts = [place or tr("This computer")]
+    parts = [
+        place or (tr("This computer") if line.target is not None else tr("No voice behind it"))
+    ]
     if model is not None:
         parts.append(words.model_name(model))
     if line.since:
@@ -201,6 +203,8 @@ def _line_actions(line: Line, *, tested: bool) -> tuple[LineAction, ...]:
     talk = LineAction(LineVerb.TALK, tr("Talk"), "voice", Kind.PRIMARY)
     stop = LineAction(LineVerb.STOP, tr("Stop…"), "stop")
     start = LineAction(LineVerb.START, tr("Start"), "play", Kind.PRIMARY)
+    if line.target is None:
+        start = replace(start, text=tr("Give it a voice…"), icon="deploy")
     test = LineAction(LineVerb.TEST, tr("Test the voice"), "refresh")
     result = LineAction(LineVerb.RESULT, tr("Last result"), "report", menu_only=True)
     remove = LineAction(LineVerb.REMOVE, tr("Remove line…"), "trash", menu_only=True)

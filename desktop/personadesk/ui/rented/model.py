@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from personadesk.deploy.rented import market
 from personadesk.deploy.rented.fleet import FleetView
 from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.machine import Action
 from personadesk.domain.offer import Need
 from personadesk.domain.text import T
 from personadesk.providers import catalog
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from personadesk.deploy.rented.market import Market
     from personadesk.deploy.rented.rentals import Rentals
     from personadesk.domain.account import Account, AccountInfo
-    from personadesk.domain.machine import Action, Machine
+    from personadesk.domain.machine import Machine
     from personadesk.domain.offer import Offer
     from personadesk.domain.provider import ProviderFacts
-    from personadesk.providers.accounts import Accounts, Given
+    from personadesk.providers.accounts import Accounts, Given, Kept
     from personadesk.store.rentals import Rental
     from personadesk.store.spending import Cost, SpendingStore
 
@@ -67,12 +68,14 @@ class AccountState:
         info: What its provider said when it was last asked, None before.
         error: Why the last check failed, None when it did not.
         checking: Whether it is being asked now.
+        kept: Where each of its secrets is, and how it ends.
     """
 
     account: Account
     info: AccountInfo | None = None
     error: PersonaDeskError | None = None
     checking: bool = False
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,9 @@ class Rented(QObject):
         accounts_changed: An account came, went, or was checked.
         attempt_changed: The adding of an account went on.
         added: An account was added (its name).
-        offers_changed: Offers were asked or answered.
+        offers_changed: Offers were asked or answered, of all accounts or of one.
         fleet_changed: The machines were looked at, or their cost was read.
+        safe_changed: A place for keys was chosen where there is no keyring, or could not be opened (`safe`).
     """
 
     accounts_changed = Signal()
@@ -125,6 +129,7 @@ class Rented(QObject):
     added = Signal(str)
     offers_changed = Signal()
     fleet_changed = Signal()
+    safe_changed = Signal()
 
     def __init__(
         self,
@@ -146,7 +151,10 @@ class Rented(QObject):
         self._fleet: Fleet | None = None
         self.loaded = False
         self.attempt = Attempt()
+        self.safe = Attempt()
+        self.locked = False
         self.offers = Offers()
+        self._shelves: dict[str, Offers] = {}
         self.costs: tuple[Cost, ...] = ()
         self._rentals: dict[str, Rental] = {}
         self._round = 0
@@ -165,6 +173,10 @@ class Rented(QObject):
     def of_provider(self, provider_id: str) -> tuple[AccountState, ...]:
         """Return the accounts at one provider, by name."""
         return tuple(each for each in self.accounts if each.account.provider == provider_id)
+
+    def shelf(self, name: str) -> Offers:
+        """Return what one account offers, as it was last asked by `ask_shelf`."""
+        return self._shelves.get(name, Offers())
 
     @property
     def view(self) -> FleetView:
@@ -235,6 +247,14 @@ class Rented(QObject):
         self._round += 1
         self._attempt(Attempt())
 
+    def keep_in_memory(self) -> None:
+        """Keep keys until the window closes, where there is no keyring."""
+        spawn(self._keep_in_memory(), "keep keys in memory", owner=self)
+
+    def unlock(self, passphrase: str) -> None:
+        """Keep keys in a file that a passphrase opens; how it goes stands in `safe`."""
+        spawn(self._unlock(passphrase), "open the file with the keys", owner=self)
+
     def check(self, name: str) -> None:
         """Ask an account's provider again who we are and what we may."""
         state = self._accounts.get(name)
@@ -252,6 +272,16 @@ class Rented(QObject):
         self.offers = replace(self.offers, need=need, asking=True)
         self.offers_changed.emit()
         spawn(self._ask(need, tuple(only)), "ask for offers", owner=self)
+
+    def ask_shelf(self, name: str, need: Need) -> None:
+        """Ask what one account offers, whatever the wizard looks for; the answer stands in `shelf`."""
+        self._shelves[name] = replace(self.shelf(name), need=need, asking=True)
+        self.offers_changed.emit()
+        spawn(self._ask_shelf(name, need), f"ask {name} for offers", owner=self)
+
+    def end_and_remove(self, name: str, machines: Sequence[Machine]) -> None:
+        """End machines of an account and forget it; it stays when one of them would not end."""
+        spawn(self._end_and_remove(name, tuple(machines)), f"end and remove {name}", owner=self)
 
     def act(self, machines: Sequence[Machine], action: Action) -> None:
         """Start, stop, restart or end machines; the user has agreed. What failed is told by name."""
@@ -282,20 +312,37 @@ class Rented(QObject):
         await self.read_rentals()
         for name in tuple(self._accounts):
             self.check(name)
+        await self._read_kept(services)
 
     def _reread(self) -> None:
         spawn(self._reread_now(), "read the accounts again", owner=self)
 
     async def _reread_now(self) -> None:
-        await self._read_accounts(await self._services())
+        services = await self._services()
+        await self._read_accounts(services)
         self.accounts_changed.emit()
+        await self._read_kept(services)
+
+    async def _read_kept(self, services: Renting, *, again: bool = False) -> None:
+        """Read where secrets are; only of accounts that are new or have others, as a keyring may ask."""
+        self.locked = services.accounts.secrets.locked
+        for name, state in tuple(self._accounts.items()):
+            if (state.kept and not again) or not state.account.credentials:
+                continue
+            kept = await services.accounts.kept(name)
+            now = self._accounts.get(name)
+            if now is not None and now.account == state.account:
+                self._put(replace(now, kept=kept))
 
     async def _read_accounts(self, services: Renting) -> None:
         fresh = {}
         for account in await services.accounts.all():
             known = self._accounts.get(account.name, AccountState(account))
             info = services.accounts.info(account.name)
-            fresh[account.name] = replace(known, account=account, info=info or known.info)
+            kept = known.kept if known.account == account else ()
+            fresh[account.name] = replace(
+                known, account=account, info=info or known.info, kept=kept
+            )
         self._accounts = fresh
 
     def _fleet_looked(self) -> None:
@@ -343,6 +390,7 @@ class Rented(QObject):
         services = await self._services()
         account, info = await services.accounts.add(given)
         self._put(AccountState(account, info))
+        await self._read_kept(services)
         self.added.emit(account.name)
         services.fleet.look_now()
 
@@ -350,8 +398,30 @@ class Rented(QObject):
         services = await self._services()
         info = await services.accounts.replace(name, values)
         await self._read_accounts(services)
-        self._put(replace(self._accounts[name], info=info, error=None))
+        self._put(replace(self._accounts[name], info=info, error=None, kept=()))
+        await self._read_kept(services)
         services.fleet.look_now()
+
+    async def _keep_in_memory(self) -> None:
+        (await self._services()).accounts.secrets.keep_in_memory()
+        self.safe = Attempt()
+        self.safe_changed.emit()
+
+    async def _unlock(self, passphrase: str) -> None:
+        secrets = (await self._services()).accounts.secrets
+        self.safe = Attempt()
+        try:
+            await secrets.unlock(passphrase)
+        except PersonaDeskError as error:
+            self.safe = Attempt(error=error)
+        self.locked = secrets.locked
+        self.safe_changed.emit()
+        if self.safe.error is None:
+            for state in self.accounts:
+                if state.error is not None and state.error.cause == "vault_locked":
+                    self.check(state.account.name)
+            self.look_now()
+            await self._read_kept(await self._services(), again=True)
 
     async def _check(self, name: str) -> None:
         error: PersonaDeskError | None = None
@@ -369,6 +439,7 @@ class Rented(QObject):
         services = await self._services()
         await services.accounts.remove(name)
         self._accounts.pop(name, None)
+        self._shelves.pop(name, None)
         self.accounts_changed.emit()
         services.fleet.look_now()
 
@@ -384,7 +455,23 @@ class Rented(QObject):
             self.offers = Offers(need, found.offers, dict(found.failures), self.clock())
             self.offers_changed.emit()
 
-    async def _act(self, machines: tuple[Machine, ...], action: Action) -> None:
+    async def _ask_shelf(self, name: str, need: Need) -> None:
+        services = await self._services()
+        answer = replace(self.shelf(name), asking=False)
+        try:
+            found = await market.look(services.accounts, need, (name,))
+            answer = Offers(need, found.offers, dict(found.failures), self.clock())
+        finally:
+            if self.shelf(name).need == need:
+                self._shelves[name] = answer
+                self.offers_changed.emit()
+
+    async def _end_and_remove(self, name: str, machines: tuple[Machine, ...]) -> None:
+        if await self._act(machines, Action.END):
+            await self._remove(name)
+
+    async def _act(self, machines: tuple[Machine, ...], action: Action) -> bool:
+        """Do it to each; returns whether all went well."""
         services = await self._services()
         failed: list[tuple[Machine, PersonaDeskError]] = []
         for machine in machines:
@@ -393,7 +480,7 @@ class Rented(QObject):
             except PersonaDeskError as error:
                 failed.append((machine, error))
         if not failed:
-            return
+            return True
         done = len(machines) - len(failed)
         names = ", ".join(machine.name or machine.id for machine, _ in failed)
         first = failed[0][1]
@@ -408,6 +495,7 @@ class Rented(QObject):
                 key=f"machines {action}",
             )
         )  # fmt: skip
+        return False
 
     async def _adopt(self, machine: Machine) -> None:
         await (await self._services()).fleet.adopt(machine)

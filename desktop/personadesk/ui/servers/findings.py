@@ -64,7 +64,7 @@ class FindingsView(QWidget):
 
 
 class CountOnCard(Card):
-    """The four things that people ask of a machine, answered for one of their own."""
+    """The four things that people ask of a machine, answered for one of their own or for a provider."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(tr("What you can count on"), padding=18, gap=12, parent=parent)
@@ -76,7 +76,10 @@ class CountOnCard(Card):
 
     def show_machine(self, machine: Machine | None) -> None:
         """Show the answers for a machine, or those for any."""
-        answers = words.count_on(machine)
+        self.show_answers(words.count_on(machine))
+
+    def show_answers(self, answers: list[tuple[str, Shape, str, str]]) -> None:
+        """Show four answers: question, shape, word, sentence."""
         if answers == self._shown:
             return
         self._shown = answers

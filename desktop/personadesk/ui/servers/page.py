@@ -1,4 +1,4 @@
-"""Accounts, with its one tab so far: machines of one's own, what was found about each, and the form that adds one."""
+"""The tab “My servers” of Accounts: machines of one's own, what was found about each, and the form that adds one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QGridLayout, QPushButton, QTabBar, QWidget
+from PySide6.QtWidgets import QGridLayout, QPushButton, QWidget
 
 from personadesk.domain.host import Fitness
 from personadesk.ui import dialogs
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
     from personadesk.ui.servers.model import Machine, Machines
 
-__all__ = ["AccountsPage"]
+__all__ = ["ServersPage"]
 
 THREE_COLUMNS_FROM = 1080
 MINUTE_MS = 30_000
 
 
-class AccountsPage(Page):
-    """The page; it follows the machines.
+class ServersPage(Page):
+    """The tab, a page within the page; it follows the machines.
 
     Signals:
         deploy_asked: Put a voice on a machine (its name).
@@ -74,16 +74,6 @@ class AccountsPage(Page):
         self._add_button.clicked.connect(self.begin_adding)
         outer = vbox(self)
         px = theme().px
-        tabs = QTabBar()
-        tabs.addTab(tr("My servers"))
-        tabs.setAccessibleName(tr("Accounts"))
-        tabs.setDrawBase(False)
-        tabs.setExpanding(False)
-        bar = hbox()
-        bar.setContentsMargins(px(16), px(6), px(24), 0)
-        bar.addWidget(tabs)
-        bar.addStretch(1)
-        outer.addLayout(bar)
         sheet = Sheet()
         self._column = vbox(sheet, gap=16)
         self._column.setContentsMargins(px(24), px(14), px(24), px(20))

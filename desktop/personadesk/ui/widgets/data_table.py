@@ -149,6 +149,7 @@ class DataTable(QTableView):
         model: QAbstractItemModel,
         *,
         several: bool = False,
+        row_height: int = _ROW_HEIGHT,
         parent: QWidget | None = None,
     ) -> None:
         """Make the table.
@@ -157,8 +158,10 @@ class DataTable(QTableView):
             name: What it lists, for assistive technology.
             model: Says what stands in its cells.
             several: Whether more than one row can be chosen.
+            row_height: Height of its rows at 13 px text; cells with two lines need the usual one.
         """
         super().__init__(parent)
+        self._row_height = row_height
         self._wanted: list[int] = []
         self.setAccessibleName(name)
         self.setItemDelegate(CellDelegate(self))
@@ -218,5 +221,5 @@ class DataTable(QTableView):
             self.setColumnWidth(column, wanted + share)
 
     def _measure(self) -> None:
-        self.verticalHeader().setDefaultSectionSize(theme().px(_ROW_HEIGHT))
+        self.verticalHeader().setDefaultSectionSize(theme().px(self._row_height))
         self.viewport().update()

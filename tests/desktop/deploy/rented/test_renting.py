@@ -181,6 +181,23 @@ async def test_a_failed_deploy_may_keep_its_machine_for_a_look(world, renting, m
     assert world.cloud.machines == {}
 
 
+async def test_a_deploy_that_is_stopped_keeps_its_machine_when_that_was_asked(
+    world, renting, make_context
+):
+    context = await make_context()
+    await RentStep(renting).run(context)
+    await world.rentals.hold("pd-1", 1800.0)
+    context.ending = DeployState.CANCELLED
+    assert not await RentStep(renting).undo(context)
+    assert len(world.cloud.machines) == 1
+    # Whoever goes on with it takes the end back; stopped again, it is ended as usual.
+    await RentStep(renting).run(context)
+    rental = await world.rentals.current("pd-1")
+    assert (rental.state, rental.hold_until) == (RentalState.MADE, None)
+    assert await RentStep(renting).undo(context)
+    assert world.cloud.machines == {}
+
+
 async def test_without_offers_the_reason_is_told(world, renting, make_context):
     world.cloud.offers = []
     with pytest.raises(NoCapacity, match="Nothing that fits"):

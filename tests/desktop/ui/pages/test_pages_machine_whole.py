@@ -21,13 +21,13 @@ from personadesk.domain.progress import DeployState
 from personadesk.domain.report import Verdict
 from personadesk.store.paths import folders
 from personadesk.store.settings import Settings
+from personadesk.ui.accounts.page import SERVERS, AccountsPage
 from personadesk.ui.deploy.machine_page import MachinePage
 from personadesk.ui.deploy.wizard_pages import LinePage
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME
 from personadesk.ui.preferences import Preferences
-from personadesk.ui.servers.page import AccountsPage
 from personadesk.ui.session import WindowSession
 from personadesk.voice.devices import Devices
 
@@ -128,8 +128,10 @@ def test_a_machine_is_added_checked_and_given_a_voice_that_passes_its_test(
         window.open_page(HOME)
         await wait_for(lambda: "box · Rehearsal model" in said(window), 20)
         window.open_page(ACCOUNTS)
-        accounts = window.current_page
-        assert isinstance(accounts, AccountsPage)
+        opened = window.current_page
+        assert isinstance(opened, AccountsPage)
+        opened.choose(SERVERS)
+        accounts = opened.servers
         await wait_for(lambda: accounts.chosen == "box", 20)
 
         window.close()
@@ -177,8 +179,10 @@ def test_a_machine_that_shows_another_key_is_refused_by_the_window(
         window = session.window
         await wait_for(lambda: session.desk.services is not None, 20)
         window.open_page(ACCOUNTS)
-        page = window.current_page
-        assert isinstance(page, AccountsPage)
+        opened = window.current_page
+        assert isinstance(opened, AccountsPage)
+        opened.choose(SERVERS)
+        page = opened.servers
         await wait_for(lambda: "No machine of your own yet" in said(page), 20)
         clicker.press(page, "Add a machine")
         for field, text in (

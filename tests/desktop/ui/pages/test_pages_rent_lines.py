@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QLabel, QWidget
 
+from personadesk.domain.account import Account
+from personadesk.domain.line import Line, LineState
+from personadesk.ui.deploy import flow
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home import HomePage, LineVerb
+from personadesk.ui.places import DEPLOY
 from personadesk.ui.session import WindowSession
 
 Wait = Callable[..., Awaitable[None]]
@@ -57,6 +61,28 @@ def test_a_line_on_a_rented_machine_tells_what_it_costs_and_what_stopping_means(
         assert stopping in said(question)
         clicker.click(question.button("stop"))
         await wait_for(lambda: fake_services.limits.slept == [samples.RENT_PLAN.line])
+        assert fake_services.lines.deeds == []
+
+    live_window(story)
+
+
+def test_a_line_whose_machine_has_ended_asks_for_another_voice_at_the_same_address(
+    live_window: Callable[..., None],
+    fake_services: Any,
+    samples: ModuleType,
+    clicker: Any,
+    wait_for: Wait,
+) -> None:
+    rental = samples.RENTAL
+    fake_services.accounts.known["Lambda"] = Account("Lambda", rental.provider, {})
+    fake_services.lines.show(Line("Reception", 9007, state=LineState.STOPPED))
+
+    async def story(session: WindowSession) -> None:
+        await wait_for(lambda: "No voice behind it" in said(session.window))
+        clicker.press(session.window, "Give it a voice…")
+        await wait_for(lambda: session.window.current_id == DEPLOY)
+        draft = session.desk.jobs.draft
+        assert (draft.line, draft.port, draft.where) == ("Reception", "9007", flow.Where.RENT)
         assert fake_services.lines.deeds == []
 
     live_window(story)

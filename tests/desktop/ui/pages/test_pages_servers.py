@@ -18,6 +18,7 @@ from personadesk.domain.host import KeySource, SshAddress
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.text import T
 from personadesk.hosts.ssh import errors
+from personadesk.ui.accounts.page import SERVERS, AccountsPage
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.form import OptionCard
 from personadesk.ui.deploy.machine_page import MachinePage
@@ -27,17 +28,18 @@ from personadesk.ui.home.page import HomePage
 from personadesk.ui.messages import bus
 from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME
 from personadesk.ui.servers.form import MachineForm
-from personadesk.ui.servers.page import AccountsPage
+from personadesk.ui.servers.page import ServersPage
 from personadesk.ui.session import WindowSession
 
 Wait = Callable[..., Awaitable[None]]
 
 
-def accounts(session: WindowSession) -> AccountsPage:
+def accounts(session: WindowSession) -> ServersPage:
     session.window.open_page(ACCOUNTS)
     page = session.window.current_page
     assert isinstance(page, AccountsPage)
-    return page
+    page.choose(SERVERS)
+    return page.servers
 
 
 def machine_page(session: WindowSession) -> MachinePage:

@@ -14,21 +14,23 @@ from personadesk.domain.errors import HostUnfit
 from personadesk.domain.host import InstallFact, RestartProof
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.text import T
+from personadesk.ui.accounts.page import SERVERS, AccountsPage
 from personadesk.ui.deploy import flow
 from personadesk.ui.dialogs import Question
 from personadesk.ui.messages import Severity, bus
 from personadesk.ui.places import ACCOUNTS
-from personadesk.ui.servers.page import AccountsPage
+from personadesk.ui.servers.page import ServersPage
 from personadesk.ui.session import WindowSession
 
 Wait = Callable[..., Awaitable[None]]
 
 
-def accounts(session: WindowSession) -> AccountsPage:
+def accounts(session: WindowSession) -> ServersPage:
     session.window.open_page(ACCOUNTS)
     page = session.window.current_page
     assert isinstance(page, AccountsPage)
-    return page
+    page.choose(SERVERS)
+    return page.servers
 
 
 def said(root: QWidget) -> str:
