@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +73,13 @@ def rented_of(view: FleetView, *accounts: Account) -> Rented:
 
 def _instances(view: FleetView, *accounts: Account, chosen: str = "") -> Page:
     rented = rented_of(view, *accounts)
-    importlib.import_module("pyqtgraph")  # a picture waits for no thread
     watch = graphs_watch(samples.FRONT_DESK.tag)
     page = InstancesPage(rented, watch)
     rented.setParent(page)
     watch.setParent(page)
     if chosen:
+        if page.details.graphs is not None:
+            page.details.graphs.build()  # a picture waits for no thread
         page.choose(chosen)
     return page
 

@@ -167,13 +167,16 @@ class GraphsPane(QWidget):
         self._loading = True
         if "pyqtgraph" in sys.modules:
             # Not within the event that shows the pane: Qt is then walking through its children.
-            QTimer.singleShot(0, self, self._build)
+            QTimer.singleShot(0, self, self.build)
             return
         # Loaded in a thread: it takes a third of a second, and a window that stands still for that is felt.
         work = asyncio.to_thread(__import__, "pyqtgraph")
-        spawn(work, "load the graphs", owner=self, done=lambda _module: self._build())
+        spawn(work, "load the graphs", owner=self, done=lambda _module: self.build())
 
-    def _build(self) -> None:
+    def build(self) -> None:
+        """Make the charts now; harmless when they are there. It loads what they are drawn with, which takes a while."""
+        if self._charts:
+            return
         from personadesk.ui.widgets.time_chart import Curve, TimeChart
 
         self._loading = False

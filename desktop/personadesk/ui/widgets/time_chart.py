@@ -14,13 +14,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPainterPath, QPen, QPolygonF, QWheelEvent
+from PySide6.QtCore import (
+    QEvent,
+    QLineF,
+    QObject,
+    QPoint,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import (
+    QColor,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QWheelEvent,
+)
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsPathItem, QSizePolicy, QWidget
 
 from personadesk.ui.i18n import tr
 from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.widgets.base import Painted
 from personadesk.ui.widgets.card import Card, hbox
 from personadesk.ui.widgets.text import ElidedLabel, label
 
@@ -97,6 +118,40 @@ class _TimeAxis(pg.AxisItem):
             shape = "%H:%M:%S" if spacing < 60 else "%H:%M" if spacing < DAY else "%d-%m"
             return [time.strftime(shape, time.localtime(self.base + value)) for value in values]
         return [_ago(self.now - value, spacing) for value in values]
+
+
+class _Legend(Painted):
+    """A stroke as each curve is drawn, and its name."""
+
+    def __init__(self, curves: Sequence[Curve]) -> None:
+        super().__init__()
+        self._curves = [each for each in curves if each.name]
+        if not self._curves:
+            self.hide()
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        metrics = self.metrics(Type.AXIS)
+        words = sum(metrics.horizontalAdvance(each.name) for each in self._curves)
+        return QSize(round(words) + self.look.px(34) * len(self._curves), round(metrics.height()))
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        px = self.look.pxf
+        metrics = self.metrics(Type.AXIS)
+        painter = self.start_painting(self.look.font(Type.AXIS))
+        left, middle = 0.0, self.height() / 2
+        for curve in self._curves:
+            pen = QPen(self.look.series(curve.series), 2)
+            if curve.dashed:
+                pen.setDashPattern([2, 1.5])
+            painter.setPen(pen)
+            painter.drawLine(QLineF(left + px(8), middle, left + px(26), middle))
+            painter.setPen(self.look.colour(Role.TEXT2))
+            width = metrics.horizontalAdvance(curve.name)
+            box = QRectF(left + px(31), 0, width + 2, self.height())
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter), curve.name)
+            left += px(34) + width
+        painter.end()
 
 
 class TimeChart(Card):
@@ -269,12 +324,12 @@ class TimeChart(Card):
             return
         self._marks = marks
         for line in self._lines:
-            self._plot.removeItem(line)
+            self._box.removeItem(line)
         self._lines = []
         for mark in marks:
             pen = _thin(Role.ERR if mark.bad else Role.ACCENT_TEXT, Qt.PenStyle.DotLine)
             line = pg.InfiniteLine(mark.at - self._base, angle=90, movable=False, pen=pen)
-            self._plot.addItem(line, ignoreBounds=True)
+            self._box.addItem(line, ignoreBounds=True)
             self._lines.append(line)
         self._tell()
 
@@ -342,9 +397,7 @@ class TimeChart(Card):
     def _build_head(self) -> None:
         first = hbox(gap=8)
         first.addWidget(ElidedLabel(self.title, Type.SMALL, Role.TEXT2), 1)
-        self._legend = label("", Type.AXIS, Role.TEXT2)
-        self._legend.setTextFormat(Qt.TextFormat.RichText)
-        first.addWidget(self._legend)
+        first.addWidget(_Legend(self._curves))
         self.column.addLayout(first)
         second = hbox(gap=5)
         self._figure = label("–", Type.HEADING)
@@ -357,34 +410,38 @@ class TimeChart(Card):
         self.column.addLayout(second)
 
     def _build_plot(self) -> None:
+        # A view box and two axes, not a whole plot item: that makes a dozen menus that nobody would open.
         self._axis = _TimeAxis()
-        self._plot = pg.PlotWidget(axisItems={"bottom": self._axis}, enableMenu=False)
+        self._left = pg.AxisItem("left")
+        self._box = pg.ViewBox(enableMouse=False, enableMenu=False, defaultPadding=0)
+        self._box.disableAutoRange()
+        self._plot = pg.GraphicsLayoutWidget()
         self._plot.setAntialiasing(False)
         self._plot.setFrameShape(self._plot.Shape.NoFrame)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        item = self._plot.getPlotItem()
-        self._box = item.getViewBox()
-        self._box.disableAutoRange()
-        self._box.setMouseEnabled(False, False)
-        self._box.setDefaultPadding(0)
-        item.hideButtons()
-        self._left = item.getAxis("left")
+        self._frame = self._plot.ci
+        self._frame.setSpacing(0)
+        self._frame.addItem(self._left, 0, 0)
+        self._frame.addItem(self._box, 0, 1)
+        self._frame.addItem(self._axis, 1, 1)
+        self._left.linkToView(self._box)
+        self._axis.linkToView(self._box)
         # The ends of an axis are what people look for; pyqtgraph leaves them out where they stand over the edge.
         self._left.setStyle(tickLength=0, hideOverlappingLabels=False)
         self._axis.setStyle(tickLength=0, hideOverlappingLabels=theme().px(30))
         self._fills = [QGraphicsPathItem() for _ in self._curves]
         for fill in self._fills:
             fill.setPen(QPen(Qt.PenStyle.NoPen))
-            self._plot.addItem(fill, ignoreBounds=True)
+            self._box.addItem(fill, ignoreBounds=True)
         self._items = [pg.PlotCurveItem() for _ in self._curves]
         for each in self._items:
-            self._plot.addItem(each, ignoreBounds=True)
+            self._box.addItem(each, ignoreBounds=True)
         self._limit_line = pg.InfiniteLine(self._limit or 0.0, angle=0, movable=False)
         self._limit_line.setVisible(self._limit is not None)
         self._cross = pg.InfiniteLine(0.0, angle=90, movable=False)
         self._cross.hide()
-        self._plot.addItem(self._limit_line, ignoreBounds=True)
-        self._plot.addItem(self._cross, ignoreBounds=True)
+        self._box.addItem(self._limit_line, ignoreBounds=True)
+        self._box.addItem(self._cross, ignoreBounds=True)
         view = self._plot.viewport()
         view.setMouseTracking(True)
         view.installEventFilter(self)
@@ -406,13 +463,13 @@ class TimeChart(Card):
         self._left.setTicks([texts])
         # pyqtgraph's own grid takes the room of the labels at the ends.
         for line in self._grid:
-            self._plot.removeItem(line)
+            self._box.removeItem(line)
         self._grid = [
             pg.InfiniteLine(value, angle=0, movable=False, pen=_thin(Role.GRID)) for value in marks
         ]
         for line in self._grid:
             line.setZValue(-10)
-            self._plot.addItem(line, ignoreBounds=True)
+            self._box.addItem(line, ignoreBounds=True)
 
     def _follow(self) -> None:
         look = theme()
@@ -426,7 +483,7 @@ class TimeChart(Card):
         self._axis.setHeight(look.px(20))
         for line in self._grid:
             line.setPen(_thin(Role.GRID))
-        self._plot.getPlotItem().setContentsMargins(0, look.px(7), look.px(14), 0)
+        self._frame.setContentsMargins(0, look.px(7), look.px(14), 0)
         for curve, item, fill in zip(self._curves, self._items, self._fills, strict=True):
             colour = look.series(curve.series)
             pen = QPen(colour, max(1.0, look.pxf(1.3)) if look.is_high_contrast else 1.0)
@@ -439,14 +496,6 @@ class TimeChart(Card):
             fill.setBrush(tint)
         self._limit_line.setPen(_thin(Role.ERR, Qt.PenStyle.DashLine))
         self._cross.setPen(_thin(Role.TEXT2))
-        named = [each for each in self._curves if each.name]
-        self._legend.setText(
-            "&nbsp; ".join(
-                f'<span style="color:{look.series(each.series).name()}">'
-                f"{'╌╌' if each.dashed else '──'}</span> {each.name}"
-                for each in named
-            )
-        )
         for number, (x, y) in enumerate(self._data):
             path = (
                 _ground(x - self._base, y, ~np.isnan(y)) if self._tinted(number) else QPainterPath()
