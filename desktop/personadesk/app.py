@@ -16,12 +16,13 @@ from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.steps import local_steps
 from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.deploy.steps.rented import BootStep, RentStep
+from personadesk.domain.line import LineState
 from personadesk.domain.progress import DeployState
 from personadesk.hosts import hub_token
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
-from personadesk.lines import background
+from personadesk.lines import background, truth
 from personadesk.lines.limits import Limits
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.providers.accounts import Accounts
@@ -208,6 +209,7 @@ async def open_services(
     rentals = Rentals(RentalStore(database), accounts, hosts)
     spending = SpendingStore(database)
     fleet = Fleet(accounts, rentals, spending, hosts, partial(_behind, lines))
+    rentals.on_gone = partial(_machine_gone, lines, servers)
     servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
@@ -226,7 +228,7 @@ async def open_services(
             # Loaded when it is wanted: a start in earnest has no time to lose.
             from personadesk.rehearsal.ready import make_ready
 
-            await make_ready(folders, accounts.store)
+            accounts.pretends = await make_ready(folders, accounts.store)
         await lines.open(serve=serve_lines)
         await servers.stop_leftovers()
         await deploys.refresh()
@@ -234,6 +236,15 @@ async def open_services(
         await services.close()
         raise
     return services
+
+
+async def _machine_gone(lines: LineService, servers: PlacedServers, tag: str) -> None:
+    """Let a line say that its rented machine has ended, instead of looking for its voice for ever."""
+    for line in await lines.all():
+        if line.target is not None and line.target.server_id == tag:
+            await lines.detach(line.name)
+            await lines.tell(line.name, LineState.STOPPED, str(truth.ENDED))
+    await servers.let_go(tag)
 
 
 def _behind(lines: LineService) -> dict[str, str]:
