@@ -30,7 +30,7 @@ from personadesk.monitor.state import HostState, changes, failed_over
 from personadesk.store.history import GroupKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from personadesk.domain.alarm import Alarm
     from personadesk.domain.line import Line
@@ -117,15 +117,17 @@ class Monitor:
     async def start(self, workers: Workers | None = None) -> None:
         """Begin to sample everything there is."""
         self._workers = workers or Workers()
+        self._begin_workers()
         await self.refresh()
-        jobs = {"monitor targets": self._follow(), "monitor pulse": self._pulse()}
-        if self.history.writes:
-            jobs["monitor history"] = self.history.run()
-        if self._workers.heartbeat is not None:
-            jobs["heartbeat"] = self._workers.heartbeat.run()
-        if self._workers.webhook is not None:
-            jobs["webhook"] = self._workers.webhook.run()
-        self._tasks = [asyncio.create_task(job, name=name) for name, job in jobs.items()]
+        self._begin("monitor targets", self._follow())
+        self._begin("monitor pulse", self._pulse())
+        self._begin("monitor history", self.history.run())
+
+    def take_over(self, workers: Workers) -> None:
+        """Keep the history from now on, and do what only the process does that keeps it."""
+        self.history.writes = True
+        self._workers = workers
+        self._begin_workers()
 
     async def close(self) -> None:
         """End sampling and write down what waits; the history's file is closed too. Harmless when it was done."""
@@ -320,6 +322,15 @@ class Monitor:
         return changed
 
     # -- how it is done ---------------------------------------------------------------------------------------
+
+    def _begin(self, name: str, job: Coroutine[object, object, None]) -> None:
+        self._tasks.append(asyncio.create_task(job, name=name))
+
+    def _begin_workers(self) -> None:
+        if self._workers.heartbeat is not None:
+            self._begin("heartbeat", self._workers.heartbeat.run())
+        if self._workers.webhook is not None:
+            self._begin("webhook", self._workers.webhook.run())
 
     async def _follow(self) -> None:
         while True:
