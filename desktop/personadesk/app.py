@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from personadesk import resources
 from personadesk.deploy.engine import DeployEngine
+from personadesk.deploy.recovering import Recovery
 from personadesk.deploy.rented.fleet import Fleet
 from personadesk.deploy.rented.keeping import RentedMachines
 from personadesk.deploy.rented.rentals import Rentals
@@ -17,11 +18,13 @@ from personadesk.deploy.steps import local_steps
 from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.progress import DeployState
+from personadesk.domain.wish import Rest
 from personadesk.hosts import hub_token
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background
+from personadesk.lines.guardian import Guardian
 from personadesk.lines.limits import Limits
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.providers.accounts import Accounts
@@ -38,6 +41,7 @@ from personadesk.store.servers import ServerStore
 from personadesk.store.settings import Settings
 from personadesk.store.spending import SpendingStore
 from personadesk.store.vault import Vault
+from personadesk.store.wishes import WishStore
 
 if TYPE_CHECKING:
     import logging
@@ -74,6 +78,8 @@ class Services:
         spending: What they cost.
         limits: Puts to sleep what costs more than was allowed, or idles.
         secrets: Keys and tokens.
+        wishes: What lines shall be, and what was done for them.
+        guardian: Keeps lines up.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
         opened_monitor: The monitor, None while nobody asked for it.
@@ -92,6 +98,8 @@ class Services:
     fleet: Fleet
     spending: SpendingStore
     limits: Limits
+    wishes: WishStore
+    guardian: Guardian
     secrets: Secrets
     lines_lock: FileLock
     log_handler: logging.Handler
@@ -185,6 +193,7 @@ class Services:
         Voice servers go on; they are processes of their own. Harmless when it was done before.
         """
         try:
+            await self.guardian.stop()
             await self.deploys.close()
         finally:
             await self.limits.stop()
@@ -231,11 +240,15 @@ async def open_services(
     hosts = Hosts(HostStore(database), secrets, folders.data / "ssh")
     servers = PlacedServers(ServerStore(database), folders.state / "logs" / "servers", hosts)
     lock = lines_lock(folders)
-    lines = LineService(database, LineStore(database), servers, lock, kind=kind)
+    wishes = WishStore(database)
+    lines = LineService(database, LineStore(database), servers, lock, kind=kind, wishes=wishes)
     accounts = Accounts(AccountStore(database), secrets)
     rentals = Rentals(RentalStore(database), accounts, hosts)
     spending = SpendingStore(database)
-    fleet = Fleet(accounts, rentals, spending, hosts, partial(_behind, lines))
+    fleet = Fleet(
+        accounts, rentals, spending, hosts, partial(_behind, lines),
+        by_hand=partial(_stopped_by_hand, lines),
+    )  # fmt: skip
     servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
@@ -245,10 +258,18 @@ async def open_services(
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, Limits(lines, journal, spending.of, machines), secrets, lock, handler,
+        fleet, spending, Limits(lines, journal, spending.of, machines), wishes,
+        Guardian(
+            lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
+            spending.of_line,
+        ),
+        secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
         services.limits.start()
+        if kind != COMMAND:
+            # A command ends soon; what it began to mend would be cut off.
+            services.guardian.start()
     try:
         if paths.rehearsing():
             # Loaded when it is wanted: a start in earnest has no time to lose.
@@ -262,6 +283,13 @@ async def open_services(
         await services.close()
         raise
     return services
+
+
+async def _stopped_by_hand(lines: LineService, tag: str) -> None:
+    """Let the line on a machine rest: a person stops that machine."""
+    name = _behind(lines).get(tag)
+    if name is not None:
+        await lines.rest(name, Rest.STOPPED)
 
 
 def _behind(lines: LineService) -> dict[str, str]:

@@ -29,7 +29,10 @@ def test_every_action_leads_to_a_module_that_runs() -> None:
     for words in (
         ["demo"], ["deploy"], ["status"], ["stop"], ["voice-test", "ws://x"], ["line", "list"],
         ["line", "show", "a"], ["line", "start", "a"], ["line", "stop", "a"], ["line", "remove", "a"],
-        ["line", "serve"], ["metrics"], ["metrics", "serve"], ["metrics", "webhook"],
+        ["line", "serve"], ["line", "create", "a", "--place", "local"], ["line", "wish", "a"],
+        ["line", "move", "a", "--to", "local"], ["line", "wake", "a"], ["line", "sleep", "a"],
+        ["line", "delete", "a"],
+        ["metrics"], ["metrics", "serve"], ["metrics", "webhook"],
     ):  # fmt: skip
         arguments = parser().parse_args(words)
         assert callable(importlib.import_module(f"personadesk.cli.{arguments.module}").run)
