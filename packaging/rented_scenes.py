@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from PySide6.QtCore import Qt
+
 import rented_samples as samples
 from personadesk.deploy.rented.fleet import FleetView
 from personadesk.domain.account import AccountInfo, Right
@@ -14,7 +16,9 @@ from personadesk.providers import catalog, faults
 from personadesk.providers.accounts import Kept
 from personadesk.store.secrets import Place, no_keyring
 from personadesk.store.vault import locked
+from personadesk.ui.accounts.compare import CompareDialog
 from personadesk.ui.accounts.page import AccountsPage
+from personadesk.ui.accounts.questions import disconnect_question
 from personadesk.ui.accounts.safe_form import SafeForm
 from personadesk.ui.instances.page import InstancesPage
 from personadesk.ui.rented.model import AccountState, Attempt, Offers, Rented
@@ -22,6 +26,8 @@ from personadesk.ui.servers.model import Machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from PySide6.QtWidgets import QDialog
 
     from personadesk.domain.account import Account
     from personadesk.domain.errors import PersonaDeskError
@@ -49,6 +55,9 @@ class _Still(Rented):
 
     def ask_shelf(self, _name: str, _need: Need) -> None:
         """The shelf stays as it is."""
+
+    def look_now(self) -> None:
+        """Machines stay as they are."""
 
 
 def rented_of(view: FleetView, *accounts: Account) -> Rented:
@@ -116,7 +125,24 @@ def _no_file() -> Page:
 
 def _disconnect() -> Page:
     page = account_page(samples.VIEW, connected(samples.STUDIO))
-    page.tab("lambda").connection.disconnect_.trigger()
+    # The question is a window of its own; here it lies below the page, where the picture has it.
+    return _below(page, disconnect_question(page, "Studio", [samples.FRONT_DESK]))
+
+
+def _compare() -> Page:
+    page = account_page(samples.VIEW, provider="runpod")
+    ranked = sorted(page._facts.values(), key=lambda each: -each.answers.score())
+    dialog = CompareDialog(page, ranked)
+    dialog.setMinimumHeight(420)
+    return _below(page, dialog)
+
+
+def _below(page: Page, dialog: QDialog) -> Page:
+    dialog.setWindowFlags(Qt.WindowType.Widget)
+    below = page.layout()
+    if below is None:
+        raise ValueError("the page has no layout")
+    below.addWidget(dialog)
     return page
 
 
@@ -172,5 +198,6 @@ RENTED_SCENES: dict[str, Callable[[], Page]] = {
         connected(samples.STUDIO, error=locked()), provider="lambda", locked=True
     ),
     "accounts-disconnect": _disconnect,
+    "accounts-compare": _compare,
     "instances-none": lambda: _instances(FleetView(), *_ALL),
 }

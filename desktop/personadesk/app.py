@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from personadesk import resources
 from personadesk.deploy.engine import DeployEngine
+from personadesk.deploy.recovering import Recovery
 from personadesk.deploy.rented.fleet import Fleet
 from personadesk.deploy.rented.keeping import RentedMachines
 from personadesk.deploy.rented.rentals import Rentals
@@ -18,11 +19,13 @@ from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.line import LineState
 from personadesk.domain.progress import DeployState
+from personadesk.domain.wish import Rest
 from personadesk.hosts import hub_token
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background, truth
+from personadesk.lines.guardian import Guardian
 from personadesk.lines.limits import Limits
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.providers.accounts import Accounts
@@ -39,6 +42,7 @@ from personadesk.store.servers import ServerStore
 from personadesk.store.settings import Settings
 from personadesk.store.spending import SpendingStore
 from personadesk.store.vault import Vault
+from personadesk.store.wishes import WishStore
 
 if TYPE_CHECKING:
     import logging
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from personadesk.domain.progress import StepName
     from personadesk.domain.text import Text
     from personadesk.lines.uninstall import Uninstalled
+    from personadesk.monitor.monitor import Monitor
     from personadesk.store.locks import FileLock
     from personadesk.store.paths import Folders
 
@@ -74,8 +79,11 @@ class Services:
         spending: What they cost.
         limits: Puts to sleep what costs more than was allowed, or idles.
         secrets: Keys and tokens.
+        wishes: What lines shall be, and what was done for them.
+        guardian: Keeps lines up.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
+        opened_monitor: The monitor, None while nobody asked for it.
     """
 
     folders: Folders
@@ -91,9 +99,12 @@ class Services:
     fleet: Fleet
     spending: SpendingStore
     limits: Limits
+    wishes: WishStore
+    guardian: Guardian
     secrets: Secrets
     lines_lock: FileLock
     log_handler: logging.Handler
+    opened_monitor: Monitor | None = None
 
     @property
     def notices(self) -> tuple[Text, ...]:
@@ -130,6 +141,28 @@ class Services:
             host_name, self.hosts, self.servers, self.lines, running=self._running()
         )
 
+    async def monitor(self, *, every_s: float | None = None) -> Monitor:
+        """Return the monitor; the first call opens its history and begins to sample.
+
+        One process at a time keeps the history; others sample for themselves and read it.
+
+        Args:
+            every_s: Seconds between samples of what nobody looks at; None for the usual ten.
+
+        Raises:
+            PersonaDeskError: The history cannot be used.
+        """
+        if self.opened_monitor is None:
+            # Loaded when it is asked for: it brings numpy, and the window's first start has no time to lose.
+            from personadesk.monitor.opening import Parts, open_monitor
+
+            parts = Parts(
+                self.folders, self.hosts, self.servers, self.accounts, self.journal, self.secrets,
+                self.settings, lambda: self.fleet.view, self.lines.lines, self.lines.kind != COMMAND, self.limits,
+            )  # fmt: skip
+            self.opened_monitor = await open_monitor(parts, every_s)
+        return self.opened_monitor
+
     def _running(self) -> list[Plan]:
         views = [each.view for each in self.deploys.active()]
         return [view.plan for view in views if view.state is DeployState.RUNNING]
@@ -161,9 +194,13 @@ class Services:
         Voice servers go on; they are processes of their own. Harmless when it was done before.
         """
         try:
+            await self.guardian.stop()
             await self.deploys.close()
         finally:
             await self.limits.stop()
+            if self.opened_monitor is not None:
+                await self.opened_monitor.close()
+                self.opened_monitor = None
             await self.fleet.stop()
             await self.lines.close()
             await self.accounts.close()
@@ -204,12 +241,16 @@ async def open_services(
     hosts = Hosts(HostStore(database), secrets, folders.data / "ssh")
     servers = PlacedServers(ServerStore(database), folders.state / "logs" / "servers", hosts)
     lock = lines_lock(folders)
-    lines = LineService(database, LineStore(database), servers, lock, kind=kind)
+    wishes = WishStore(database)
+    lines = LineService(database, LineStore(database), servers, lock, kind=kind, wishes=wishes)
     accounts = Accounts(AccountStore(database), secrets)
     rentals = Rentals(RentalStore(database), accounts, hosts)
     spending = SpendingStore(database)
-    fleet = Fleet(accounts, rentals, spending, hosts, partial(_behind, lines))
-    rentals.on_gone = partial(_machine_gone, lines, servers)
+    fleet = Fleet(
+        accounts, rentals, spending, hosts, partial(_behind, lines),
+        by_hand=partial(_stopped_by_hand, lines),
+    )  # fmt: skip
+    rentals.on_gone = partial(_machine_gone, lines, wishes, servers)
     servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
@@ -219,10 +260,18 @@ async def open_services(
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, Limits(lines, journal, spending.of, machines), secrets, lock, handler,
+        fleet, spending, Limits(lines, journal, spending.of, machines), wishes,
+        Guardian(
+            lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
+            spending.of_line,
+        ),
+        secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
         services.limits.start()
+        if kind != COMMAND:
+            # A command ends soon; what it began to mend would be cut off.
+            services.guardian.start()
     try:
         if paths.rehearsing():
             # Loaded when it is wanted: a start in earnest has no time to lose.
@@ -238,13 +287,26 @@ async def open_services(
     return services
 
 
-async def _machine_gone(lines: LineService, servers: PlacedServers, tag: str) -> None:
+async def _machine_gone(
+    lines: LineService, wishes: WishStore, servers: PlacedServers, tag: str
+) -> None:
     """Let a line say that its rented machine has ended, instead of looking for its voice for ever."""
     for line in await lines.all():
         if line.target is not None and line.target.server_id == tag:
+            wish = await wishes.get(line.name)
+            if wish is not None and wish.guarded and wish.rest is Rest.UP:
+                # The guardian finds it gone, and rents another one.
+                return
             await lines.detach(line.name)
             await lines.tell(line.name, LineState.STOPPED, str(truth.ENDED))
     await servers.let_go(tag)
+
+
+async def _stopped_by_hand(lines: LineService, tag: str) -> None:
+    """Let the line on a machine rest: a person stops that machine."""
+    name = _behind(lines).get(tag)
+    if name is not None:
+        await lines.rest(name, Rest.STOPPED)
 
 
 def _behind(lines: LineService) -> dict[str, str]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FAILED_VARIABLE = "PERSONADESK_FAILED_CHECKS"
 """Tells pytest which checks failed before it, so that its closing lines are the whole truth."""
 
+TESTS_FAILED = 1
+"""pytest's word for it; other failures (no test found, broken off) are not tried again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -33,11 +36,14 @@ class Check:
         name: What the summary calls it.
         command: What to run.
         env: What to add to the environment.
+        again: What to run when it failed, to tell a fault from a moment in which the computer was too busy:
+            what failed, alone and in order.
     """
 
     name: str
     command: Sequence[str | Path]
     env: dict[str, str] = field(default_factory=dict)
+    again: Sequence[str | Path] = ()
 
 
 def checks(layout: Layout, arguments: Sequence[str]) -> list[Check]:
@@ -66,7 +72,17 @@ def checks(layout: Layout, arguments: Sequence[str]) -> list[Check]:
 
 def _tests(layout: Layout, name: str, arguments: Sequence[str]) -> Check:
     command: list[str | Path] = [layout.python, "-m", "pytest", *arguments]
-    return Check(name, command, {"QT_QPA_PLATFORM": "offscreen"})
+    again: list[str | Path] = []
+    if "-n" in arguments:
+        again = [
+            layout.python,
+            "-m",
+            "pytest",
+            "--last-failed",
+            "--last-failed-no-failures",
+            "none",
+        ]
+    return Check(name, command, {"QT_QPA_PLATFORM": "offscreen"}, again)
 
 
 def _workers(count: int) -> list[str]:
@@ -133,6 +149,12 @@ def run_checks(layout: Layout, wanted: Sequence[Check]) -> int:
             env[FAILED_VARIABLE] = ", ".join(known.name for known, status, _ in results if status)
         words = [str(part) for part in check.command]
         status = subprocess.run(words, check=False, cwd=layout.root, env=env).returncode
+        if status == TESTS_FAILED and check.again:
+            say(f"\n== {check.name}: what failed, once more and alone")
+            words = [str(part) for part in check.again]
+            status = subprocess.run(words, check=False, cwd=layout.root, env=env).returncode
+            if status == 0:
+                say("What failed beside other tests passes alone: look at it, it is shaky.")
         results.append((check, status, time.monotonic() - begun))
     return int(any(status for _, status, _ in results))
 

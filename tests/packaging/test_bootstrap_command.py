@@ -206,6 +206,25 @@ def test_what_is_compiled_once_is_kept_for_all_that_the_tests_start(
     assert checks.run_checks(checkout, [checks.Check("one", [sys.executable, "-c", code])]) == 0
 
 
+@pytest.mark.parametrize(("mends", "status"), [(True, 0), (False, 1)])
+def test_what_fails_beside_others_is_tried_once_more_alone_and_told(
+    checkout: Layout, capfd: pytest.CaptureFixture[str], mends: bool, status: int
+) -> None:
+    def python(code: str) -> list[str | Path]:
+        return [sys.executable, "-c", code]
+
+    again = python(f"print('again'); raise SystemExit({0 if mends else 1})")
+    shaky = checks.Check("tests", python("raise SystemExit(1)"), {}, again)
+    assert checks.run_checks(checkout, [shaky]) == status
+    told = capfd.readouterr()
+    assert told.out == "again\n"
+    assert ("it is shaky" in told.err) is mends
+    # What broke off, or found no test, is not a matter of luck.
+    broken = checks.Check("tests", python("raise SystemExit(2)"), {}, again)
+    assert checks.run_checks(checkout, [broken]) == 1
+    assert capfd.readouterr().out == ""
+
+
 def test_arguments_go_to_pytest_alone(checkout: Layout) -> None:
     (only,) = checks.checks(checkout, ["-k", "locks"])
     assert only.command == [checkout.python, "-m", "pytest", "-k", "locks"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
+from personadesk.cli import wishing
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.status import describe, line_dict
+from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.line import LineState
+from personadesk.domain.wish import Rest
 from personadesk.lines.service import BACKGROUND
 
 if TYPE_CHECKING:
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
 
@@ -27,15 +33,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
-    # Only a process that serves the lines finds out that a started voice is up, so that `start` may do it.
-    services = await open_services(serve_lines=arguments.action == "start")
+    # Only a process that serves the lines finds out that a started voice is up, and leads an address elsewhere.
+    services = await open_services(
+        serve_lines=arguments.action in {"start", "wake", "move", "create"}
+    )
     try:
-        return await _act(services, arguments)
+        return await _act(services, arguments, stop)
     finally:
         await services.close()
 
 
-async def _act(services: Services, arguments: argparse.Namespace) -> int:
+async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) -> int:
     lines, action = services.lines, arguments.action
     if action == "list":
         found = [line_dict(line) for line in await lines.all()]
@@ -46,7 +54,7 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
                 "\n".join(map(describe, found)) or "No lines yet. To make one: personadesk deploy"
             )
         return 0
-    if action == "remove":
+    if action in {"remove", "delete"}:
         await lines.remove(arguments.name)
         if arguments.json:
             print_json({"removed": arguments.name})
@@ -55,18 +63,37 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
         return 0
     if action == "stop":
         await lines.stop(arguments.name)
-    elif action == "start":
+    elif action == "sleep":
+        await services.limits.sleep(arguments.name, Rest.ASLEEP)
+    elif action == "create":
+        await wishing.create(services, arguments)
+        await services.hand_over()
+    elif action == "wish":
+        await wishing.change(services, arguments)
+    elif action == "move" or (
+        action == "wake" and (await lines.need(arguments.name)).target is None
+    ):
+        await wishing.put(services, arguments, stop)
+        await services.hand_over()
+    elif action in {"start", "wake"}:
         await lines.start(arguments.name)
         await lines.wait_until(
             arguments.name, LineState.UP, LineState.FAILED, limit_s=START_SECONDS
         )
         await services.hand_over()
-    line = line_dict(await lines.need(arguments.name))
+    return await _tell(services, arguments)
+
+
+async def _tell(services: Services, arguments: argparse.Namespace) -> int:
+    line = line_dict(await services.lines.need(arguments.name))
+    kept = await wishing.told(services, arguments.name)
     if arguments.json:
-        print_json(line)
+        print_json(line | kept)
     else:
         print(describe(line))
-    return FAILED if action == "start" and line["state"] != LineState.UP else 0
+        print(wishing.in_words(kept))
+    ups = {"start", "wake", "move"}
+    return FAILED if arguments.action in ups and line["state"] != LineState.UP else 0
 
 
 async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
@@ -83,12 +110,21 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
             await _wait_for_turn(services, stop)
         # What is rented goes on costing while no window is open: its limits are held from here.
         services.fleet.start()
+        await _watch(services)
         await stop.wait()
     finally:
         await services.close()
     if arguments.json:
         print_json({"served": [line_dict(line) for line in services.lines.lines()]})
     return 0
+
+
+async def _watch(services: Services) -> None:
+    """Keep figures and ring alarms while no window does; the lines are served all the same when that fails."""
+    try:
+        await services.monitor()
+    except PersonaDeskError as error:
+        log.warning("Nothing is watched: %s %s", error.what, error.details)
 
 
 async def _wait_for_turn(services: Services, stop: Stop) -> None:

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from personadesk import __version__
-from personadesk.cli import rehearsing, rented
+from personadesk.cli import line_words, monitoring, rehearsing, rented
 from personadesk.store.paths import REHEARSAL_VARIABLE
 
 if TYPE_CHECKING:
@@ -119,24 +119,9 @@ def parser() -> argparse.ArgumentParser:
     _add_hosts(commands)
     rented.add_commands(commands, _add_json)
     rehearsing.add_commands(commands, _add_json)
+    monitoring.add_commands(commands, _add_json)
 
-    line = commands.add_parser("line", help="the addresses")
-    actions = line.add_subparsers(metavar="action", required=True)
-    for name, words, wants_name in (
-        ("list", "all lines", False),
-        ("show", "one line", True),
-        ("start", "start the voice behind a line again", True),
-        ("stop", "stop the voice behind a line; its address stays", True),
-        ("remove", "stop the voice and forget the line", True),
-        ("serve", "serve the addresses until told to end", False),
-    ):
-        action = actions.add_parser(name, help=words)
-        action.set_defaults(module="line", action=name)
-        if wants_name:
-            action.add_argument("name")
-        if name == "serve":
-            action.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
-        _add_json(action)
+    line_words.add_commands(commands, _add_json)
     return top
 
 

@@ -53,7 +53,7 @@ async def make_plan(services: Services, arguments: argparse.Namespace, line: str
     """Turn the command line into a plan; without `--port` the first free one from 8998 is taken."""
     port = arguments.port
     if port is None:
-        port = await _free_port(services, line)
+        port = await free_port(services, line)
     model = ModelChoice.parse(arguments.model)
     host = getattr(arguments, "host", None)
     if host is not None:
@@ -164,7 +164,8 @@ async def running_plans(services: Services) -> list[Plan]:
     ]
 
 
-async def _free_port(services: Services, line: str) -> int:
+async def free_port(services: Services, line: str) -> int:
+    """Return the port of a line, or for a new one the first that is free from 8998 on."""
     lines = await services.lines.all()
     mine = next((each.port for each in lines if each.name == line), None)
     if mine is not None:

@@ -172,6 +172,21 @@ class Manners:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """The least that a GPU costs on which the voice fits, from a table of ours.
+
+    Attributes:
+        price: Dollars per hour.
+        gpu: Its usual name.
+        date: ISO date of the table.
+    """
+
+    price: float
+    gpu: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderFacts:
     """A provider.
 
@@ -191,6 +206,7 @@ class ProviderFacts:
         stop_costs: What a stopped machine goes on costing; a sentence, empty where stop does not exist.
         end_destroys: What ending a machine destroys; a sentence.
         base_url: Where its API is.
+        cheapest: What it costs at least, for who has no account yet; None where only its API knows.
         proven: Whether a real account has been used with this version; where not, the tab and the docs say so.
     """
 
@@ -209,4 +225,5 @@ class ProviderFacts:
     unit: str = "machine"
     stop_costs: Text = NOTHING
     end_destroys: Text = NOTHING
+    cheapest: Estimate | None = None
     proven: bool = False

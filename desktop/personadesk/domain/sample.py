@@ -42,6 +42,10 @@ class Source(StrEnum):
     """The machine itself, by its system's own figures and `nvidia-smi`."""
     SERVER = "server"
     """The voice server's metrics route."""
+    PROVIDER = "provider"
+    """The provider's API, and what PersonaDesk adds up of its prices."""
+    VOICE = "voice"
+    """A call that PersonaDesk made itself, to hear whether a voice answers."""
 
 
 class Metric(StrEnum):
@@ -73,8 +77,29 @@ class Metric(StrEnum):
     NET_RECEIVED = "net.received"
     NET_SENT = "net.sent"
     SERVER_TICK = "server.tick"
+    """Mean since the last look; a frame lasts 80 ms, and so long may a tick take."""
+    SERVER_TICK_P50 = "server.tick_p50"
+    SERVER_TICK_P99 = "server.tick_p99"
+    SERVER_LAG_P99 = "server.lag_p99"
+    """From a frame's arrival to its answer."""
+    SERVER_DROPPED = "server.dropped"
+    """Frames passed over."""
     SERVER_SESSIONS = "server.sessions"
+    SERVER_SLOTS = "server.slots"
+    """How many calls it can hold."""
     SERVER_QUEUE = "server.queue"
+    SERVER_UPTIME = "server.uptime"
+    SERVER_ANSWER = "server.answer"
+    """How long its figures took to come, the way there and back included."""
+    MONEY_PRICE = "money.price"
+    MONEY_SPENT = "money.spent"
+    VOICE_ANSWERS = "voice.answers"
+    """1 when a call of our own was answered with sound, 0 when not."""
+    VOICE_CONNECT = "voice.connect"
+    """Until the socket was open."""
+    VOICE_READY = "voice.ready"
+    """From the open socket until the voice said that it is ready."""
+    VOICE_FIRST_SOUND = "voice.first_sound"
 
 
 UNITS: dict[Metric, str] = {
@@ -101,8 +126,21 @@ UNITS: dict[Metric, str] = {
     Metric.NET_RECEIVED: "B/s",
     Metric.NET_SENT: "B/s",
     Metric.SERVER_TICK: "ms",
+    Metric.SERVER_TICK_P50: "ms",
+    Metric.SERVER_TICK_P99: "ms",
+    Metric.SERVER_LAG_P99: "ms",
+    Metric.SERVER_DROPPED: "1/s",
     Metric.SERVER_SESSIONS: "",
+    Metric.SERVER_SLOTS: "",
     Metric.SERVER_QUEUE: "",
+    Metric.SERVER_UPTIME: "s",
+    Metric.SERVER_ANSWER: "ms",
+    Metric.MONEY_PRICE: "$/h",
+    Metric.MONEY_SPENT: "$",
+    Metric.VOICE_ANSWERS: "",
+    Metric.VOICE_CONNECT: "s",
+    Metric.VOICE_READY: "s",
+    Metric.VOICE_FIRST_SOUND: "s",
 }
 
 

@@ -9,10 +9,13 @@ import asyncio
 import contextlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from personaplex_server.protocol import HEALTH_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LIMIT_SECONDS = 2.0
 MOST_BYTES = 1 << 18
@@ -60,6 +63,13 @@ async def ask(url: str, *, limit_s: float = LIMIT_SECONDS) -> Health | None:
         reason=str(facts.get("reason") or ""),
         facts=facts,
     )
+
+
+def is_busy(facts: Mapping[str, object]) -> bool:
+    """Whether somebody talks or waits, by what a voice server says of itself (docs/server.md)."""
+    slots, free, queue = (facts.get(name) for name in ("slots", "free", "queue"))
+    talking = isinstance(slots, int) and isinstance(free, int) and free < slots
+    return talking or bool(queue)
 
 
 async def get_json(url: str, path: str, *, limit_s: float = LIMIT_SECONDS) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from personadesk.domain.sample import Absent, Gpu, Metric, Reading, Value
 from personadesk.domain.text import T
 from personadesk.hosts.gpu_table import MIB, NOT_SUPPORTED
 from personadesk.hosts.proc_figures import FIRST, NOT_TOLD
+from personadesk.hosts.server_changes import NO_TICK, Changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 PREFIX = "personaplex_"
 NO_NUMBER = Absent(T("The server sent something that is no number."))
 NOT_ON_PAGE = Absent(T("This voice server does not tell it."))
-NO_TICK = Absent(T("The model did nothing since the last look."))
 NO_GPU = T("The voice server tells nothing of a GPU.")
 ONLY_WHEN_HELD = Absent(T("The voice server tells it only while the card is held back."))
 
@@ -34,7 +34,7 @@ _GPU: dict[Metric, tuple[str, float]] = {
 _NO_THROTTLE = "kept level with others"
 """The driver's own `nvidia-smi` figure does not count it either."""
 USUAL = (
-    Metric.SERVER_TICK, Metric.SERVER_SESSIONS, Metric.SERVER_QUEUE,
+    Metric.SERVER_UPTIME, Metric.SERVER_TICK, Metric.SERVER_SESSIONS, Metric.SERVER_SLOTS, Metric.SERVER_QUEUE,
     Metric.LOAD, Metric.MEMORY_USED, Metric.MEMORY_TOTAL,
 )  # fmt: skip
 """What every server's page has, by which a server that never answered is described."""
@@ -46,17 +46,19 @@ class ServerFigures:
     def __init__(self) -> None:
         self._instance = ""
         self._ticks: dict[str, tuple[float, float]] = {}
+        self._changes = Changes()
 
     def forget(self) -> None:
         """Drop what the last page told: nobody knows what was between."""
         self._ticks = {}
+        self._changes.forget()
 
     def take(self, points: Iterable[Point]) -> tuple[tuple[Reading, ...], tuple[Gpu, ...]]:
         """Return a page's readings, and the cards that their parts stand for.
 
         The engine that answers callers who do not choose has the part "", others have their names.
         """
-        page = _Page(points)
+        page = Page(points)
         info = page.labels("info")
         if info.get("instance", "") != self._instance:
             self._instance = info.get("instance", "")
@@ -64,12 +66,16 @@ class ServerFigures:
         engines = page.each("sessions", "engine")
         default = info.get("engine") or next(iter(engines), "")
         ticks: dict[str, tuple[float, float]] = {}
-        readings: list[Reading] = []
+        uptime = page.value("uptime_seconds")
+        self._changes.begin(uptime)
+        readings = [Reading(Metric.SERVER_UPTIME, "", uptime)]
         for engine in [default, *(each for each in engines if each != default)]:
             part = "" if engine == default else engine
             readings += (
                 Reading(Metric.SERVER_TICK, part, self._tick(page, engine, ticks)),
+                *self._changes.readings(page, engine, part),
                 Reading(Metric.SERVER_SESSIONS, part, page.value("sessions", engine=engine)),
+                Reading(Metric.SERVER_SLOTS, part, page.value("slots", engine=engine)),
                 Reading(Metric.SERVER_QUEUE, part, page.value("queue", engine=engine)),
             )
         self._ticks = ticks
@@ -77,7 +83,7 @@ class ServerFigures:
         cards = [reading for gpu in gpus for reading in _card(page, gpu.index)]
         return (*readings, *_machine(page), *cards), gpus
 
-    def _tick(self, page: _Page, engine: str, ticks: dict[str, tuple[float, float]]) -> Value:
+    def _tick(self, page: Page, engine: str, ticks: dict[str, tuple[float, float]]) -> Value:
         """Return the mean time of the ticks since the last page, in milliseconds."""
         total = page.value("tick_seconds_sum", engine=engine)
         count = page.value("tick_seconds_count", engine=engine)
@@ -94,7 +100,9 @@ class ServerFigures:
         return 1000 * (total - before[0]) / (count - before[1])
 
 
-class _Page:
+class Page:
+    """One page, by name and labels."""
+
     def __init__(self, points: Iterable[Point]) -> None:
         self._points: dict[str, list[Point]] = {}
         for point in points:
@@ -116,6 +124,14 @@ class _Page:
                 return point.value if math.isfinite(point.value) else NO_NUMBER
         return missing
 
+    def histogram(self, name: str, engine: str) -> dict[float, float]:
+        """Return a histogram's counts up to each bound, empty when the page has none."""
+        return {
+            float(point.labels["le"]): point.value
+            for point in self._points.get(f"{name}_bucket", ())
+            if point.labels.get("engine") == engine and "le" in point.labels
+        }
+
     def throttles(self, gpu: str) -> list[str]:
         """Return why a card is held back now."""
         found = self._points.get("gpu_throttled", ())
@@ -126,7 +142,7 @@ class _Page:
         ]
 
 
-def _machine(page: _Page) -> tuple[Reading, ...]:
+def _machine(page: Page) -> tuple[Reading, ...]:
     total = _times(page.value("host_memory_total_mebibytes", NOT_TOLD), MIB)
     free = _times(page.value("host_memory_free_mebibytes", NOT_TOLD), MIB)
     used = total - free if isinstance(total, float) and isinstance(free, float) else NOT_TOLD
@@ -137,7 +153,7 @@ def _machine(page: _Page) -> tuple[Reading, ...]:
     )
 
 
-def _gpus(page: _Page) -> tuple[Gpu, ...]:
+def _gpus(page: Page) -> tuple[Gpu, ...]:
     found = {
         index: Gpu(index, "", point.labels.get("name", ""))
         for name, _ in _GPU.values()
@@ -146,7 +162,7 @@ def _gpus(page: _Page) -> tuple[Gpu, ...]:
     return tuple(found[index] for index in sorted(found, key=lambda each: (len(each), each)))
 
 
-def _card(page: _Page, index: str) -> list[Reading]:
+def _card(page: Page, index: str) -> list[Reading]:
     missing = Absent(NOT_SUPPORTED)
     readings = [
         Reading(metric, index, _times(page.value(name, missing, gpu=index), factor))

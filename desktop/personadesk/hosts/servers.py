@@ -52,6 +52,31 @@ class Servers:
         await self.store.put(replace(server, intent=ServerIntent.STOPPED, at=time.time()))
         await server_process.stop(server.state_dir)
 
+    async def restart(self, server_id: str) -> None:
+        """Stop a server, however stuck it is, and start it again.
+
+        Raises:
+            NotFound: No such server is known.
+            PersonaDeskError: It would not stop, or did not come up.
+        """
+        server = await self.get(server_id)
+        await self.store.put(replace(server, intent=ServerIntent.STARTING, at=time.time()))
+        await server_process.stop(server.state_dir)
+        await self.start(server)
+
+    async def reconnect(self, server_id: str) -> None:
+        """Make the way to a server anew and leave the server alone; a server of this computer needs no way.
+
+        Raises:
+            NotFound: No such server is known.
+            PersonaDeskError: It is not reached.
+        """
+        await self.get(server_id)
+
+    async def reached(self, server_id: str) -> bool | None:
+        """Return whether a server's machine lets us in now, None where it is this computer."""
+        return None
+
     async def stop_leftovers(self) -> None:
         """Stop servers that should be stopped and are not, as when we were killed while stopping them."""
         for server in await self.store.all():

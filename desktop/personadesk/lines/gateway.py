@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HOLD_SECONDS: Final = 600.0
+"""A rented machine that is made anew, model and all, takes minutes; who waits longer has given up."""
+HOLD_TELL_SECONDS: Final = 1.0
 HOST: Final = "127.0.0.1"
 MOST_CALLS: Final = 32
 """A voice server takes a handful; more than this is a program gone wild."""
@@ -53,6 +56,9 @@ TEXT_AFTER_SECONDS: Final = 0.1
 LONGEST_REASON: Final = 120
 """Bytes; a close frame holds no more."""
 
+TOO_MANY: Final = "Too many calls at once go through this line."
+
+_NO_VOICE: Final = (OSError, InvalidHandshake, TimeoutError, EOFError, ConnectionClosed)
 _VANISHED = 1006
 _UNSAID = {1005, _VANISHED, 1015}
 """Codes that tell how a connection ended and may not be sent."""
@@ -79,11 +85,15 @@ class Gateway:
     Attributes:
         line: The line as it is now; set it from any thread, calls that run are not touched.
         served: Calls since the start.
+        hold: Why callers wait while the line is not up, as they are told; None refuses them at once. Set it from any
+            thread.
     """
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.served = 0
+        self.hold: str | None = None
+        self._waiting = 0
         self._server: Server | None = None
         self._dialled: dict[object, ClientConnection | str] = {}
         self._calls = 0
@@ -92,6 +102,11 @@ class Gateway:
     def calls(self) -> int:
         """Calls that run now."""
         return self._calls
+
+    @property
+    def waiting(self) -> int:
+        """Callers who are held now."""
+        return self._waiting
 
     async def start(self) -> None:
         """Listen.
@@ -139,7 +154,7 @@ class Gateway:
                 f"Calls go to {protocol.CHAT_PATH}; there is nothing at {path}.\n",
             )
         if self._calls >= MOST_CALLS:
-            self._dialled[client.id] = "Too many calls at once go through this line."
+            self._dialled[client.id] = TOO_MANY
             return None
         try:
             self._dialled[client.id] = await self._dial(request)
@@ -153,7 +168,7 @@ class Gateway:
                     refused.response.body or b"",
                 )
             self._dialled[client.id] = self._why_not()
-        except (OSError, InvalidHandshake, TimeoutError, EOFError, ConnectionClosed):
+        except _NO_VOICE:
             self._dialled[client.id] = self._why_not()
         asyncio.get_running_loop().call_later(CLAIM_SECONDS, self._unclaimed, client.id)
         return None
@@ -227,6 +242,8 @@ class Gateway:
                     "server_id": line.target.server_id if line.target else None,
                     "calls": self._calls,
                     "served": self.served,
+                    "waiting": self._waiting,
+                    "mending": self.hold if line.state is not LineState.UP else None,
                 }
             return _answer(HTTPStatus.OK, json.dumps(facts), "application/json")
         return _answer(
@@ -239,6 +256,10 @@ class Gateway:
 
     async def _call(self, client: ServerConnection) -> None:
         upstream = self._dialled.pop(client.id, None)
+        if isinstance(upstream, str) and upstream != TOO_MANY:
+            upstream = await self._held(client, upstream)
+            if upstream is None:
+                return
         if upstream is None or isinstance(upstream, str):
             await _refuse(client, upstream or self._why_not())
             return
@@ -248,6 +269,49 @@ class Gateway:
             await self._pass_on(client, upstream)
         finally:
             self._calls -= 1
+
+    async def _held(self, client: ServerConnection, refusal: str) -> ClientConnection | str | None:
+        """Hold a caller until there is a voice; return it, or why there will be none, or None when they left."""
+        if not self.hold or client.request is None:
+            return refusal
+        if self._waiting >= MOST_CALLS:
+            return TOO_MANY
+        self._waiting += 1
+        # What is said meanwhile is not kept: a voice that comes up late must not answer an old question.
+        leaving = asyncio.create_task(_drain(client), name="line: held")
+        loop = asyncio.get_running_loop()
+        since, place = loop.time(), self._waiting
+        try:
+            while self._holds():
+                waited = loop.time() - since
+                if waited >= HOLD_SECONDS:
+                    return f"The line “{self.line.name}” did not come up in time: {self.hold}"
+                with contextlib.suppress(ConnectionClosed):
+                    await client.send(protocol.metadata(self._wait_facts(place, waited)))
+                await asyncio.wait((leaving,), timeout=HOLD_TELL_SECONDS)
+                if leaving.done():
+                    return None
+                if self.line.state is LineState.UP:
+                    with contextlib.suppress(*_NO_VOICE):
+                        upstream = await self._dial(client.request)
+                        if not isinstance(upstream, str):
+                            return upstream
+                place = min(place, self._waiting)
+            return self._why_not()
+        finally:
+            self._waiting -= 1
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+
+    def _holds(self) -> bool:
+        return self.hold is not None
+
+    def _wait_facts(self, place: int, waited: float) -> dict[str, object]:
+        return {
+            "line": self.line.name, "state": self.line.state, "reason": self.hold,
+            "position": place, "waiting": self._waiting,
+            "waited_s": round(waited, 1), "max_wait_s": HOLD_SECONDS,
+        }  # fmt: skip
 
     async def _pass_on(self, client: ServerConnection, upstream: ClientConnection) -> None:
         there = asyncio.create_task(_pump(client, upstream), name="line: to the voice")

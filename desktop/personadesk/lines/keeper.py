@@ -41,6 +41,7 @@ class LineKeeper:
         self._thread: LoopThread | None = None
         self._gateways: dict[str, Gateway] = {}
         self._misses: dict[str, int] = {}
+        self._held: dict[str, str] = {}
 
     @property
     def ports(self) -> frozenset[int]:
@@ -51,6 +52,30 @@ class LineKeeper:
     def calls(self) -> int:
         """Calls that go through now."""
         return sum(gateway.calls for gateway in self._gateways.values())
+
+    def calls_of(self, name: str) -> int:
+        """Return the calls of a line that go through now."""
+        gateway = self._gateways.get(name)
+        return gateway.calls if gateway is not None else 0
+
+    def waiting(self, name: str) -> int:
+        """Return the callers of a line who are held."""
+        gateway = self._gateways.get(name)
+        return gateway.waiting if gateway is not None else 0
+
+    def holds(self, name: str) -> bool:
+        """Whether callers of a line wait while it is not up."""
+        return name in self._held
+
+    def hold(self, name: str, reason: str | None) -> None:
+        """Let a line's callers wait while it is not up, and tell them why; None refuses them at once."""
+        if reason is None:
+            self._held.pop(name, None)
+        else:
+            self._held[name] = reason
+        gateway = self._gateways.get(name)
+        if gateway is not None:
+            gateway.hold = reason
 
     async def follow(self, lines: tuple[Line, ...]) -> dict[str, PersonaDeskError]:
         """Make the gateways match the lines; return why some could not be opened, by name."""
@@ -99,6 +124,7 @@ class LineKeeper:
             if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
                 log.warning("The line %s cannot listen: %s", line.name, error)
             return failure
+        gateway.hold = self._held.get(line.name)
         self._gateways[line.name] = gateway
         log.info("The line %s listens on port %d", line.name, line.port)
         return None

@@ -14,10 +14,11 @@ from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.line import LineState
 from personadesk.domain.quantity import duration
 from personadesk.domain.text import T, Text
+from personadesk.domain.wish import Rest
 from personadesk.hosts import health
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from personadesk.domain.line import Line
     from personadesk.domain.plan import RentWish
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 15.0
+IDLE = T("Nobody called for {time}.")
 
 
 class Sleeper(Protocol):
@@ -37,7 +39,11 @@ class Sleeper(Protocol):
 
 
 class Limits:
-    """Looks after lines whose voices run on rented machines."""
+    """Looks after lines whose voices run on rented machines.
+
+    Attributes:
+        own_call: Tells whether the call that a deploy's voice has now is a test of ours, which is no use of it.
+    """
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class Limits:
         self._wishes: dict[str, RentWish | None] = {}
         self._busy_at: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
+        self.own_call: Callable[[str], bool] = lambda _: False
 
     def start(self) -> None:
         """Look on and on until `stop`."""
@@ -91,20 +98,27 @@ class Limits:
                 continue
             reason = await self._reason(line, line.target.server_id, wish)
             if reason:
-                await self._sleep(line, line.target.server_id, reason)
+                idle = reason.template == IDLE.template
+                rest = Rest.ASLEEP if idle else Rest.STOPPED
+                await self._sleep(line, line.target.server_id, reason, rest)
 
-    async def sleep(self, name: str) -> None:
-        """Stop a line's voice and put its rented machine to sleep, because a person wants it.
+    async def sleep(self, name: str, rest: Rest = Rest.STOPPED) -> None:
+        """Stop a line's voice and put its rented machine, if it has one, to sleep, because a person wants it.
+
+        Args:
+            name: The line's.
+            rest: `ASLEEP` lets a caller wake it.
 
         Raises:
             NotFound: There is no such line.
             PersonaDeskError: The provider did not take it.
         """
         line = await self._lines.need(name)
-        if line.target is None:
+        if line.target is None or await self._wish(line.target.server_id) is None:
             await self._lines.stop(name)
+            await self._lines.rest(name, rest)
         else:
-            await self._sleep(line, line.target.server_id, T("You stopped it."))
+            await self._sleep(line, line.target.server_id, T("You stopped it."), rest)
 
     async def _run(self) -> None:
         while True:
@@ -131,15 +145,17 @@ class Limits:
         now = self._clock()
         # Calls before the first look are not known of, so that counts as one.
         since = self._busy_at.setdefault(tag, now)
-        if found is None or _is_busy(found.facts):
+        if found is not None and self.own_call(tag):
+            return None
+        if found is None or health.is_busy(found.facts):
             # What does not answer is not known to be idle.
             self._busy_at[tag] = now
             return None
         if now - since < wish.idle_stop_minutes * 60:
             return None
-        return T("Nobody called for {time}.", time=duration(now - since))
+        return T(IDLE.template, time=duration(now - since))
 
-    async def _sleep(self, line: Line, tag: str, reason: Text) -> None:
+    async def _sleep(self, line: Line, tag: str, reason: Text, rest: Rest) -> None:
         log.info("The line %s is put to sleep. %s", line.name, reason)
         self._busy_at.pop(tag, None)
         try:
@@ -150,11 +166,5 @@ class Limits:
         wakes = await self._machines.sleep(tag)
         if not wakes:
             await self._lines.detach(line.name)
+        await self._lines.rest(line.name, rest)
         await self._lines.tell(line.name, LineState.STOPPED, str(reason))
-
-
-def _is_busy(facts: Mapping[str, object]) -> bool:
-    """Whether somebody talks or waits, by what a voice server says of itself (docs/server.md)."""
-    slots, free, queue = (facts.get(name) for name in ("slots", "free", "queue"))
-    talking = isinstance(slots, int) and isinstance(free, int) and free < slots
-    return talking or bool(queue)

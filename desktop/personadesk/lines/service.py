@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from personadesk.domain.errors import NotFound, PersonaDeskError, Unreachable
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.text import T
+from personadesk.domain.wish import Rest
 from personadesk.hosts import health, local
 from personadesk.lines import truth
 from personadesk.lines.keeper import LineKeeper
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from personadesk.store.database import Database
     from personadesk.store.lines import LineStore
     from personadesk.store.locks import FileLock
+    from personadesk.store.wishes import WishStore
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +57,10 @@ class LineService:
         lock: FileLock,
         *,
         kind: str = COMMAND,
+        wishes: WishStore | None = None,
     ) -> None:
         self.kind = kind
+        self._wishes = wishes
         self._database = database
         self._store = store
         self._servers = servers
@@ -98,6 +102,22 @@ class LineService:
     def calls(self) -> int:
         """Calls that go through this process now."""
         return self._keeper.calls
+
+    def calls_of(self, name: str) -> int:
+        """Return the calls that go through a line of this process now."""
+        return self._keeper.calls_of(name)
+
+    def waiting(self, name: str) -> int:
+        """Return the callers who are held until a line of this process is up."""
+        return self._keeper.waiting(name)
+
+    def holds(self, name: str) -> bool:
+        """Whether callers of a line of this process wait while it is not up."""
+        return self._keeper.holds(name)
+
+    def hold(self, name: str, reason: str | None) -> None:
+        """Let callers of a line wait while it is not up, and tell them why; None refuses them at once."""
+        self._keeper.hold(name, reason)
 
     def owner(self) -> dict[str, object] | None:
         """Return who serves the addresses (pid, kind), or None when nobody does."""
@@ -164,30 +184,44 @@ class LineService:
     async def forget(self, name: str) -> None:
         """Remove a line and close its address, whatever is behind it."""
         await self._store.remove(name)
+        if self._wishes is not None:
+            await self._wishes.forget(name)
         await self._reload()
         if self.serving:
             await self._follow()
 
-    async def detach(self, name: str) -> None:
+    async def detach(self, name: str, *, rest: Rest = Rest.STOPPED) -> None:
         """Keep a line and its address, with no voice behind it any more.
+
+        Args:
+            name: The line's.
+            rest: Whether one shall come behind it again without a person.
 
         Raises:
             NotFound: There is no such line.
         """
         line = await self.need(name)
+        await self.rest(name, rest)
         await self._store.put(Line(line.name, line.port, since=time.time()))
         await self._reload()
         if self.serving:
             await self._follow()
 
+    async def rest(self, name: str, rest: Rest) -> None:
+        """Say whether a line shall be up; the guardian holds to it."""
+        if self._wishes is not None:
+            await self._wishes.rest(name, rest)
+
     async def stop(self, name: str) -> None:
-        """Stop the voice behind a line; its address stays and says so.
+        """Stop the voice behind a line; its address stays and says so. Only a person starts it again.
 
         Raises:
             NotFound: There is no such line.
             PersonaDeskError: The server would not stop.
         """
         line = await self.need(name)
+        # First what should be so: the guardian must not take the end of the server for a fault.
+        await self.rest(name, Rest.STOPPED)
         if line.target is not None and await self._servers.store.get(line.target.server_id):
             await self._servers.stop(line.target.server_id)
         await self.tell(name, LineState.STOPPED)
@@ -207,6 +241,7 @@ class LineService:
                 cause="no_server",
             )
         server = await self._servers.get(line.target.server_id)
+        await self.rest(name, Rest.UP)
         status = await self._servers.status(server.id)
         port = urlsplit(server.url).port or 0
         if not (status and status.alive) and not await asyncio.to_thread(local.port_is_free, port):

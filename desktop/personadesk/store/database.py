@@ -18,10 +18,11 @@ from personadesk.domain.text import T, Text
 from personadesk.store.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     _Result = TypeVar("_Result")
+    Migrations = Sequence[Callable[[sqlite3.Connection], None]]
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,20 @@ class Database:
         notices: What a person should know about the opening, for example that a broken file was set aside.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, migrations: Migrations = MIGRATIONS, *, each_commit_synced: bool = True
+    ) -> None:
+        """Take the file's place; nothing is opened yet.
+
+        Args:
+            path: The file.
+            migrations: How its tables came to be, a function a version.
+            each_commit_synced: Whether a commit waits for the disk. Without it, the last ones may be lost when the
+                power fails, but not when the program dies, and the file is whole in any case.
+        """
         self.path = path
+        self._migrations = migrations
+        self._synchronous = "FULL" if each_commit_synced else "NORMAL"
         self.notices: tuple[Text, ...] = ()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._connection: sqlite3.Connection | None = None
@@ -141,8 +154,8 @@ class Database:
         )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            # The journal is small and comes before what it speaks of, so each commit reaches the disk.
-            connection.execute("PRAGMA synchronous = FULL")
+            # A journal is small and comes before what it speaks of, so each of its commits reaches the disk.
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             connection.execute("PRAGMA foreign_keys = ON")
             _check(connection)
             self._migrate(connection)
@@ -156,10 +169,10 @@ class Database:
         try:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             self._refuse_newer(version)
-            for number, step in enumerate(MIGRATIONS[version:], version + 1):
+            for number, step in enumerate(self._migrations[version:], version + 1):
                 log.info("Database version %d: %s", number, step.__doc__)
                 step(connection)
-            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS):d}")
+            connection.execute(f"PRAGMA user_version = {len(self._migrations):d}")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -167,12 +180,12 @@ class Database:
             raise
 
     def _refuse_newer(self, version: int) -> None:
-        if version > len(MIGRATIONS):
+        if version > len(self._migrations):
             raise BadRequest(
                 T("PersonaDesk's records were made by a newer version of PersonaDesk."),
                 T("Start the newer version, or set PERSONADESK_HOME to another folder."),
                 cause="newer_records",
-                details=f"{self.path}: version {version}, this program knows {len(MIGRATIONS)}",
+                details=f"{self.path}: version {version}, this program knows {len(self._migrations)}",
             )
 
     def _set_aside(self) -> Path:

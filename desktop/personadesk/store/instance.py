@@ -20,6 +20,11 @@ def lines_lock(folders: Folders) -> FileLock:
     return FileLock(folders.state / "lines.lock")
 
 
+def history_lock(folders: Folders) -> FileLock:
+    """Return the lock of the one process that keeps the history of figures."""
+    return FileLock(folders.state / "history.lock")
+
+
 def deploy_lock(folders: Folders, plan_id: str) -> FileLock:
     """Return the lock that a deploy's process holds as long as it works on it."""
     return FileLock(folders.state / "deploys" / f"{plan_id}.lock")

@@ -83,8 +83,9 @@ def set_up(state: Path, *, name: str = "personadesk") -> logging.Handler:
     root.addHandler(handler)
     if root.level > logging.INFO or root.level == logging.NOTSET:
         root.setLevel(logging.INFO)
-    # They tell every request and connection; that is noise beside a deploy's log.
-    for chatty in ("httpx", "httpcore", "websockets", "asyncio", "asyncssh"):
+    # They tell every request and connection; that is noise beside a deploy's log. Qt's loop would tell the arguments
+    # of every call to a thread, and some of those are secrets.
+    for chatty in ("httpx", "httpcore", "websockets", "asyncio", "asyncssh", "qasync"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     return handler
 

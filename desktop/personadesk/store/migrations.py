@@ -152,10 +152,31 @@ def restart_proofs(connection: sqlite3.Connection) -> None:
     )
 
 
+def wishes(connection: sqlite3.Connection) -> None:
+    """Keep what each line shall be, and what was done to keep it so."""
+    connection.execute("CREATE TABLE wishes (line TEXT PRIMARY KEY, wish TEXT NOT NULL)")
+    connection.execute(
+        """CREATE TABLE guardian_log (
+            id INTEGER PRIMARY KEY,
+            line TEXT NOT NULL,
+            at REAL NOT NULL,
+            deed TEXT NOT NULL,
+            place TEXT NOT NULL,
+            why TEXT NOT NULL,
+            worked INTEGER,
+            outcome TEXT NOT NULL DEFAULT '',
+            plan_id TEXT NOT NULL DEFAULT '',
+            seconds REAL NOT NULL DEFAULT 0
+        )"""
+    )
+    connection.execute("CREATE INDEX guardian_log_by_line ON guardian_log (line, id)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
     accounts_and_rentals,
     restart_proofs,
+    wishes,
 )
 """Position + 1 is the version that the function leads to."""

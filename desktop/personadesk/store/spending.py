@@ -118,6 +118,19 @@ class SpendingStore:
 
         return await self._database.run(work)
 
+    async def of_line(self, line: str) -> float:
+        """Return what all machines that ever stood behind a line, or were rented for it, have cost, in dollars."""
+
+        def work(connection: sqlite3.Connection) -> float:
+            row = connection.execute(
+                "SELECT COALESCE(SUM(dollars), 0) FROM spending WHERE line = ? OR tag IN "
+                "(SELECT id FROM deploys WHERE json_extract(plan, '$.line') = ?)",
+                (line, line),
+            ).fetchone()
+            return float(row[0])
+
+        return await self._database.run(work)
+
 
 def by_day(since: float, until: float) -> list[tuple[str, float]]:
     """Split a time into the days of this computer's time zone: ISO date and seconds of each."""

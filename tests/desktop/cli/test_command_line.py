@@ -19,7 +19,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         run(["--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    for command in ("demo", "deploy", "status", "stop", "voice-test", "line"):
+    for command in ("demo", "deploy", "status", "stop", "voice-test", "line", "top", "metrics"):
         assert command in said
 
 
@@ -29,7 +29,10 @@ def test_every_action_leads_to_a_module_that_runs() -> None:
     for words in (
         ["demo"], ["deploy"], ["status"], ["stop"], ["voice-test", "ws://x"], ["line", "list"],
         ["line", "show", "a"], ["line", "start", "a"], ["line", "stop", "a"], ["line", "remove", "a"],
-        ["line", "serve"],
+        ["line", "serve"], ["line", "create", "a", "--place", "local"], ["line", "wish", "a"],
+        ["line", "move", "a", "--to", "local"], ["line", "wake", "a"], ["line", "sleep", "a"],
+        ["line", "delete", "a"],
+        ["metrics"], ["metrics", "serve"], ["metrics", "webhook"],
     ):  # fmt: skip
         arguments = parser().parse_args(words)
         assert callable(importlib.import_module(f"personadesk.cli.{arguments.module}").run)

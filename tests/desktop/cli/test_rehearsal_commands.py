@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import keyring
 import pytest
+from keyring.backends import fail
 
 from peers.sshd import missing
 from personadesk.__main__ import main
@@ -13,6 +15,7 @@ from personadesk.providers.aws import facts as aws
 from personadesk.rehearsal import catalog
 from personadesk.rehearsal.faults import Fault
 from personadesk.store import paths
+from personadesk.store.secrets import VAULT_VARIABLE
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
@@ -105,3 +108,35 @@ def test_a_key_that_was_pasted_in_the_wrong_place_is_not_said_again(type_):
     assert "SECRET" not in json.dumps(answer)
     code, answer = type_("accounts", "add", "runpod", "mine", "--credential", "apikey=@KEY")
     assert (code, answer["error"]["cause"]) == (1, "no_field")
+
+
+def test_a_key_added_without_keyring_and_screen_is_in_the_vault(
+    type_, tmp_path, monkeypatch, personadesk_home
+):
+    before = keyring.get_keyring()
+    keyring.set_keyring(fail.Keyring())
+    try:
+        known = type_("--rehearsal", "accounts", "list")[1]["accounts"]
+        url = next(each["base_url"] for each in known if each["name"] == "runpod")
+        key = catalog.kind("runpod").ready.credentials["api_key"]
+        add = (
+            "--rehearsal", "accounts", "add", "runpod", "second", "--base-url", url,
+            "--credential", f"api_key={key}",
+        )  # fmt: skip
+        code, answer = type_(*add)
+        assert (code, answer["error"]["type"]) == (1, "HostUnfit")
+        assert VAULT_VARIABLE in answer["error"]["next"]
+        note = tmp_path / "passphrase"
+        note.write_text("correct horse battery\n")
+        monkeypatch.setenv(VAULT_VARIABLE, str(note))
+        assert type_(*add)[0] == 0
+        assert type_("--rehearsal", "accounts", "check", "second")[0] == 0
+        monkeypatch.delenv(VAULT_VARIABLE)
+        code, answer = type_("--rehearsal", "accounts", "check", "second")
+        assert (code, answer["error"]["type"]) == (1, "AuthFailed")
+        assert "passphrase" in answer["error"]["message"]
+    finally:
+        keyring.set_keyring(before)
+    vaults = list(personadesk_home.rglob("secrets.vault"))
+    assert len(vaults) == 1
+    assert key not in vaults[0].read_text()

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import socket
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.hosts import local
+from personadesk.lines import gateway as gateway_module
 from personadesk.lines.gateway import MOST_CALLS, Gateway
-from personaplex_server.protocol import MAX_MESSAGE_BYTES
+from personaplex_server.protocol import MAX_MESSAGE_BYTES, Kind, decode
 
 NOBODY = Target("ws://127.0.0.1:9/api/chat", "pd-1")
 
@@ -256,7 +261,7 @@ async def test_status_and_health_tell_how_the_line_is(voice: Any, gateway: Any) 
         health = (await web.get(http(line, "/health"))).json()
     assert status == {
         "personadesk": True, "line": "My line", "state": "up", "url": line.line.url, "since": 5.0,
-        "server": there.target.url, "server_id": "pd-1", "calls": 1, "served": 1,
+        "server": there.target.url, "server_id": "pd-1", "calls": 1, "served": 1, "waiting": 0, "mending": None,
     }  # fmt: skip
     assert health == {"personadesk": True, "line": "My line", "state": "up"}
 
@@ -334,3 +339,73 @@ async def test_closing_the_line_ends_its_calls_politely(voice: Any, gateway: Any
         assert call.close_code == 1001
         assert (await asyncio.wait_for(there.closed.get(), 5))[0] == 1001
         assert local.port_is_free(line.line.port)
+
+
+async def test_a_caller_is_held_until_there_is_a_voice_and_is_told_why(
+    voice: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "HOLD_TELL_SECONDS", 0.05)
+    async with voice(echo) as there, gateway(NOBODY, state=LineState.FAILED) as line:
+        line.hold = "The voice server has ended."
+        async with connect(line.line.url + "?seed=1", compression=None) as call:
+            told = decode(bytes(await call.recv()))
+            facts = json.loads(told.payload)
+            assert told.kind is Kind.METADATA
+            assert (facts["reason"], facts["position"], facts["waiting"]) == (line.hold, 1, 1)
+            assert line.waiting == 1
+            await call.send(b"\x01said too early")
+            line.line = replace(line.line, target=there.target, state=LineState.UP)
+            await _until(lambda: there.calls)
+            await call.send(b"\x01now")
+            while (message := await call.recv())[:1] == b"\x04":
+                pass
+            assert message == b"\x01now", "what was said while nobody was there is not passed on"
+        assert (line.waiting, line.served) == (0, 1)
+    assert there.calls[0].request is not None
+    assert there.calls[0].request.path.endswith("?seed=1")
+
+
+async def test_a_held_caller_is_let_go_with_a_reason_when_waiting_is_no_use(
+    gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "HOLD_TELL_SECONDS", 0.05)
+    async with gateway(NOBODY, state=LineState.FAILED, reason="It broke.") as line:
+        line.hold = "It is mended."
+        async with connect(line.line.url) as call:
+            await call.recv()
+            line.hold = None
+            await _ended(call)
+        assert (call.close_code, call.close_reason) == (
+            1013, "The line “My line” has no voice now: It broke.",
+        )  # fmt: skip
+        monkeypatch.setattr(gateway_module, "HOLD_SECONDS", 0.1)
+        line.hold = "It is mended."
+        async with connect(line.line.url) as call:
+            await _ended(call)
+        assert call.close_code == 1013
+        assert "did not come up in time" in str(call.close_reason)
+
+
+async def test_a_held_caller_who_leaves_is_forgotten(
+    gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "HOLD_TELL_SECONDS", 0.05)
+    async with gateway(NOBODY, state=LineState.FAILED) as line:
+        line.hold = "It is mended."
+        async with connect(line.line.url) as call:
+            await call.recv()
+            assert line.waiting == 1
+        await _until(lambda: line.waiting == 0)
+
+
+async def _ended(call: ClientConnection) -> None:
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionClosed):
+            async for _ in call:
+                pass
+
+
+async def _until(done: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not done():
+            await asyncio.sleep(0.01)

@@ -8,6 +8,7 @@ import pytest
 
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.plan import RENT, Plan, RentWish
+from personadesk.domain.wish import Rest
 from personadesk.hosts.health import Health
 from personadesk.lines.limits import Limits
 
@@ -20,6 +21,7 @@ class FakeLines:
     def __init__(self, *lines: Line) -> None:
         self.all = {line.name: line for line in lines}
         self.did: list[str] = []
+        self.rests: dict[str, Rest] = {}
 
     def lines(self) -> tuple[Line, ...]:
         return tuple(self.all.values())
@@ -32,6 +34,9 @@ class FakeLines:
 
     async def detach(self, name: str) -> None:
         self.did.append(f"detach {name}")
+
+    async def rest(self, name: str, rest: Rest) -> None:
+        self.rests[name] = rest
 
     async def tell(self, name: str, state: LineState, reason: str = "") -> None:
         self.all[name] = replace(self.all[name], state=state, reason=reason)
@@ -84,6 +89,7 @@ async def test_a_line_that_nobody_calls_is_put_to_sleep_and_says_why():
     assert world.slept == ["pd-1"]
     assert world.lines.did == ["stop a"]
     assert world.lines.all["a"].reason == "Nobody called for 20 min."
+    assert world.lines.rests == {"a": Rest.ASLEEP}, "a caller may wake it"
 
 
 @pytest.mark.parametrize(
@@ -114,6 +120,7 @@ async def test_spent_is_spent_whoever_talks():
     world.spent = 5.0
     assert await world.look_after(60) is LineState.STOPPED
     assert world.lines.all["a"].reason == "The limit of $5.00 is reached."
+    assert world.lines.rests == {"a": Rest.STOPPED}, "no caller may spend more"
 
 
 async def test_where_nothing_can_be_stopped_the_line_keeps_its_address_without_a_voice():
@@ -141,3 +148,14 @@ async def test_a_line_without_a_voice_has_no_machine_to_put_to_sleep():
     world.lines.all["a"] = Line("a", 9000)
     await world.limits.sleep("a")
     assert (world.slept, world.lines.did) == ([], ["stop a"])
+
+
+async def test_a_test_call_of_our_own_is_no_use_of_the_voice():
+    world = World(RentWish(idle_stop_minutes=20))
+    assert await world.look_after(0) is LineState.UP
+    world.facts = {"slots": 1, "free": 0}
+    world.limits.own_call = lambda tag: tag == "pd-1"
+    assert await world.look_after(1000) is LineState.UP
+    world.facts = {"slots": 1, "free": 1, "queue": 0}
+    world.limits.own_call = lambda _: False
+    assert await world.look_after(210) is LineState.STOPPED

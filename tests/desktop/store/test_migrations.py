@@ -8,6 +8,7 @@ from personadesk.store.migrations import (
     first_tables,
     hosts,
     restart_proofs,
+    wishes,
 )
 
 
@@ -50,6 +51,14 @@ def test_what_was_seen_to_come_back_comes_fourth() -> None:
     connection.close()
 
 
+def test_wishes_and_what_was_done_for_them_come_fifth() -> None:
+    connection = sqlite3.connect(":memory:")
+    wishes(connection)
+    assert list(connection.execute("SELECT * FROM wishes")) == []
+    assert list(connection.execute("SELECT * FROM guardian_log")) == []
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
-    assert (first_tables, hosts, accounts_and_rentals, restart_proofs) == MIGRATIONS
+    assert (first_tables, hosts, accounts_and_rentals, restart_proofs, wishes) == MIGRATIONS
     assert all(step.__doc__ for step in MIGRATIONS)

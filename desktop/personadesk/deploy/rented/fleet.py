@@ -22,7 +22,7 @@ from personadesk.store.rentals import OPEN_STATES, Rental, RentalState
 from personadesk.store.spending import Bill
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from personadesk.deploy.rented.rentals import Rentals
     from personadesk.domain.machine import Resource
@@ -110,6 +110,7 @@ class Fleet:
         lines: Lines,
         *,
         clock: Callable[[], float] = time.time,
+        by_hand: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """Take what is needed; nothing is asked yet.
 
@@ -120,7 +121,9 @@ class Fleet:
             hosts: Told when a rented machine's address changed.
             lines: Tells which deploy stands behind which line.
             clock: Unix time.
+            by_hand: Told the tag of a machine that a person is about to stop or end, so that nobody starts it again.
         """
+        self._by_hand = by_hand
         self.accounts = accounts
         self.rentals = rentals
         self._spending = spending
@@ -258,6 +261,8 @@ class Fleet:
                 reason or T("Wait until its state has changed, then try again."),
                 cause="wrong_state",
             )
+        if self._by_hand is not None and action in {Action.STOP, Action.END}:
+            await self._by_hand(machine.tag)
         if action is Action.END:
             await self.end(machine)
         else:

@@ -7,9 +7,18 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from personadesk.domain.errors import NoCapacity, NotFound, PersonaDeskError, Unreachable
+from personadesk.domain.errors import (
+    BadRequest,
+    NoCapacity,
+    NotFound,
+    PersonaDeskError,
+    ProviderFault,
+    Unreachable,
+)
+from personadesk.domain.guarding import Box
 from personadesk.domain.machine import CHANGING, Action, MachineState
 from personadesk.domain.text import T
+from personadesk.store.rentals import RentalState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +31,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _KNOCK_SECONDS = 2.0
+_END_SECONDS = 300.0
+_BOXES = {
+    MachineState.RUNNING: Box.RUNNING,
+    MachineState.STOPPED: Box.STOPPED,
+    MachineState.ENDED: Box.GONE,
+    MachineState.FAILED: Box.BROKEN,
+    MachineState.LOST: Box.BROKEN,
+}
 
 
 class RentedMachines:
@@ -42,6 +59,20 @@ class RentedMachines:
         """
         await self._rentals.end(tag)
 
+    async def gone(self, tag: str) -> None:
+        """Wait until the provider says that an ended machine is gone, so that no two are ever paid for.
+
+        Raises:
+            ProviderFault: It did not say so in time.
+            PersonaDeskError: It cannot be asked.
+        """
+        if not await self._rentals.wait_until_ended(tag, _END_SECONDS):
+            raise ProviderFault(
+                T("The provider does not say that the machine is gone."),
+                T("Nothing else is rented until it does."),
+                cause="not_ended",
+            )
+
     async def sleep(self, tag: str) -> bool:
         """Stop it where that ends the bill for the GPU, else end it; what is on a volume stays either way.
 
@@ -59,6 +90,45 @@ class RentedMachines:
             return True
         await self._rentals.end(tag)
         return False
+
+    async def box(self, tag: str) -> Box:
+        """Return how the machine of a deploy stands; what cannot be told is `UNKNOWN`, never a guess."""
+        rental = await self._rentals.current(tag)
+        if rental is None:
+            return Box.GONE
+        if rental.state is RentalState.ENDING:
+            return Box.CHANGING
+        try:
+            machine = await self._rentals.find(rental)
+        except PersonaDeskError as error:
+            log.info("The provider does not tell how %s is: %s", tag, error.what)
+            return Box.UNKNOWN
+        if machine is None:
+            return Box.GONE if rental.state is RentalState.MADE else Box.CHANGING
+        if machine.state in CHANGING:
+            return Box.CHANGING
+        if machine.state is MachineState.RUNNING and machine.count == 0:
+            return Box.NO_GPU
+        return _BOXES.get(machine.state, Box.UNKNOWN)
+
+    async def restart(self, tag: str) -> None:
+        """Restart the machine and wait until it lets us in again.
+
+        Raises:
+            BadRequest: Its provider does not let it be restarted now.
+            PersonaDeskError: It did not come up.
+        """
+        rental, machine = await self._need(tag)
+        if Action.RESTART not in machine.actions:
+            raise BadRequest(
+                T("The provider does not restart this machine."),
+                T("Stop and start it, or deploy again; the line keeps its address."),
+                cause="no_restart",
+            )
+        provider = await self._rentals.accounts.provider(rental.account)
+        await provider.act(machine, Action.RESTART)
+        await asyncio.sleep(provider.facts.manners.poll_s)
+        await self.wake(tag)
 
     async def wake(self, tag: str) -> None:
         """Start it where it is stopped, and wait until it lets us in; its address may be another one then.

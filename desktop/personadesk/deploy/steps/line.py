@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from personadesk.deploy.step import Context, Step
-from personadesk.domain.errors import BadRequest, NoCapacity, PersonaDeskError
+from personadesk.domain.errors import BadRequest, NoCapacity, PersonaDeskError, Unreachable
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
@@ -49,8 +49,17 @@ class LineStep(Step):
         """Stop the server that was behind the line before: nothing leads to it, so nobody else ever would."""
         before = context.facts.get("line_before") or {}
         replaced = before.get("server_id") or context.plan.id
-        if replaced != context.plan.id and await context.servers.dispose(replaced):
-            context.log(self.name, f"stopped {replaced}, which this one replaces", False)
+        if replaced == context.plan.id:
+            return
+        try:
+            if await context.servers.dispose(replaced):
+                context.log(self.name, f"stopped {replaced}, which this one replaces", False)
+        except Unreachable as error:
+            # The new voice is up and proven; an old machine that is not reached is no reason to take it down again.
+            context.log(
+                self.name, f"{replaced}, which this one replaces, could not be stopped: {error.what}",
+                True,
+            )  # fmt: skip
 
     async def undo(self, context: Context) -> bool:
         """Put the line back to what it was, if it still leads here."""
@@ -65,6 +74,9 @@ class LineStep(Step):
         before = context.facts["line_before"]
         if ours and before and await context.servers.store.get(before.get("server_id") or ""):
             await context.lines.put(_from_json(context.plan.line, before))
+        elif ours and before:
+            # Programs know its address; what was behind it before is gone.
+            await context.lines.put(Line(context.plan.line, before["port"], since=context.clock()))
         elif ours:
             await context.lines.forget(context.plan.line)
         # A later attempt must look afresh at what it replaces.

@@ -6,11 +6,14 @@ its host; starting it starts both ends.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from personadesk.domain.errors import PersonaDeskError
 from personadesk.hosts.remote import service
 from personadesk.hosts.remote.layout import Layout
 from personadesk.hosts.servers import Servers
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from personadesk.hosts.ssh.directory import Hosts
     from personadesk.store.hosts import Placement
     from personadesk.store.servers import ServerStore
+
+log = logging.getLogger(__name__)
+
+REACH_SECONDS = 20.0
 
 
 def tunnel_record(server_id: str, state_dir: Path, port: int, model: str) -> ServerRecord:
@@ -85,6 +92,42 @@ class PlacedServers(Servers):
         """Stop a server, on its host first; see `Servers.stop`."""
         await self._stop_there(server_id, forget=False)
         await super().stop(server_id)
+
+    async def restart(self, server_id: str) -> None:
+        """Restart a server, on its host first; see `Servers.restart`."""
+        placement = await self._hosts.store.placement(server_id)
+        if placement is not None:
+            host = await self._hosts.host(placement.host_name)
+            layout = layout_of(placement)
+            keeper = await service.keeper_of(host, layout, server_id)
+            await service.restart(host, layout, server_id, keeper)
+        await super().restart(server_id)
+
+    async def reconnect(self, server_id: str) -> None:
+        """Make the tunnel anew, to where the machine is now; see `Servers.reconnect`."""
+        placement = await self._hosts.store.placement(server_id)
+        if placement is None:
+            await super().reconnect(server_id)
+            return
+        record = await self._hosts.store.get(placement.host_name)
+        if record.account and self.rented is not None:
+            # It finds out the machine's address, which may have changed.
+            await self.rented.wake(record.name)
+        await (await self._hosts.host(placement.host_name)).home()
+        await super().restart(server_id)
+
+    async def reached(self, server_id: str) -> bool | None:
+        """Return whether a server's machine lets us in; see `Servers.reached`."""
+        placement = await self._hosts.store.placement(server_id)
+        if placement is None:
+            return None
+        try:
+            async with asyncio.timeout(REACH_SECONDS):
+                await (await self._hosts.host(placement.host_name)).home()
+        except (PersonaDeskError, TimeoutError) as error:
+            log.info("%s is not reached: %s", placement.host_name, error)
+            return False
+        return True
 
     async def remove(self, server_id: str) -> bool:
         """Stop and forget a server, on its host first; see `Servers.remove`."""

@@ -11,6 +11,7 @@ from personadesk.domain.provider import (
     YES,
     Answer,
     Capabilities,
+    Estimate,
     Field,
     FourAnswers,
     Manners,
@@ -20,6 +21,7 @@ from personadesk.domain.provider import (
     yes,
 )
 from personadesk.domain.text import T
+from personadesk.providers.aws import prices
 
 RIGHTS: tuple[str, ...] = (
     "ec2:AllocateAddress", "ec2:AssociateAddress", "ec2:AuthorizeSecurityGroupIngress",
@@ -80,6 +82,7 @@ FACTS = ProviderFacts(
     quota="https://console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
     status="https://health.aws.amazon.com/health/status",
     base_url="https://ec2.us-east-1.amazonaws.com",
+    cheapest=Estimate(prices.TABLE["g6.xlarge"], "L4", prices.TABLE_DATE),
     unit="instance",
     fields=(
         Field(

@@ -6,6 +6,7 @@ from personadesk.domain.provider import (
     YES,
     Answer,
     Capabilities,
+    Estimate,
     Field,
     FourAnswers,
     Manners,
@@ -15,6 +16,7 @@ from personadesk.domain.provider import (
     yes,
 )
 from personadesk.domain.text import T
+from personadesk.providers.azure import prices
 
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _APPS = "https://portal.azure.com/#view/Microsoft_AAD_RegisteredApps/ApplicationsListBlade"
@@ -28,6 +30,7 @@ FACTS = ProviderFacts(
     status="https://azure.status.microsoft",
     docs="https://learn.microsoft.com/rest/api/compute/",
     base_url="https://management.azure.com",
+    cheapest=Estimate(prices.HOURLY["Standard_NV36ads_A10_v5"], "A10", prices.DATE),
     fields=(
         Field(
             "tenant_id",

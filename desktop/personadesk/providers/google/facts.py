@@ -6,6 +6,7 @@ from personadesk.domain.provider import (
     YES,
     Answer,
     Capabilities,
+    Estimate,
     Field,
     FourAnswers,
     Manners,
@@ -15,6 +16,7 @@ from personadesk.domain.provider import (
     yes,
 )
 from personadesk.domain.text import T
+from personadesk.providers.google import prices
 
 FACTS = ProviderFacts(
     id="google",
@@ -25,6 +27,7 @@ FACTS = ProviderFacts(
     status="https://status.cloud.google.com",
     docs="https://cloud.google.com/compute/docs/reference/rest/v1",
     base_url="https://compute.googleapis.com",
+    cheapest=Estimate(prices.HOURLY["g2-standard-8"], "L4", prices.DATE),
     fields=(
         Field(
             "api_key",

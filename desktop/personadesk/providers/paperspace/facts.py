@@ -6,6 +6,7 @@ from personadesk.domain.provider import (
     YES,
     Answer,
     Capabilities,
+    Estimate,
     Field,
     FourAnswers,
     Manners,
@@ -15,6 +16,7 @@ from personadesk.domain.provider import (
     yes,
 )
 from personadesk.domain.text import T
+from personadesk.providers.paperspace import prices
 
 FACTS = ProviderFacts(
     id="paperspace",
@@ -25,6 +27,7 @@ FACTS = ProviderFacts(
     status="https://status.paperspace.com",
     docs="https://docs.digitalocean.com/reference/paperspace/api-reference",
     base_url="https://api.paperspace.com/v1",
+    cheapest=Estimate(prices.KINDS["A5000"].price or 0.0, "RTX A5000", prices.DATE),
     unit="machine",
     fields=(
         Field(

@@ -80,6 +80,16 @@ class ConnectionCard(Card):
         self.disconnect_ = QAction(tr("Disconnect…"), menu)
         self.disconnect_.triggered.connect(self.disconnect_asked)
         menu.addActions([self.another, self.disconnect_])
+        menu.addSeparator()
+        for text, url in (
+            (tr("Is {provider} well?", provider=facts.title), facts.status),
+            (tr("Ask {provider} for more GPUs", provider=facts.title), facts.quota),
+            (tr("Open {provider}", provider=facts.title), facts.site),
+        ):
+            if url:
+                menu.addAction(text).triggered.connect(
+                    lambda _on=False, url=url: QDesktopServices.openUrl(QUrl(url))
+                )
         more.setMenu(menu)
         self.more = more
         row.addWidget(self.check)

@@ -12,7 +12,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtWidgets import QDialog, QWidget
+from PySide6.QtWidgets import QDialog, QHeaderView, QWidget
 
 from personadesk.ui.accounts import words
 from personadesk.ui.i18n import tr
@@ -117,6 +117,9 @@ class CompareDialog(QDialog):
         )  # fmt: skip
         self.model = _Answers(providers, self)
         self.table = DataTable(tr("What you can count on"), self.model)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         self.table.opened.connect(self._take)
         self.table.left.connect(self.reject)
         frame = Card(padding=0, gap=0)
@@ -134,10 +137,6 @@ class CompareDialog(QDialog):
         self.table.selectRow(0)
         self.table.setFocus()
         self.finished.connect(self.deleteLater)
-
-    def showEvent(self, event: Any) -> None:
-        super().showEvent(event)
-        self.table.fit_columns()
 
     def _take(self, index: QModelIndex) -> None:
         if index.isValid():

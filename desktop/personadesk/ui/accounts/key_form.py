@@ -17,6 +17,7 @@ from personadesk.domain.account import ENVIRONMENT
 from personadesk.domain.errors import AuthFailed, OutOfFunds
 from personadesk.providers.accounts import Given
 from personadesk.ui.accounts.safe_form import SafeForm
+from personadesk.ui.announce import announce
 from personadesk.ui.deploy.form import FormField
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.rented import offer_words
@@ -115,8 +116,8 @@ class KeyForm(QWidget):
         column.addLayout(self._trouble)
         self._hint = label(
             tr(
-                "Keys are kept in your system’s keyring. To keep one elsewhere, type @ and the name of "
-                "an environment variable that has it."
+                "Keys are kept in your system’s keyring, or where you choose when it has none. You can "
+                "also type @ and the name of an environment variable that has the key."
             ),
             Type.SMALL, Role.TEXT3, wrap=True,
         )  # fmt: skip
@@ -313,7 +314,8 @@ class KeyForm(QWidget):
     def _fault(self, field: Field) -> str:
         typed = self.fields[field.name].edit.text().strip()
         if not typed:
-            return "" if field.optional or field.default else tr("This is needed.")
+            stays = field.optional or field.default or self._keeps(field)
+            return "" if stays else tr("This is needed.")
         if field.secret and typed.startswith(ENVIRONMENT):
             return ""
         if not field.pattern or re.fullmatch(field.pattern, typed, re.DOTALL):
@@ -322,6 +324,13 @@ class KeyForm(QWidget):
             "This does not look like one of {provider}. Was all of it copied?",
             provider=self._facts.title,
         )
+
+    def _keeps(self, field: Field) -> bool:
+        """Whether a field of several may stay empty: the account keeps what it has, as long as one changes."""
+        state = self.state
+        if not self._replacing or state is None or field.name not in state.account.credentials:
+            return False
+        return len(state.account.credentials) > 1 and self.is_touched
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -351,8 +360,14 @@ class KeyForm(QWidget):
     def _see_outcome(self) -> None:
         """Notice that what was tried works: the secrets leave the fields, and it is told."""
         attempt = self._rented.attempt
-        if not self._trying or attempt.name != self._trying or attempt.busy or attempt.error:
+        if not self._trying or attempt.name != self._trying or attempt.busy:
             return
+        if attempt.error is not None:
+            if self._values() != self._tried:
+                # Something was pasted while the provider was asked.
+                self._timer.start()
+            return
+        announce(tr("Connected"))
         name, self._trying = self._trying, ""
         for field in self._facts.fields:
             if field.secret:
@@ -372,6 +387,7 @@ class KeyForm(QWidget):
         self._panel_key = error
         clear_layout(self._trouble)
         if error is not None:
+            announce(show(error.what), urgent=True)
             self._trouble.addWidget(self._make_panel(error))
 
     def _make_panel(self, error: PersonaDeskError) -> QWidget:

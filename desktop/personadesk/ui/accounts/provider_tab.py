@@ -17,6 +17,7 @@ from personadesk.ui.accounts.machines_card import MachinesCard
 from personadesk.ui.accounts.offers import OffersCard
 from personadesk.ui.accounts.questions import ask_disconnect
 from personadesk.ui.i18n import tr
+from personadesk.ui.money import dollars
 from personadesk.ui.servers.findings import CountOnCard
 from personadesk.ui.sheet import Sheet
 from personadesk.ui.shell.pages import Page, scrolled
@@ -44,6 +45,8 @@ __all__ = ["ProviderTab"]
 
 THREE_COLUMNS_FROM = 1080
 TICK_MS = 10_000
+CHECK_SECONDS = 600.0
+"""So old a balance is asked anew while it shows."""
 
 
 class ProviderTab(Page):
@@ -122,9 +125,7 @@ class ProviderTab(Page):
 
     @property
     def subtitle(self) -> str:
-        return tr(
-            "One tab for each provider. Keys are kept in your system’s keyring, nowhere else."
-        )
+        return tr("One tab for each provider. Keys are never kept where others can read them.")
 
     @property
     def primary_action(self) -> QPushButton | None:
@@ -175,6 +176,7 @@ class ProviderTab(Page):
     def _make_connect(self) -> Card:
         card = Card(tr("Connect {provider}", provider=self.facts.title), padding=20, gap=14)
         self.form = KeyForm(self.facts, self._rented)
+        self.form.connected.connect(self._has_joined)
         card.add(self.form)
         row = hbox(gap=8)
         self._try = Button(tr("Connect"), kind=Kind.PRIMARY)
@@ -189,6 +191,17 @@ class ProviderTab(Page):
         row.addWidget(site)
         row.addStretch(1)
         card.add(row)
+        least = self.facts.cheapest
+        if least is not None:
+            card.add(
+                label(
+                    tr(
+                        "A GPU that fits costs from ≈ {price} /h ({gpu}, price list of {date}).",
+                        price=dollars(least.price), gpu=least.gpu, date=least.date,
+                    ),
+                    Type.BODY, wrap=True,
+                )
+            )  # fmt: skip
         card.add(
             label(
                 tr("Connecting costs nothing. Prices and stock show as soon as it is connected."),
@@ -252,6 +265,9 @@ class ProviderTab(Page):
         if state is None:
             return
         self._follow()
+        info = state.info
+        if info is not None and self._rented.clock() - info.checked >= CHECK_SECONDS:
+            self._rented.check(self._name)
         self.machines.tick()
         self.offers.follow()
 
@@ -298,6 +314,13 @@ class ProviderTab(Page):
         clear_layout(self._extra_place)
         self.title_changed.emit()
         self.focus_first()
+
+    def _has_joined(self, name: str) -> None:
+        """The first account here works: go on from its card, as the form is gone."""
+        self._name = name
+        self._follow()
+        if self._shows:
+            self.focus_first()
 
     def _has_connected(self, name: str) -> None:
         self._name = name

@@ -16,10 +16,37 @@ if TYPE_CHECKING:
 
     from personadesk.domain.machine import Machine
 
-__all__ = ["DISCONNECT", "END_FIRST", "ask_disconnect"]
+__all__ = ["DISCONNECT", "END_FIRST", "ask_disconnect", "disconnect_question"]
 
 DISCONNECT, END_FIRST = "disconnect", "end"
 NAMED = 5
+
+
+def disconnect_question(parent: QWidget, name: str, machines: Sequence[Machine]) -> Question:
+    """Return what is asked before an account is forgotten; it is not open yet.
+
+    Args:
+        parent: Window that it belongs to.
+        name: The account.
+        machines: Ours that are still there.
+    """
+    choices = [Choice(DISCONNECT, tr("Disconnect"), Kind.DANGER)]
+    text = tr(
+        "Its key is forgotten here. Nothing is changed at the provider; you can connect it again."
+    )
+    if machines:
+        price = sum(machine.price or 0.0 for machine in machines)
+        names = ", ".join(each.name or each.id for each in machines[:NAMED])
+        text = trn(
+            "{n} machine keeps running and keeps costing {price} /h: {names}. End it first?",
+            "{n} machines keep running and keep costing {price} /h: {names}. End them first?",
+            len(machines), price=dollars(price), names=names,
+        )  # fmt: skip
+        choices = [
+            Choice(END_FIRST, tr("End and disconnect"), Kind.DANGER),
+            Choice(DISCONNECT, tr("Only disconnect"), Kind.DANGER_OUTLINE),
+        ]
+    return Question(parent, tr("Disconnect “{name}”?", name=name), text, choices)
 
 
 def ask_disconnect(
@@ -39,24 +66,7 @@ def ask_disconnect(
         disconnect: Forgets it, and leaves the machines.
         end_first: Ends them, then forgets it.
     """
-    only = Choice(DISCONNECT, tr("Disconnect"), Kind.DANGER)
-    choices = [only]
-    text = tr(
-        "Its key is forgotten here. Nothing is changed at the provider; you can connect it again."
-    )
-    if machines:
-        price = sum(machine.price or 0.0 for machine in machines)
-        names = ", ".join(each.name or each.id for each in machines[:NAMED])
-        text = trn(
-            "{n} machine keeps running and keeps costing {price} /h: {names}. End it first?",
-            "{n} machines keep running and keep costing {price} /h: {names}. End them first?",
-            len(machines), price=dollars(price), names=names,
-        )  # fmt: skip
-        choices = [
-            Choice(END_FIRST, tr("End and disconnect"), Kind.DANGER),
-            Choice(DISCONNECT, tr("Only disconnect"), Kind.DANGER_OUTLINE),
-        ]
-    question = Question(parent.window(), tr("Disconnect “{name}”?", name=name), text, choices)
+    question = disconnect_question(parent.window(), name, machines)
     deeds = {DISCONNECT: disconnect, END_FIRST: end_first}
     question.answered.connect(lambda key: deeds[key]() if key in deeds else None)
     question.open()

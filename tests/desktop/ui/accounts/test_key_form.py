@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QObject, Qt, QUrl, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QLineEdit, QPushButton
 
 import rented_samples as samples
 from personadesk.deploy.rented.fleet import FleetView
+from personadesk.domain.account import KEYRING, Account
 from personadesk.providers import catalog, faults
 from personadesk.ui.accounts.key_form import KeyForm
 from personadesk.ui.rented.model import Attempt
@@ -128,3 +129,58 @@ def test_another_key_goes_to_the_account_it_is_for(qtbot):
     asked = Asked(qtbot, "runpod", samples.PODS, replacing="Pods")
     asked.paste(KEY)
     qtbot.waitUntil(lambda: asked.replaced == [("Pods", {"api_key": KEY})])
+
+
+def test_one_of_two_secrets_is_replaced_and_the_other_stays(qtbot):
+    account = Account("Cloud", "aws", {"access_key_id": KEYRING, "secret_access_key": KEYRING})
+    asked = Asked(qtbot, "aws", account, replacing="Cloud")
+    assert not asked.form.submit(), "nothing was given"
+    asked.form.fields["secret_access_key"].edit.setText("x" * 40)
+    assert asked.form.submit()
+    name, values = asked.replaced[0]
+    assert name == "Cloud"
+    assert values["secret_access_key"] == "x" * 40
+    assert "access_key_id" not in values
+
+
+def test_what_is_pasted_while_the_provider_is_asked_is_tried_next(qtbot):
+    asked = Asked(qtbot, "runpod")
+    asked.paste(KEY)
+    qtbot.waitUntil(lambda: len(asked.added) == 1)
+    asked.paste(KEY.replace("SECRET", "SECOND"))
+    qtbot.wait(350)
+    assert len(asked.added) == 1
+    asked.answer(faults.bad_key(catalog.facts("runpod"), "RunPod", faults.Problem(401)))
+    qtbot.waitUntil(lambda: len(asked.added) == 2)
+
+
+class Browser(QObject):
+    """Opens pages instead of the system's browser."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+
+    @Slot(QUrl)
+    def open(self, url: QUrl) -> None:
+        self.opened.append(url.toString())
+
+
+@pytest.fixture
+def browser(qapp):
+    made = Browser()
+    QDesktopServices.setUrlHandler("https", made, "open")
+    yield made
+    QDesktopServices.unsetUrlHandler("https")
+
+
+def test_an_empty_balance_leads_to_the_page_where_money_is_put_in(qtbot, browser):
+    facts = catalog.facts("runpod")
+    asked = Asked(qtbot, "runpod")
+    asked.paste(KEY)
+    qtbot.waitUntil(lambda: len(asked.added) == 1)
+    asked.answer(faults.out_of_funds(facts, faults.Problem(402)))
+    panel = asked.form._trouble.itemAt(0).widget()
+    qtbot.waitUntil(panel.isVisible)
+    qtbot.mouseClick(asked.button("Open RunPod"), LEFT)
+    assert browser.opened == [facts.billing]

@@ -1,0 +1,183 @@
+"""What `personadesk line` does with wishes: making, changing, telling them, and moving a line."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from personadesk.cli import work
+from personadesk.cli.running import say
+from personadesk.domain.errors import BadRequest
+from personadesk.domain.guarding import Deed
+from personadesk.domain.line import Line
+from personadesk.domain.plan import LOCAL, RENT, ModelChoice, RentWish, new_plan_id
+from personadesk.domain.text import T
+from personadesk.domain.wish import Place, Rest, Wish, plan_for
+
+if TYPE_CHECKING:
+    import argparse
+
+    from personadesk.app import Services
+    from personadesk.cli.running import Stop
+
+SHOWN = 10
+
+
+async def create(services: Services, arguments: argparse.Namespace) -> None:
+    """Make a line that sleeps until somebody calls.
+
+    Raises:
+        BadRequest: There is one of that name, or a figure or place makes no sense.
+    """
+    name = arguments.name
+    if not 1 <= len(name) <= 40:
+        raise BadRequest(T("A line's name has 1 to 40 characters."), T("Give another name."))
+    if await services.lines.get(name) is not None:
+        raise BadRequest(
+            T("There is a line called “{name}” already.", name=name),
+            T("Change it with: personadesk line wish"),
+            cause="exists",
+        )
+    wish = Wish(name, ModelChoice.parse(arguments.model), rest=Rest.ASLEEP)
+    wish = await _changed(services, wish, arguments)
+    port = arguments.port if arguments.port is not None else await work.free_port(services, name)
+    await services.lines.put(Line(name, port, since=time.time()))
+    await services.wishes.put(wish)
+
+
+async def change(services: Services, arguments: argparse.Namespace) -> None:
+    """Change a line's wish.
+
+    Raises:
+        NotFound: There is no such line.
+        BadRequest: It has no wish yet, or a figure or place makes no sense.
+    """
+    wish = await _need(services, arguments.name)
+    await services.wishes.put(await _changed(services, wish, arguments))
+
+
+async def put(services: Services, arguments: argparse.Namespace, stop: Stop) -> None:
+    """Put a line's voice at a place by a deploy: tested first, then switched, then the old one gone.
+
+    Raises:
+        PersonaDeskError: It failed; what was behind the line before is behind it still.
+    """
+    line = await services.lines.need(arguments.name)
+    wish = await _need(services, arguments.name)
+    if arguments.action == "move":
+        place = _place(arguments.to, wish)
+        await _check(services, place)
+        here = line.target.server_id if line.target is not None else ""
+        record = await services.journal.load(here)
+        if (
+            record is not None
+            and Place(record.plan.place, record.plan.rent).key == place.key != LOCAL
+        ):
+            say(f"It is at {place.key} already; a new one is put there beside the old.")
+    else:
+        place = wish.places[0]
+    spent = await services.spending.of_line(line.name)
+    plan = plan_for(wish, place, new_plan_id(), line.port, spent=spent)
+    view = await work.watch(await services.deploys.start(plan), stop)
+    error = work.error_of(view, stop)
+    if error is not None:
+        raise error
+    await services.guardian.wish(await services.lines.need(line.name))
+
+
+async def told(services: Services, name: str) -> dict[str, Any]:
+    """Return a line's wish and the guardian's last decisions, as `--json` tells them."""
+    wish = await services.guardian.wish(await services.lines.need(name))
+    entries = await services.wishes.log(name, SHOWN)
+    facts = None
+    if wish is not None:
+        facts = asdict(wish) | {"places": [place.key for place in wish.places]}
+    return {
+        "wish": facts,
+        "decisions": [
+            {
+                "at": entry.at, "deed": str(entry.deed), "place": entry.place, "why": str(entry.why),
+                "worked": entry.worked, "outcome": entry.outcome, "deploy": entry.plan_id,
+                "seconds": round(entry.seconds, 1),
+            }
+            for entry in entries
+        ],
+    }  # fmt: skip
+
+
+def in_words(kept: dict[str, Any]) -> str:
+    """Return the same for a person."""
+    wish = kept["wish"]
+    if wish is None:
+        return "It has no wish yet; its first finished deploy makes one."
+    price = f", up to ${wish['max_price']:.2f} an hour" if wish["max_price"] is not None else ""
+    words = [
+        f"  shall be {wish['rest']} at {', '.join(wish['places'])}{price}"
+        + ("" if wish["guarded"] else "; not guarded")
+    ]
+    for entry in kept["decisions"]:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"]))
+        deed = "up again" if entry["deed"] == Deed.NOTHING else entry["deed"]
+        failed = f" It failed: {entry['outcome']}" if entry["outcome"] else ""
+        words.append(f"  {at} {deed} {entry['place']}: {entry['why']}{failed}")
+    return "\n".join(words)
+
+
+async def _need(services: Services, name: str) -> Wish:
+    wish = await services.guardian.wish(await services.lines.need(name))
+    if wish is None:
+        raise BadRequest(
+            T("The line “{name}” has no wish yet.", name=name),
+            T("Deploy a voice to it; that says what it shall be."),
+            cause="no_wish",
+        )
+    return wish
+
+
+async def _changed(services: Services, wish: Wish, arguments: argparse.Namespace) -> Wish:
+    for figure in (arguments.max_price, arguments.spend_limit):
+        if figure is not None and figure <= 0:
+            raise BadRequest(
+                T("A limit is a number of dollars above 0."), T("Give another."), cause="bad_price"
+            )
+    places = tuple(_place(word, wish) for word in arguments.place) or wish.places
+    for place in places:
+        await _check(services, place)
+    choices = {"on": True, "off": False}
+    return replace(
+        wish,
+        places=places,
+        max_price=wish.max_price if arguments.max_price is None else arguments.max_price,
+        spend_limit=wish.spend_limit if arguments.spend_limit is None else arguments.spend_limit,
+        wake_on_connect=choices.get(arguments.wake, wish.wake_on_connect),
+        guarded=choices.get(arguments.guard, wish.guarded),
+    )
+
+
+def _place(word: str, wish: Wish) -> Place:
+    known = next((place for place in wish.places if place.key == word), None)
+    if known is not None:
+        return known
+    kind, _, name = word.partition(":")
+    if word == LOCAL or (kind == "host" and name):
+        return Place(word)
+    if kind == "account" and name:
+        return Place(RENT, RentWish(account=name))
+    raise BadRequest(
+        T("“{place}” is not a place.", place=word),
+        T("Say local, host:NAME or account:NAME."),
+        cause="bad_place",
+    )
+
+
+async def _check(services: Services, place: Place) -> None:
+    """Find out that the machine or account is known here.
+
+    Raises:
+        NotFound: It is not.
+    """
+    if place.rent is not None:
+        await services.accounts.store.get(place.rent.account)
+    elif place.place != LOCAL:
+        await services.hosts.store.get(place.place.partition(":")[2])

@@ -1,0 +1,355 @@
+"""The guardian's rules: what is seen of a line, compared with what is wished, gives the next deed. Nothing is done.
+
+One deed at a time, the mildest that can help first; each needs its cause to be seen, not guessed:
+
+    reconnect ─► restart the service ─► start or restart the machine ─► deploy here again ─► deploy at the next place
+
+Between deeds of one outage the pause doubles. A place whose deploy failed is left alone for hours. Where something
+cannot be told (a provider that does not answer, a deploy that somebody is at), it waits and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from personadesk.domain.text import T, Text
+from personadesk.domain.wish import Place, Rest, Wish, is_rented
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 15 * 60.0
+PATIENCE_SECONDS = 120.0
+"""A server that is loading is left in peace for so long before it counts as stuck; deploys have their own limits."""
+GRACE_SECONDS = 300.0
+"""So long a machine that is not reached is only knocked at: most breaks are of the network, and pass."""
+BAD_PLACE_SECONDS = 6 * 3600.0
+"""So long a place whose deploy failed is not tried again."""
+DAY_SECONDS = 24 * 3600.0
+MOST_RENTED_A_DAY = 3
+"""Machines rented without a person being asked; a fault that eats machines ends here."""
+
+
+class Voice(StrEnum):
+    """What is known of the voice itself."""
+
+    UP = "up"
+    STARTING = "starting"
+    MUTE = "mute"
+    """The server says that it is well, and does not answer a call."""
+    SILENT = "silent"
+    """Nothing answers."""
+    DEAD = "dead"
+    """Its process has ended."""
+    FAILED = "failed"
+    """It says that it cannot work."""
+    ABSENT = "absent"
+    """Nothing stands behind the line."""
+    STOPPED = "stopped"
+    """Somebody stopped it."""
+
+
+class Box(StrEnum):
+    """What is known of the machine under it."""
+
+    OURS = "ours"
+    """Not rented: this computer or a server of the user's."""
+    RUNNING = "running"
+    CHANGING = "changing"
+    STOPPED = "stopped"
+    NO_GPU = "no-gpu"
+    BROKEN = "broken"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+    """The provider does not tell."""
+
+
+class Work(StrEnum):
+    """Whether somebody deploys to the line."""
+
+    NONE = "none"
+    RUNNING = "running"
+    LEFT = "left"
+    """A deploy of a person's was cut off; it is theirs to resume or undo."""
+    OURS_LEFT = "ours-left"
+    """A deploy of the guardian's was cut off."""
+
+
+class Deed(StrEnum):
+    """What can be done."""
+
+    NOTHING = "nothing"
+    WAIT = "wait"
+    RECONNECT = "reconnect"
+    RESTART_SERVICE = "restart-service"
+    START = "start"
+    RESTART_MACHINE = "restart-machine"
+    END_MACHINE = "end-machine"
+    CLEAN_UP = "clean-up"
+    DEPLOY = "deploy"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A line as it is found.
+
+    Attributes:
+        voice: The voice.
+        place: Key of the place where it is, "" for none.
+        since: Unix time since when the voice stands so.
+        box: The machine.
+        reached: Whether the machine lets us in; None where it is this computer, or that was not asked.
+        tunnel: Whether the way to it is open; None where none is needed.
+        work: Whether somebody deploys to it.
+        waiting: Callers who are held.
+        spent: Dollars that the line has cost.
+        detail: What was said of the fault, for the reason.
+    """
+
+    voice: Voice
+    place: str = ""
+    since: float = 0.0
+    box: Box = Box.OURS
+    reached: bool | None = None
+    tunnel: bool | None = None
+    work: Work = Work.NONE
+    waiting: int = 0
+    spent: float = 0.0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A deed of the past.
+
+    Attributes:
+        at: Unix time.
+        deed: What; `NOTHING` marks that the line was up again.
+        place: Key of its place.
+        worked: Whether it did what it should.
+    """
+
+    at: float
+    deed: Deed
+    place: str = ""
+    worked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do next.
+
+    Attributes:
+        deed: What.
+        why: The reason, a sentence.
+        place: Where to, for a deploy.
+        stuck: Whether waiting alone will not bring the line up, so that callers need not be held.
+    """
+
+    deed: Deed
+    why: Text
+    place: Place | None = None
+    stuck: bool = False
+
+
+def decide(wish: Wish, seen: Observed, past: Sequence[Done], now: float) -> Decision:
+    """Return the next deed for a line.
+
+    Args:
+        wish: What should be so.
+        seen: What is so.
+        past: Deeds for this line, oldest first.
+        now: Unix time.
+    """
+    rest = _at_rest(wish, seen)
+    if rest is not None:
+        return rest
+    if seen.work is Work.RUNNING:
+        return _wait(T("A deploy for this line is under way."))
+    if seen.work is Work.LEFT:
+        return _stuck(T("A deploy for this line was interrupted: resume it or undo it."))
+    if seen.work is not Work.OURS_LEFT:
+        if seen.voice is Voice.UP:
+            return Decision(Deed.NOTHING, T("The voice answers."))
+        lost = seen.box in {Box.GONE, Box.BROKEN, Box.NO_GPU}
+        if seen.voice is Voice.STARTING and not lost and now - seen.since < PATIENCE_SECONDS:
+            return _wait(T("The voice server is starting."))
+    outage = [done for done in since_up(past) if now - done.at < BAD_PLACE_SECONDS]
+    ready_at = pause_ends(outage)
+    if now < ready_at:
+        return _wait(T("The last try is still fresh; the next one follows soon."))
+    if seen.work is Work.OURS_LEFT:
+        return Decision(Deed.CLEAN_UP, T("A recovery was cut off; what it left is removed first."))
+    return _mend(wish, seen, past, outage, now)
+
+
+def since_up(past: Sequence[Done]) -> list[Done]:
+    """Return the deeds since the line was last up."""
+    for index in range(len(past) - 1, -1, -1):
+        if past[index].deed is Deed.NOTHING:
+            return list(past[index + 1 :])
+    return list(past)
+
+
+def pause_ends(outage: Sequence[Done]) -> float:
+    """Return the Unix time before which nothing more is done in an outage."""
+    if not outage:
+        return 0.0
+    pause = min(PAUSE_SECONDS * 2.0 ** min(len(outage) - 1, 20), LONGEST_PAUSE_SECONDS)
+    return outage[-1].at + pause
+
+
+def _at_rest(wish: Wish, seen: Observed) -> Decision | None:
+    if not wish.guarded:
+        return Decision(Deed.NOTHING, T("This line is not guarded."))
+    if wish.rest is Rest.STOPPED:
+        return Decision(Deed.NOTHING, T("The line is stopped."))
+    if wish.rest is Rest.ASLEEP:
+        if seen.voice is Voice.UP:
+            return Decision(Deed.NOTHING, T("The voice answers."))
+        if not (seen.waiting and wish.wake_on_connect):
+            return Decision(Deed.NOTHING, T("The line sleeps."))
+    if wish.spend_limit is not None and seen.spent >= wish.spend_limit and seen.box is not Box.OURS:
+        return _stuck(T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}"))
+    return None
+
+
+def _mend(
+    wish: Wish, seen: Observed, past: Sequence[Done], outage: Sequence[Done], now: float
+) -> Decision:
+    if seen.voice is Voice.ABSENT:
+        if wish.rest is not Rest.ASLEEP and not outage:
+            # Somebody took the voice away on purpose.
+            return _stuck(T("There is no voice behind the line. Deploy one."))
+        return _deploy(wish, seen, past, now, T("Nothing stands behind the line."))
+    if seen.box is Box.UNKNOWN:
+        return _wait(T("The provider does not say how the machine is; nothing is done on a guess."))
+    if seen.box is Box.CHANGING:
+        return _wait(T("The machine is changing its state."))
+    if seen.voice is Voice.STOPPED and wish.rest is not Rest.ASLEEP:
+        return _stuck(T("The voice was stopped. Start the line again."))
+    if seen.box is Box.GONE:
+        return _deploy(wish, seen, past, now, T("The rented machine is gone."))
+    if seen.box is Box.STOPPED and _left(outage, seen, Deed.START, 2):
+        return Decision(Deed.START, T("The machine is stopped."))
+    if seen.box in {Box.NO_GPU, Box.BROKEN, Box.STOPPED}:
+        return _replace(wish, seen, past, now, _BOX_WORDS[seen.box])
+    if seen.voice is Voice.STOPPED and _left(outage, seen, Deed.START, 2):
+        return Decision(Deed.START, T("Somebody calls the sleeping line."))
+    mild = _mild(seen, outage, now)
+    if mild is not None:
+        return mild
+    why = T("Nothing milder helped.")
+    if seen.box is Box.RUNNING:
+        return _replace(wish, seen, past, now, why)
+    return _deploy(wish, seen, past, now, why)
+
+
+_BOX_WORDS = {
+    Box.NO_GPU: T("The machine has lost its GPU."),
+    Box.BROKEN: T("The provider says that the machine is broken."),
+    Box.STOPPED: T("The machine does not start."),
+}
+
+
+def _mild(seen: Observed, outage: Sequence[Done], now: float) -> Decision | None:
+    if seen.reached is False:
+        if _left(outage, seen, Deed.RECONNECT, 3):
+            return Decision(Deed.RECONNECT, T("The machine is not reached."))
+        if now - seen.since < GRACE_SECONDS:
+            return _wait(T("The machine is not reached; most breaks of the network pass."))
+        if seen.box is Box.RUNNING and _left(outage, seen, Deed.RESTART_MACHINE, 1):
+            return Decision(
+                Deed.RESTART_MACHINE, T("The machine runs, its provider says, and lets nobody in.")
+            )
+        return None
+    if seen.tunnel is False and _left(outage, seen, Deed.RECONNECT, 3):
+        return Decision(Deed.RECONNECT, T("The tunnel to the machine is down."))
+    if _left(outage, seen, Deed.RESTART_SERVICE, 2):
+        return Decision(
+            Deed.RESTART_SERVICE, _VOICE_WORDS.get(seen.voice, T("It does not answer."))
+        )
+    if seen.box is Box.RUNNING and _left(outage, seen, Deed.RESTART_MACHINE, 1):
+        return Decision(Deed.RESTART_MACHINE, T("Restarting the voice server did not help."))
+    return None
+
+
+_VOICE_WORDS = {
+    Voice.MUTE: T("The server says that it is well, and does not answer a call."),
+    Voice.SILENT: T("The voice server does not answer."),
+    Voice.DEAD: T("The voice server has ended."),
+    Voice.FAILED: T("The voice server says that it cannot work."),
+    Voice.STARTING: T("The voice server does not finish starting."),
+}
+
+
+def _replace(wish: Wish, seen: Observed, past: Sequence[Done], now: float, why: Text) -> Decision:
+    """End a rented machine for another place; only when there is one to go to."""
+    then = _deploy(wish, seen, past, now, why)
+    if then.deed is not Deed.DEPLOY:
+        return then
+    return Decision(Deed.END_MACHINE, why)
+
+
+def _deploy(wish: Wish, seen: Observed, past: Sequence[Done], now: float, why: Text) -> Decision:
+    refused: Text | None = None
+    for place in _in_order(wish, seen.place):
+        if _is_bad(past, place.key, now):
+            refused = refused or T(
+                "The last try at {place} failed; it is left alone for some hours.", place=place.key
+            )
+            continue
+        if place.key == seen.place and seen.reached is False and not is_rented(place):
+            refused = refused or T("The machine is not reached.")
+            continue
+        no = may_not_rent(wish, place, past, seen.spent, now)
+        if no is not None:
+            refused = no
+            continue
+        return Decision(Deed.DEPLOY, why, place)
+    return _stuck(T("{why} {refused}", why=why, refused=refused or T("There is no other place.")))
+
+
+def _in_order(wish: Wish, here: str) -> list[Place]:
+    """Here first, then the others as the wish has them."""
+    return sorted(wish.places, key=lambda place: place.key != here)
+
+
+def may_not_rent(
+    wish: Wish, place: Place, past: Sequence[Done], spent: float, now: float
+) -> Text | None:
+    """Return why nothing may be rented at a place unasked; None when it may, or needs no renting."""
+    if not is_rented(place):
+        return None
+    if wish.max_price is None:
+        return T("No price limit was set, so nothing is rented unasked.")
+    if wish.spend_limit is not None and spent >= wish.spend_limit:
+        return T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}")
+    rentable = {each.key for each in wish.places if is_rented(each)}
+    today = [
+        done for done in past
+        if done.deed is Deed.DEPLOY and done.place in rentable and now - done.at < DAY_SECONDS
+    ]  # fmt: skip
+    if len(today) >= MOST_RENTED_A_DAY:
+        return T("{count} machines were rented within a day already.", count=len(today))
+    return None
+
+
+def _is_bad(past: Sequence[Done], key: str, now: float) -> bool:
+    tries = [done for done in past if done.deed is Deed.DEPLOY and done.place == key]
+    return bool(tries) and not tries[-1].worked and now - tries[-1].at < BAD_PLACE_SECONDS
+
+
+def _left(outage: Sequence[Done], seen: Observed, deed: Deed, most: int) -> bool:
+    return sum(done.deed is deed and done.place == seen.place for done in outage) < most
+
+
+def _wait(why: Text) -> Decision:
+    return Decision(Deed.WAIT, why)
+
+
+def _stuck(why: Text) -> Decision:
+    return Decision(Deed.WAIT, why, stuck=True)

@@ -1,0 +1,373 @@
+"""Keeps lines up: looks, asks the rules (`domain/guarding.py`) for the next deed, writes it down, and does it.
+
+Only the process that serves the lines does this. Each line has its own task, so that a deploy for one does not keep
+the others waiting. What it does is in the log before it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from personadesk.domain.errors import NoCapacity, NotFound, PersonaDeskError
+from personadesk.domain.guarding import Box, Deed, Observed, Voice, Work, decide, since_up
+from personadesk.domain.line import LineState
+from personadesk.domain.plan import RENT, new_plan_id
+from personadesk.domain.progress import DeployState
+from personadesk.domain.text import T
+from personadesk.domain.wish import Place, Rest, Wish, plan_for, wish_of
+from personadesk.hosts import health
+from personadesk.store.journal import Purpose
+from personadesk.store.servers import ServerIntent
+from personadesk.store.wishes import Entry
+from personadesk.voice.handshake import shake_hands
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from personadesk.domain.guarding import Decision
+    from personadesk.domain.line import Line
+    from personadesk.domain.plan import Plan
+    from personadesk.hosts.servers import Servers
+    from personadesk.lines.service import LineService
+    from personadesk.store.journal import Journal
+    from personadesk.store.wishes import WishStore
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+PROVE_SECONDS = 300.0
+"""A voice that nobody calls is called so often; more would look like use to whoever counts idle minutes."""
+PAST = 200
+
+
+class Machines(Protocol):
+    """What the guardian needs of rented machines; they live beside it."""
+
+    async def box(self, tag: str) -> Box:
+        """Return how a deploy's machine stands."""
+
+    async def gone(self, tag: str) -> None:
+        """Wait until the provider says that an ended machine is gone.
+
+        Raises:
+            PersonaDeskError: It does not say so.
+        """
+
+    async def restart(self, tag: str) -> None:
+        """Restart it.
+
+        Raises:
+            PersonaDeskError: It did not come up.
+        """
+
+
+class Deploys(Protocol):
+    """What the guardian needs of deploys; they live beside it."""
+
+    async def unfinished(self, line: str) -> dict[str, bool]:
+        """Return unfinished deploys for a line, and whether somebody works on each."""
+
+    async def run(self, plan: Plan) -> None:
+        """Run one to its end.
+
+        Raises:
+            PersonaDeskError: It failed.
+        """
+
+    async def undo(self, plan_id: str) -> None:
+        """Remove what one left.
+
+        Raises:
+            PersonaDeskError: Something would not go.
+        """
+
+
+class Guardian:
+    """Looks after all lines that have a wish; a line gets one from its first finished deploy."""
+
+    def __init__(
+        self,
+        lines: LineService,
+        wishes: WishStore,
+        servers: Servers,
+        journal: Journal,
+        machines: Machines,
+        deploys: Deploys,
+        spent: Callable[[str], Awaitable[float]],
+        *,
+        prove: Callable[[str], Awaitable[None]] = shake_hands,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            lines: The lines.
+            wishes: What they shall be, and the log.
+            servers: The voice servers.
+            journal: The deploys that were made.
+            machines: Rented machines.
+            deploys: Makes new ones.
+            spent: Returns the dollars that a line has cost.
+            prove: Calls a voice and hangs up.
+            clock: Unix time.
+        """
+        self._lines = lines
+        self._wishes = wishes
+        self._servers = servers
+        self._journal = journal
+        self._machines = machines
+        self._deploys = deploys
+        self._spent = spent
+        self._prove = prove
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._proven: dict[str, float] = {}
+        self._mute: dict[str, int] = {}
+        self._gone: dict[str, float] = {}
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Look on and on until `stop`."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="guardian")
+
+    async def stop(self) -> None:
+        """End looking; a deed that is under way is cut off, and the log says so."""
+        tasks = [*self._busy.values(), *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._busy.clear()
+        self._task = None
+
+    async def _run(self) -> None:
+        while True:
+            if self._lines.serving:
+                self._busy = {name: task for name, task in self._busy.items() if not task.done()}
+                for line in self._lines.lines():
+                    if line.name not in self._busy:
+                        self._busy[line.name] = asyncio.create_task(
+                            self._guard(line), name=f"guardian {line.name}"
+                        )
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _guard(self, line: Line) -> None:
+        try:
+            await self.look(line)
+        except PersonaDeskError as error:
+            # Nothing was done; the next look tries again.
+            log.warning(
+                "The line %s was not looked after: %s %s", line.name, error.what, error.details
+            )
+
+    # -- one step ---------------------------------------------------------------------------------------------
+
+    async def look(self, line: Line) -> Decision | None:
+        """Look at a line once and do the one next deed; returns the decision, None for a line without a wish."""
+        wish = await self.wish(line)
+        if wish is None:
+            self._lines.hold(line.name, None)
+            return None
+        entries = await self._wishes.log(line.name, PAST)
+        past = [entry.done for entry in entries if entry.deed is not Deed.WAIT]
+        seen = await self._see(line, wish)
+        decision = decide(wish, seen, past, self._clock())
+        held = (
+            not decision.stuck
+            and wish.guarded
+            and (wish.rest is Rest.UP or (wish.rest is Rest.ASLEEP and wish.wake_on_connect))
+        )
+        self._lines.hold(line.name, str(decision.why) if held else None)
+        last = entries[-1] if entries else None
+        if decision.deed is Deed.NOTHING:
+            if seen.voice is Voice.UP and since_up(past):
+                await self._note(line, decision, seen.place)
+            return decision
+        if decision.deed is Deed.WAIT:
+            if last is None or last.deed is not Deed.WAIT or last.why != decision.why:
+                await self._note(line, decision, seen.place)
+            return decision
+        await self._do(line, wish, seen, decision)
+        return decision
+
+    async def wish(self, line: Line) -> Wish | None:
+        """Return what a line shall be, read from its newest finished deploy where that is news."""
+        known = await self._wishes.get(line.name)
+        tag = line.target.server_id if line.target is not None else ""
+        if not tag or (known is not None and known.made_of == tag):
+            return known
+        record = await self._journal.load(tag)
+        if (
+            record is None
+            or record.state is not DeployState.DONE
+            or record.purpose is Purpose.DEMO
+            or record.plan.line != line.name
+        ):
+            return known
+        fresh = wish_of(record.plan, known)
+        await self._wishes.put(fresh)
+        return fresh
+
+    async def _see(self, line: Line, wish: Wish) -> Observed:
+        work = await self._work(line.name)
+        waiting = self._lines.waiting(line.name)
+        if line.target is None:
+            spent = (
+                await self._spent(line.name)
+                if any(each.place == RENT for each in wish.places)
+                else 0.0
+            )
+            return Observed(Voice.ABSENT, since=line.since, work=work, waiting=waiting, spent=spent)
+        tag = line.target.server_id
+        voice = await self._voice(line)
+        record = await self._journal.load(tag)
+        plan = record.plan if record is not None else None
+        place = Place(plan.place, plan.rent).key if plan is not None else ""
+        if voice is Voice.UP or (wish.rest is not Rest.UP and not waiting):
+            self._gone.pop(line.name, None)
+            return Observed(voice, place, line.since, work=work, waiting=waiting)
+        rented = plan is not None and plan.place == RENT
+        box = await self._box(line.name, tag) if rented else Box.OURS
+        reached = tunnel = None
+        if box in {Box.OURS, Box.RUNNING}:
+            reached = await self._servers.reached(tag)
+            if reached:
+                status = await self._servers.status(tag)
+                tunnel = status is not None and status.alive
+        spent = await self._spent(line.name) if rented else 0.0
+        return Observed(voice, place, line.since, box, reached, tunnel, work, waiting, spent)
+
+    async def _box(self, name: str, tag: str) -> Box:
+        """Return how the machine stands; that it is gone is believed when it is seen twice."""
+        box = await self._machines.box(tag)
+        if box is not Box.GONE:
+            self._gone.pop(name, None)
+            return box
+        if name not in self._gone:
+            self._gone[name] = self._clock()
+            return Box.CHANGING
+        return box
+
+    async def _work(self, name: str) -> Work:
+        unfinished = await self._deploys.unfinished(name)
+        if not unfinished:
+            return Work.NONE
+        if any(unfinished.values()):
+            return Work.RUNNING
+        ours = {entry.plan_id for entry in await self._wishes.log(name, PAST)}
+        return Work.OURS_LEFT if ours.issuperset(unfinished) else Work.LEFT
+
+    async def _voice(self, line: Line) -> Voice:
+        target = line.target
+        if target is None:
+            return Voice.ABSENT
+        if line.state is LineState.UP:
+            return await self._proof(line)
+        self._mute.pop(line.name, None)
+        if line.state is LineState.STARTING:
+            return Voice.STARTING
+        server = await self._servers.store.get(target.server_id)
+        if server is not None and server.intent is ServerIntent.STOPPED:
+            return Voice.STOPPED
+        found = await health.ask(target.url)
+        if found is not None:
+            return Voice.MUTE if found.takes_calls else Voice.FAILED
+        status = await self._servers.status(target.server_id)
+        return Voice.DEAD if status is not None and not status.alive else Voice.SILENT
+
+    async def _proof(self, line: Line) -> Voice:
+        """Call a voice that is said to be up, now and then, when nobody else does; two misses count."""
+        now = self._clock()
+        missed = self._mute.get(line.name, 0)
+        due = missed or now - self._proven.setdefault(line.name, now) >= PROVE_SECONDS
+        if line.target is None or not due or self._lines.calls_of(line.name):
+            return Voice.UP
+        self._proven[line.name] = now
+        try:
+            await self._prove(line.target.url)
+        except NoCapacity:
+            missed = 0
+        except PersonaDeskError as error:
+            missed += 1
+            log.info("The line %s was called and did not answer: %s", line.name, error.what)
+        else:
+            missed = 0
+        self._mute[line.name] = missed
+        return Voice.MUTE if missed > 1 else Voice.UP
+
+    # -- deeds ------------------------------------------------------------------------------------------------
+
+    async def _note(self, line: Line, decision: Decision, place: str) -> None:
+        log.info("The line %s: %s. %s", line.name, decision.deed, decision.why)
+        await self._wishes.begin(
+            Entry(line.name, self._clock(), decision.deed, place, decision.why, worked=True)
+        )
+
+    async def _do(self, line: Line, wish: Wish, seen: Observed, decision: Decision) -> None:
+        place = decision.place.key if decision.place is not None else seen.place
+        plan = None
+        if decision.deed is Deed.DEPLOY and decision.place is not None:
+            plan = plan_for(wish, decision.place, new_plan_id(), line.port, spent=seen.spent)
+        log.info("The line %s: %s at %s. %s", line.name, decision.deed, place, decision.why)
+        began = time.monotonic()
+        number = await self._wishes.begin(
+            Entry(
+                line.name, self._clock(), decision.deed, place, decision.why,
+                plan_id=plan.id if plan is not None else "",
+            )
+        )  # fmt: skip
+        outcome = ""
+        try:
+            await self._act(line, decision.deed, plan)
+        except PersonaDeskError as error:
+            outcome = f"{error.what} {error.next}"
+        self._mute.pop(line.name, None)
+        await self._wishes.end(
+            number, at=self._clock(), worked=not outcome, outcome=outcome,
+            seconds=time.monotonic() - began,
+        )  # fmt: skip
+        log.info("The line %s: %s %s", line.name, decision.deed, outcome or "done")
+
+    async def _act(self, line: Line, deed: Deed, plan: Plan | None) -> None:
+        if plan is not None:
+            await self._deploys.run(plan)
+            await self._wishes.rest(line.name, Rest.UP)
+            return
+        if deed is Deed.CLEAN_UP:
+            for plan_id in await self._deploys.unfinished(line.name):
+                await self._deploys.undo(plan_id)
+            return
+        tag = line.target.server_id if line.target is not None else ""
+        if deed is Deed.RECONNECT:
+            await self._servers.reconnect(tag)
+        elif deed is Deed.START:
+            await self._lines.start(line.name)
+        elif deed is Deed.RESTART_SERVICE:
+            await self._restart(line, tag)
+        elif deed is Deed.RESTART_MACHINE:
+            await self._machines.restart(tag)
+            await self._lines.start(line.name)
+        elif deed is Deed.END_MACHINE:
+            await self._servers.dispose(tag)
+            await self._machines.gone(tag)
+            await self._lines.detach(line.name, rest=Rest.UP)
+
+    async def _restart(self, line: Line, tag: str) -> None:
+        status = await self._servers.status(tag)
+        if status is None:
+            raise NotFound(
+                T("The voice server {name} no longer exists.", name=tag),
+                T("Deploy it again."),
+                cause="no_server",
+            )
+        if status.alive:
+            await self._servers.restart(tag)
+            await self._lines.tell(line.name, LineState.STARTING)
+        else:
+            # It may also need another port, which starting a line sees to.
+            await self._lines.start(line.name)

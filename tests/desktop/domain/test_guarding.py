@@ -1,0 +1,327 @@
+"""The guardian's rules: a table of failures, and random sequences of them."""
+
+# ruff: noqa: E501 - one failure a row
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from personadesk.domain import guarding
+from personadesk.domain.guarding import Box, Deed, Done, Observed, Voice, Work, decide
+from personadesk.domain.plan import LOCAL, RENT, Plan, RentWish
+from personadesk.domain.wish import Place, Rest, Wish, plan_for, wish_of
+
+NOW = 1_000_000.0
+CLOUD = Place(RENT, RentWish(account="cloud", max_price=1.0))
+OTHER = Place(RENT, RentWish(account="other"))
+SERVER = Place("host:box")
+HERE = Place(LOCAL)
+
+RENTED = Wish("a", places=(CLOUD,), max_price=1.0)
+TWO = replace(RENTED, places=(CLOUD, OTHER))
+OWN = Wish("a", places=(SERVER,))
+LONG_AGO = NOW - 10_000
+
+
+def seen(voice: Voice = Voice.DEAD, place: str = "account:cloud", **more) -> Observed:
+    values = {"since": LONG_AGO, "box": Box.RUNNING, "reached": True, "tunnel": True} | more
+    return Observed(voice, place, **values)
+
+
+def own(voice: Voice = Voice.DEAD, **more) -> Observed:
+    return seen(voice, "host:box", **({"box": Box.OURS} | more))
+
+
+def past(*deeds: Deed | tuple[Deed, bool], place: str = "account:cloud", ago: float = 3600.0):
+    pairs = [deed if isinstance(deed, tuple) else (deed, True) for deed in deeds]
+    return [
+        Done(NOW - ago + n, deed, place, worked) for n, (deed, worked) in enumerate(pairs)
+    ]  # fmt: skip
+
+
+SERVICE = Deed.RESTART_SERVICE
+ALL_MILD = (SERVICE, SERVICE, Deed.RESTART_MACHINE)
+
+TABLE = [
+    # name, wish, observed, past, deed, place
+    ("all is well", RENTED, seen(Voice.UP), [], Deed.NOTHING, None),
+    ("the server died", RENTED, seen(), [], SERVICE, None),
+    ("the server is stuck", RENTED, seen(Voice.MUTE), [], SERVICE, None),
+    ("nothing answers", RENTED, seen(Voice.SILENT), [], SERVICE, None),
+    ("the model does not load", RENTED, seen(Voice.FAILED), [], SERVICE, None),
+    ("it loads", RENTED, seen(Voice.STARTING, since=NOW - 60), [], Deed.WAIT, None),
+    ("it loads, and its machine breaks", RENTED, seen(Voice.STARTING, since=NOW - 60, box=Box.BROKEN), [], Deed.END_MACHINE, None),
+    ("it loads for ever", RENTED, seen(Voice.STARTING), [], SERVICE, None),
+    ("the tunnel is down", RENTED, seen(tunnel=False), [], Deed.RECONNECT, None),
+    ("the tunnel stays down", RENTED, seen(tunnel=False), past(*[Deed.RECONNECT] * 3), SERVICE, None),
+    ("its address changed", RENTED, seen(Voice.SILENT, reached=False), [], Deed.RECONNECT, None),
+    ("the network broke just now", RENTED, seen(reached=False, since=NOW - 60),
+     past(*[Deed.RECONNECT] * 3, ago=1000), Deed.WAIT, None),
+    ("the machine hangs", RENTED, seen(reached=False), past(*[Deed.RECONNECT] * 3), Deed.RESTART_MACHINE, None),
+    ("restarting the service twice did not help", RENTED, seen(), past(SERVICE, SERVICE), Deed.RESTART_MACHINE, None),
+    ("nothing mild helped", RENTED, seen(), past(*ALL_MILD), Deed.END_MACHINE, None),
+    ("the machine is stopped", RENTED, seen(box=Box.STOPPED), [], Deed.START, None),
+    ("it does not start", RENTED, seen(box=Box.STOPPED), past(*[(Deed.START, False)] * 2), Deed.END_MACHINE, None),
+    ("it has no GPU", RENTED, seen(box=Box.NO_GPU), [], Deed.END_MACHINE, None),
+    ("it is broken", RENTED, seen(box=Box.BROKEN), [], Deed.END_MACHINE, None),
+    ("it is broken, nothing may be rented", replace(RENTED, max_price=None), seen(box=Box.BROKEN), [], Deed.WAIT, None),
+    ("it is changing", RENTED, seen(box=Box.CHANGING), [], Deed.WAIT, None),
+    ("the provider is silent", RENTED, seen(Voice.SILENT, box=Box.UNKNOWN), [], Deed.WAIT, None),
+    ("the machine is gone", RENTED, seen(box=Box.GONE), [], Deed.DEPLOY, CLOUD),
+    ("it was ended for another", RENTED, Observed(Voice.ABSENT), past(Deed.END_MACHINE), Deed.DEPLOY, CLOUD),
+    ("it is gone, without a price limit", replace(RENTED, max_price=None), seen(box=Box.GONE), [], Deed.WAIT, None),
+    ("it is gone, the money is spent", replace(RENTED, spend_limit=5.0), seen(box=Box.GONE, spent=5.0), [], Deed.WAIT, None),
+    ("it is gone, three were rented today", RENTED, seen(box=Box.GONE),
+     past(Deed.DEPLOY, Deed.NOTHING, Deed.DEPLOY, Deed.NOTHING, Deed.DEPLOY, Deed.NOTHING), Deed.WAIT, None),
+    ("it is gone, the place is sold out", TWO, seen(box=Box.GONE), past((Deed.DEPLOY, False)), Deed.DEPLOY, OTHER),
+    ("the only place is sold out", RENTED, seen(box=Box.GONE), past((Deed.DEPLOY, False)), Deed.WAIT, None),
+    ("a bad place is good again after hours", RENTED, seen(box=Box.GONE), past((Deed.DEPLOY, False), ago=7 * 3600), Deed.DEPLOY, CLOUD),
+    ("a try has just failed", RENTED, seen(), past(SERVICE, ago=2), Deed.WAIT, None),
+    ("a person deploys", RENTED, seen(box=Box.GONE, work=Work.RUNNING), [], Deed.WAIT, None),
+    ("a person's deploy was cut off", RENTED, seen(box=Box.GONE, work=Work.LEFT), [], Deed.WAIT, None),
+    ("a recovery was cut off", RENTED, seen(box=Box.GONE, work=Work.OURS_LEFT), [], Deed.CLEAN_UP, None),
+    ("a recovery was cut off after it was up", RENTED, seen(Voice.UP, work=Work.OURS_LEFT), [], Deed.CLEAN_UP, None),
+    ("a person took the voice away", RENTED, Observed(Voice.ABSENT), [], Deed.WAIT, None),
+    ("a person stopped it", replace(RENTED, rest=Rest.STOPPED), seen(Voice.STOPPED, box=Box.STOPPED, waiting=3), [], Deed.NOTHING, None),
+    ("it is not guarded", replace(RENTED, guarded=False), seen(box=Box.GONE), [], Deed.NOTHING, None),
+    ("it sleeps", replace(RENTED, rest=Rest.ASLEEP), seen(Voice.STOPPED, box=Box.STOPPED), [], Deed.NOTHING, None),
+    ("it sleeps and is called", replace(RENTED, rest=Rest.ASLEEP), seen(Voice.STOPPED, box=Box.STOPPED, waiting=1), [], Deed.START, None),
+    ("it sleeps here and is called", replace(OWN, rest=Rest.ASLEEP), own(Voice.STOPPED, tunnel=False, waiting=1), [], Deed.START, None),
+    ("it sleeps without a machine and is called", replace(RENTED, rest=Rest.ASLEEP), Observed(Voice.ABSENT, waiting=1), [], Deed.DEPLOY, CLOUD),
+    ("it sleeps and may not be woken", replace(RENTED, rest=Rest.ASLEEP, wake_on_connect=False), seen(Voice.STOPPED, waiting=1), [], Deed.NOTHING, None),
+    ("it sleeps, is called, the money is spent", replace(RENTED, rest=Rest.ASLEEP, spend_limit=1.0),
+     seen(Voice.STOPPED, box=Box.STOPPED, waiting=1, spent=2.0), [], Deed.WAIT, None),
+    ("a server of one's own lost its voice", OWN, own(), [], SERVICE, None),
+    ("a server of one's own needs a new installation", OWN, own(), past(SERVICE, SERVICE, place="host:box"), Deed.DEPLOY, SERVER),
+    ("a server of one's own is away", OWN, own(reached=False), past(*[Deed.RECONNECT] * 3, place="host:box"), Deed.WAIT, None),
+    ("it is away, there is another place", replace(OWN, places=(SERVER, HERE)), own(reached=False),
+     past(*[Deed.RECONNECT] * 3, place="host:box"), Deed.DEPLOY, HERE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wish", "observed", "before", "deed", "place"),
+    [row[1:] for row in TABLE],
+    ids=[row[0] for row in TABLE],
+)
+def test_each_failure_has_its_deed(wish, observed, before, deed, place):
+    decision = decide(wish, observed, before, NOW)
+    assert (decision.deed, decision.place) == (deed, place), str(decision.why)
+    assert str(decision.why).endswith(".")
+
+
+def test_the_pause_doubles_up_to_a_quarter_of_an_hour():
+    ends = [guarding.pause_ends([Done(0.0, SERVICE)] * count) for count in range(1, 12)]
+    assert ends[:4] == [5, 10, 20, 40]
+    assert ends[-1] == 900
+    assert guarding.pause_ends([]) == 0
+
+
+def test_a_deploy_to_a_named_place_keeps_the_wish_and_one_elsewhere_replaces_it():
+    rent = RentWish(account="cloud", max_price=0.8, spend_limit=9.0)
+    first = wish_of(Plan("pd-1", "a", place=RENT, rent=rent))
+    assert (first.max_price, first.spend_limit, first.places) == (0.8, 9.0, (Place(RENT, rent),))
+    kept = wish_of(Plan("pd-2", "a", place=LOCAL), replace(first, places=(*first.places, HERE)))
+    assert (kept.places, kept.max_price, kept.made_of) == ((*first.places, HERE), 0.8, "pd-2")
+    moved = wish_of(Plan("pd-3", "a", place="host:box"), kept)
+    assert (moved.places, moved.max_price, moved.spend_limit) == ((SERVER,), None, None)
+
+
+def test_a_plan_never_allows_more_than_the_wish_has_left():
+    wish = replace(RENTED, max_price=0.7, spend_limit=10.0, lease_hours=2.0)
+    plan = plan_for(wish, CLOUD, "pd-9", 9000, spent=8.5)
+    assert plan.rent is not None
+    assert (plan.rent.max_price, plan.rent.spend_limit, plan.rent.hold_failed) == (0.7, 1.5, False)
+    assert (plan.line, plan.port, plan.place, plan.lease_hours) == ("a", 9000, RENT, 2.0)
+    assert plan_for(wish, HERE, "pd-9", 9000, spent=0.0).lease_hours is None
+
+
+@dataclass
+class Lot:
+    """One machine."""
+
+    account: str
+    box: Box = Box.RUNNING
+    service: bool = True
+    tunnel: bool = True
+    reached: bool = True
+    doomed: bool = False
+    """Nothing but another machine helps."""
+
+
+@dataclass
+class World:
+    """A line with its machines and money, in which deeds do what they say."""
+
+    now: float = NOW
+    machines: list[Lot] = field(default_factory=lambda: [Lot("cloud")])
+    spent: float = 0.0
+    sold_out: set[str] = field(default_factory=set)
+    provider_silent: bool = False
+    since: float = LONG_AGO
+    rented: int = 0
+
+
+class Failures(RuleBasedStateMachine):
+    """Random failures; between them the guardian looks, and time passes."""
+
+    @initialize(
+        limit=st.sampled_from([None, 3.0, 50.0]), places=st.sampled_from([(CLOUD,), (CLOUD, OTHER)])
+    )
+    def begin(self, limit, places):
+        self.wish = replace(RENTED, places=places, spend_limit=limit)
+        self.world = World()
+        self.past: list[Done] = []
+        self.most = 1
+        self.last = None
+
+    def observe(self) -> Observed:
+        world = self.world
+        machine = world.machines[-1] if world.machines else None
+        if machine is None:
+            ended = bool(self.past) and self.past[-1].deed in {Deed.END_MACHINE, Deed.DEPLOY}
+            if ended or (self.past and guarding.since_up(self.past)):
+                return Observed(Voice.ABSENT, since=world.since, spent=world.spent)
+            return Observed(
+                Voice.SILENT, "account:cloud", world.since,
+                Box.UNKNOWN if world.provider_silent else Box.GONE, spent=world.spent,
+            )  # fmt: skip
+        running = machine.box is Box.RUNNING
+        up = (
+            running
+            and machine.service
+            and machine.tunnel
+            and machine.reached
+            and not machine.doomed
+        )
+        box = Box.UNKNOWN if world.provider_silent else machine.box
+        return Observed(
+            Voice.UP if up else Voice.SILENT, f"account:{machine.account}", world.since, box,
+            machine.reached if running else None, machine.tunnel if running else None,
+            spent=world.spent,
+        )  # fmt: skip
+
+    def step(self):
+        seen_now = self.observe()
+        self.last = decision = decide(self.wish, seen_now, self.past, self.world.now)
+        if decision.deed is Deed.WAIT:
+            return
+        if decision.deed is Deed.NOTHING:
+            if guarding.since_up(self.past):
+                self.past.append(Done(self.world.now, Deed.NOTHING))
+            return
+        worked = self.act(decision)
+        place = decision.place.key if decision.place else seen_now.place
+        self.past.append(Done(self.world.now, decision.deed, place, worked))
+
+    def act(self, decision) -> bool:
+        world = self.world
+        if decision.deed is Deed.DEPLOY:
+            assert not world.machines, "a second machine is never rented beside the first"
+            assert self.wish.max_price is not None
+            assert self.wish.spend_limit is None or world.spent < self.wish.spend_limit
+            account = decision.place.rent.account
+            if account in world.sold_out or world.provider_silent:
+                return False
+            world.machines.append(Lot(account))
+            world.rented += 1
+            return True
+        machine = world.machines[-1]
+        if decision.deed is Deed.END_MACHINE:
+            world.machines.clear()
+        elif decision.deed is Deed.RECONNECT:
+            machine.tunnel = machine.tunnel or machine.reached
+        elif decision.deed is Deed.RESTART_SERVICE:
+            machine.service = machine.tunnel = True
+        elif decision.deed is Deed.START:
+            machine.box = Box.RUNNING
+            machine.service = machine.tunnel = machine.reached = True
+        elif decision.deed is Deed.RESTART_MACHINE:
+            machine.service = machine.tunnel = machine.reached = True
+        return True
+
+    def pass_time(self, seconds):
+        world = self.world
+        billed = any(m.box in {Box.RUNNING, Box.NO_GPU} for m in world.machines)
+        world.spent += seconds / 3600 if billed else 0.0
+        world.now += seconds
+        if self.wish.spend_limit is not None and world.spent >= self.wish.spend_limit:
+            # The limits' own loop puts it to sleep, whatever the guardian does.
+            for machine in world.machines:
+                machine.box = Box.STOPPED
+
+    def hurt(self):
+        self.world.since = self.world.now
+
+    @rule(what=st.sampled_from(["service", "tunnel", "reached"]))
+    def something_breaks(self, what):
+        for machine in self.world.machines:
+            setattr(machine, what, False)
+        self.hurt()
+
+    @rule(box=st.sampled_from([Box.STOPPED, Box.NO_GPU, Box.BROKEN]))
+    def the_provider_takes_something(self, box):
+        for machine in self.world.machines:
+            machine.box = box
+        self.hurt()
+
+    @rule()
+    def the_machine_vanishes(self):
+        self.world.machines.clear()
+        self.hurt()
+
+    @rule()
+    def nothing_on_it_works_any_more(self):
+        for machine in self.world.machines:
+            machine.doomed = True
+        self.hurt()
+
+    @rule(account=st.sampled_from(["cloud", "other"]), sold_out=st.booleans())
+    def stock_changes(self, account, sold_out):
+        change = self.world.sold_out.add if sold_out else self.world.sold_out.discard
+        change(account)
+
+    @rule(silent=st.booleans())
+    def the_provider_answers_or_not(self, silent):
+        self.world.provider_silent = silent
+
+    @rule(seconds=st.sampled_from([1, 30, 600, 4000]), looks=st.integers(1, 4))
+    def time_passes(self, seconds, looks):
+        for _ in range(looks):
+            self.pass_time(seconds)
+            self.step()
+
+    @invariant()
+    def never_more_machines_than_wished(self):
+        if hasattr(self, "world"):
+            assert len(self.world.machines) <= 1
+            days = (self.world.now - NOW) / guarding.DAY_SECONDS + 1
+            assert (
+                self.world.rented <= guarding.MOST_RENTED_A_DAY * days + guarding.MOST_RENTED_A_DAY
+            )
+
+    def teardown(self):
+        """In the end, when nothing fails any more, it is up or says why not."""
+        if not hasattr(self, "world"):
+            return
+        self.world.provider_silent = False
+        for _ in range(60):
+            self.pass_time(900)
+            self.step()
+            if self.observe().voice is Voice.UP:
+                break
+        if self.observe().voice is not Voice.UP:
+            assert self.last.stuck, (self.last, self.observe())
+            assert str(self.last.why)
+
+
+TestRandomFailures = Failures.TestCase
+TestRandomFailures.settings = settings(
+    max_examples=200, stateful_step_count=12, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip

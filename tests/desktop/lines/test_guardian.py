@@ -1,0 +1,294 @@
+"""What the guardian does with what its rules say; the rules have a table of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from personadesk.domain.errors import NoCapacity, ProviderFault, Unreachable
+from personadesk.domain.guarding import Box, Deed
+from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.plan import LOCAL, RENT, Plan, RentWish
+from personadesk.domain.progress import DeployState
+from personadesk.domain.text import T
+from personadesk.domain.wish import Rest
+from personadesk.hosts.server_process import ServerStatus
+from personadesk.lines.guardian import Guardian
+from personadesk.store.database import Database
+from personadesk.store.journal import DeployRecord, Purpose
+from personadesk.store.wishes import Entry, WishStore
+
+URL = "ws://127.0.0.1:9/api/chat"
+RENTED = Plan("pd-1", "a", 9000, place=RENT, rent=RentWish(account="cloud", max_price=1.0))
+
+
+@dataclass
+class World:
+    """Everything around the guardian; it writes down what is asked of it."""
+
+    line: Line = field(
+        default_factory=lambda: Line("a", 9000, Target(URL, "pd-1"), LineState.FAILED, 1.0)
+    )
+    now: float = 1_000_000.0
+    box_now: Box = Box.RUNNING
+    alive: bool = False
+    spent_now: float = 0.0
+    answer: Exception | None = None
+    failure: Exception | None = None
+    did: list[str] = field(default_factory=list)
+    held: str | None = None
+    calls: int = 0
+    waits: int = 0
+    left: dict[str, bool] = field(default_factory=dict)
+    plans: list[Plan] = field(default_factory=list)
+    records: dict[str, DeployRecord] = field(default_factory=dict)
+    serving: bool = True
+
+    @property
+    def store(self):
+        return self
+
+    def lines(self):
+        return (self.line,)
+
+    def hold(self, name, reason):
+        self.held = reason
+
+    def waiting(self, name):
+        return self.waits
+
+    def calls_of(self, name):
+        return self.calls
+
+    def _do(self, what):
+        self.did.append(what)
+        if self.failure is not None:
+            raise self.failure
+
+    async def start(self, name):
+        self._do(f"start {name}")
+
+    async def tell(self, name, state, reason=""):
+        self.line = replace(self.line, state=state, reason=reason)
+
+    async def detach(self, name, *, rest):
+        self._do(f"detach {rest}")
+        self.line = replace(self.line, target=None)
+
+    async def get(self, server_id):
+        return None
+
+    async def status(self, server_id):
+        return ServerStatus(alive=self.alive, state="running" if self.alive else "dead")
+
+    async def reached(self, server_id):
+        return True
+
+    async def reconnect(self, server_id):
+        self._do("reconnect")
+
+    async def dispose(self, server_id):
+        self._do(f"dispose {server_id}")
+
+    async def box(self, tag):
+        return self.box_now
+
+    async def gone(self, tag):
+        self._do(f"gone {tag}")
+
+    async def load(self, tag):
+        return self.records.get(tag)
+
+    async def unfinished(self, line):
+        return self.left
+
+    async def run(self, plan):
+        self.plans.append(plan)
+        self._do("deploy")
+
+    async def undo(self, plan_id):
+        self._do(f"undo {plan_id}")
+
+    async def restart(self, tag):
+        self._do(f"restart {tag}")
+
+    async def spent(self, line):
+        return self.spent_now
+
+    async def prove(self, url):
+        self.did.append("prove")
+        if self.answer is not None:
+            raise self.answer
+
+
+@pytest.fixture
+async def wishes(tmp_path):
+    database = await Database(tmp_path / "a.db").open()
+    yield WishStore(database)
+    await database.close()
+
+
+@pytest.fixture
+def world():
+    made = World()
+    made.records["pd-1"] = record()
+    return made
+
+
+@pytest.fixture
+def guardian(world, wishes):
+    return Guardian(
+        world, wishes, world, world, world, world, world.spent,
+        prove=world.prove, clock=lambda: world.now,
+    )  # fmt: skip
+
+
+def record(plan: Plan = RENTED, **changes) -> DeployRecord:
+    values = {"purpose": Purpose.DEPLOY, "state": DeployState.DONE, "started": 0.0} | changes
+    return DeployRecord(plan=plan, **values)
+
+
+async def look(guardian, world, seconds=10_000.0):
+    world.now += seconds
+    decision = await guardian.look(world.line)
+    return decision.deed if decision is not None else None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"purpose": Purpose.DEMO}, {"state": DeployState.FAILED}, {"plan": replace(RENTED, line="b")}]
+)  # fmt: skip
+async def test_only_a_finished_deploy_for_this_line_makes_a_wish(guardian, world, changes):
+    world.records["pd-1"] = record(**changes)
+    assert await look(guardian, world) is None
+    assert (world.did, world.held) == ([], None)
+
+
+async def test_that_a_machine_is_gone_is_believed_when_it_is_seen_twice(guardian, world, wishes):
+    world.box_now = Box.GONE
+    world.spent_now = 2.0
+    assert await look(guardian, world) is Deed.WAIT
+    assert world.did == []
+    assert await look(guardian, world) is Deed.DEPLOY
+    (plan,) = world.plans
+    assert plan.rent is not None
+    assert (plan.line, plan.port, plan.rent.account, plan.rent.max_price) == (
+        "a",
+        9000,
+        "cloud",
+        1.0,
+    )
+    entry = (await wishes.log("a"))[-1]
+    assert (entry.deed, entry.place, entry.plan_id) == (Deed.DEPLOY, "account:cloud", plan.id)
+    assert (entry.worked, str(entry.why)) == (True, "The rented machine is gone.")
+
+
+async def test_a_provider_that_does_not_answer_moves_nobody(guardian, world):
+    world.box_now = Box.UNKNOWN
+    for _ in range(5):
+        assert await look(guardian, world) is Deed.WAIT
+    assert world.did == []
+    assert world.held == "The provider does not say how the machine is; nothing is done on a guess."
+
+
+async def test_the_same_wait_is_written_down_once(guardian, world, wishes):
+    world.box_now = Box.UNKNOWN
+    for _ in range(3):
+        await look(guardian, world)
+    assert [entry.deed for entry in await wishes.log("a")] == [Deed.WAIT]
+
+
+async def test_a_deed_that_fails_is_written_down_with_its_words(guardian, world, wishes):
+    world.failure = ProviderFault(T("It broke."), T("Mend it."))
+    assert await look(guardian, world) is Deed.RECONNECT
+    (entry,) = await wishes.log("a")
+    assert (entry.worked, entry.outcome) == (False, "It broke. Mend it.")
+
+
+async def test_a_machine_is_replaced_only_when_its_provider_says_that_it_is_gone(guardian, world):
+    world.box_now = Box.BROKEN
+    assert await look(guardian, world) is Deed.END_MACHINE
+    assert world.did == ["dispose pd-1", "gone pd-1", f"detach {Rest.UP}"]
+    assert await look(guardian, world) is Deed.DEPLOY
+    assert len(world.plans) == 1
+
+
+async def test_a_machine_that_does_not_end_keeps_the_next_one_from_being_rented(guardian, world):
+    world.box_now = Box.BROKEN
+
+    async def gone(tag):
+        raise ProviderFault(T("The provider does not say that the machine is gone."))
+
+    world.gone = gone
+    assert await look(guardian, world) is Deed.END_MACHINE
+    world.box_now = Box.CHANGING
+    assert await look(guardian, world) is Deed.WAIT
+    assert world.plans == []
+
+
+async def test_a_voice_that_misses_two_calls_is_restarted(guardian, world):
+    world.line = replace(world.line, state=LineState.UP)
+    world.alive = True
+    world.answer = Unreachable(T("It does not answer."))
+    assert await look(guardian, world) is Deed.NOTHING
+    assert await look(guardian, world, 301) is Deed.NOTHING
+    assert await look(guardian, world, 2) is Deed.RESTART_SERVICE
+    assert world.did == ["prove", "prove", "restart pd-1"]
+    assert world.line.state is LineState.STARTING
+
+
+@pytest.mark.parametrize("answer", [None, NoCapacity(T("Somebody talks."))])
+async def test_a_voice_that_answers_or_is_busy_is_left_alone(guardian, world, answer):
+    world.line = replace(world.line, state=LineState.UP)
+    world.answer = answer
+    for _ in range(4):
+        assert await look(guardian, world, 301) is Deed.NOTHING
+    assert world.did == ["prove"] * 3
+
+
+async def test_a_voice_in_a_call_is_not_called(guardian, world):
+    world.line = replace(world.line, state=LineState.UP)
+    world.calls = 1
+    for _ in range(4):
+        assert await look(guardian, world, 301) is Deed.NOTHING
+    assert world.did == []
+
+
+async def test_what_a_recovery_of_its_own_left_is_removed_and_a_persons_is_not(
+    guardian, world, wishes
+):
+    world.left = {"pd-9": False}
+    assert await look(guardian, world) is Deed.WAIT
+    assert world.held is None, "waiting alone will not help"
+    await wishes.begin(Entry("a", world.now, Deed.DEPLOY, LOCAL, T("Why."), plan_id="pd-9"))
+    assert await look(guardian, world) is Deed.CLEAN_UP
+    assert world.did == ["undo pd-9"]
+    world.left = {"pd-9": True}
+    assert await look(guardian, world) is Deed.WAIT
+
+
+async def test_when_it_is_up_again_the_log_says_so_once(guardian, world, wishes):
+    await look(guardian, world)
+    world.line = replace(world.line, state=LineState.UP)
+    for _ in range(3):
+        await look(guardian, world, 1)
+    assert [entry.deed for entry in await wishes.log("a")] == [Deed.RECONNECT, Deed.NOTHING]
+
+
+async def test_a_stopped_line_is_left_alone_and_its_callers_are_not_held(guardian, world, wishes):
+    await look(guardian, world)
+    world.did.clear()
+    await wishes.rest("a", Rest.STOPPED)
+    world.waits = 1
+    assert await look(guardian, world) is Deed.NOTHING
+    assert (world.did, world.held) == ([], None)
+
+
+async def test_it_looks_by_itself_until_it_is_stopped(guardian, world):
+    guardian.start()
+    async with asyncio.timeout(5):
+        while not world.did:
+            await asyncio.sleep(0.01)
+    await guardian.stop()
+    assert world.did == ["reconnect"], "its tunnel was down"
