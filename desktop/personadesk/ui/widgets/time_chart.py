@@ -428,7 +428,7 @@ class TimeChart(Card):
         self._axis.linkToView(self._box)
         # The ends of an axis are what people look for; pyqtgraph leaves them out where they stand over the edge.
         self._left.setStyle(tickLength=0, hideOverlappingLabels=False)
-        self._axis.setStyle(tickLength=0, hideOverlappingLabels=theme().px(30))
+        self._axis.setStyle(tickLength=0, hideOverlappingLabels=theme().px(30), tickTextOffset=5)
         self._fills = [QGraphicsPathItem() for _ in self._curves]
         for fill in self._fills:
             fill.setPen(QPen(Qt.PenStyle.NoPen))
@@ -480,7 +480,7 @@ class TimeChart(Card):
             each.setPen(QPen(Qt.PenStyle.NoPen))
             each.setTextPen(QPen(look.colour(Role.TEXT2)))
         self._left.setWidth(look.px(30))
-        self._axis.setHeight(look.px(20))
+        self._axis.setHeight(look.px(22))
         for line in self._grid:
             line.setPen(_thin(Role.GRID))
         self._frame.setContentsMargins(0, look.px(7), look.px(14), 0)
