@@ -23,7 +23,7 @@ def machines(world: Any) -> RentedMachines:
 
 async def rent(world: Any) -> str:
     offer = replace(world.cloud.offers[0], account="acc")
-    _, machine = await world.rentals.make(Order("pd-1", offer, "pd-1-1", "ssh-ed25519 AAAA"))
+    _, machine = await world.rentals.make(Order("pd-1", offer, "ssh-ed25519 AAAA me"))
     return str(machine.id)
 
 
