@@ -157,7 +157,7 @@ class Services:
 
             parts = Parts(
                 self.folders, self.hosts, self.servers, self.accounts, self.journal, self.secrets,
-                lambda: self.fleet.view, self.lines.lines, self.lines.serving, self.limits,
+                self.settings, lambda: self.fleet.view, self.lines.lines, self.lines.kind != COMMAND, self.limits,
             )  # fmt: skip
             self.opened_monitor = await open_monitor(parts, every_s)
         return self.opened_monitor
