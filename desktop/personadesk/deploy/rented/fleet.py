@@ -85,8 +85,9 @@ class FleetView:
 
     @property
     def price_now(self) -> float:
-        """Dollars per hour of everything that has a price now."""
-        return sum(machine.price or 0.0 for machine in self.machines)
+        """Dollars per hour of everything that has a price now: machines, and what is left of them."""
+        billed = (*self.machines, *(x for a in self.accounts.values() for x in a.leftovers))
+        return sum(each.price or 0.0 for each in billed)
 
     def without_line(self) -> tuple[Machine, ...]:
         """Return our machines that are billed and stand behind no line."""
