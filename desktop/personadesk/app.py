@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,7 @@ class Services:
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
         opened_monitor: The monitor, None while nobody asked for it.
+        opening_monitor: Held while it is opened, so that two who ask at once get the same.
     """
 
     folders: Folders
@@ -104,6 +105,7 @@ class Services:
     lines_lock: FileLock
     log_handler: logging.Handler
     opened_monitor: Monitor | None = None
+    opening_monitor: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def notices(self) -> tuple[Text, ...]:
@@ -151,15 +153,18 @@ class Services:
         Raises:
             PersonaDeskError: The history cannot be used.
         """
-        if self.opened_monitor is None:
-            # Loaded when it is asked for: it brings numpy, and the window's first start has no time to lose.
-            from personadesk.monitor.opening import Parts, open_monitor
+        async with self.opening_monitor:
+            if self.opened_monitor is None:
+                # It brings numpy: the first start has no time to lose, and a window would feel it on its own loop.
+                await asyncio.to_thread(_load_monitor)
+                from personadesk.monitor.opening import Parts, open_monitor
 
-            parts = Parts(
-                self.folders, self.hosts, self.servers, self.accounts, self.journal, self.secrets,
-                lambda: self.fleet.view, self.lines.lines, self.lines.serving, self.limits,
-            )  # fmt: skip
-            self.opened_monitor = await open_monitor(parts, every_s)
+                parts = Parts(
+                    self.folders, self.hosts, self.servers, self.accounts, self.journal,
+                    self.secrets, self.settings, lambda: self.fleet.view, self.lines.lines,
+                    self.lines.kind != COMMAND, self.limits,
+                )  # fmt: skip
+                self.opened_monitor = await open_monitor(parts, every_s)
         return self.opened_monitor
 
     def _running(self) -> list[Plan]:
@@ -290,6 +295,12 @@ async def _stopped_by_hand(lines: LineService, tag: str) -> None:
     name = _behind(lines).get(tag)
     if name is not None:
         await lines.rest(name, Rest.STOPPED)
+
+
+def _load_monitor() -> None:
+    from personadesk.monitor import opening
+
+    del opening
 
 
 def _behind(lines: LineService) -> dict[str, str]:
