@@ -86,8 +86,8 @@ class FleetView:
     @property
     def price_now(self) -> float:
         """Dollars per hour of everything that has a price now: machines, and what is left of them."""
-        billed = (*self.machines, *(x for a in self.accounts.values() for x in a.leftovers))
-        return sum(each.price or 0.0 for each in billed)
+        left = (each for account in self.accounts.values() for each in account.leftovers)
+        return sum(m.price or 0.0 for m in self.machines) + sum(x.price or 0.0 for x in left)
 
     def without_line(self) -> tuple[Machine, ...]:
         """Return our machines that are billed and stand behind no line."""
