@@ -17,13 +17,14 @@ from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.steps import local_steps
 from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.deploy.steps.rented import BootStep, RentStep
+from personadesk.domain.line import LineState
 from personadesk.domain.progress import DeployState
 from personadesk.domain.wish import Rest
 from personadesk.hosts import hub_token
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
-from personadesk.lines import background
+from personadesk.lines import background, truth
 from personadesk.lines.guardian import Guardian
 from personadesk.lines.limits import Limits
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
@@ -254,6 +255,7 @@ async def open_services(
         accounts, rentals, spending, hosts, partial(_behind, lines),
         by_hand=partial(_stopped_by_hand, lines),
     )  # fmt: skip
+    rentals.on_gone = partial(_machine_gone, lines, wishes, servers)
     servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
@@ -280,7 +282,7 @@ async def open_services(
             # Loaded when it is wanted: a start in earnest has no time to lose.
             from personadesk.rehearsal.ready import make_ready
 
-            await make_ready(folders, accounts.store)
+            accounts.pretends = await make_ready(folders, accounts.store)
         await lines.open(serve=serve_lines)
         await servers.stop_leftovers()
         await deploys.refresh()
@@ -288,6 +290,21 @@ async def open_services(
         await services.close()
         raise
     return services
+
+
+async def _machine_gone(
+    lines: LineService, wishes: WishStore, servers: PlacedServers, tag: str
+) -> None:
+    """Let a line say that its rented machine has ended, instead of looking for its voice for ever."""
+    for line in await lines.all():
+        if line.target is not None and line.target.server_id == tag:
+            wish = await wishes.get(line.name)
+            if wish is not None and wish.guarded and wish.rest is Rest.UP:
+                # The guardian finds it gone, and rents another one.
+                return
+            await lines.detach(line.name)
+            await lines.tell(line.name, LineState.STOPPED, str(truth.ENDED))
+    await servers.let_go(tag)
 
 
 async def _stopped_by_hand(lines: LineService, tag: str) -> None:
