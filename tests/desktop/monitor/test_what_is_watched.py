@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,8 +116,6 @@ async def test_a_rented_machine_is_entered_only_while_it_runs_and_tells_its_mone
     assert told[Metric.MONEY_SPENT] == 2.5
     assert told[Metric.GPU_USE] == 33.0
 
-    from dataclasses import replace
-
     world.machines = [replace(machine, state=MachineState.STOPPED, price=None)]
     _, asleep = await world.targets.look()
     assert [spec.key.source for spec in asleep.specs] == [Source.PROVIDER]
@@ -138,8 +137,6 @@ async def test_a_provider_without_figures_is_not_asked(world: World):
 
 
 async def _first(feed) -> dict:
-    import asyncio
-
     got = asyncio.get_running_loop().create_future()
     work = asyncio.create_task(feed.run(lambda s: got.done() or got.set_result(s), print, 1.0))
     sample = await asyncio.wait_for(got, 5)
@@ -154,8 +151,8 @@ async def test_one_process_keeps_the_history_and_the_next_takes_over(monkeypatch
     command = await open_services(folders(), kind=COMMAND, serve_lines=False)
     try:
         assert first.opened_monitor is None
-        keeper = await first.monitor()
-        assert keeper is await first.monitor()
+        keeper, same = await asyncio.gather(first.monitor(), first.monitor())
+        assert keeper is same
         waiting = await second.monitor()
         assert (keeper.history.writes, waiting.history.writes) == (True, False)
         assert not (await command.monitor()).history.writes
