@@ -459,7 +459,7 @@ class TimeChart(Card):
         marks = [step * n for n in range(int(high / step + 1e-6) + 1)]
         # pyqtgraph leaves out a mark that rounding puts a hair over the edge.
         inside = high * 1e-6
-        texts = [(min(max(value, inside), high - inside), f"{value:g}") for value in marks]
+        texts = [(min(max(value, inside), high - inside), _short(value)) for value in marks]
         self._left.setTicks([texts])
         # pyqtgraph's own grid takes the room of the labels at the ends.
         for line in self._grid:
@@ -604,6 +604,10 @@ def _round_step(wanted: float) -> float:
     return float(
         max(each for each in (1.0, 2.0, 2.5, 5.0) if each * power <= wanted * (1 + 1e-9)) * power
     )
+
+
+def _short(value: float) -> str:
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
 
 
 def _ago(seconds: float, spacing: float) -> str:
