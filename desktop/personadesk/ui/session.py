@@ -15,7 +15,6 @@ from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
 from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, TALK
-from personadesk.ui.rehearse import open_rehearsal
 from personadesk.ui.shell import MainWindow, PageSpec
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class WindowSession(QObject):
         self.home.use_machine_asked.connect(lambda: self.desk.use_machine())
         self.home.rent_asked.connect(lambda: self.desk.rent_gpu())
         self.home.new_line_asked.connect(lambda: self.desk.new_line())
-        self.home.rehearse_asked.connect(open_rehearsal)
+        self.home.rehearse_asked.connect(self._open_rehearsal)
         self.home.asked.connect(lambda name, verb: self.desk.line_asked(name, verb))
         self.window = MainWindow(
             [
@@ -101,6 +100,7 @@ class WindowSession(QObject):
 
         desk = Desk(self._opener, self.home, parent=self, **self._devices)
         desk.rented.fleet_changed.connect(self._tell_money)
+        self.window.rebuilt.connect(self._tell_money)
         desk.page_asked.connect(self.window.open_page)
         desk.stop_line_asked.connect(self._ask_stop)
         desk.remove_line_asked.connect(self._ask_remove)
@@ -237,6 +237,11 @@ class WindowSession(QObject):
 
         ask_stop(self.window, job, self.desk.jobs, self.desk.rented)
 
+    def _open_rehearsal(self) -> None:
+        from personadesk.ui.rehearse import open_rehearsal
+
+        open_rehearsal()
+
     def _tell_money(self) -> None:
         """Say at the foot of the side bar what is billed, and how much of it nobody uses."""
         from personadesk.ui.instances import words
@@ -244,8 +249,11 @@ class WindowSession(QObject):
         rented = self.desk.rented
         view = rented.view
         now, today = view.price_now, rented.spent(rented.today)
-        if now or today:
+        silent = any(account.error is not None for account in view.accounts.values())
+        if now or today or silent:
             self.window.set_status(words.cost_of(now, today), words.accounts_of(view))
+        else:
+            self.window.set_status()
         adrift = {machine.key for machine in (*view.without_line(), *view.strays)}
         self.window.set_badge(INSTANCES, len(adrift), words.adrift_of(len(adrift)))
 

@@ -85,8 +85,9 @@ class FleetView:
 
     @property
     def price_now(self) -> float:
-        """Dollars per hour of everything that has a price now."""
-        return sum(machine.price or 0.0 for machine in self.machines)
+        """Dollars per hour of everything that has a price now: machines, and what is left of them."""
+        left = (each for account in self.accounts.values() for each in account.leftovers)
+        return sum(m.price or 0.0 for m in self.machines) + sum(x.price or 0.0 for x in left)
 
     def without_line(self) -> tuple[Machine, ...]:
         """Return our machines that are billed and stand behind no line."""
