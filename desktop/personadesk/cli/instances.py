@@ -118,7 +118,7 @@ async def _say_price(services: Services, machine: Machine, action: Action) -> No
     if action not in machine.actions:
         return
     if action is Action.END:
-        say(str(facts.end_destroys))
+        say(f"What goes with it: {facts.end_destroys}")
     elif action is Action.STOP:
         say(str(facts.stop_costs))
     elif action is Action.START and machine.running_price is not None:
