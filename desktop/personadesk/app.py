@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,14 @@ from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.steps import local_steps
 from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.deploy.steps.rented import BootStep, RentStep
+from personadesk.domain.line import LineState
 from personadesk.domain.progress import DeployState
 from personadesk.domain.wish import Rest
 from personadesk.hosts import hub_token
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
-from personadesk.lines import background
+from personadesk.lines import background, truth
 from personadesk.lines.guardian import Guardian
 from personadesk.lines.limits import Limits
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
@@ -83,6 +84,7 @@ class Services:
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
         opened_monitor: The monitor, None while nobody asked for it.
+        opening_monitor: Held while it is opened, so that two who ask at once get the same.
     """
 
     folders: Folders
@@ -104,6 +106,7 @@ class Services:
     lines_lock: FileLock
     log_handler: logging.Handler
     opened_monitor: Monitor | None = None
+    opening_monitor: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def notices(self) -> tuple[Text, ...]:
@@ -151,15 +154,18 @@ class Services:
         Raises:
             PersonaDeskError: The history cannot be used.
         """
-        if self.opened_monitor is None:
-            # Loaded when it is asked for: it brings numpy, and the window's first start has no time to lose.
-            from personadesk.monitor.opening import Parts, open_monitor
+        async with self.opening_monitor:
+            if self.opened_monitor is None:
+                # It brings numpy: the first start has no time to lose, and a window would feel it on its own loop.
+                await asyncio.to_thread(_load_monitor)
+                from personadesk.monitor.opening import Parts, open_monitor
 
-            parts = Parts(
-                self.folders, self.hosts, self.servers, self.accounts, self.journal, self.secrets,
-                lambda: self.fleet.view, self.lines.lines, self.lines.serving, self.limits,
-            )  # fmt: skip
-            self.opened_monitor = await open_monitor(parts, every_s)
+                parts = Parts(
+                    self.folders, self.hosts, self.servers, self.accounts, self.journal,
+                    self.secrets, self.settings, lambda: self.fleet.view, self.lines.lines,
+                    self.lines.kind != COMMAND, self.limits,
+                )  # fmt: skip
+                self.opened_monitor = await open_monitor(parts, every_s)
         return self.opened_monitor
 
     def _running(self) -> list[Plan]:
@@ -249,6 +255,7 @@ async def open_services(
         accounts, rentals, spending, hosts, partial(_behind, lines),
         by_hand=partial(_stopped_by_hand, lines),
     )  # fmt: skip
+    rentals.on_gone = partial(_machine_gone, lines, wishes, servers)
     servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
@@ -275,7 +282,7 @@ async def open_services(
             # Loaded when it is wanted: a start in earnest has no time to lose.
             from personadesk.rehearsal.ready import make_ready
 
-            await make_ready(folders, accounts.store)
+            accounts.pretends = await make_ready(folders, accounts.store)
         await lines.open(serve=serve_lines)
         await servers.stop_leftovers()
         await deploys.refresh()
@@ -285,11 +292,32 @@ async def open_services(
     return services
 
 
+async def _machine_gone(
+    lines: LineService, wishes: WishStore, servers: PlacedServers, tag: str
+) -> None:
+    """Let a line say that its rented machine has ended, instead of looking for its voice for ever."""
+    for line in await lines.all():
+        if line.target is not None and line.target.server_id == tag:
+            wish = await wishes.get(line.name)
+            if wish is not None and wish.guarded and wish.rest is Rest.UP:
+                # The guardian finds it gone, and rents another one.
+                return
+            await lines.detach(line.name)
+            await lines.tell(line.name, LineState.STOPPED, str(truth.ENDED))
+    await servers.let_go(tag)
+
+
 async def _stopped_by_hand(lines: LineService, tag: str) -> None:
     """Let the line on a machine rest: a person stops that machine."""
     name = _behind(lines).get(tag)
     if name is not None:
         await lines.rest(name, Rest.STOPPED)
+
+
+def _load_monitor() -> None:
+    from personadesk.monitor import opening
+
+    del opening
 
 
 def _behind(lines: LineService) -> dict[str, str]:

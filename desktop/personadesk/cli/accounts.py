@@ -17,10 +17,12 @@ from personadesk.providers.accounts import Given
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
     from personadesk.domain.account import Account, AccountInfo
+    from personadesk.domain.provider import Field, ProviderFacts
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,6 +62,13 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
         info = await accounts.check(arguments.name)
         account = await accounts.store.get(arguments.name)
         _print(_account_dict(account) | _info_dict(info), _in_words(info), arguments.json)
+    elif action == "replace":
+        provider_id = (await accounts.store.get(arguments.name)).provider
+        values = await asyncio.to_thread(_new_secrets, arguments, provider_id)
+        info = await accounts.replace(arguments.name, values)
+        account = await accounts.store.get(arguments.name)
+        words = f"“{account.name}” has its new key. {_in_words(info)}"
+        _print(_account_dict(account) | _info_dict(info), words, arguments.json)
     else:
         await accounts.remove(arguments.name)
         _print(
@@ -72,19 +81,46 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
 
 def _values(arguments: argparse.Namespace) -> dict[str, str]:
     """Return the fields as given; secrets that were not are asked for where somebody can answer."""
-    values = {}
     facts = catalog.facts(arguments.provider)
+    values = _given(arguments, facts)
+    _ask(arguments, values, [f for f in facts.fields if not (f.optional or f.default)])
+    return values
+
+
+def _new_secrets(arguments: argparse.Namespace, provider_id: str) -> dict[str, str]:
+    """Return the fields that are to change: those that were given, else all that are secret."""
+    facts = catalog.facts(provider_id)
+    values = _given(arguments, facts)
+    if not values:
+        _ask(arguments, values, [field for field in facts.fields if field.secret])
+    return values
+
+
+def _given(arguments: argparse.Namespace, facts: ProviderFacts) -> dict[str, str]:
+    values = {}
+    known = [field.name for field in facts.fields]
     for each in arguments.credential:
         name, sign, value = each.partition("=")
         if not sign:
+            # What stands there may be a key that was pasted as it is; it is not said again.
             raise BadRequest(
-                T("“{text}” is not FIELD=VALUE.", text=name),
+                T("A credential is not FIELD=VALUE."),
                 T("Write for example api_key=@RUNPOD_API_KEY."),
                 cause="bad_credential",
             )
+        if name not in known:
+            raise BadRequest(
+                T("{provider} has no field “{field}”.", provider=facts.title, field=name),
+                T("Its fields are: {fields}", fields=", ".join(known)),
+                cause="no_field",
+            )
         values[name] = value
-    for field in facts.fields:
-        if field.name in values or field.optional or field.default:
+    return values
+
+
+def _ask(arguments: argparse.Namespace, values: dict[str, str], fields: Iterable[Field]) -> None:
+    for field in fields:
+        if field.name in values:
             continue
         if not sys.stdin.isatty() or arguments.json:
             raise BadRequest(
@@ -96,7 +132,6 @@ def _values(arguments: argparse.Namespace) -> dict[str, str]:
         print(f"{field.title}, from {field.where}", file=sys.stderr)
         ask = getpass.getpass if field.secret and not field.multiline else input
         values[field.name] = ask("> ")
-    return values
 
 
 def _account_dict(account: Account) -> dict[str, Any]:
@@ -128,7 +163,7 @@ def _in_words(info: AccountInfo) -> str:
     if info.balance is not None:
         parts.append(f"Balance: ${info.balance:.2f}.")
     elif info.balance_reason:
-        parts.append(str(info.balance_reason))
+        parts.append(f"Balance: {info.balance_reason}")
     parts += [str(each) for each in info.limits]
     return " ".join(part for part in parts if part)
 

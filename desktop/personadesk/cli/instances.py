@@ -66,6 +66,9 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
         print("\n".join(_words(m, view) for m in machines) or "No machines.")
         for stray in view.strays:
             say(f"{stray.key} carries our tag but is not in the record: adopt or terminate it.")
+        for each in (r for a in accounts.values() for r in a.leftovers):
+            if each.price != 0.0 and not each.attached:
+                say(_leftover_words(each))
     return FAILED if failures else 0
 
 
@@ -83,6 +86,7 @@ async def act(services: Services, arguments: argparse.Namespace) -> int:
     if arguments.action == "adopt":
         await services.fleet.adopt(machine)
     else:
+        await _say_price(services, machine, ACTIONS[arguments.action])
         await services.fleet.act(machine, ACTIONS[arguments.action])
         machine = await _settled(services, machine, ACTIONS[arguments.action])
     view = services.fleet.view
@@ -91,6 +95,19 @@ async def act(services: Services, arguments: argparse.Namespace) -> int:
     else:
         print(_words(machine, view))
     return 0
+
+
+async def _say_price(services: Services, machine: Machine, action: Action) -> None:
+    """Say before it is done what it costs or destroys; only where it can be done."""
+    facts = (await services.accounts.provider(machine.account)).facts
+    if action not in machine.actions:
+        return
+    if action is Action.END:
+        say(str(facts.end_destroys))
+    elif action is Action.STOP:
+        say(str(facts.stop_costs))
+    elif action is Action.START and machine.running_price is not None:
+        say(f"It costs ${machine.running_price:.2f} an hour again.")
 
 
 async def _settled(services: Services, machine: Machine, action: Action) -> Machine:
@@ -151,8 +168,15 @@ def machine_dict(machine: Machine, view: FleetView) -> dict[str, Any]:
 def _resource_dict(resource: Resource) -> dict[str, Any]:
     return {
         "kind": str(resource.kind), "id": resource.id, "account": resource.account,
-        "tag": resource.tag, "price": resource.price, "attached": resource.attached,
+        "name": resource.name, "tag": resource.tag, "price": resource.price,
+        "attached": resource.attached,
     }  # fmt: skip
+
+
+def _leftover_words(resource: Resource) -> str:
+    price = "a price that is not told" if resource.price is None else f"${resource.price:.3f} /h"
+    name = resource.name or resource.id
+    return f"{resource.account}: the {resource.kind} {name} goes on without a machine, for {price}."
 
 
 def _words(machine: Machine, view: FleetView) -> str:

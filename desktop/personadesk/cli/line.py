@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
 from personadesk.cli import wishing
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.status import describe, line_dict
+from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.line import LineState
 from personadesk.domain.wish import Rest
 from personadesk.lines.service import BACKGROUND
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
 
@@ -106,12 +110,21 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
             await _wait_for_turn(services, stop)
         # What is rented goes on costing while no window is open: its limits are held from here.
         services.fleet.start()
+        await _watch(services)
         await stop.wait()
     finally:
         await services.close()
     if arguments.json:
         print_json({"served": [line_dict(line) for line in services.lines.lines()]})
     return 0
+
+
+async def _watch(services: Services) -> None:
+    """Keep figures and ring alarms while no window does; the lines are served all the same when that fails."""
+    try:
+        await services.monitor()
+    except PersonaDeskError as error:
+        log.warning("Nothing is watched: %s %s", error.what, error.details)
 
 
 async def _wait_for_turn(services: Services, stop: Stop) -> None:

@@ -13,6 +13,7 @@ from personadesk.domain.sample import UNITS, Absent
 from personadesk.hosts.local import port_taken
 from personadesk.hosts.proc_figures import FIRST
 from personadesk.monitor import prometheus, webhook
+from personadesk.store.settings import WEBHOOK
 
 if TYPE_CHECKING:
     import argparse
@@ -149,9 +150,11 @@ async def _webhook(arguments: argparse.Namespace, stop: Stop) -> int:
     try:
         if arguments.remove:
             await services.secrets.delete(webhook.SECRET)
+            services.settings.set(WEBHOOK, value=False)
         elif arguments.url:
             await services.secrets.put(webhook.SECRET, webhook.checked(arguments.url))
-        there = await services.secrets.get(webhook.SECRET) is not None
+            services.settings.set(WEBHOOK, value=True)
+        there = services.settings.get(WEBHOOK)
     finally:
         await services.close()
     if arguments.json:

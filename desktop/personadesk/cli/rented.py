@@ -51,20 +51,29 @@ def _add_accounts(commands: Commands, add_json: Callable[[argparse.ArgumentParse
     add = actions.add_parser("add", help="add an account; it is checked at once")
     add.add_argument("provider", help="for example runpod; see “personadesk accounts providers”")
     add.add_argument("name", help="how it shall be called")
-    add.add_argument(
-        "--credential", action="append", default=[], metavar="FIELD=VALUE",
-        help="a field and its value; secrets as FIELD=@VARIABLE: the environment variable is referred to, not stored. "
-        "Without it, secrets are asked for and go to the keyring",
-    )  # fmt: skip
+    _add_credential(add)
     add.add_argument("--base-url", default="", metavar="URL", help="where its API is instead")
     check = actions.add_parser("check", help="ask who we are, what we may, what is left")
     check.add_argument("name")
+    replace = actions.add_parser(
+        "replace", help="give an account a new key; the old one stays until the new one worked"
+    )
+    replace.add_argument("name")
+    _add_credential(replace)
     remove = actions.add_parser("remove", help="forget an account; its machines go on")
     remove.add_argument("name")
     for name, action in (
-        ("add", add), ("check", check), ("remove", remove),
+        ("add", add), ("check", check), ("replace", replace), ("remove", remove),
         ("list", actions.add_parser("list", help="all accounts")),
         ("providers", actions.add_parser("providers", help="which providers there are")),
     ):  # fmt: skip
         action.set_defaults(module="accounts", action=name)
         add_json(action)
+
+
+def _add_credential(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--credential", action="append", default=[], metavar="FIELD=VALUE",
+        help="a field and its value; secrets as FIELD=@VARIABLE: the environment variable is referred to, not stored. "
+        "Without it, secrets are asked for and go to the keyring",
+    )  # fmt: skip

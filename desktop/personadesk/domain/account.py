@@ -72,3 +72,16 @@ class AccountInfo:
     spend_per_hour: float | None = None
     limits: tuple[Text, ...] = ()
     checked: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pretend:
+    """Where a provider is played, in a rehearsal.
+
+    Attributes:
+        base_url: Its API.
+        settings: Fields that have another value there than by default.
+    """
+
+    base_url: str
+    settings: Mapping[str, str]

@@ -31,6 +31,7 @@ STARTING_SECONDS = 120.0
 STARTING = T("The voice server is starting.")
 SILENT = T("The server at its address does not answer.")
 DYING = T("The voice server keeps dying.")
+ENDED = T("Its rented machine has ended. Deploy again; the line keeps its address.")
 GONE = T("The voice server does not run any more. Start the line again.")
 
 
@@ -52,10 +53,10 @@ class Truth:
 async def look(line: Line, servers: Servers) -> Truth | None:
     """Return how a line stands, or None when what is known still holds or cannot be told yet."""
     if line.target is None:
-        return Truth(LineState.STOPPED)
+        return _stopped(line)
     server = await servers.store.get(line.target.server_id)
     if server is not None and server.intent is ServerIntent.STOPPED:
-        return Truth(LineState.STOPPED)
+        return _stopped(line)
     found = await health.ask(line.target.url)
     if found is not None:
         return await _of_answer(line, found)
@@ -68,7 +69,7 @@ async def look(line: Line, servers: Servers) -> Truth | None:
     if status.state == "given-up":
         return Truth(LineState.FAILED, _first(status.reason) or str(DYING))
     if status.state == "stopped":
-        return Truth(LineState.STOPPED)
+        return _stopped(line)
     if not status.alive:
         return Truth(LineState.FAILED, str(GONE), sure=False)
     if status.state == "backing-off":
@@ -103,6 +104,11 @@ async def _prove(line: Line) -> Truth:
     except PersonaDeskError as error:
         return Truth(LineState.FAILED, str(error.what), sure=False)
     return Truth(LineState.UP)
+
+
+def _stopped(line: Line) -> Truth:
+    """Return that a line is stopped; why it was stopped stays told."""
+    return Truth(LineState.STOPPED, line.reason if line.state is LineState.STOPPED else "")
 
 
 def _is_about_to_start(server: ServerRecord | None) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from personadesk.monitor.state import HostState, changes, failed_over
 from personadesk.store.history import GroupKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from personadesk.domain.alarm import Alarm
     from personadesk.domain.line import Line
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 _Callback = TypeVar("_Callback")
 
 TARGETS_SECONDS = 5.0
+AT_ONCE = 20
+"""Machines that are judged in one go."""
 LINGER_SECONDS = 5.0
 """After the last look: who turns a page and back finds no hole."""
 _PREFERENCE = (Source.VOICE, Source.PROVIDER, Source.SERVER, Source.HOST)
@@ -117,15 +120,17 @@ class Monitor:
     async def start(self, workers: Workers | None = None) -> None:
         """Begin to sample everything there is."""
         self._workers = workers or Workers()
+        self._begin_workers()
         await self.refresh()
-        jobs = {"monitor targets": self._follow(), "monitor pulse": self._pulse()}
-        if self.history.writes:
-            jobs["monitor history"] = self.history.run()
-        if self._workers.heartbeat is not None:
-            jobs["heartbeat"] = self._workers.heartbeat.run()
-        if self._workers.webhook is not None:
-            jobs["webhook"] = self._workers.webhook.run()
-        self._tasks = [asyncio.create_task(job, name=name) for name, job in jobs.items()]
+        self._begin("monitor targets", self._follow())
+        self._begin("monitor pulse", self._pulse())
+        self._begin("monitor history", self.history.run())
+
+    def take_over(self, workers: Workers) -> None:
+        """Keep the history from now on, and do what only the process does that keeps it."""
+        self.history.writes = True
+        self._workers = workers
+        self._begin_workers()
 
     async def close(self) -> None:
         """End sampling and write down what waits; the history's file is closed too. Harmless when it was done."""
@@ -299,11 +304,14 @@ class Monitor:
         if host is not None:
             self.take(GroupKey(host, Source.VOICE, server_id), sample)
 
-    def judge(self) -> list[Alarm]:
-        """Look at every machine by the rules; done once a second by itself."""
+    def judge(self, hosts: Iterable[str] | None = None) -> list[Alarm]:
+        """Look at machines by the rules, all without a choice; done once a second by itself."""
         now = self._clock()
         changed: list[Alarm] = []
-        for name, state in self._states.items():
+        for name in tuple(self._states) if hosts is None else hosts:
+            state = self._states.get(name)
+            if state is None:
+                continue
             sampler = self._samplers.get(name)
             if sampler is None or not sampler.running:
                 self.alarms.forget(name)
@@ -321,6 +329,15 @@ class Monitor:
 
     # -- how it is done ---------------------------------------------------------------------------------------
 
+    def _begin(self, name: str, job: Coroutine[object, object, None]) -> None:
+        self._tasks.append(asyncio.create_task(job, name=name))
+
+    def _begin_workers(self) -> None:
+        if self._workers.heartbeat is not None:
+            self._begin("heartbeat", self._workers.heartbeat.run())
+        if self._workers.webhook is not None:
+            self._begin("webhook", self._workers.webhook.run())
+
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(TARGETS_SECONDS)
@@ -331,10 +348,16 @@ class Monitor:
 
     async def _pulse(self) -> None:
         while True:
-            await asyncio.sleep(1.0)
-            for sampler in self._samplers.values():
-                sampler.check()
-            self.judge()
+            names = tuple(self._states)
+            # Hundreds of machines at once would hold a window up.
+            turns = max(1, math.ceil(len(names) / AT_ONCE))
+            for turn in range(turns):
+                await asyncio.sleep(1.0 / turns)
+                some = names[turn * AT_ONCE : (turn + 1) * AT_ONCE]
+                for name in some:
+                    if name in self._samplers:
+                        self._samplers[name].check()
+                self.judge(some)
 
     async def _kept(self, host: str, metric: Metric, part: str, start: float, end: float) -> Range:
         groups = await self.history.store.groups(host)

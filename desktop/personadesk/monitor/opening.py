@@ -15,6 +15,7 @@ from personadesk.monitor.targets import Targets
 from personadesk.monitor.webhook import SECRET, Webhook
 from personadesk.store.history import HistoryStore
 from personadesk.store.instance import history_lock
+from personadesk.store.settings import WEBHOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from personadesk.store.locks import FileLock
     from personadesk.store.paths import Folders
     from personadesk.store.secrets import Secrets
+    from personadesk.store.settings import Settings
 
 
 class TellsCalls(Protocol):
@@ -51,9 +53,10 @@ class Parts:
         accounts: The accounts at providers.
         journal: Knows what each deploy may cost.
         secrets: Has the webhook's address.
+        settings: Tells whether there is one; asking the keyring may open a dialog.
         fleet: Returns what was last seen of rented machines.
         lines: Returns the lines.
-        serving: Whether this process serves the lines, and so is one that lasts.
+        lasts: Whether this process is more than a command; a command would leave holes in a history.
         limits: Is told which calls are ours.
     """
 
@@ -63,21 +66,34 @@ class Parts:
     accounts: Accounts
     journal: Journal
     secrets: Secrets
+    settings: Settings
     fleet: Callable[[], FleetView]
     lines: Callable[[], tuple[Line, ...]]
-    serving: bool
+    lasts: bool
     limits: TellsCalls
 
 
-class KeptMonitor(Monitor):
-    """A monitor that gives the history's lock back when it is closed."""
+class SharedMonitor(Monitor):
+    """One of several processes' monitors, of which one at a time keeps the history."""
 
-    lock: FileLock
+    def __init__(self, parts: Parts, history: History, lock: FileLock, every_s: float) -> None:
+        super().__init__(_targets(parts), history, every_s=every_s)
+        self._parts = parts
+        self._lock = lock
+
+    async def refresh(self) -> None:
+        """Look again which machines there are, and keep the history when nobody else does; see `Monitor.refresh`."""
+        if not self.history.writes and self._parts.lasts and await asyncio.to_thread(self._acquire):
+            self.take_over(await _workers(self._parts, self))
+        await super().refresh()
 
     async def close(self) -> None:
         """End everything; see `Monitor.close`."""
         await super().close()
-        self.lock.release()
+        self._lock.release()
+
+    def _acquire(self) -> bool:
+        return self._lock.acquire()
 
 
 async def open_monitor(parts: Parts, every_s: float | None = None) -> Monitor:
@@ -90,20 +106,15 @@ async def open_monitor(parts: Parts, every_s: float | None = None) -> Monitor:
     Raises:
         PersonaDeskError: The history cannot be used.
     """
-    lock = history_lock(parts.folders)
-    # Who serves the lines is the one that lasts; a command is gone in a moment, and shall not leave holes.
-    keeps = parts.serving and await asyncio.to_thread(lock.acquire)
     store = HistoryStore(parts.folders.data / "history.db")
+    await store.open()
+    history = History(store, writes=False)
+    lock = history_lock(parts.folders)
+    monitor = SharedMonitor(parts, history, lock, every_s or SLOW_SECONDS)
     try:
-        await store.open()
-        monitor = KeptMonitor(
-            _targets(parts), History(store, writes=keeps), every_s=every_s or SLOW_SECONDS
-        )
-        monitor.lock = lock
-        await monitor.start(await _workers(parts, monitor, keeps=keeps))
+        await monitor.start(Workers(lines=parts.lines))
     except BaseException:
-        await store.close()
-        lock.release()
+        await monitor.close()
         raise
     return monitor
 
@@ -117,10 +128,8 @@ def _targets(parts: Parts) -> Targets:
     return Targets(parts.hosts, parts.servers, parts.accounts, parts.fleet, limit)
 
 
-async def _workers(parts: Parts, monitor: Monitor, *, keeps: bool) -> Workers:
+async def _workers(parts: Parts, monitor: Monitor) -> Workers:
     """Return what only the process does that keeps the history, so that it is done once."""
-    if not keeps:
-        return Workers(lines=parts.lines)
 
     async def busy(server_id: str) -> bool:
         server = await parts.servers.store.get(server_id)
@@ -129,5 +138,5 @@ async def _workers(parts: Parts, monitor: Monitor, *, keeps: bool) -> Workers:
 
     heartbeat = Heartbeat(parts.lines, busy, monitor.take_call)
     parts.limits.own_call = heartbeat.is_calling
-    url = await parts.secrets.get(SECRET)
+    url = await parts.secrets.get(SECRET) if parts.settings.get(WEBHOOK) else None
     return Workers(heartbeat, Webhook(url) if url else None, parts.lines)

@@ -35,10 +35,13 @@ class HostState:
     lost: set[str] = field(default_factory=set)
     idle_since: float | None = None
     _uptimes: dict[str, float] = field(default_factory=dict)
+    _values: dict[GroupKey, dict[tuple[Metric, str], Value]] = field(default_factory=dict)
 
     def take(self, key: GroupKey, sample: Sample) -> list[Event]:
         """Take a sample; returns what it shows to have happened."""
         self.samples[key] = sample
+        # Rules ask for dozens of figures a second; a sample has hundreds.
+        self._values[key] = {(each.metric, each.part): each.value for each in sample.readings}
         if sample.source is Source.HOST:
             return self._take_gpus(sample)
         if sample.source is Source.SERVER:
@@ -50,8 +53,8 @@ class HostState:
         """Return the newest figure, of the source that knows best; None when nobody tells it."""
         found: Value | None = None
         for source in _PREFERRED:
-            for sample in self.of(source):
-                value = sample.value(metric, part)
+            for key, values in self._values.items():
+                value = values.get((metric, part)) if key.source == source else None
                 if value is not None and not isinstance(value, Absent):
                     return value
                 found = found if found is not None else value
@@ -64,6 +67,7 @@ class HostState:
     def forget(self, key: GroupKey) -> None:
         """Drop a source that is no more."""
         self.samples.pop(key, None)
+        self._values.pop(key, None)
         self._uptimes.pop(key.origin, None)
 
     def _take_gpus(self, sample: Sample) -> list[Event]:

@@ -18,7 +18,7 @@ from personadesk.store.secrets import VAULT_VARIABLE, Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from personadesk.domain.account import AccountInfo
+    from personadesk.domain.account import AccountInfo, Pretend
     from personadesk.domain.provider import Field
     from personadesk.domain.text import Text
     from personadesk.providers.base import Provider
@@ -73,11 +73,13 @@ class Accounts:
     Attributes:
         store: Where they are remembered, without their secrets.
         secrets: Where those are.
+        pretends: In a rehearsal, where each provider is played, by its id; None in earnest.
     """
 
     def __init__(self, store: AccountStore, secrets: Secrets, make: Make = catalog.make) -> None:
         self.store = store
         self.secrets = secrets
+        self.pretends: Mapping[str, Pretend] | None = None
         self._make = make
         self._open: dict[str, Provider] = {}
         self._opening = asyncio.Lock()
@@ -126,7 +128,13 @@ class Accounts:
             AuthFailed: The provider did not let us in; the cause tells wrong, expired and too weak apart.
             PersonaDeskError: It could not be asked, or there is no keyring.
         """
+        there = self._pretended(given)
+        if there is not None:
+            values = {**_fields_of(given.provider, there.settings), **given.values}
+            given = replace(given, values=values, base_url=there.base_url)
         account, secrets = self._read(given)
+        if there is not None:
+            account = replace(account, settings={**there.settings, **account.settings})
         if any(each.name == account.name for each in await self.all()):
             raise BadRequest(
                 T("There is an account called “{name}” already.", name=account.name),
@@ -149,9 +157,12 @@ class Accounts:
             PersonaDeskError: See `add`.
         """
         old = await self.store.get(name)
-        known = {**dict(old.settings), **await self._values_kept(old), **values}
+        fields = _fields_of(old.provider, old.settings)
+        known = {**fields, **await self._values_kept(old), **values}
         account, secrets = self._read(Given(name, old.provider, known, old.base_url))
-        account = replace(account, added=old.added)
+        # Settings that no field is for, as where machines of one's own image are entered, stay.
+        others = {key: old.settings[key] for key in old.settings if key not in fields}
+        account = replace(account, added=old.added, settings={**others, **account.settings})
         info = await self._try(account, secrets)
         await self._keep(account, secrets)
         await self.store.replace(account)
@@ -209,6 +220,21 @@ class Accounts:
             await self._drop(name)
 
     # -- how it is done ---------------------------------------------------------------------------------------
+
+    def _pretended(self, given: Given) -> Pretend | None:
+        """Return where a new account is in a rehearsal: with a real provider it would rent in earnest."""
+        if self.pretends is None or given.base_url:
+            return None
+        if given.provider not in self.pretends:
+            raise BadRequest(
+                T(
+                    "{provider} is not played in a rehearsal.",
+                    provider=catalog.facts(given.provider).title,
+                ),
+                T("Choose one of these: {names}", names=", ".join(self.pretends)),
+                cause="not_played",
+            )
+        return self.pretends[given.provider]
 
     def _read(self, given: Given) -> tuple[Account, dict[str, str]]:
         """Return the account, and its secrets as they were given: a value or `@NAME`."""
@@ -322,6 +348,12 @@ class Accounts:
     def _tell(self) -> None:
         for watcher in tuple(self._watchers):
             watcher()
+
+
+def _fields_of(provider_id: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return those settings that a provider has a field for."""
+    known = {field.name for field in catalog.facts(provider_id).fields}
+    return {name: value for name, value in settings.items() if name in known}
 
 
 def _secret(account: str, field: str) -> str:

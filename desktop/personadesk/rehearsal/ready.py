@@ -7,11 +7,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from personadesk.domain.account import ENVIRONMENT, Account
+from personadesk.domain.account import ENVIRONMENT, Account, Pretend
 from personadesk.rehearsal import catalog, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from personadesk.rehearsal.http import Simulator
     from personadesk.rehearsal.running import Running
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _VARIABLE = "PERSONADESK_REHEARSAL_{provider}_{field}"
 
 
-async def make_ready(folders: Folders, store: AccountStore) -> Running:
+async def make_ready(folders: Folders, store: AccountStore) -> Mapping[str, Pretend]:
     """Start the pretend providers if they are not there, and see to an account at each of them.
 
     Their keys are put into this process's environment, to which the accounts refer: the keyring stays untouched.
@@ -30,23 +30,37 @@ async def make_ready(folders: Folders, store: AccountStore) -> Running:
         folders: The rehearsal's own.
         store: The rehearsal's accounts.
 
+    Returns:
+        Where each provider is played, by its id, for accounts that a person adds.
+
     Raises:
         HostUnfit: This computer cannot play machines.
         ProviderFault: They did not come up.
     """
     found = await running.ensure(folders)
-    there = {each.name: each for each in await store.all()}
-    for kind in _kinds():
-        if kind.id not in found.ports:
-            continue
+    played = [kind for kind in _kinds() if kind.id in found.ports]
+    ready = {kind.id: _account(kind, found) for kind in played}
+    for kind in played:
         _give_keys(kind)
-        account = _account(kind, found)
-        known = there.get(account.name)
-        if known is None:
+    there = {each.name: each for each in await store.all()}
+    for name, account in ready.items():
+        if name not in there:
             await store.add(account)
-        elif replace(known, added=account.added) != account:
-            await store.replace(replace(account, added=known.added))
-    return found
+    for known in there.values():
+        now = ready.get(known.provider)
+        if now is None:
+            continue
+        # The ports are others after each start of the pretend providers.
+        fresh = replace(now, added=known.added) if known.name == now.name else _moved(known, now)
+        if fresh != known:
+            await store.replace(fresh)
+    return {name: Pretend(account.base_url, account.settings) for name, account in ready.items()}
+
+
+def _moved(known: Account, now: Account) -> Account:
+    """Return an account that a person added, with the pretend provider's place as it is now."""
+    places = {name: now.settings[name] for name in ("ssh_user", "ssh_port")}
+    return replace(known, base_url=now.base_url, settings={**known.settings, **places})
 
 
 def _kinds() -> Iterable[type[Simulator]]:

@@ -72,9 +72,13 @@ CLOSING: Setting[str] = Setting(
     T("What becomes of the lines: ask, keep them in the background, or stop them."), "0.1",
     ("ask", "background", "stop"),
 )  # fmt: skip
+WEBHOOK: Setting[bool] = Setting(
+    "alarm_webhook", False, T("Alarms to a webhook"),
+    T("Send alarms to the address that the keyring holds; see personadesk metrics webhook."), "0.1",
+)  # fmt: skip
 
 SETTINGS: tuple[Setting[str] | Setting[int] | Setting[bool], ...] = (
-    LANGUAGE, LOOK, TEXT_SIZE, REDUCED_MOTION, CLOSING,
+    LANGUAGE, LOOK, TEXT_SIZE, REDUCED_MOTION, CLOSING, WEBHOOK,
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from keyring.backends import fail
 from peers.sshd import missing
 from personadesk.__main__ import main
 from personadesk.cli import rehearsing
+from personadesk.providers.aws import facts as aws
 from personadesk.rehearsal import catalog
 from personadesk.rehearsal.faults import Fault
 from personadesk.store import paths
@@ -67,6 +68,46 @@ def test_a_rehearsal_leaves_the_real_accounts_alone(type_, monkeypatch):
     type_("rehearsal", "start")
     monkeypatch.setenv(paths.REHEARSAL_VARIABLE, "0")
     assert type_("accounts", "list")[1] == {"accounts": []}
+
+
+def test_an_account_that_is_added_in_a_rehearsal_is_at_the_pretend_provider(type_, monkeypatch):
+    monkeypatch.setenv("WRONG", "a-real-key-must-not-leave-1")
+    monkeypatch.setenv("RIGHT", "rehearsal-runpod-key-1")
+    add = ("--rehearsal", "accounts", "add", "runpod", "mine", "--credential")
+    code, answer = type_(*add, "api_key=@WRONG")
+    assert (code, answer["error"]["type"], answer["error"]["cause"]) == (1, "AuthFailed", "bad_key")
+    code, answer = type_(*add, "api_key=@RIGHT")
+    assert code == 0
+    assert answer["base_url"].startswith("http://127.0.0.1:")
+    settings = answer["settings"]
+    replace = ("--rehearsal", "accounts", "replace", "mine", "--credential")
+    assert type_(*replace, "api_key=@WRONG")[1]["error"]["cause"] == "bad_key"
+    # The old key stays until the new one worked.
+    assert type_("--rehearsal", "accounts", "check", "mine")[0] == 0
+    code, answer = type_(*replace, "api_key=@RIGHT")
+    assert (code, answer["settings"]) == (0, settings)
+    # Its place is another one after the next start.
+    type_("rehearsal", "stop")
+    code, answer = type_("--rehearsal", "accounts", "check", "mine")
+    assert (code, answer["who"]) == (0, "rehearsal@example.com")
+
+
+def test_a_provider_that_nobody_plays_is_not_asked_in_a_rehearsal(type_, monkeypatch):
+    monkeypatch.setenv("KEY", "AKIA" + "A" * 32)
+    given = [f"--credential={f.name}=@KEY" for f in aws.FACTS.fields if f.secret]
+    given += [
+        f"--credential={f.name}=x" for f in aws.FACTS.fields if not f.secret and not f.optional
+    ]
+    code, answer = type_("--rehearsal", "accounts", "add", "aws", "mine", *given)
+    assert (code, answer["error"]["cause"]) == (1, "not_played")
+
+
+def test_a_key_that_was_pasted_in_the_wrong_place_is_not_said_again(type_):
+    code, answer = type_("accounts", "add", "runpod", "mine", "--credential", "rpa_SECRETSECRET")
+    assert (code, answer["error"]["cause"]) == (1, "bad_credential")
+    assert "SECRET" not in json.dumps(answer)
+    code, answer = type_("accounts", "add", "runpod", "mine", "--credential", "apikey=@KEY")
+    assert (code, answer["error"]["cause"]) == (1, "no_field")
 
 
 def test_a_key_added_without_keyring_and_screen_is_in_the_vault(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -78,3 +80,31 @@ def test_a_webhook_that_is_not_safe_is_refused(capsys: pytest.CaptureFixture[str
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["type"] == "BadRequest"
     assert run(["metrics", "webhook", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"webhook": False}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of the Unix kind")
+def test_the_live_picture_ends_with_q():
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "personadesk", "top", "--every", "0.2"]
+    env = {**os.environ, "TERM": "xterm"}
+    top = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    shown = b""
+    try:
+        end = time.monotonic() + 30
+        while b"71 %" not in shown and time.monotonic() < end:
+            shown += os.read(ours, 65536)
+        os.write(ours, b"q")
+        # What it still draws must be read, or it waits.
+        with contextlib.suppress(OSError):
+            while os.read(ours, 65536):
+                pass
+        assert top.wait(20) == 0
+    finally:
+        top.kill()
+        top.wait(10)
+        os.close(ours)
+    assert b"PersonaDesk top" in shown
+    assert b"\x1b[3" in shown  # colours

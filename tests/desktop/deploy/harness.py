@@ -1,7 +1,7 @@
 """A deploy that takes a second: the real steps, journal, supervisor, echo server and line; no torch, no download.
 
 As a script it runs one deploy and stops dead at a chosen moment, so that a test can kill it there:
-    harness.py PLAN_ID PORT MODEL_DIR STEP before|after|never [demo]
+    harness.py PLAN_ID PORT MODEL_DIR STEP before|inside|after|never [demo]
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import shutil
 import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from personadesk.app import Services, open_services
@@ -29,11 +29,13 @@ from personadesk.deploy.steps.voice_test import VoiceTestStep
 from personadesk.domain.plan import ModelChoice, ModelKind, Plan
 from personadesk.domain.report import Verdict, VoiceReport, judge
 from personadesk.domain.text import T, Text
+from personadesk.hosts import health
 from personadesk.hosts.bundle import Bundle
 from personadesk.hosts.installer import Report
 from personadesk.hosts.python_env import MARKER, Environment, Environments
 from personadesk.store.journal import Purpose
 from personadesk.store.paths import Folders, folders
+from personadesk.store.servers import ServerRecord
 
 GOOD = {
     "connect_s": 0.01, "handshake_s": 0.1, "first_audio_s": 0.1, "real_time_factor": 0.1,
@@ -101,6 +103,8 @@ class Paused(Step):
     async def run(self, context: Context) -> Text:
         if self.moment == "before":
             await self._wait()
+        if self.moment == "inside":
+            context.servers.start = self._start_and_wait(context.servers.start)  # type: ignore[method-assign]
         result = await self.inner.run(context)
         if self.moment == "after":
             await self._wait()
@@ -111,6 +115,19 @@ class Paused(Step):
 
     async def undo(self, context: Context) -> bool:
         return await self.inner.undo(context)
+
+    def _start_and_wait(
+        self, start: Callable[[ServerRecord], Awaitable[None]]
+    ) -> Callable[[ServerRecord], Awaitable[None]]:
+        """The server answers, and the step has not heard of it yet."""
+
+        async def started(server: ServerRecord) -> None:
+            await start(server)
+            while await health.ask(server.url) is None:
+                await asyncio.sleep(0.05)
+            await self._wait()
+
+        return started
 
     async def _wait(self) -> None:
         self.pause()

@@ -55,7 +55,12 @@ async def _killed_at(
 
 @pytest.mark.parametrize(
     ("step", "moment"),
-    [*((step, "after") for step in STEPS), ("start", "before"), ("line", "before")],
+    [
+        *((step, "after") for step in STEPS),
+        ("start", "before"),
+        ("start", "inside"),
+        ("line", "before"),
+    ],
 )
 async def test_after_a_kill_the_next_start_goes_on(
     open_quick: Open, harness: ModuleType, model: Path, port: int, servers_running: Any,
@@ -88,8 +93,8 @@ async def test_after_a_kill_the_next_start_goes_on(
 
 @pytest.mark.parametrize(
     ("step", "moment"),
-    [("install", "after"), ("start", "before"), ("start", "after"), ("voice-test", "after"),
-     ("line", "after")],
+    [("install", "after"), ("start", "before"), ("start", "inside"), ("start", "after"),
+     ("voice-test", "after"), ("line", "after")],
 )  # fmt: skip
 async def test_after_a_kill_all_that_was_left_can_be_removed(
     open_quick: Open, harness: ModuleType, model: Path, port: int, servers_running: Any,

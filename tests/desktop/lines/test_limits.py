@@ -148,3 +148,14 @@ async def test_a_line_without_a_voice_has_no_machine_to_put_to_sleep():
     world.lines.all["a"] = Line("a", 9000)
     await world.limits.sleep("a")
     assert (world.slept, world.lines.did) == ([], ["stop a"])
+
+
+async def test_a_test_call_of_our_own_is_no_use_of_the_voice():
+    world = World(RentWish(idle_stop_minutes=20))
+    assert await world.look_after(0) is LineState.UP
+    world.facts = {"slots": 1, "free": 0}
+    world.limits.own_call = lambda tag: tag == "pd-1"
+    assert await world.look_after(1000) is LineState.UP
+    world.facts = {"slots": 1, "free": 1, "queue": 0}
+    world.limits.own_call = lambda _: False
+    assert await world.look_after(210) is LineState.STOPPED

@@ -17,6 +17,7 @@ import pytest
 from personadesk.app import Services
 from personadesk.domain.errors import BadRequest, NotFound
 from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.wish import Wish
 from personadesk.hosts import health, local
 from personadesk.lines import keeper, service, truth
 from personadesk.store.servers import ServerRecord
@@ -266,3 +267,24 @@ async def test_handing_over_keeps_the_address_and_ending_frees_it(open_services:
     assert await after.end_background()
     assert not await after.end_background()
     assert local.port_is_free(line.port)
+
+
+async def test_a_line_whose_rented_machine_has_ended_says_so_and_goes_on_saying_it(
+    open_services: Open,
+) -> None:
+    services = await open_services()
+    target = await _start_echo(services)
+    await services.lines.put(Line("a", local.pick_port(), target, LineState.UP, time.time()))
+    await services.lines.put(Line("b", local.pick_port(), Target(target.url, "pd-2")))
+    assert services.rentals.on_gone is not None
+    await services.rentals.on_gone("pd-1")
+    # Several looks of the keeper later it is still told.
+    await asyncio.sleep(0.5)
+    line = await services.lines.need("a")
+    assert (line.target, line.state, line.reason) == (None, LineState.STOPPED, str(truth.ENDED))
+    assert await services.servers.store.get("pd-1") is None
+    assert (await services.lines.need("b")).target == Target(target.url, "pd-2")
+    # One that shall be up keeps what the guardian has to see, to rent another machine.
+    await services.wishes.put(Wish("b"))
+    await services.rentals.on_gone("pd-2")
+    assert (await services.lines.need("b")).target == Target(target.url, "pd-2")

@@ -85,8 +85,9 @@ class FleetView:
 
     @property
     def price_now(self) -> float:
-        """Dollars per hour of everything that has a price now."""
-        return sum(machine.price or 0.0 for machine in self.machines)
+        """Dollars per hour of everything that has a price now: machines, and what is left of them."""
+        left = (each for account in self.accounts.values() for each in account.leftovers)
+        return sum(m.price or 0.0 for m in self.machines) + sum(x.price or 0.0 for x in left)
 
     def without_line(self) -> tuple[Machine, ...]:
         """Return our machines that are billed and stand behind no line."""
@@ -161,14 +162,16 @@ class Fleet:
             known |= {view.name: view for view in looked}
             ordered = {name: known[name] for name in names if name in known}
             rentals = await self.rentals.store.open()
-            tags = {rental.tag for rental in rentals}
+            known_ids = {(rental.account, rental.machine_id) for rental in rentals}
+            # Asked for and not told yet: what carries such a tag is that order's.
+            awaited = {(rental.account, rental.tag) for rental in rentals if not rental.machine_id}
             ordered = _with_ages(ordered, rentals)
             strays = tuple(
                 m
                 for view in ordered.values()
                 for m in view.machines
-                if m.tag and m.tag not in tags and m.state is not MachineState.ENDED
-                and m.state is not MachineState.ENDING
+                if m.tag and (m.account, m.id) not in known_ids and (m.account, m.tag) not in awaited
+                and m.state is not MachineState.ENDED and m.state is not MachineState.ENDING
             )  # fmt: skip
             lines = dict(self._lines())
             await self._bill(ordered, lines)
@@ -280,7 +283,17 @@ class Fleet:
         await provider.end(machine)
 
     async def adopt(self, machine: Machine) -> Rental:
-        """Take a stray into the record: from then on it is ours like any other."""
+        """Take a stray into the record: from then on it is ours like any other.
+
+        Raises:
+            BadRequest: It carries no tag of ours, so it is somebody else's.
+        """
+        if not machine.tag:
+            raise BadRequest(
+                T("“{name}” was not made by PersonaDesk.", name=machine.name or machine.id),
+                T("Only machines that carry its tag can be taken into the record."),
+                cause="not_ours",
+            )
         rental = await self.rentals.adopt(machine, machine.tag)
         self.look_now()
         return rental

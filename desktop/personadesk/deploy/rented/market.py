@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import PersonaDeskError, Unreachable
-from personadesk.domain.offer import rank
+from personadesk.domain.offer import Stock, rank
 from personadesk.domain.text import T
 from personadesk.providers import catalog
 
@@ -76,10 +76,14 @@ async def _of(accounts: Accounts, name: str, need: Need) -> Sequence[Offer]:
 
 
 def in_order(market: Market, wish: RentWish) -> list[Offer]:
-    """Return the offers to try for a wish: the chosen ones as they were chosen, then the rest if that is wanted."""
+    """Return the offers to try for a wish: the chosen ones as they were chosen, then the rest if that is wanted.
+
+    One that is said to be sold out is tried only where nothing else is left: that word may be minutes old, but asking
+    for it costs time while another one is free.
+    """
     by_key = {offer.key: offer for offer in market.offers}
     chosen = [by_key[key] for key in wish.offers if key in by_key]
-    if wish.offers and not wish.next_best:
-        return chosen
     picked = {offer.key for offer in chosen}
-    return chosen + [offer for offer in market.offers if offer.key not in picked]
+    rest = [offer for offer in market.offers if offer.key not in picked]
+    wanted = chosen if wish.offers and not wish.next_best else chosen + rest
+    return sorted(wanted, key=lambda offer: offer.stock is Stock.NONE)

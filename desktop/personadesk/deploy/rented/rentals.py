@@ -29,7 +29,7 @@ from personadesk.domain.text import T
 from personadesk.store.rentals import OPEN_STATES, Rental, RentalState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from personadesk.domain.machine import Machine, Order
     from personadesk.hosts.ssh.directory import Hosts
@@ -62,6 +62,7 @@ class Rentals:
     Attributes:
         store: The record.
         accounts: The accounts.
+        on_gone: Told the tag of a deploy whose last machine has ended, so that its voice and its line know.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Rentals:
     ) -> None:
         self.store = store
         self.accounts = accounts
+        self.on_gone: Callable[[str], Awaitable[None]] | None = None
         self._hosts = hosts
         self._clock = clock
 
@@ -103,7 +105,7 @@ class Rentals:
             await self.store.put(replace(rental, state=RentalState.REFUSED, ended=self._clock()))
             raise
         except PersonaDeskError as error:
-            found = await self._look_for(provider, order.tag)
+            found = await self._look_for(provider, rental)
             if found is None:
                 raise await self._left_open(rental, error) from error
             machine = found
@@ -121,8 +123,7 @@ class Rentals:
                 return await provider.machine(rental.machine_id)
             except NotFound:
                 return None
-        found = [each for each in await provider.find(rental.tag) if each.state not in GONE]
-        return found[0] if found else None
+        return await self._unclaimed(provider, rental)
 
     async def settle(self, rental: Rental) -> Rental:
         """Find out what became of an order that was left open by a crash or a lost answer.
@@ -198,6 +199,8 @@ class Rentals:
         done = replace(rental, state=RentalState.ENDED, ended=self._clock())
         await self.store.put(done)
         if not any(r.state in OPEN_STATES for r in await self.store.of(rental.tag)):
+            if self.on_gone is not None:
+                await self.on_gone(rental.tag)
             await self._hosts.forget_rented(rental.tag)
         log.info("%s of %s has ended", rental.machine_id or rental.tag, rental.account)
         return done
@@ -217,9 +220,15 @@ class Rentals:
             await self.store.put(replace(rental, hold_until=None))
 
     async def adopt(self, machine: Machine, tag: str) -> Rental:
-        """Write a machine down that carries our tag but that we had forgotten, as after a lost database."""
+        """Write a machine down that carries our tag but that we had forgotten, as after a lost database.
+
+        One that is in the record already stays as it is there.
+        """
         from personadesk.domain.offer import Offer
 
+        for known in await self.store.open(machine.account):
+            if known.machine_id == machine.id:
+                return known
         offer = Offer(
             machine.account, machine.provider, machine.data.get("ref", ""), machine.gpu,
             machine.memory_gb, machine.count, machine.region, machine.place, machine.running_price,
@@ -246,18 +255,27 @@ class Rentals:
         await self.store.put(made)
         return made
 
-    async def _look_for(self, provider: Provider, tag: str) -> Machine | None:
+    async def _look_for(self, provider: Provider, rental: Rental) -> Machine | None:
         for pause in LOOK_AGAIN_SECONDS:
             await asyncio.sleep(pause)
             try:
-                found: Sequence[Machine] = await provider.find(tag)
+                found = await self._unclaimed(provider, rental)
             except PersonaDeskError as error:
-                log.info("It is not known yet whether %s was made: %s", tag, error.what)
+                log.info("It is not known yet whether %s was made: %s", rental.tag, error.what)
                 continue
-            alive = [each for each in found if each.state not in GONE]
-            if alive:
-                return alive[0]
+            if found is not None:
+                return found
         return None
+
+    async def _unclaimed(self, provider: Provider, rental: Rental) -> Machine | None:
+        """Return the machine with a rental's tag that no other try of its deploy has, as one that is still ending."""
+        others = {
+            each.machine_id
+            for each in await self.store.of(rental.tag)
+            if each.account == rental.account and each.attempt != rental.attempt
+        }
+        found = await provider.find(rental.tag)
+        return next((m for m in found if m.state not in GONE and m.id not in others), None)
 
     async def _left_open(self, rental: Rental, error: PersonaDeskError) -> PersonaDeskError:
         if isinstance(error, Unreachable) and error.cause == "not_sent":

@@ -20,7 +20,7 @@ from personadesk.domain.errors import (
     Unreachable,
 )
 from personadesk.domain.host import HostKey
-from personadesk.domain.machine import MachineState, Order
+from personadesk.domain.machine import MachineState, Order, ResourceKind
 from personadesk.domain.offer import Need, need_of
 from personadesk.domain.quantity import duration
 from personadesk.domain.text import T, Text
@@ -33,17 +33,25 @@ if TYPE_CHECKING:
 
     from personadesk.deploy.rented.rentals import Rentals
     from personadesk.deploy.step import Context
-    from personadesk.domain.machine import Machine
+    from personadesk.domain.machine import Machine, Resource
     from personadesk.domain.offer import Offer
     from personadesk.domain.plan import Plan, RentWish
     from personadesk.hosts.ssh.directory import Hosts
+    from personadesk.providers.base import Provider
     from personadesk.store.rentals import Rental
 
 MOST_TRIES = 8
 """So many offers are tried for one deploy; more failures in a row have another reason than bad luck."""
 HOPELESS = frozenset(
-    {MachineState.FAILED, MachineState.LOST, MachineState.ENDED, MachineState.ENDING}
+    {
+        MachineState.FAILED,
+        MachineState.LOST,
+        MachineState.STOPPED,
+        MachineState.ENDED,
+        MachineState.ENDING,
+    }
 )
+"""From these a machine that was just made does not come up by itself; nobody of ours stops one that is waited for."""
 SILENCE_SECONDS = 180.0
 """A provider that does not show a machine for so long after it took the order will not."""
 ENTER_SECONDS = 240.0
@@ -133,7 +141,7 @@ class Renting:
                 None,
             )  # fmt: skip
             try:
-                rental, _ = await self.rentals.make(await self._order(context, offer, wish))
+                rental = await self._ask(context, offer, wish)
             except (NoCapacity, BadRequest) as error:
                 tried.append(Tried(offer, error))
             except QuotaExceeded as error:
@@ -183,7 +191,8 @@ class Renting:
             else:
                 seen = seen or self._clock()
                 if machine.state in HOPELESS:
-                    raise faults.hopeless(provider.facts, str(machine.reason) or machine.said)
+                    reason = str(machine.reason) or machine.said or str(STATE_WORDS[machine.state])
+                    raise faults.hopeless(provider.facts, reason)
                 context.tell(_how_it_stands(machine, waited), None)
                 if machine.ssh is not None and machine.state is MachineState.RUNNING:
                     addressed = addressed or self._clock()
@@ -226,15 +235,36 @@ class Renting:
             cause="maybe_made",
         )
 
-    async def _order(self, context: Context, offer: Offer, wish: RentWish) -> Order:
+    async def _ask(self, context: Context, offer: Offer, wish: RentWish) -> Rental:
+        """Ask for one offer; a volume that was made for it goes again when it cannot be had, since it is billed."""
+        provider = await self.rentals.accounts.provider(offer.account)
+        volume, before = "", frozenset[str]()
+        if wish.keep_volume and provider.facts.can.volume:
+            before = frozenset(each.id for each in await _volumes(provider))
+            volume = await provider.volume_for(offer, _need(context.plan, wish).disk_gb)
+        try:
+            order = await self._order(context, offer, wish, volume)
+            rental, _ = await self.rentals.make(order)
+        except PersonaDeskError as error:
+            if volume and volume not in before and error.cause != "maybe_made":
+                await self._drop(context, provider, volume)
+            raise
+        return rental
+
+    async def _drop(self, context: Context, provider: Provider, volume: str) -> None:
+        try:
+            for each in await _volumes(provider):
+                if each.id == volume and not each.attached:
+                    await provider.remove(each)
+        except PersonaDeskError as error:
+            context.log("rent", f"The empty volume {volume} stays: {error.what}", True)
+
+    async def _order(self, context: Context, offer: Offer, wish: RentWish, volume: str) -> Order:
         provider = await self.rentals.accounts.provider(offer.account)
         can = provider.facts.can
         identity = await keys.make_identity() if can.known_host_key else None
         pinned = identity.key if identity is not None else None
         need = _need(context.plan, wish)
-        volume = ""
-        if wish.keep_volume and can.volume:
-            volume = await provider.volume_for(offer, need.disk_gb)
         # Written down first: after a crash the machine that is found must be known by its key.
         await context.remember(host_key=_plain(pinned))
         return Order(
@@ -263,6 +293,10 @@ class Renting:
         except PersonaDeskError as error:
             return error
         return None
+
+
+async def _volumes(provider: Provider) -> list[Resource]:
+    return [each for each in await provider.leftovers() if each.kind is ResourceKind.VOLUME]
 
 
 def _wish(plan: Plan) -> RentWish:
@@ -310,8 +344,11 @@ def _nothing_left(tried: list[Tried], failures: Mapping[str, PersonaDeskError]) 
     details += [f"{name}: {failure.what}" for name, failure in failures.items()]
     if tried:
         kinds = {type(each.error) for each in tried}
-        if len(tried) == 1 or kinds <= {QuotaExceeded} or kinds <= {BadRequest}:
+        if len(tried) == 1 or kinds <= {BadRequest}:
             return tried[0].error
+        if kinds <= {QuotaExceeded, NoCapacity} and QuotaExceeded in kinds:
+            # What is sold out comes back by itself; a limit is raised only where a person asks for it.
+            return next(each.error for each in tried if isinstance(each.error, QuotaExceeded))
         return NoCapacity(
             T("None of {count} offers could be had.", count=len(tried)),
             T("Raise the price limit, choose another region or provider, or try again later."),

@@ -59,7 +59,9 @@ class StartStep(Step):
             return None
         status = await asyncio.to_thread(server_process.status, server.state_dir)
         port = context.facts.get("server_port")
-        if not status.alive or port is None or server.command != self._command(context, port):
+        if port is None or "server_url" not in context.facts:
+            return None
+        if not status.alive or server.command != self._command(context, port):
             return None
         if await health.ask(server.url) is None:
             return None
@@ -72,7 +74,6 @@ class StartStep(Step):
         await context.servers.remove(context.plan.id)
         for attempt in range(1, PORT_TRIES + 1):
             port = await asyncio.to_thread(local.pick_port)
-            await context.remember(server_port=port)
             server = ServerRecord(
                 id=context.plan.id,
                 state_dir=context.state_dir,
@@ -80,11 +81,12 @@ class StartStep(Step):
                 url=f"ws://127.0.0.1:{port}{CHAT_PATH}",
                 model=context.plan.model.folder or str(context.plan.model.kind),
             )
+            # Before it starts: who resumes after a kill between the two must find the way to it.
+            await context.remember(server_port=port, server_url=server.url)
             context.log(self.name, "$ " + " ".join(server.command), False)
             await context.servers.start(server)
             status = await self._listening(server)
             if status is None:
-                await context.remember(server_url=server.url)
                 return T("it listens on port {port}", port=port)
             context.log(self.name, status.reason, True)
             failure = crashed(status, server_process.tail(server.state_dir))

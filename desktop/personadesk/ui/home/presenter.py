@@ -107,7 +107,11 @@ def home_view(
         now=tr("{price} /h", price=dollars(costs.now)),
         now_note=_now_note(places, rented),
         today=dollars(costs.today),
-        today_note=tr("of all accounts") if rented or costs.today else tr("Nothing costs money"),
+        today_note=(
+            tr("of all accounts")
+            if rented or costs.today or costs.now
+            else tr("Nothing costs money")
+        ),
     )
 
 

@@ -41,10 +41,12 @@ class MainWindow(QMainWindow):
 
     Signals:
         first_painted: The first page is on the screen; slow imports may begin.
+        rebuilt: All was made anew, in another language or size; what was told in words wants telling again.
         closing: The user wants to close the window; call ``veto_close`` to keep it open.
     """
 
     first_painted = Signal()
+    rebuilt = Signal()
     closing = Signal()
 
     def __init__(
@@ -65,7 +67,7 @@ class MainWindow(QMainWindow):
         self._current = self._specs[0].id
         self._painted = False
         self._vetoed = False
-        self._told: tuple[str, str] | None = None
+        self._told = ("", "")
         self._badge: tuple[str, int, str] | None = None
         self.setWindowTitle("PersonaDesk")
         self.setMinimumSize(SMALLEST)
@@ -117,15 +119,15 @@ class MainWindow(QMainWindow):
             page.entered()
         page.focus_first()
 
-    def set_status(self, cost: str, calm: str = "") -> None:
+    def set_status(self, cost: str = "", calm: str = "") -> None:
         """Say at the foot of the side bar what everything costs now.
 
         Args:
-            cost: What is billed now and today.
+            cost: What is billed now and today; "" for nothing.
             calm: What the line above says instead of "Nothing costs money".
         """
         self._told = (cost, calm)
-        self._cost.set_text(cost)
+        self._cost.set_text(cost or tr("{price} /h", price=dollars(0)))
         self._calm.set_text(calm or tr("Nothing costs money"))
 
     def set_badge(self, page_id: str, count: int, spoken: str) -> None:
@@ -180,12 +182,11 @@ class MainWindow(QMainWindow):
         column.addLayout(row, 1)
         self._navigation = NavigationBar(self._specs)
         self._navigation.page_chosen.connect(self.open_page)
-        self._cost = StatusLine("coin", tr("{price} /h", price=dollars(0)), Role.TEXT2)
-        self._calm = StatusLine("shield", tr("Nothing costs money"), Role.OK)
+        self._cost = StatusLine("coin", "", Role.TEXT2)
+        self._calm = StatusLine("shield", "", Role.OK)
         self._navigation.add_status(self._calm)
         self._navigation.add_status(self._cost)
-        if self._told is not None:
-            self.set_status(*self._told)
+        self.set_status(*self._told)
         if self._badge is not None:
             self.set_badge(*self._badge)
         self._top_bar = TopBar()
@@ -211,6 +212,7 @@ class MainWindow(QMainWindow):
         self._build()
         if old is not None:
             old.deleteLater()
+        self.rebuilt.emit()
 
     def _fill_menus(self) -> None:
         bar = self.menuBar()

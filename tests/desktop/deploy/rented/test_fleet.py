@@ -137,3 +137,20 @@ async def test_a_changed_address_is_followed_with_the_key_that_was_pinned(world)
     assert record.address == moved
     assert await world.hosts.store.pinned(moved.place) == key
     assert [host.name for host in await world.hosts.store.own()] == []
+
+
+async def test_a_second_machine_under_a_tag_of_ours_is_not_overlooked(world):
+    _, known = await world.rentals.make(order("pd-1"))
+    twin = world.cloud.make(order("pd-1"), world.clock())
+    view = await world.fleet.reconcile()
+    assert [m.id for m in view.strays] == [twin.id]
+    assert set(world.cloud.machines) == {known.id, twin.id}
+
+
+async def test_a_machine_of_somebody_else_is_not_adopted(world):
+    foreign = world.cloud.make(order(""), world.clock())
+    await world.fleet.refresh()
+    with pytest.raises(BadRequest) as found:
+        await world.fleet.adopt(await world.fleet.machine(foreign.id))
+    assert found.value.cause == "not_ours"
+    assert await world.rentals.store.open() == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from personadesk.deploy.rented.rentals import DOUBT_SECONDS
 from personadesk.domain.errors import NoCapacity, ProviderFault, Unreachable
-from personadesk.domain.machine import Order
+from personadesk.domain.machine import MachineState, Order
 from personadesk.domain.offer import Offer, Stock
 from personadesk.store.rentals import RentalState
 
@@ -97,3 +99,32 @@ async def test_a_provider_that_does_not_answer_ends_nothing(world):
     await world.rentals.end("pd-1")
     await world.rentals.end("pd-1")
     assert await _states(world) == [RentalState.ENDED]
+
+
+async def test_a_machine_that_is_still_ending_is_not_taken_for_that_of_the_next_try(world):
+    _, old = await world.rentals.make(order())
+    world.cloud.machines[old.id] = replace(old, state=MachineState.ENDING)
+    world.cloud.after.append(Unreachable("late", cause="maybe_done"))
+    rental, machine = await world.rentals.make(order(ref="large"))
+    assert machine.id != old.id
+    assert rental.machine_id == machine.id
+
+
+async def test_adopting_what_is_in_the_record_already_writes_nothing_twice(world):
+    rental, machine = await world.rentals.make(order())
+    assert await world.rentals.adopt(machine, "pd-1") == rental
+    assert await world.rentals.store.of("pd-1") == [rental]
+
+
+async def test_whoever_leans_on_a_machine_is_told_once_when_its_last_one_is_gone(world):
+    told: list[str] = []
+
+    async def on_gone(tag: str) -> None:
+        told.append(tag)
+
+    world.rentals.on_gone = on_gone
+    await world.rentals.make(order())
+    await world.rentals.end("pd-1")
+    assert told == []
+    await world.rentals.end("pd-1")
+    assert told == ["pd-1"]

@@ -18,9 +18,12 @@ from personadesk.domain.errors import (
     QuotaExceeded,
     Unreachable,
 )
-from personadesk.domain.machine import MachineState
+from personadesk.domain.machine import MachineState, Resource, ResourceKind
+from personadesk.domain.offer import Stock
 from personadesk.domain.plan import RENT, Plan, RentWish
 from personadesk.domain.progress import DeployState
+from personadesk.domain.provider import Ability
+from personadesk.domain.text import T
 from personadesk.store import paths
 from personadesk.store.journal import Journal, Purpose
 from personadesk.store.rentals import RentalState
@@ -205,3 +208,55 @@ async def test_without_offers_the_reason_is_told(world, renting, make_context):
     world.cloud.broken = AuthFailed("wrong key")
     with pytest.raises(AuthFailed, match="wrong key"):
         await renting.rent(await make_context())
+
+
+async def test_what_is_said_to_be_sold_out_is_tried_last(world, renting, make_context):
+    small, large = world.cloud.offers
+    world.cloud.offers = [replace(small, stock=Stock.NONE), large]
+    world.cloud.refuse = {"large": NoCapacity("none"), "small": NoCapacity("none")}
+    with pytest.raises(NoCapacity):
+        await renting.rent(await make_context(offers=(key_of(small), key_of(large))))
+    assert [order.offer.ref for order in world.cloud.orders] == ["large", "small"]
+
+
+def key_of(offer) -> str:
+    return replace(offer, account="acc").key
+
+
+async def test_a_limit_among_sold_out_offers_is_what_is_told(world, renting, make_context):
+    world.cloud.refuse = {"small": QuotaExceeded("no more"), "large": NoCapacity("none")}
+    world.cloud.offers[1] = replace(world.cloud.offers[1], region="west")
+    with pytest.raises(QuotaExceeded):
+        await renting.rent(await make_context())
+
+
+async def test_a_machine_that_stops_by_itself_is_not_waited_for(world, renting, make_context):
+    context = await make_context(next_best=False)
+    rental = await renting.rent(context)
+    machine = world.cloud.machines[rental.machine_id]
+    world.cloud.machines[machine.id] = replace(machine, state=MachineState.STOPPED)
+    with pytest.raises(ProviderFault) as found:
+        await renting.wait(context, rental)
+    assert found.value.cause == "hopeless"
+    assert "it is stopped" in found.value.details + str(found.value.what)
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+async def test_an_empty_volume_goes_again_when_its_machine_cannot_be_had(
+    world, renting, make_context, monkeypatch, was_there
+):
+    provider = await world.accounts.provider("acc")
+    can = replace(provider.facts.can, volume=Ability(can=True, reason=T("It can.")))
+    monkeypatch.setattr(type(provider), "facts", replace(provider.facts, can=can))
+    volume = Resource(ResourceKind.VOLUME, "vol-1", "acc")
+    world.cloud.leftovers = [volume] if was_there else []
+
+    async def volume_for(self, offer, disk_gb) -> str:
+        world.cloud.leftovers = [volume]
+        return "vol-1"
+
+    monkeypatch.setattr(type(provider), "volume_for", volume_for)
+    world.cloud.refuse = {"small": OutOfFunds("no"), "large": OutOfFunds("no")}
+    with pytest.raises(OutOfFunds):
+        await renting.rent(await make_context())
+    assert world.cloud.removed == ([] if was_there else ["vol-1"])

@@ -10,6 +10,7 @@ import pytest
 from personadesk.domain.line import LineState
 from personadesk.domain.plan import ModelChoice
 from personadesk.domain.report import Verdict
+from personadesk.ui.home import presenter
 from personadesk.ui.home.model import LineVerb
 from personadesk.ui.home.presenter import describe_computer, home_view
 from personadesk.ui.i18n import language
@@ -43,6 +44,12 @@ def test_a_failed_line_gives_its_reason_and_a_starting_one_what_it_does(
     for state in (LineState.FAILED, LineState.STARTING):
         line = samples.line(state=state)
         assert home_view([line], [], {}).lines[0].fact == line.reason
+
+
+def test_what_costs_money_now_is_never_told_as_costing_nothing() -> None:
+    costs = presenter.Costs(now=0.01)
+    assert home_view([], [], {}, costs=costs).today_note == "of all accounts"
+    assert home_view([], [], {}).today_note == "Nothing costs money"
 
 
 def test_a_deploy_without_a_line_is_a_card_with_progress_to_watch(samples: ModuleType) -> None:

@@ -10,13 +10,20 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QLabel, QWidget
 
+import rented_samples as rented
+from personadesk.deploy.rented.fleet import AccountView, FleetView
 from personadesk.domain.account import Account
+from personadesk.domain.errors import Unreachable
 from personadesk.domain.line import Line, LineState
+from personadesk.domain.machine import Resource, ResourceKind
+from personadesk.domain.text import T
 from personadesk.ui.deploy import flow
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home import HomePage, LineVerb
+from personadesk.ui.i18n import language
 from personadesk.ui.places import DEPLOY
 from personadesk.ui.session import WindowSession
+from personadesk.ui.shell import StatusLine
 
 Wait = Callable[..., Awaitable[None]]
 
@@ -62,6 +69,41 @@ def test_a_line_on_a_rented_machine_tells_what_it_costs_and_what_stopping_means(
         clicker.click(question.button("stop"))
         await wait_for(lambda: fake_services.limits.slept == [samples.RENT_PLAN.line])
         assert fake_services.lines.deeds == []
+
+    live_window(story)
+
+
+def test_the_foot_of_the_side_bar_follows_the_money_and_never_takes_silence_for_nothing(
+    live_window: Callable[..., None], fake_services: Any, wait_for: Wait
+) -> None:
+    market = rented.VIEW.accounts["Market"]
+
+    async def story(session: WindowSession) -> None:
+        def foot() -> list[str]:
+            return [
+                line._text.text()
+                for line in session.window.centralWidget().findChildren(StatusLine)
+            ]
+
+        calm = ["Nothing costs money", "$0.00 /h"]
+        assert foot() == calm
+        await wait_for(lambda: bool(fake_services.fleet.watchers))
+        fake_services.fleet.show(FleetView({"Market": market}))
+        price = f"${market.machines[0].price:.2f}"
+        await wait_for(lambda: foot() == ["Online · 1 account OK", f"{price} /h · $0.00 today"])
+        language().choose("nl")
+        assert foot()[0] == "Online · 1 account OK"
+        assert foot()[1].endswith("vandaag")
+        language().choose("en")
+        disk = Resource(ResourceKind.VOLUME, "fs-1", "Market", price=0.01)
+        left = replace(market, machines=(), leftovers=(disk,))
+        fake_services.fleet.show(FleetView({"Market": left}))
+        await wait_for(lambda: foot()[1] == "$0.01 /h · $0.00 today")
+        fake_services.fleet.show(FleetView({"Market": replace(left, leftovers=())}))
+        await wait_for(lambda: foot() == calm)
+        silent = Unreachable(T("{provider} didn't answer.", provider="Vast.ai"), T("Try again."))
+        fake_services.fleet.show(FleetView({"Market": AccountView("Market", error=silent)}))
+        await wait_for(lambda: foot()[0] == "1 account does not answer")
 
     live_window(story)
 
