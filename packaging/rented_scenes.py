@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt
 
 import rented_samples as samples
+from monitor_scenes import graphs_watch
 from personadesk.deploy.rented.fleet import FleetView
 from personadesk.domain.account import AccountInfo, Right
 from personadesk.domain.offer import Need
@@ -72,9 +73,13 @@ def rented_of(view: FleetView, *accounts: Account) -> Rented:
 
 def _instances(view: FleetView, *accounts: Account, chosen: str = "") -> Page:
     rented = rented_of(view, *accounts)
-    page = InstancesPage(rented)
+    watch = graphs_watch(samples.FRONT_DESK.tag)
+    page = InstancesPage(rented, watch)
     rented.setParent(page)
+    watch.setParent(page)
     if chosen:
+        if page.details.graphs is not None:
+            page.details.graphs.build()  # a picture waits for no thread
         page.choose(chosen)
     return page
 

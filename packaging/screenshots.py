@@ -245,6 +245,7 @@ def specs(scene: str) -> list[PageSpec]:
         ("home", mark("Home"), "home"),
         ("deploy", mark("Deploy"), "deploy"),
         ("instances", mark("Instances"), "instances"),
+        ("monitor", mark("Monitor"), "monitor"),
         ("talk", mark("Voice console"), "voice"),
         ("accounts", mark("Accounts"), "accounts"),
     )

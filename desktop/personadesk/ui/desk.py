@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import time
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from personadesk.hosts.local import Computer
     from personadesk.lines.uninstall import Uninstalled
     from personadesk.ui.home.model import HomeModel
+    from personadesk.ui.monitor.source import Watch
     from personadesk.ui.rented.standing import Standing
     from personadesk.ui.servers.model import Directory, Looker
     from personadesk.ui.talk.call import Session
@@ -271,6 +273,16 @@ class Desk(QObject):
         if self._services is None:
             raise asyncio.CancelledError
         return self._services
+
+    @cached_property
+    def watch(self) -> Watch:
+        """What the window's graphs show; nothing is measured before one of them is looked at."""
+        from personadesk.ui.monitor.source import Watch
+
+        async def monitor() -> Any:
+            return await (await self._ready()).monitor()
+
+        return Watch(monitor, parent=self)
 
     async def _hosts(self) -> Any:
         return (await self._ready()).hosts

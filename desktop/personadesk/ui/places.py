@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ACCOUNTS", "DEPLOY", "HOME", "INSTANCES", "TALK"]
+__all__ = ["ACCOUNTS", "DEPLOY", "HOME", "INSTANCES", "MONITOR", "TALK"]
 
 ACCOUNTS: Final = "accounts"
 HOME: Final = "home"
 DEPLOY: Final = "deploy"
 INSTANCES: Final = "instances"
+MONITOR: Final = "monitor"
 TALK: Final = "talk"

@@ -96,9 +96,22 @@ class Preferences:
 
     @geometry.setter
     def geometry(self, geometry: QByteArray) -> None:
+        self._write("geometry", geometry)
+
+    @property
+    def monitor_geometry(self) -> QByteArray:
+        """Place and size of the monitor's own window; empty before its first time."""
+        raw = self._place().value("monitor", QByteArray())
+        return raw if isinstance(raw, QByteArray) else QByteArray()
+
+    @monitor_geometry.setter
+    def monitor_geometry(self, geometry: QByteArray) -> None:
+        self._write("monitor", geometry)
+
+    def _write(self, key: str, geometry: QByteArray) -> None:
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
         place = self._place()
-        place.setValue("geometry", geometry)
+        place.setValue(key, geometry)
         place.sync()
 
     def _place(self) -> QSettings:

@@ -14,13 +14,14 @@ from personadesk.store.settings import CLOSING
 from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
-from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, TALK
+from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, MONITOR, TALK
 from personadesk.ui.shell import MainWindow, PageSpec
 
 if TYPE_CHECKING:
     from personadesk.ui.deploy.jobs import Job
     from personadesk.ui.desk import Desk, Opener
     from personadesk.ui.instance import SingleInstance
+    from personadesk.ui.monitor.window import MonitorWindow
     from personadesk.ui.preferences import Preferences
     from personadesk.ui.shell import Page
 
@@ -60,6 +61,8 @@ class WindowSession(QObject):
         """
         super().__init__()
         self._opener = opener
+        self._preferences = preferences
+        self._monitor_window: MonitorWindow | None = None
         self._devices = devices
         self._leaving = False
         self._painted = False
@@ -77,6 +80,7 @@ class WindowSession(QObject):
                 PageSpec(HOME, mark("Home"), "home", self._make_home),
                 PageSpec(DEPLOY, mark("Deploy"), "deploy", self._make_deploy),
                 PageSpec(INSTANCES, mark("Instances"), "instances", self._make_instances),
+                PageSpec(MONITOR, mark("Monitor"), "monitor", self._make_monitor),
                 PageSpec(TALK, mark("Voice console"), "voice", self._make_talk),
                 PageSpec(ACCOUNTS, mark("Accounts"), "accounts", self._make_accounts),
             ],
@@ -180,10 +184,41 @@ class WindowSession(QObject):
     def _make_instances(self) -> Page:
         from personadesk.ui.instances.page import InstancesPage
 
-        page = InstancesPage(self.desk.rented)
+        page = InstancesPage(self.desk.rented, self.desk.watch)
         page.deploy_asked.connect(self.desk.new_line)
         page.accounts_asked.connect(lambda: self.window.open_page(ACCOUNTS))
         return page
+
+    def _make_monitor(self) -> Page:
+        from personadesk.ui.monitor.page import MonitorPage
+
+        page = MonitorPage(self.desk.watch)
+        page.deploy_asked.connect(self.desk.new_line)
+        page.machine_asked.connect(self._show_watched)
+        page.detach_asked.connect(self._detach_monitor)
+        return page
+
+    def _detach_monitor(self) -> None:
+        """Show the monitor in a window of its own; there is one."""
+        if self._monitor_window is None:
+            from personadesk.ui.monitor.window import MonitorWindow
+
+            self._monitor_window = made = MonitorWindow(self.desk.watch, self._preferences)
+            made.deploy_asked.connect(self.desk.new_line)
+            made.machine_asked.connect(self._show_watched)
+        window = self._monitor_window
+        window.show()
+        window.raise_()
+        window.activateWindow()
+
+    def _show_watched(self, name: str) -> None:
+        """Show a rented machine's details; of other machines the accounts page knows more."""
+        machine = next((each for each in self.desk.rented.view.machines if each.tag == name), None)
+        self.come_forward()
+        if machine is None:
+            self.window.open_page(ACCOUNTS)
+        else:
+            self._show_machine(machine.key)
 
     def _make_accounts(self) -> Page:
         from personadesk.ui.accounts.page import AccountsPage
@@ -321,6 +356,10 @@ class WindowSession(QObject):
 
         from personadesk.ui.messages import bus
 
+        if self._monitor_window is not None:
+            self._monitor_window.close()
+            self._monitor_window.deleteLater()
+            self._monitor_window = None
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.desk.close()

@@ -20,6 +20,7 @@ from personadesk.deploy.steps.line import LineStep
 from personadesk.deploy.steps.start import StartStep, serve_command
 from personadesk.deploy.steps.voice_test import VoiceTestStep
 from personadesk.domain.errors import BadRequest, HostUnfit, NoCapacity, ProviderFault, Unreachable
+from personadesk.domain.line import Line, Target
 from personadesk.domain.plan import ModelChoice, ModelKind, Plan
 from personadesk.domain.progress import DeployState, DeployView
 from personadesk.domain.report import Verdict
@@ -256,6 +257,43 @@ async def test_a_line_that_leads_nowhere_is_taken_away_again(
     view, _ = await _run(open_quick, harness, model, port, 7, LineStep(prove))
     assert str(view.error.what) == "This is no voice."  # type: ignore[union-attr] # it failed
     assert local.port_is_free(port)
+
+
+async def test_an_address_that_was_there_before_outlives_a_voice_that_does_not_work(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    async def prove(url: str) -> None:
+        raise BadRequest("This is no voice.", "Look elsewhere.")
+
+    services = await open_quick(
+        make_steps=lambda places: [*harness.quick_steps(places)[:7], LineStep(prove)]
+    )
+    await services.lines.put(Line("My line", port))
+    view = await (await services.deploys.start(harness.make_plan("pd-1", port, model))).wait()
+    assert view.state is DeployState.FAILED
+    (line,) = services.lines.lines()
+    assert (line.name, line.port, line.target) == ("My line", port, None)
+
+
+async def test_an_old_machine_that_is_not_reached_does_not_take_the_new_voice_down(
+    open_quick: Open, harness: ModuleType, model: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = await open_quick()
+    await services.lines.put(Line("My line", port, Target("ws://127.0.0.1:9/api/chat", "pd-0")))
+    dispose = services.servers.dispose
+
+    async def unreached(server_id: str) -> bool:
+        if server_id == "pd-0":
+            raise Unreachable("It is not reached.")
+        return await dispose(server_id)
+
+    monkeypatch.setattr(services.servers, "dispose", unreached)
+    deployment = await services.deploys.start(harness.make_plan("pd-1", port, model))
+    assert (await deployment.wait()).state is DeployState.DONE
+    assert any("could not be stopped" in entry.text for entry in deployment.log if entry.warning)
+    (line,) = services.lines.lines()
+    assert line.target is not None
+    assert line.target.server_id == "pd-1"
 
 
 def test_the_command_line_carries_the_mark_by_which_strays_are_found(tmp_path: Path) -> None:

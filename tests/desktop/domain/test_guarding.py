@@ -221,10 +221,11 @@ class Failures(RuleBasedStateMachine):
 
     def act(self, decision) -> bool:
         world = self.world
+        if decision.deed in {Deed.DEPLOY, Deed.START, Deed.RESTART_MACHINE}:
+            assert self.wish.spend_limit is None or world.spent < self.wish.spend_limit
         if decision.deed is Deed.DEPLOY:
             assert not world.machines, "a second machine is never rented beside the first"
             assert self.wish.max_price is not None
-            assert self.wish.spend_limit is None or world.spent < self.wish.spend_limit
             account = decision.place.rent.account
             if account in world.sold_out or world.provider_silent:
                 return False

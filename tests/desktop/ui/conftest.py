@@ -55,6 +55,8 @@ def qapp() -> QApplication:
 def _as_at_the_start(qapp: QApplication) -> Iterator[None]:
     yield
     for widget in qapp.topLevelWidgets():
+        if type(widget) is QWidget and not widget.isVisible():
+            continue  # pyqtgraph's graphics views keep one without a parent; who deletes it ends the process
         widget.hide()
         widget.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

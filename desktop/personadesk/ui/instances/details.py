@@ -15,6 +15,7 @@ from personadesk.ui.i18n import show, tr
 from personadesk.ui.instances import words
 from personadesk.ui.instances.rows import Column, Row, cell, provider_title, state_shape, state_word
 from personadesk.ui.money import dollars
+from personadesk.ui.monitor.graphs import GraphsPane
 from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
@@ -31,6 +32,7 @@ from personadesk.ui.widgets import (
 
 if TYPE_CHECKING:
     from personadesk.domain.machine import Machine
+    from personadesk.ui.monitor.source import Watch
     from personadesk.ui.rented.model import Rented
 
 __all__ = ["DetailsPane"]
@@ -47,6 +49,9 @@ class _Event:
 class DetailsPane(QFrame):
     """Shows one machine; what it saw of others it remembers while the page lives.
 
+    Attributes:
+        graphs: Its graphs, None where nothing is measured.
+
     Signals:
         closed: The user closed it.
         action_asked: Something is to be done (the machine, the action).
@@ -55,8 +60,17 @@ class DetailsPane(QFrame):
     closed = Signal()
     action_asked = Signal(object, object)
 
-    def __init__(self, rented: Rented, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, rented: Rented, watch: Watch | None = None, parent: QWidget | None = None
+    ) -> None:
+        """Make the pane.
+
+        Args:
+            rented: What is known of machines.
+            watch: What is measured of them; without it there are no graphs.
+        """
         super().__init__(parent)
+        self.graphs: GraphsPane | None = None
         self.setProperty("kind", "card")
         self._rented = rented
         self._machine: Machine | None = None
@@ -80,10 +94,19 @@ class DetailsPane(QFrame):
         self._tabs.setAccessibleName(tr("Details"))
         self._tabs.setDrawBase(False)
         self._tabs.setExpanding(False)
+        self._stack = QStackedWidget()
+        if watch is not None:
+            self._tabs.addTab(tr("Graphs"))
+            self.graphs = GraphsPane(watch)
+            self._stack.addWidget(scrolled(self.graphs))
         for title in (tr("Facts"), tr("Events"), tr("Money")):
             self._tabs.addTab(title)
-        column.addWidget(self._tabs)
-        self._stack = QStackedWidget()
+        bar = hbox(gap=12)
+        bar.addWidget(self._tabs)
+        bar.addStretch(1)
+        if self.graphs is not None:
+            bar.addWidget(self.graphs.bar, 1)
+        column.addLayout(bar)
         self._facts, self._more_facts = FactList(), FactList()
         facts = QWidget()
         both = hbox(facts, gap=40)
@@ -99,7 +122,7 @@ class DetailsPane(QFrame):
             inner.addWidget(part)
             inner.addStretch(1)
             self._stack.addWidget(scrolled(holder))
-        self._tabs.currentChanged.connect(self._stack.setCurrentIndex)
+        self._tabs.currentChanged.connect(self._turn)
         column.addWidget(self._stack, 1)
         self.setMinimumHeight(theme().px(200))
         rented.fleet_changed.connect(self._watch)
@@ -128,6 +151,8 @@ class DetailsPane(QFrame):
             self._rented.view.spent.get(machine.tag) if machine.tag else None,
             self._rented.today_by_machine().get(machine.key, 0.0) if machine.tag else None,
         )
+        if self.graphs is not None:
+            self.graphs.show_host(machine.tag)
         clear_layout(self._shape_place)
         self._shape_place.addWidget(StateShape(state_shape(machine), state_word(machine), size=20))
         self._name.setText(machine.name or machine.id)
@@ -141,6 +166,11 @@ class DetailsPane(QFrame):
         self._show_facts(row, now)
         self._show_events(machine)
         self._show_money(row, now)
+
+    def _turn(self, number: int) -> None:
+        self._stack.setCurrentIndex(number)
+        if self.graphs is not None:
+            self.graphs.bar.setVisible(number == 0)
 
     # -- showing ----------------------------------------------------------------------------------------------
 

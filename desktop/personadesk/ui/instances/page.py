@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from personadesk.ui.instances.rows import Row
+    from personadesk.ui.monitor.source import Watch
     from personadesk.ui.rented.model import Rented
 
 __all__ = ["InstancesPage"]
@@ -54,11 +55,14 @@ class InstancesPage(Page):
     deploy_asked = Signal()
     accounts_asked = Signal()
 
-    def __init__(self, rented: Rented, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, rented: Rented, watch: Watch | None = None, parent: QWidget | None = None
+    ) -> None:
         """Make the page.
 
         Args:
             rented: What is known of machines; it outlives the page.
+            watch: What is measured of them; without it there are no graphs.
         """
         super().__init__(parent)
         self._rented = rented
@@ -89,12 +93,13 @@ class InstancesPage(Page):
         self.table.selectionModel().selectionChanged.connect(self._marked)
         frame.add(self.table)
         self._split.addWidget(frame)
-        self.details = DetailsPane(rented)
+        self.details = DetailsPane(rented, watch)
         self.details.closed.connect(self._close_details)
         self.details.action_asked.connect(lambda machine, action: self._ask([machine], action))
         self._split.addWidget(self.details)
         self.details.hide()
-        self._split.setStretchFactor(0, 3)
+        self._shared = False
+        self._split.setStretchFactor(0, 1)
         self._split.setStretchFactor(1, 2)
         outer.addWidget(self._split, 1)
         outer.addLayout(self._make_foot())
@@ -312,7 +317,13 @@ class InstancesPage(Page):
         row: Row | None = self.model.row_at(index)
         if row is not None:
             self.details.show_machine(row.machine)
-            self.details.show()
+            if self.details.isHidden():
+                self.details.show()
+                if not self._shared:
+                    # The graphs want more height than some rows of the table do.
+                    self._shared = True
+                    height = self._split.height()
+                    self._split.setSizes([height // 3, height * 2 // 3])
             self.table.scrollTo(index)
             self._marked()
 

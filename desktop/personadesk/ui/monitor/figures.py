@@ -1,0 +1,112 @@
+"""How figures are written, and which graphs there are of a machine. No Qt in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from personadesk.domain.sample import UNITS, Metric
+from personadesk.ui.i18n import language, mark, tr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["FRAME_MS", "PANELS", "SPANS", "Line", "Panel", "scaled", "written"]
+
+FRAME_MS = 80.0
+"""A frame of sound lasts so long; a tick that takes longer is heard."""
+_GB, _KBIT = 1e9, 125.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One curve of a graph.
+
+    Attributes:
+        metric: What it shows.
+        name: English, marked; what the legend calls it, "" where it stands alone.
+        series: Which curve colour (0 to 5).
+        dashed: Whether it is drawn with gaps, to be told apart without colour.
+    """
+
+    metric: Metric
+    name: str
+    series: int
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One graph of a machine.
+
+    Attributes:
+        title: English, marked.
+        unit: Written after the figure.
+        lines: Its curves.
+        high: Least value at the top of the axis, in `unit`.
+        limit: A line that should not be crossed, in `unit`; a metric tells it, or it is fixed.
+        whole: Figure that the value is a part of ("of 24 GB").
+        per_gpu: Whether each GPU has its own.
+    """
+
+    title: str
+    unit: str
+    lines: tuple[Line, ...]
+    high: float
+    limit: float | None = None
+    whole: Metric | None = None
+    per_gpu: bool = False
+
+
+PANELS = (
+    Panel(mark("GPU use"), "%", (Line(Metric.GPU_USE, "", 0),), 100.0, per_gpu=True),
+    Panel(
+        mark("GPU memory"), "GB", (Line(Metric.GPU_MEMORY_USED, "", 2),), 1.0,
+        whole=Metric.GPU_MEMORY_TOTAL, per_gpu=True,
+    ),
+    Panel(
+        mark("Frame time"), "ms",
+        (Line(Metric.SERVER_TICK_P50, mark("p50"), 3), Line(Metric.SERVER_TICK_P99, mark("p99"), 1, dashed=True)),
+        100.0, limit=FRAME_MS,
+    ),
+    Panel(
+        mark("Calls"), "",
+        (Line(Metric.SERVER_SESSIONS, mark("calls"), 0), Line(Metric.SERVER_QUEUE, mark("queue"), 1, dashed=True)),
+        2.0, whole=Metric.SERVER_SLOTS,
+    ),
+    Panel(
+        mark("Power"), "W", (Line(Metric.GPU_POWER, "", 1),), 100.0,
+        whole=Metric.GPU_POWER_LIMIT, per_gpu=True,
+    ),
+    Panel(mark("Temperature"), "°C", (Line(Metric.GPU_TEMPERATURE, "", 4),), 100.0, limit=85.0, per_gpu=True),
+    Panel(
+        mark("Network"), "kbit/s",
+        (Line(Metric.NET_RECEIVED, mark("in"), 2), Line(Metric.NET_SENT, mark("out"), 5, dashed=True)),
+        100.0,
+    ),
+    Panel(mark("Cost"), "$", (Line(Metric.MONEY_SPENT, "", 0),), 1.0),
+)  # fmt: skip
+
+SPANS: tuple[tuple[float, Callable[[], str]], ...] = (
+    (900.0, lambda: tr("15 min")),
+    (3600.0, lambda: tr("1 h")),
+    (6 * 3600.0, lambda: tr("6 h")),
+    (24 * 3600.0, lambda: tr("24 h")),
+    (30 * 86400.0, lambda: tr("30 days")),
+)
+"""Seconds that the graphs of a machine can show, and how that is called."""
+
+
+def scaled(metric: Metric) -> float:
+    """Return by how much a figure is divided before it is drawn or written."""
+    unit = UNITS[metric]
+    return _GB if unit == "B" else _KBIT if unit == "B/s" else 1.0
+
+
+def written(value: float, unit: str) -> str:
+    """Return a figure in its graph's unit as people read it, without the unit."""
+    if unit == "GB":
+        return language().locale.toString(value, "f", 1)
+    if unit == "$":
+        return f"{value:.2f}"
+    return f"{value:.0f}"

@@ -1,0 +1,492 @@
+"""The graphs of one machine: eight charts with one cursor, from a quarter of an hour to a month."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QFileDialog, QGridLayout, QMenu, QWidget
+
+from personadesk.domain.errors import BadRequest
+from personadesk.domain.event import EventKind
+from personadesk.domain.sample import Absent, Metric
+from personadesk.domain.text import T
+from personadesk.ui.i18n import show, tr
+from personadesk.ui.messages import bus
+from personadesk.ui.monitor.figures import PANELS, SPANS, Panel, scaled, written
+from personadesk.ui.spawn import spawn
+from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.widgets import Button, ComboBox, ElidedLabel, Kind, Segments, hbox, label, vbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+
+    from personadesk.domain.event import Event
+    from personadesk.monitor.ranges import Range
+    from personadesk.ui.monitor.source import Watch
+    from personadesk.ui.widgets.time_chart import TimeChart
+
+__all__ = ["GraphsPane"]
+
+SCROLL_MS = 100
+POINTS = 300
+"""Buckets of a curve; each is drawn as its lowest and highest value, so at most 600 points."""
+LEAST_SPAN, MOST_SPAN = 10.0, 30 * 86400.0
+RING_SECONDS = 3600.0
+"""So much lies in memory; more comes from the history, and is read again once in a while."""
+_CHART_WIDTH = 250
+_BAD = {EventKind.GPU_LOST, EventKind.ALARM_ON}
+
+
+class GraphsPane(QWidget):
+    """Shows one machine's graphs. It asks for a sample a second while it can be seen, and not otherwise.
+
+    Attributes:
+        bar: Chooses what is shown; its owner gives it a place.
+    """
+
+    def __init__(self, watch: Watch, parent: QWidget | None = None) -> None:
+        """Make it; it is empty until `show_host`.
+
+        Args:
+            watch: The monitor; it outlives the pane.
+        """
+        super().__init__(parent)
+        self._watch = watch
+        self._host = ""
+        self._looked = ""
+        self._part = ""
+        self._charts: list[TimeChart] = []
+        self._loading = False
+        self._span_s = SPANS[0][0]
+        self._past: tuple[float, float] | None = None
+        self._cursor: float | None = None
+        self._read_at = 0.0
+        self._reading = False
+        self._again = False
+        column = vbox(self, gap=8)
+        self.bar = self._make_bar()
+        self._waiting = label("", Type.BODY, Role.TEXT2, wrap=True)
+        column.addWidget(self._waiting)
+        self._field = QWidget()
+        self._grid = QGridLayout(self._field)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(theme().px(10))
+        column.addWidget(self._field, 1)
+        self._columns = 0
+        self._field.hide()
+        self._scroll = QTimer(self)
+        self._scroll.setInterval(SCROLL_MS)
+        self._scroll.timeout.connect(self._roll)
+        watch.opened.connect(self._follow)
+        watch.changed.connect(self._follow)
+
+    # -- what it shows ----------------------------------------------------------------------------------------
+
+    @property
+    def charts(self) -> tuple[TimeChart, ...]:
+        """The charts, empty until they are loaded."""
+        return tuple(self._charts)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the right edge is now."""
+        return self._past is None
+
+    def show_host(self, host: str) -> None:
+        """Show a machine, by the monitor's name for it; "" for one that nothing is measured of."""
+        if host == self._host:
+            return
+        self._host = host
+        self._part = ""
+        self._read_at = 0.0
+        self._mind()
+        self._follow()
+
+    def choose_span(self, number: int) -> None:
+        """Show another stretch of time, up to now."""
+        self._span_s = SPANS[number][0]
+        self._ranges.choose(number)
+        self.go_live()
+
+    def pause(self) -> None:
+        """Keep what is shown where it is, or follow again."""
+        if self._past is None:
+            end = self._watch.clock()
+            self._set_past(end - self._span_s, end)
+        else:
+            self.go_live()
+
+    def go_live(self) -> None:
+        """Show now again."""
+        self._past = None
+        self._read_at = 0.0
+        self._say_mode()
+        self._draw()
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._watch.begin()
+        self._load()
+        self._mind()
+        self._follow()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._scroll.stop()
+        self._mind()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _mind(self) -> None:
+        """Look at the machine that shows, and at no other."""
+        feed = self._watch.feed
+        wanted = (
+            self._host if self.isVisible() and feed is not None and self._host in feed.hosts else ""
+        )
+        if feed is None or wanted == self._looked:
+            return
+        if self._looked:
+            feed.leave(self._looked)
+        if wanted:
+            feed.look(wanted)
+        self._looked = wanted
+
+    def _load(self) -> None:
+        if self._charts or self._loading:
+            return
+        self._loading = True
+        if "pyqtgraph" in sys.modules:
+            # Not within the event that shows the pane: Qt is then walking through its children.
+            QTimer.singleShot(0, self, self.build)
+            return
+        # Loaded in a thread: it takes a third of a second, and a window that stands still for that is felt.
+        work = asyncio.to_thread(__import__, "pyqtgraph")
+        spawn(work, "load the graphs", owner=self, done=lambda _module: self.build())
+
+    def build(self) -> None:
+        """Make the charts now; harmless when they are there. It loads what they are drawn with, which takes a while."""
+        if self._charts:
+            return
+        from personadesk.ui.widgets.time_chart import Curve, TimeChart
+
+        self._loading = False
+        for panel in PANELS:
+            curves = [
+                Curve(tr(line.name) if line.name else "", line.series, line.dashed)
+                for line in panel.lines
+            ]
+            chart = TimeChart(
+                tr(panel.title), panel.unit, curves, high=panel.high, limit=panel.limit,
+                write=_writer(panel.unit),
+            )  # fmt: skip
+            chart.hovered.connect(self._point)
+            chart.zoomed.connect(self._zoom)
+            chart.moved.connect(self._move)
+            chart.live_asked.connect(self.go_live)
+            chart.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+            chart.customContextMenuRequested.connect(
+                lambda where, chart=chart: self._menu(chart).popup(chart.mapToGlobal(where))
+            )
+            self._charts.append(chart)
+        self._columns = 0
+        self._arrange()
+        self._follow()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _make_bar(self) -> QWidget:
+        bar = QWidget()
+        row = hbox(bar, gap=8)
+        self._ranges = Segments([text() for _, text in SPANS], tr("Shown time"))
+        self._ranges.chosen.connect(self.choose_span)
+        row.addWidget(self._ranges)
+        self._gpus = ComboBox(tr("GPU"))
+        self._gpus.currentIndexChanged.connect(self._choose_gpu)
+        self._gpus.hide()
+        row.addWidget(self._gpus)
+        self._mode = ElidedLabel("", Type.SMALL, Role.TEXT2)
+        self._mode.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        row.insertWidget(0, self._mode, 1)
+        self._pause = Button(tr("Pause"), kind=Kind.PLAIN)
+        self._pause.clicked.connect(self.pause)
+        row.addWidget(self._pause)
+        self._more = Button(kind=Kind.ICON, icon="more", name=tr("Table and export"))
+        self._more.clicked.connect(self._open_menu)
+        row.addWidget(self._more)
+        self._say_mode()
+        return bar
+
+    def _open_menu(self) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for chart in self._charts:
+            inner = self._menu(chart)
+            inner.setTitle(chart.title)
+            inner.setParent(menu, inner.windowFlags())
+            menu.addMenu(inner)
+        menu.popup(self._more.mapToGlobal(self._more.rect().bottomLeft()))
+
+    def _menu(self, chart: TimeChart) -> QMenu:
+        menu = QMenu(self)
+        menu.addAction(tr("Show as table")).triggered.connect(lambda: self.show_table(chart))
+        menu.addSeparator()
+        menu.addAction(tr("Save as PNG…")).triggered.connect(lambda: self._save(chart, "png"))
+        menu.addAction(tr("Save as SVG…")).triggered.connect(lambda: self._save(chart, "svg"))
+        menu.addAction(tr("Save as CSV…")).triggered.connect(lambda: self._save(chart, "csv"))
+        return menu
+
+    def show_table(self, chart: TimeChart) -> QWidget:
+        """Show a chart's values as a table, in a window of its own; returns that window."""
+        from personadesk.ui.monitor.value_table import ValueTable
+
+        window = ValueTable(chart.title, chart.table(), self)
+        window.show()
+        return window
+
+    def _save(self, chart: TimeChart, kind: str) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, tr("Save the graph"), f"{self._host}-{chart.title}.{kind}", f"*.{kind}"
+        )
+        if name:
+            self.save(chart, name)
+
+    def save(self, chart: TimeChart, path: str) -> None:
+        """Write a chart to a file, as its ending says: PNG, SVG or CSV. A failure is told."""
+        try:
+            if path.endswith(".csv"):
+                Path(path).write_text(chart.csv(), encoding="utf-8")
+                done = True
+            else:
+                done = chart.save_svg(path) if path.endswith(".svg") else chart.save_png(path)
+        except OSError:
+            done = False
+        if not done:
+            bus().error(
+                BadRequest(
+                    T("The file {path} cannot be written.", path=path), T("Choose another folder.")
+                )
+            )
+
+    # -- time -------------------------------------------------------------------------------------------------
+
+    def _edges(self) -> tuple[float, float]:
+        if self._past is not None:
+            return self._past
+        end = self._watch.clock()
+        return end - self._span_s, end
+
+    def _set_past(self, start: float, end: float) -> None:
+        width = min(MOST_SPAN, max(LEAST_SPAN, end - start))
+        end = min(end, self._watch.clock())
+        self._past = (end - width, end)
+        self._say_mode()
+        self._draw()
+
+    def _zoom(self, factor: float, at: float) -> None:
+        start, end = self._edges()
+        self._set_past(at - (at - start) * factor, at + (end - at) * factor)
+
+    def _move(self, seconds: float) -> None:
+        start, end = self._edges()
+        self._set_past(start + seconds, end + seconds)
+
+    def _point(self, at: float | None) -> None:
+        self._cursor = at
+        for chart in self._charts:
+            chart.set_cursor(at)
+
+    def _say_mode(self) -> None:
+        live = self._past is None
+        self._mode.setText(tr("live") if live else tr("paused"))
+        self._pause.setText(tr("Pause") if live else tr("Follow"))
+
+    def _roll(self) -> None:
+        """Move a live picture on. Where a pixel is longer than a second there is nothing to move."""
+        if self._past is not None or self._span_s > RING_SECONDS:
+            return
+        start, end = self._edges()
+        for chart in self._charts:
+            chart.set_span(start, end, live=True)
+
+    # -- drawing ----------------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        if not self.isVisible():
+            return
+        self._mind()
+        feed = self._watch.feed
+        known = feed is not None and self._host in feed.hosts
+        told = feed is not None and known and bool(feed.hosts[self._host].samples)
+        self._waiting.setText(
+            tr("Nothing is measured of this machine.")
+            if feed is not None and not known
+            else tr("Waiting for the first reading, about 5 seconds.")
+        )
+        ready = bool(self._charts) and told
+        self._waiting.setVisible(not ready)
+        self._field.setVisible(ready)
+        if not ready:
+            return
+        if not self._scroll.isActive():
+            self._scroll.start()
+        self._offer_gpus()
+        if self._past is None:
+            self._draw()
+
+    def _offer_gpus(self) -> None:
+        feed = self._watch.feed
+        gpus = list(feed.hosts[self._host].gpus.values()) if feed is not None else []
+        have = [self._gpus.itemData(n) for n in range(self._gpus.count())]
+        wanted = [gpu.index for gpu in gpus]
+        if have != wanted:
+            self._gpus.blockSignals(True)
+            self._gpus.clear()
+            for gpu in gpus:
+                self._gpus.addItem(f"{gpu.index}  {gpu.name}", gpu.index)
+            self._gpus.blockSignals(False)
+            self._part = wanted[0] if wanted else ""
+        self._gpus.setVisible(len(gpus) > 1)
+
+    def _choose_gpu(self) -> None:
+        self._part = self._gpus.currentData() or ""
+        self._read_at = 0.0
+        self._draw()
+
+    def _draw(self) -> None:
+        """Show the chosen stretch: from memory where it lies there, else from the history."""
+        feed = self._watch.feed
+        if feed is None or not self._charts or self._host not in feed.hosts:
+            return
+        start, end = self._edges()
+        for chart in self._charts:
+            chart.set_span(start, end, live=self._past is None)
+        now = self._watch.clock()
+        if now - start <= RING_SECONDS:
+            from personadesk.monitor.ranges import reduced
+
+            found = [
+                [
+                    reduced(
+                        feed.series(self._host, line.metric, self._of(panel)), start, end, POINTS
+                    )
+                    for line in panel.lines
+                ]
+                for panel in PANELS
+            ]
+            self._show(found)
+            if now - self._read_at >= 10.0:
+                self._read(history=False)
+        elif self._past is not None or now - self._read_at >= max(1.0, self._span_s / POINTS):
+            self._read(history=True)
+
+    def _read(self, *, history: bool) -> None:
+        if self._reading:
+            self._again = True
+            return
+        self._reading = True
+        self._read_at = self._watch.clock()
+        start, end = self._edges()
+        host, part = self._host, self._part
+
+        def done(found: tuple[list[list[Range]], list[Event]]) -> None:
+            self._reading = False
+            if (host, part) == (self._host, self._part):
+                if history:
+                    self._show(found[0])
+                self._show_events(found[1])
+            if self._again:
+                self._again = False
+                self._draw()
+
+        def failed(error: Exception) -> None:
+            self._reading = False
+            bus().error(error)
+
+        work = self._gather(start, end, history=history)
+        self._watch.ask(work, "read the history", owner=self, done=done, failed=failed)
+
+    async def _gather(
+        self, start: float, end: float, *, history: bool
+    ) -> tuple[list[list[Range]], list[Event]]:
+        feed = self._watch.feed
+        if feed is None:
+            return [], []
+        found = [
+            [
+                await feed.range(
+                    self._host, line.metric, self._of(panel), start=start, end=end, points=POINTS
+                )
+                for line in panel.lines
+            ]
+            for panel in (PANELS if history else ())
+        ]
+        return found, list(await feed.events(start, end, self._host))
+
+    def _of(self, panel: Panel) -> str:
+        return self._part if panel.per_gpu else ""
+
+    def _show(self, found: list[list[Range]]) -> None:
+        feed = self._watch.feed
+        if feed is None:
+            return
+        for panel, chart, ranges in zip(PANELS, self._charts, found, strict=False):
+            for number, (line, each) in enumerate(zip(panel.lines, ranges, strict=True)):
+                by = scaled(line.metric)
+                chart.set_points(number, each.at, each.low / by, each.mean / by, each.high / by)
+            if panel.whole is not None:
+                whole = feed.latest(self._host, panel.whole, self._of(panel))
+                number_ = (
+                    None
+                    if whole is None or isinstance(whole, Absent)
+                    else whole / scaled(panel.whole)
+                )
+                chart.set_whole(number_)
+                if panel.whole is Metric.GPU_POWER_LIMIT:
+                    chart.set_limit(number_)
+            chart.set_note(self._note(panel, ranges))
+
+    def _note(self, panel: Panel, ranges: list[Range]) -> str:
+        """Say why there is nothing, where somebody told."""
+        feed = self._watch.feed
+        value = (
+            feed.latest(self._host, panel.lines[0].metric, self._of(panel))
+            if feed is not None
+            else None
+        )
+        if isinstance(value, Absent):
+            return show(value.reason)
+        return "" if any(len(each) for each in ranges) else tr("nobody tells this")
+
+    def _show_events(self, events: list[Event]) -> None:
+        from personadesk.ui.widgets.time_chart import Mark
+
+        marks = [Mark(each.at, show(each.text), each.kind in _BAD) for each in events]
+        for chart in self._charts:
+            chart.set_marks(marks)
+
+    def _arrange(self) -> None:
+        columns = max(1, min(4, self.width() // theme().px(_CHART_WIDTH)))
+        columns = 2 if columns == 3 else columns
+        if columns == self._columns or not self._charts:
+            return
+        self._columns = columns
+        while self._grid.count():
+            self._grid.takeAt(0)
+        for number, chart in enumerate(self._charts):
+            self._grid.addWidget(chart, number // columns, number % columns)
+        for column in range(4):
+            self._grid.setColumnStretch(column, int(column < columns))
+
+
+def _writer(unit: str) -> Callable[[float], str]:
+    return lambda value: written(value, unit)

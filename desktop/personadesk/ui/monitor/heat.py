@@ -1,0 +1,133 @@
+"""Many GPUs as one row each; how bad a figure is shows as the ground of its cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QRectF,
+    Qt,
+)
+from PySide6.QtGui import QColor, QPainter
+
+from personadesk.domain.sample import Metric
+from personadesk.ui.i18n import mark, tr
+from personadesk.ui.monitor.figures import scaled, written
+from personadesk.ui.monitor.fleet import CARD_METRICS, TICK
+from personadesk.ui.monitor.tile import DRAWN, state_of
+from personadesk.ui.theme import Role, theme
+from personadesk.ui.widgets.data_table import CELL_ROLE, Cell, CellDelegate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtWidgets import QStyleOptionViewItem
+
+    from personadesk.ui.monitor.fleet import Card
+
+    Index = QModelIndex | QPersistentModelIndex
+
+__all__ = ["HEAT_ROLE", "HeatDelegate", "HeatTable"]
+
+HEAT_ROLE = Qt.ItemDataRole.UserRole + 3
+"""How much of its limit a figure is: 0 for none of it, 1 for all; None where that says nothing."""
+_NOWHERE = QModelIndex()
+_TITLES = (mark("GPU"), mark("State"))
+_FULL = {TICK: 80.0, Metric.GPU_USE: 100.0, Metric.GPU_TEMPERATURE: 85.0}
+_ROLES = [Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole, CELL_ROLE, HEAT_ROLE]
+
+
+class HeatTable(QAbstractTableModel):
+    """The cards in the order that they are given."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._cards: list[Card] = []
+
+    def show_cards(self, cards: Sequence[Card]) -> None:
+        """Show these; rows that stay in their places only tell their new figures."""
+        were = [card.key for card in self._cards]
+        wanted = [card.key for card in cards]
+        if sorted(wanted) != sorted(were):
+            # GPUs come and go rarely; then what is chosen may be lost.
+            self.beginResetModel()
+            self._cards = list(cards)
+            self.endResetModel()
+        elif wanted != were:
+            self.layoutAboutToBeChanged.emit()
+            kept = self.persistentIndexList()
+            places = {key: number for number, key in enumerate(wanted)}
+            fresh = [self.index(places[were[index.row()]], index.column()) for index in kept]
+            self._cards = list(cards)
+            self.changePersistentIndexList(kept, fresh)
+            self.layoutChanged.emit()
+        else:
+            self._cards = list(cards)
+            if cards:
+                last = self.index(len(cards) - 1, self.columnCount() - 1)
+                self.dataChanged.emit(self.index(0, 0), last, _ROLES)
+
+    def card_at(self, index: Index) -> Card:
+        """Return the card of a row."""
+        return self._cards[index.row()]
+
+    def rowCount(self, parent: Index = _NOWHERE) -> int:
+        return 0 if parent.isValid() else len(self._cards)
+
+    def columnCount(self, parent: Index = _NOWHERE) -> int:
+        return 0 if parent.isValid() else len(_TITLES) + len(CARD_METRICS)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation != Qt.Orientation.Horizontal or role != Qt.ItemDataRole.DisplayRole:
+            return None
+        if section < len(_TITLES):
+            return tr(_TITLES[section])
+        return tr(DRAWN[CARD_METRICS[section - len(_TITLES)]].title)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role not in _ROLES:
+            return None
+        card, column = self._cards[index.row()], index.column() - len(_TITLES)
+        if role == HEAT_ROLE:
+            metric = CARD_METRICS[column] if column >= 0 else None
+            value = card.values.get(metric) if metric is not None else None
+            full = _FULL.get(metric) if metric is not None else None
+            return None if value is None or full is None else min(1.0, max(0.0, value / full))
+        cell = self._cell(card, column)
+        return cell if role == CELL_ROLE else cell.spoken
+
+    @staticmethod
+    def _cell(card: Card, column: int) -> Cell:
+        if column == -2:
+            return Cell(card.title, card.below, strong=True)
+        if column == -1:
+            shape, word = state_of(card)
+            return Cell(word, tip=card.why, shape=shape)
+        metric = CARD_METRICS[column]
+        value = card.values.get(metric)
+        if value is None:
+            return Cell("–", faint=True)
+        return Cell(f"{written(value / scaled(metric), DRAWN[metric].unit)} {DRAWN[metric].unit}")
+
+
+class HeatDelegate(CellDelegate):
+    """Paints the ground of a figure: cool while it is low, in the colour of trouble above its limit."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        heat = index.data(HEAT_ROLE)
+        if isinstance(heat, float):
+            look = theme()
+            colour = QColor(
+                look.colour(Role.ERR if heat >= 1 else Role.WARN if heat >= 0.9 else Role.ACCENT)
+            )
+            colour.setAlphaF(0.45 if heat >= 0.9 else 0.04 + 0.30 * heat)
+            edge = look.pxf(2)
+            box = QRectF(option.rect).adjusted(edge, edge, -edge, -edge)
+            painter.fillRect(box, colour)
+        super().paint(painter, option, index)

@@ -1,0 +1,622 @@
+"""A graph of figures over time: fixed axes, gaps as gaps, one cursor over all graphs of a page.
+
+It brings pyqtgraph, which takes a third of a second to load; import this module when a graph is wanted, not before.
+The rules for speed (fixed axes, few points, no antialiasing, no automatic downsampling) were measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import (
+    QEvent,
+    QLineF,
+    QObject,
+    QPoint,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import (
+    QColor,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QWheelEvent,
+)
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import QGraphicsPathItem, QSizePolicy, QWidget
+
+from personadesk.ui.i18n import tr
+from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.widgets.base import Painted
+from personadesk.ui.widgets.card import Card, hbox
+from personadesk.ui.widgets.text import ElidedLabel, label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Curve", "Mark", "TimeChart"]
+
+HOUR, DAY = 3600.0, 86400.0
+_STEPS = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
+    DAY, 2 * DAY, 5 * DAY, 10 * DAY,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One curve.
+
+    Attributes:
+        name: What the legend calls it; "" where it stands alone.
+        series: Which curve colour (0 to 5).
+        dashed: Whether it is drawn dashed.
+        filled: Whether the ground below it is tinted, where the theme does that at all.
+    """
+
+    name: str
+    series: int
+    dashed: bool = False
+    filled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened.
+
+    Attributes:
+        at: Unix time in seconds.
+        text: One sentence.
+        bad: Whether it is trouble.
+    """
+
+    at: float
+    text: str
+    bad: bool = False
+
+
+class _TimeAxis(pg.AxisItem):
+    """Says how long ago while it is live, and the clock's time while the user looks at the past."""
+
+    def __init__(self) -> None:
+        super().__init__("bottom")
+        self.base = 0.0
+        self.now: float | None = None
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[Any]:  # noqa: N802, N803 - pyqtgraph's
+        span = maxVal - minVal
+        most = max(2, int(size / theme().pxf(70)))
+        step = next((each for each in _STEPS if span / each <= most), _STEPS[-1])
+        if self.now is None:
+            # Local midnight, so that hours stand at hours.
+            shift = self.base + time.localtime(self.base + minVal).tm_gmtoff
+            first = np.ceil((minVal + shift) / step) * step - shift
+            return [(step, list(np.arange(first, maxVal + 1e-6, step)))]
+        ticks = [self.now - step * n for n in range(int(span / step + 1e-6), -1, -1)]
+        return [(step, [max(each, minVal + span * 1e-6) for each in ticks])]
+
+    def tickStrings(self, values: Sequence[float], _scale: float, spacing: float) -> list[str]:  # noqa: N802
+        if self.now is None:
+            shape = "%H:%M:%S" if spacing < 60 else "%H:%M" if spacing < DAY else "%d-%m"
+            return [time.strftime(shape, time.localtime(self.base + value)) for value in values]
+        return [_ago(self.now - value, spacing) for value in values]
+
+
+class _Legend(Painted):
+    """A stroke as each curve is drawn, and its name."""
+
+    def __init__(self, curves: Sequence[Curve]) -> None:
+        super().__init__()
+        self._curves = [each for each in curves if each.name]
+        if not self._curves:
+            self.hide()
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        metrics = self.metrics(Type.AXIS)
+        words = sum(metrics.horizontalAdvance(each.name) for each in self._curves)
+        return QSize(round(words) + self.look.px(34) * len(self._curves), round(metrics.height()))
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        px = self.look.pxf
+        metrics = self.metrics(Type.AXIS)
+        painter = self.start_painting(self.look.font(Type.AXIS))
+        left, middle = 0.0, self.height() / 2
+        for curve in self._curves:
+            pen = QPen(self.look.series(curve.series), 2)
+            if curve.dashed:
+                pen.setDashPattern([2, 1.5])
+            painter.setPen(pen)
+            painter.drawLine(QLineF(left + px(8), middle, left + px(26), middle))
+            painter.setPen(self.look.colour(Role.TEXT2))
+            width = metrics.horizontalAdvance(curve.name)
+            box = QRectF(left + px(31), 0, width + 2, self.height())
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter), curve.name)
+            left += px(34) + width
+        painter.end()
+
+
+class TimeChart(Card):
+    """A graph with its title, its newest figure and its legend.
+
+    Signals:
+        hovered: The pointer is over a moment (Unix time), or over none (None).
+        zoomed: The user turned the wheel (factor of the shown span, Unix time that should stay).
+        moved: The user dragged (seconds by which the shown span moves).
+        live_asked: The user wants to see now again.
+    """
+
+    hovered = Signal(object)
+    zoomed = Signal(float, float)
+    moved = Signal(float)
+    live_asked = Signal()
+
+    def __init__(
+        self,
+        title: str,
+        unit: str,
+        curves: Sequence[Curve],
+        *,
+        high: float,
+        write: Callable[[float], str],
+        limit: float | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        """Make an empty graph.
+
+        Args:
+            title: What it shows.
+            unit: Unit of every value.
+            curves: Its curves.
+            high: Least value at the top of the axis; it grows when a value is higher.
+            write: Writes a value without its unit.
+            limit: A dashed line that should not be crossed; None for none.
+        """
+        super().__init__(padding=10, gap=1)
+        if parent is not None:
+            self.setParent(parent)
+        self.title, self.unit = title, unit
+        self._curves = tuple(curves)
+        self._least, self._high = high, high
+        self._limit = limit
+        self._write = write
+        self._base = 0.0
+        self._cursor: float | None = None
+        self._drag: QPointF | None = None
+        self._marks: tuple[Mark, ...] = ()
+        self._lines: list[Any] = []
+        self._grid: list[Any] = []
+        self._span = (0.0, 1.0)
+        self._note = ""
+        self._whole = ""
+        empty = np.empty(0)
+        self._data: list[tuple[Floats, Floats]] = [(empty, empty) for _ in curves]
+        self._build_head()
+        self._build_plot()
+        self.add(self._plot, 1)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        theme().theme_changed.connect(self._follow)
+        self._follow()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(theme().px(200), theme().px(138))
+
+    # -- what it shows ----------------------------------------------------------------------------------------
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Unix times of its left and right edge."""
+        return self._span
+
+    @property
+    def high(self) -> float:
+        """Value at the top of the axis."""
+        return self._high
+
+    def points(self, curve: int = 0) -> tuple[Floats, Floats]:
+        """Return what is drawn of a curve: Unix times and values, NaN for gaps."""
+        return self._data[curve]
+
+    def set_points(self, curve: int, at: Floats, low: Floats, mean: Floats, high: Floats) -> None:
+        """Show other values.
+
+        Args:
+            curve: Which curve.
+            at: Unix times in seconds, in order, float64 [n].
+            low: Lowest in each bucket, float64 [n]; NaN where nothing was measured.
+            mean: The mean; the same as `low` where a bucket is one sample.
+            high: Highest in each bucket.
+        """
+        x, y = _thinned(at, low, mean, high)
+        self._data[curve] = (x, y)
+        if not self._base and len(x):
+            self._base = self._axis.base = float(x[0])
+        relative = x - self._base
+        known = ~np.isnan(y)
+        whole = bool(known.all())
+        self._items[curve].setData(
+            relative, y, skipFiniteCheck=whole, connect="all" if whole else "finite"
+        )
+        self._fills[curve].setPath(
+            _ground(relative, y, known) if self._tinted(curve) else QPainterPath()
+        )
+        top = max(
+            (float(v.max()) for _, each in self._data if len(v := each[~np.isnan(each)])),
+            default=0.0,
+        )
+        wanted = max(self._least, top * 1.08)
+        # The axis grows at once, and shrinks only by much, so that it does not breathe.
+        if wanted > self._high or wanted < 0.6 * self._high:
+            self._scale(wanted)
+        self._tell()
+
+    def set_whole(self, whole: float | None) -> None:
+        """Say what the figure is a part of; the axis then ends there."""
+        text = "" if whole is None else tr("of {whole}", whole=self._write(whole))
+        if text != self._whole:
+            self._whole = text
+            if whole:
+                self._least = whole
+                self._scale(max(whole, self._least))
+            self._tell()
+
+    def set_limit(self, limit: float | None) -> None:
+        """Draw the line that should not be crossed elsewhere, or not at all."""
+        self._limit = limit
+        self._limit_line.setVisible(limit is not None)
+        if limit is not None:
+            self._limit_line.setPos(limit)
+            if limit * 1.05 > self._high:
+                self._scale(limit * 1.05)
+
+    def set_note(self, note: str) -> None:
+        """Say something beside the figure, for example why there is a gap."""
+        if note != self._note:
+            self._note = note
+            self._aside.setText(note)
+
+    def set_span(self, start: float, end: float, *, live: bool) -> None:
+        """Show what lies between two Unix times.
+
+        Args:
+            start: Left edge.
+            end: Right edge.
+            live: Whether the right edge is now; the axis then says how long ago.
+        """
+        if not self._base:
+            self._base = self._axis.base = start
+        self._span = (start, end)
+        self._axis.now = end - self._base if live else None
+        self._box.setXRange(start - self._base, end - self._base, padding=0)
+
+    def set_cursor(self, at: float | None) -> None:
+        """Show the values at a Unix time, or the newest ones."""
+        if at == self._cursor:
+            return
+        self._cursor = at
+        self._cross.setVisible(at is not None)
+        if at is not None:
+            self._cross.setPos(at - self._base)
+        self._tell()
+
+    def set_marks(self, marks: Sequence[Mark]) -> None:
+        """Show what happened."""
+        marks = tuple(marks)
+        if marks == self._marks:
+            return
+        self._marks = marks
+        for line in self._lines:
+            self._box.removeItem(line)
+        self._lines = []
+        for mark in marks:
+            pen = _thin(Role.ERR if mark.bad else Role.ACCENT_TEXT, Qt.PenStyle.DotLine)
+            line = pg.InfiniteLine(mark.at - self._base, angle=90, movable=False, pen=pen)
+            self._box.addItem(line, ignoreBounds=True)
+            self._lines.append(line)
+        self._tell()
+
+    def value_at(self, at: float, curve: int = 0) -> float | None:
+        """Return a curve's value at a Unix time; None in a gap and where nothing was measured."""
+        x, y = self._data[curve]
+        if not len(x):
+            return None
+        place = int(np.searchsorted(x, at))
+        place = min(max(place, 0), len(x) - 1)
+        if place and abs(x[place - 1] - at) <= abs(x[place] - at):
+            place -= 1
+        near = max(15.0, (self._span[1] - self._span[0]) / 100)
+        value = float(y[place])
+        return None if np.isnan(value) or abs(float(x[place]) - at) > near else value
+
+    # -- taking it elsewhere ----------------------------------------------------------------------------------
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Return what is drawn as rows of text, a title row first: time, then each curve."""
+        rows = [
+            (tr("Time"), *(f"{each.name or self.title} ({self.unit})" for each in self._curves))
+        ]
+        moments = np.unique(
+            np.concatenate([x[(x >= self._span[0]) & (x <= self._span[1])] for x, _ in self._data])
+        )
+        for at in moments:
+            cells = (self.value_at(float(at), number) for number in range(len(self._curves)))
+            stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(at)))
+            rows.append((stamp, *("" if cell is None else f"{cell:.6g}" for cell in cells)))
+        return rows
+
+    def csv(self) -> str:
+        """Return what is drawn as comma separated values."""
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows(self.table())
+        return out.getvalue()
+
+    def save_png(self, path: str) -> bool:
+        """Write the picture as it is on the screen, twice as fine; returns whether that worked."""
+        from PySide6.QtGui import QImage
+
+        image = QImage(self.size() * 2, QImage.Format.Format_ARGB32)
+        image.setDevicePixelRatio(2.0)
+        image.fill(theme().colour(Role.SURFACE))
+        self.render(image)
+        return image.save(path)
+
+    def save_svg(self, path: str) -> bool:
+        """Write the picture as SVG; returns whether that worked."""
+        sheet = QSvgGenerator()
+        sheet.setFileName(path)
+        sheet.setSize(self.size())
+        sheet.setViewBox(QRect(0, 0, self.width(), self.height()))
+        sheet.setTitle(self.title)
+        painter = QPainter()
+        if not painter.begin(sheet):
+            return False
+        painter.fillRect(self.rect(), theme().colour(Role.SURFACE))
+        self.render(painter, QPoint(), renderFlags=QWidget.RenderFlag.DrawChildren)
+        return painter.end()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _build_head(self) -> None:
+        first = hbox(gap=8)
+        first.addWidget(ElidedLabel(self.title, Type.SMALL, Role.TEXT2), 1)
+        first.addWidget(_Legend(self._curves))
+        self.column.addLayout(first)
+        second = hbox(gap=5)
+        self._figure = label("–", Type.HEADING)
+        self._after = label(self.unit, Type.SMALL, Role.TEXT2)
+        self._aside = ElidedLabel("", Type.AXIS, Role.TEXT2)
+        self._aside.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom)
+        second.addWidget(self._figure)
+        second.addWidget(self._after, 0, Qt.AlignmentFlag.AlignBottom)
+        second.addWidget(self._aside, 1)
+        self.column.addLayout(second)
+
+    def _build_plot(self) -> None:
+        # A view box and two axes, not a whole plot item: that makes a dozen menus that nobody would open.
+        self._axis = _TimeAxis()
+        self._left = pg.AxisItem("left")
+        self._box = pg.ViewBox(enableMouse=False, enableMenu=False, defaultPadding=0)
+        self._box.disableAutoRange()
+        self._plot = pg.GraphicsLayoutWidget()
+        self._plot.setAntialiasing(False)
+        self._plot.setFrameShape(self._plot.Shape.NoFrame)
+        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._frame = self._plot.ci
+        self._frame.setSpacing(0)
+        self._frame.addItem(self._left, 0, 0)
+        self._frame.addItem(self._box, 0, 1)
+        self._frame.addItem(self._axis, 1, 1)
+        self._left.linkToView(self._box)
+        self._axis.linkToView(self._box)
+        # The ends of an axis are what people look for; pyqtgraph leaves them out where they stand over the edge.
+        self._left.setStyle(tickLength=0, hideOverlappingLabels=False)
+        self._axis.setStyle(tickLength=0, hideOverlappingLabels=theme().px(30), tickTextOffset=5)
+        self._fills = [QGraphicsPathItem() for _ in self._curves]
+        for fill in self._fills:
+            fill.setPen(QPen(Qt.PenStyle.NoPen))
+            self._box.addItem(fill, ignoreBounds=True)
+        self._items = [pg.PlotCurveItem() for _ in self._curves]
+        for each in self._items:
+            self._box.addItem(each, ignoreBounds=True)
+        self._limit_line = pg.InfiniteLine(self._limit or 0.0, angle=0, movable=False)
+        self._limit_line.setVisible(self._limit is not None)
+        self._cross = pg.InfiniteLine(0.0, angle=90, movable=False)
+        self._cross.hide()
+        self._box.addItem(self._limit_line, ignoreBounds=True)
+        self._box.addItem(self._cross, ignoreBounds=True)
+        view = self._plot.viewport()
+        view.setMouseTracking(True)
+        view.installEventFilter(self)
+        self._scale(self._high)
+
+    def _tinted(self, curve: int) -> bool:
+        wanted = self._curves[curve]
+        return theme().palette.graph_fills and wanted.filled and not wanted.dashed
+
+    def _scale(self, high: float) -> None:
+        self._high = high
+        self._box.setYRange(0.0, high, padding=0)
+        # The usual top, and a whole that the figure is a part of, are marked as they are.
+        step = high / 2 if high == self._least else _round_step(high / 2)
+        marks = [step * n for n in range(int(high / step + 1e-6) + 1)]
+        # pyqtgraph leaves out a mark that rounding puts a hair over the edge.
+        inside = high * 1e-6
+        texts = [(min(max(value, inside), high - inside), _short(value)) for value in marks]
+        self._left.setTicks([texts])
+        # pyqtgraph's own grid takes the room of the labels at the ends.
+        for line in self._grid:
+            self._box.removeItem(line)
+        self._grid = [
+            pg.InfiniteLine(value, angle=0, movable=False, pen=_thin(Role.GRID)) for value in marks
+        ]
+        for line in self._grid:
+            line.setZValue(-10)
+            self._box.addItem(line, ignoreBounds=True)
+
+    def _follow(self) -> None:
+        look = theme()
+        axis = look.font(Type.AXIS)
+        self._plot.setBackground(look.colour(Role.SURFACE))
+        for each in (self._left, self._axis):
+            each.setTickFont(axis)
+            each.setPen(QPen(Qt.PenStyle.NoPen))
+            each.setTextPen(QPen(look.colour(Role.TEXT2)))
+        self._left.setWidth(look.px(30))
+        self._axis.setHeight(look.px(22))
+        for line in self._grid:
+            line.setPen(_thin(Role.GRID))
+        self._frame.setContentsMargins(0, look.px(7), look.px(14), 0)
+        for curve, item, fill in zip(self._curves, self._items, self._fills, strict=True):
+            colour = look.series(curve.series)
+            pen = QPen(colour, max(1.0, look.pxf(1.3)) if look.is_high_contrast else 1.0)
+            pen.setCosmetic(True)
+            if curve.dashed:
+                pen.setDashPattern([4, 3])
+            item.setPen(pen)
+            tint = QColor(colour)
+            tint.setAlphaF(0.16)
+            fill.setBrush(tint)
+        self._limit_line.setPen(_thin(Role.ERR, Qt.PenStyle.DashLine))
+        self._cross.setPen(_thin(Role.TEXT2))
+        for number, (x, y) in enumerate(self._data):
+            path = (
+                _ground(x - self._base, y, ~np.isnan(y)) if self._tinted(number) else QPainterPath()
+            )
+            self._fills[number].setPath(path)
+
+    def _tell(self) -> None:
+        """Write the newest figures, or those under the cursor."""
+        if self._cursor is None:
+            newest = [
+                float(y[-1]) if len(y) and not np.isnan(y[-1]) else None for _, y in self._data
+            ]
+        else:
+            newest = [self.value_at(self._cursor, number) for number in range(len(self._curves))]
+        text = " / ".join("–" if value is None else self._write(value) for value in newest)
+        self._figure.setText(text)
+        unit = " ".join(part for part in (self._whole, self.unit) if part)
+        near = next((m for m in self._marks if self._cursor is not None and self._close(m)), None)
+        if self._cursor is not None:
+            stamp = time.strftime("%d-%m %H:%M:%S", time.localtime(self._cursor))
+            self._aside.setText(near.text if near is not None else stamp)
+        else:
+            self._aside.setText(self._note)
+        self._after.setText(unit)
+        self.setAccessibleName(f"{self.title}: {text} {unit}")
+
+    def _close(self, mark: Mark) -> bool:
+        width = self._span[1] - self._span[0]
+        return self._cursor is not None and abs(mark.at - self._cursor) < width / 80
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Turn the pointer's ways over the plot into signals."""
+        kind = event.type()
+        if isinstance(event, QMouseEvent):
+            self._mouse(event, kind)
+            return True
+        if isinstance(event, QWheelEvent):
+            self.zoomed.emit(
+                0.8 if event.angleDelta().y() > 0 else 1.25, self._time(event.position())
+            )
+            event.accept()
+            return True
+        if kind == QEvent.Type.Leave:
+            self.hovered.emit(None)
+        return super().eventFilter(watched, event)
+
+    def _mouse(self, event: QMouseEvent, kind: QEvent.Type) -> None:
+        if kind == QEvent.Type.MouseButtonDblClick:
+            self.live_asked.emit()
+        elif kind == QEvent.Type.MouseButtonPress:
+            self._drag = event.position()
+        elif kind == QEvent.Type.MouseButtonRelease:
+            self._drag = None
+        elif self._drag is not None and event.buttons() & Qt.MouseButton.LeftButton:
+            self.moved.emit(self._time(self._drag) - self._time(event.position()))
+            self._drag = event.position()
+        else:
+            self.hovered.emit(self._time(event.position()))
+
+    def _time(self, position: QPointF) -> float:
+        """Return the Unix time below a place in the plot."""
+        area = self._box.sceneBoundingRect()
+        share = (position.x() - area.left()) / max(1.0, area.width())
+        start, end = self._span
+        return start + min(1.0, max(0.0, share)) * (end - start)
+
+
+def _thin(role: Role, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """Return a pen of one pixel, whatever the axes' scales are."""
+    pen = QPen(theme().colour(role), 1, style)
+    pen.setCosmetic(True)
+    return pen
+
+
+def _thinned(at: Floats, low: Floats, mean: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return the points to draw: samples as they are; buckets as lowest and highest, so that no peak is lost."""
+    with np.errstate(invalid="ignore"):
+        if not len(at) or not bool((high > low).any()):
+            return at, mean
+    x = np.repeat(at, 2)
+    y = np.empty(2 * len(at))
+    y[0::2], y[1::2] = low, high
+    return x, y
+
+
+def _ground(x: Floats, y: Floats, known: NDArray[np.bool_]) -> QPainterPath:
+    """Return the ground below a curve, one piece between gaps."""
+    path = QPainterPath()
+    if not known.any():
+        return path
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], known, [False])).astype(np.int8)))
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        if last - first < 2:
+            continue
+        xs = np.concatenate((x[first:last], [x[last - 1], x[first]]))
+        ys = np.concatenate((y[first:last], [0.0, 0.0]))
+        path.addPolygon(
+            QPolygonF([QPointF(a, b) for a, b in zip(xs.tolist(), ys.tolist(), strict=True)])
+        )
+    return path
+
+
+def _round_step(wanted: float) -> float:
+    """Return a step of 1, 2, 2.5 or 5 times a power of ten that is at most `wanted`."""
+    power = 10.0 ** np.floor(np.log10(max(wanted, 1e-9)))
+    return float(
+        max(each for each in (1.0, 2.0, 2.5, 5.0) if each * power <= wanted * (1 + 1e-9)) * power
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+
+
+def _ago(seconds: float, spacing: float) -> str:
+    if seconds < 0.5:
+        return tr("now")
+    if spacing >= DAY:
+        return tr("−{n} d", n=round(seconds / DAY))
+    if spacing >= HOUR:
+        return tr("−{n} h", n=round(seconds / HOUR))
+    if spacing >= 60:
+        return tr("−{n} min", n=round(seconds / 60))
+    return tr("−{n} s", n=round(seconds))

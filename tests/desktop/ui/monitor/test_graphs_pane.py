@@ -1,0 +1,141 @@
+"""The graphs of a machine by real clicks: one cursor over all, ranges from the history, pause and back to live."""
+
+from __future__ import annotations
+
+import pyqtgraph  # noqa: F401 - loaded before, as it is in a window that showed graphs once
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton
+
+import monitor_samples
+from monitor_samples import NOW, Machine, SampleFeed
+from monitor_scenes import watch_of
+from personadesk.domain.event import EventKind
+from personadesk.ui.messages import bus
+from personadesk.ui.monitor.graphs import GraphsPane
+from personadesk.ui.monitor.value_table import ValueTable
+
+HOST = "front-desk"
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def feed() -> SampleFeed:
+    made = SampleFeed({HOST: Machine(("A10", "A10")), "other": Machine()})
+    made.happen(HOST, EventKind.RESTARTED, 300, "The voice server was restarted.")
+    return made
+
+
+@pytest.fixture
+def pane(qtbot, feed) -> GraphsPane:
+    watch = watch_of(feed)
+    made = GraphsPane(watch)
+    watch.setParent(made)
+    qtbot.addWidget(made)
+    made.bar.setParent(made)
+    made.resize(1200, 500)
+    made.show_host(HOST)
+    made.show()
+    qtbot.waitUntil(lambda: len(made.charts) == 8)
+    made.bar.show()
+    return made
+
+
+def press(qtbot, pane: GraphsPane, text: str) -> None:
+    button = next(b for b in pane.bar.findChildren(QPushButton) if b.text() == text)
+    qtbot.mouseClick(button, LEFT)
+
+
+def test_eight_graphs_show_what_was_measured(pane):
+    use, memory, frame, calls, *_rest, cost = pane.charts
+    assert use.span == (NOW - 900, NOW)
+    assert 20 < use.value_at(NOW - 10) < 100
+    assert memory.value_at(NOW - 10) == pytest.approx(18.1, abs=0.4)
+    assert frame.value_at(NOW - 10, 1) == pytest.approx(47, abs=9)
+    assert calls.value_at(NOW) == 1
+    assert cost.value_at(NOW) == pytest.approx(3.86, abs=0.01)
+    assert all(len(chart.points(0)[0]) <= 600 for chart in pane.charts)
+    assert len(use._marks) == 1
+
+
+def test_it_looks_only_while_it_can_be_seen(pane, feed):
+    assert feed.looks == {HOST: 1}
+    pane.show_host("other")
+    assert feed.looks == {HOST: 0, "other": 1}
+    pane.hide()
+    assert feed.looks == {HOST: 0, "other": 0}
+
+
+def test_one_cursor_over_all_graphs(pane):
+    pane.charts[0].hovered.emit(NOW - 100)
+    assert {chart._cursor for chart in pane.charts} == {NOW - 100}
+    pane.charts[0].hovered.emit(None)
+    assert {chart._cursor for chart in pane.charts} == {None}
+
+
+def test_a_long_range_is_read_from_the_history(qtbot, pane, feed):
+    assert not feed.asked
+    press(qtbot, pane, "30 days")
+    assert feed.asked[-1] == (NOW - 30 * 86400, NOW)
+    at, _ = pane.charts[0].points()
+    assert at[0] < NOW - 29 * 86400
+    assert len(at) <= 600
+
+
+def test_a_click_on_pause_holds_the_picture_and_follow_goes_on(qtbot, pane, feed):
+    press(qtbot, pane, "Pause")
+    assert not pane.is_live
+    before = pane.charts[0].span
+    feed.tick(5)
+    pane._follow()
+    assert pane.charts[0].span == before
+    press(qtbot, pane, "Follow")
+    assert pane.is_live
+    assert pane.charts[0].span[1] == feed.now
+
+
+def test_zooming_keeps_the_moment_and_a_double_click_goes_back_to_now(qtbot, pane):
+    pane.charts[0].zoomed.emit(0.5, NOW - 450)
+    assert pane.charts[0].span == (NOW - 675, NOW - 225)
+    assert not pane.is_live
+    pane.charts[3].live_asked.emit()
+    assert pane.is_live
+    assert pane.charts[0].span == (NOW - 900, NOW)
+
+
+def test_each_gpu_has_its_own_graphs(qtbot, pane):
+    first = pane.charts[0].value_at(NOW)
+    assert pane._gpus.count() == 2
+    pane._gpus.setCurrentIndex(1)
+    assert pane.charts[0].value_at(NOW) != first
+
+
+@pytest.mark.logs_warnings
+def test_values_show_as_a_table_and_files_that_cannot_be_written_are_told(pane, tmp_path):
+    window = pane.show_table(pane.charts[0])
+    assert isinstance(window, ValueTable)
+    model = window.table.model()
+    assert model.columnCount() == 2
+    assert model.rowCount() > 100
+    assert model.index(0, 0).data() > model.index(1, 0).data()
+    for kind in ("csv", "svg", "png"):
+        pane.save(pane.charts[0], str(tmp_path / f"graph.{kind}"))
+        assert (tmp_path / f"graph.{kind}").stat().st_size > 500
+    assert not bus().messages
+    pane.save(pane.charts[0], str(tmp_path / "none" / "graph.csv"))
+    assert "cannot be written" in str(bus().messages[0])
+
+
+def test_a_machine_that_nothing_measures_says_so(pane):
+    pane.show_host("unheard-of")
+    assert pane._waiting.isVisible()
+    assert "Nothing is measured" in pane._waiting.text()
+    assert not pane._field.isVisible()
+
+
+def test_sample_data_has_gaps():
+    feed = monitor_samples.studio()
+    from personadesk.domain.sample import Metric
+
+    values = feed.series("front-desk-1", Metric.GPU_USE, "0").mean
+    assert 55 <= sum(value != value for value in values) <= 65
