@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
 from personadesk.cli import result, work
-from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.cli.running import FAILED, print_json, run_command, say_error
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.progress import DeployState
 from personadesk.domain.report import Verdict
@@ -43,11 +43,13 @@ async def _deploy(arguments: argparse.Namespace, stop: Stop) -> int:
     except PersonaDeskError as failure:
         error = failure
     if error is not None:
-        say(f"{error.what}\n{error.next}")
+        say_error(error)
     if arguments.json:
         print_json(result.as_dict(view, error))
     elif view is not None:
-        print(result.in_words(view))
+        words = result.in_words(view)
+        if words:
+            print(words)
         if error is None:
             print(f"“{view.plan.line}” is at {view.line_url}. To stop it: personadesk stop")
     if stop.signal is not None and error is not None:
@@ -68,6 +70,8 @@ def _tell_undone(view: DeployView, arguments: argparse.Namespace) -> int:
     done = view.state in {DeployState.UNDONE, DeployState.CANCELLED}
     if arguments.json:
         print_json(result.as_dict(view) | {"verdict": "undone" if done else "fail"})
-    else:
+    elif done:
         print(f"What {view.plan.id} had started is gone.")
+    elif view.error is not None:
+        say_error(view.error)
     return 0 if done else FAILED

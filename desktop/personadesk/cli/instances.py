@@ -10,9 +10,11 @@ from personadesk.app import open_services
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.domain.errors import NotFound
 from personadesk.domain.machine import Action, MachineState
+from personadesk.store.rentals import RentalState
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
@@ -97,13 +99,26 @@ async def act(services: Services, arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def say_still_billed(services: Services, lines: Iterable[str]) -> None:
+    """Say which rented machines go on costing though the voice behind their line was stopped."""
+    for name in lines:
+        line = await services.lines.need(name)
+        rental = await services.rentals.current(line.target.server_id) if line.target else None
+        if rental is not None and rental.state is RentalState.MADE:
+            price = "" if rental.price is None else f" ${rental.price:.2f} an hour"
+            say(
+                f"The rented machine behind “{name}” goes on costing{price}. To save that: "
+                f'personadesk line sleep "{name}", or for good: personadesk terminate {rental.tag}'
+            )
+
+
 async def _say_price(services: Services, machine: Machine, action: Action) -> None:
     """Say before it is done what it costs or destroys; only where it can be done."""
     facts = (await services.accounts.provider(machine.account)).facts
     if action not in machine.actions:
         return
     if action is Action.END:
-        say(str(facts.end_destroys))
+        say(f"What goes with it: {facts.end_destroys}")
     elif action is Action.STOP:
         say(str(facts.stop_costs))
     elif action is Action.START and machine.running_price is not None:

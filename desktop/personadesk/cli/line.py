@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
 from personadesk.cli import wishing
+from personadesk.cli.instances import say_still_billed
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.status import describe, line_dict
 from personadesk.domain.errors import PersonaDeskError
@@ -63,6 +64,7 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
         return 0
     if action == "stop":
         await lines.stop(arguments.name)
+        await say_still_billed(services, (arguments.name,))
     elif action == "sleep":
         await services.limits.sleep(arguments.name, Rest.ASLEEP)
     elif action == "create":

@@ -68,6 +68,18 @@ def parser() -> argparse.ArgumentParser:
         "--keep-address", action="store_true", help="keep an address for it, where one can be had"
     )
     deploy.add_argument(
+        "--idle-stop", type=float, metavar="MINUTES",
+        help="with --account: without a call for so long it goes to sleep (20); 0 for never",
+    )  # fmt: skip
+    deploy.add_argument(
+        "--spend-limit", type=float, metavar="X",
+        help="with --account: after so many dollars it goes to sleep",
+    )  # fmt: skip
+    deploy.add_argument(
+        "--no-volume", action="store_true",
+        help="keep no disk for the model when the machine has ended; it is billed where a provider has one",
+    )  # fmt: skip
+    deploy.add_argument(
         "--hold-failed", action="store_true",
         help="keep the machine of a failed deploy for 30 minutes, for a look",
     )  # fmt: skip

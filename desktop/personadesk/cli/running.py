@@ -60,9 +60,14 @@ def run_command(work: Callable[[Stop], Coroutine[Any, Any, int]], *, as_json: bo
 
 def tell_error(error: PersonaDeskError, *, as_json: bool, **more: Any) -> None:
     """Say on stderr what happened and what to do; with `--json` also as an object on stdout."""
-    say(f"{error.what}\n{error.next}" if error.next else f"{error.what}")
+    say_error(error)
     if as_json:
         print_json({**more, "error": error_dict(error)})
+
+
+def say_error(error: PersonaDeskError) -> None:
+    """Say on stderr what happened, what it means for the bill, and what to do."""
+    say("\n".join(str(each) for each in (error.what, error.money, error.next) if str(each)))
 
 
 ALWAYS_TOLD = frozenset({"type", "message", "next", "provider_status", "request_id"})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
 from personadesk.cli import instances
+from personadesk.cli.instances import say_still_billed
 from personadesk.cli.running import print_json, run_command
 from personadesk.domain.line import LineState
 from personadesk.store.instance import deploy_lock
@@ -36,6 +37,7 @@ async def _stop(arguments: argparse.Namespace, stop: Stop) -> int:
             lines = [arguments.name]
         else:
             lines, servers = await _stop_all(services)
+        await say_still_billed(services, lines)
         # The background process is there for lines that are up; with none it would only hold a port.
         up = [line for line in await services.lines.all() if line.state is not LineState.STOPPED]
         ended = False if up else await services.end_background()

@@ -111,10 +111,20 @@ async def _wish(
             T("Give another."),
             cause="bad_price",
         )
+    idle, spend = arguments.idle_stop, arguments.spend_limit
+    if (idle is not None and idle < 0) or (spend is not None and spend <= 0):
+        raise BadRequest(
+            T("A limit is a number above 0."),
+            T("Give another; --idle-stop 0 lets it never go to sleep."),
+            cause="bad_limit",
+        )
     await services.accounts.store.get(account)
+    if idle is None:
+        idle = RentWish().idle_stop_minutes
     return RentWish(
         offers=offers, account=account, max_price=most, next_best=not arguments.only,
         static_address=arguments.keep_address, hold_failed=arguments.hold_failed,
+        keep_volume=not arguments.no_volume, idle_stop_minutes=idle or None, spend_limit=spend,
         spot=arguments.spot,
     )  # fmt: skip
 

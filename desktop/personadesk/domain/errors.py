@@ -78,6 +78,7 @@ class PersonaDeskError(Exception):
             "type": self.type_name,
             "message": str(self.what),
             "next": str(self.next),
+            "money": str(self.money),
             "cause": self.cause,
             "details": self.details,
             "provider_status": self.provider_status,
@@ -146,6 +147,7 @@ def from_dict(values: Mapping[str, Any]) -> PersonaDeskError:
     return kind(
         values.get("message", ""),
         values.get("next", ""),
+        money=values.get("money", ""),
         cause=values.get("cause", ""),
         details=values.get("details", ""),
         provider_status=values.get("provider_status"),

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from personadesk.domain.text import NOTHING, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,7 @@ class ProviderFacts:
         end_destroys: What ending a machine destroys; a sentence.
         base_url: Where its API is.
         cheapest: What it costs at least, for who has no account yet; None where only its API knows.
+        fading: Whether the provider moves its users elsewhere; it is then not recommended to anybody new.
         proven: Whether a real account has been used with this version; where not, the tab and the docs say so.
     """
 
@@ -227,3 +232,9 @@ class ProviderFacts:
     end_destroys: Text = NOTHING
     cheapest: Estimate | None = None
     proven: bool = False
+    fading: bool = False
+
+
+def by_promise(facts: Iterable[ProviderFacts]) -> list[ProviderFacts]:
+    """Return providers, the ones that can be counted on most first; those that fade away come last."""
+    return sorted(facts, key=lambda each: (each.fading, -each.answers.score()))

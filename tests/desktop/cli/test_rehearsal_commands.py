@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import keyring
 import pytest
@@ -140,3 +142,21 @@ def test_a_key_added_without_keyring_and_screen_is_in_the_vault(
     vaults = list(personadesk_home.rglob("secrets.vault"))
     assert len(vaults) == 1
     assert key not in vaults[0].read_text()
+
+
+def test_a_deploy_has_its_limits_and_its_failure_says_what_it_costs(type_, personadesk_home):
+    type_("rehearsal", "start")
+    type_("rehearsal", "fault", "add", "no-capacity", "--provider", "digitalocean")
+    deploy = ("--rehearsal", "deploy", "--account", "digitalocean", "--model", "rehearsal")
+    code, answer = type_(*deploy, "--idle-stop", "-1")
+    assert (code, answer["error"]["cause"]) == (1, "bad_limit")
+    code, answer = type_(*deploy, "--idle-stop", "0", "--spend-limit", "2.5")
+    assert (code, answer["error"]["money"]) == (1, "Nothing was rented.")
+    [database] = personadesk_home.rglob("personadesk.db")
+    with closing(sqlite3.connect(database)) as connection:
+        [(plan,)] = connection.execute("SELECT plan FROM deploys")
+    rent = json.loads(plan)["rent"]
+    assert (rent["idle_stop_minutes"], rent["spend_limit"]) == (None, 2.5)
+    # A volume was made for each offer in turn, and none is left.
+    there = type_("rehearsal", "status")[1]["providers"]["digitalocean"]
+    assert [each for each in there["things"] if each["kind"] == "volume"] == []

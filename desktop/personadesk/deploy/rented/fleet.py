@@ -253,10 +253,10 @@ class Fleet:
             PersonaDeskError: The provider refused.
         """
         if action not in machine.actions:
-            provider = await self.accounts.provider(machine.account)
-            reason = (
-                getattr(provider.facts.can, str(action)).reason if action is not Action.END else ""
-            )
+            can = (await self.accounts.provider(machine.account)).facts.can
+            ability = None if action is Action.END else getattr(can, str(action))
+            # Why it can be done at all is no answer to why not now.
+            reason = ability.reason if ability is not None and not ability.can else ""
             raise BadRequest(
                 T("That cannot be done to “{name}” now.", name=machine.name or machine.id),
                 reason or T("Wait until its state has changed, then try again."),

@@ -56,6 +56,11 @@ SILENCE_SECONDS = 180.0
 """A provider that does not show a machine for so long after it took the order will not."""
 ENTER_SECONDS = 240.0
 """From the first address until the machine lets us in: it boots and reads what it was given."""
+_OF_THE_MACHINE = (
+    "folder", "gpu", "python", "package", "version", "model", "server_url", "server_port", "there_port", "keeper",
+    "proved",
+)  # fmt: skip
+"""Facts that later steps find out about the machine itself."""
 _KNOCK_SECONDS = 2.0
 END_SECONDS = 40.0
 """How long the provider's word that a machine is gone is waited for."""
@@ -156,6 +161,9 @@ class Renting:
                     raise
                 tried.append(Tried(offer, error))
             else:
+                for fact in _OF_THE_MACHINE:
+                    # What is known of a machine that was lost says nothing of this one.
+                    context.facts.pop(fact, None)
                 await context.remember(
                     machine=rental.machine_id, account=rental.account, price=rental.price
                 )

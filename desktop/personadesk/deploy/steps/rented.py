@@ -93,7 +93,8 @@ class BootStep(Step):
             except (ProviderFault, Unreachable) as error:
                 if error.cause not in {"hopeless", "boot_timeout"}:
                     raise
-                context.log(self.name, f"{error.what} {error.details}", True)
+                more = "" if error.details in str(error.what) else f" {error.details}"
+                context.log(self.name, f"{error.what}{more}", True)
                 await self._give_up(context, rental, error)
                 refused.append(Tried(rental.offer, error))
             else:

@@ -29,6 +29,7 @@ FACTS = ProviderFacts(
     base_url="https://api.paperspace.com/v1",
     cheapest=Estimate(prices.KINDS["A5000"].price or 0.0, "RTX A5000", prices.DATE),
     unit="machine",
+    fading=True,
     fields=(
         Field(
             "api_key",

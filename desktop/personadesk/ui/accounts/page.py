@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QTabBar, QWidget
 
+from personadesk.domain.provider import by_promise
 from personadesk.ui.accounts import words
 from personadesk.ui.accounts.compare import CompareDialog
 from personadesk.ui.accounts.provider_tab import ProviderTab
@@ -138,7 +139,7 @@ class AccountsPage(Page):
 
     def compare(self) -> None:
         """Open the table of all providers."""
-        ranked = sorted(self._facts.values(), key=lambda each: -each.answers.score())
+        ranked = by_promise(self._facts.values())
         dialog = CompareDialog(self.window(), ranked)
         dialog.chosen.connect(self.choose)
         dialog.open()
@@ -156,8 +157,8 @@ class AccountsPage(Page):
         return provider_id != SERVERS and bool(self._rented.of_provider(provider_id))
 
     def _ranked(self) -> list[str]:
-        def rank(facts: ProviderFacts) -> tuple[bool, float]:
-            return (not self._is_connected(facts.id), -facts.answers.score())
+        def rank(facts: ProviderFacts) -> tuple[bool, bool, float]:
+            return (not self._is_connected(facts.id), facts.fading, -facts.answers.score())
 
         return [SERVERS, *(each.id for each in sorted(self._facts.values(), key=rank))]
 

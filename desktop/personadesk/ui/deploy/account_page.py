@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
+from personadesk.domain.provider import by_promise
 from personadesk.providers import catalog
 from personadesk.ui.accounts.key_form import KeyForm
 from personadesk.ui.deploy import flow
@@ -40,8 +41,7 @@ class AccountPage(WizardPage):
         self._rented = rented
         self._waits = False
         self._columns = 0
-        facts = {each: catalog.facts(each) for each in catalog.ids()}
-        ranked = sorted(facts.values(), key=lambda each: -each.answers.score())
+        ranked = by_promise(catalog.facts(each) for each in catalog.ids())
         self._facts = {each.id: each for each in ranked}
         self._cards: dict[str, OptionCard] = {}
         self._place = QWidget()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from personadesk.domain.errors import BadRequest, NotFound, Unreachable
 from personadesk.domain.host import HostKey, SshAddress
 from personadesk.domain.machine import Action, Order, Resource, ResourceKind
 from personadesk.domain.offer import Offer, Stock
+from personadesk.domain.provider import Ability
+from personadesk.domain.text import T
 from personadesk.store.rentals import RentalState
 
 
@@ -40,8 +44,6 @@ async def test_a_machine_that_is_gone_is_written_down_as_ended(world):
 
 
 async def test_a_machine_whose_age_is_not_told_is_as_old_as_our_record(world):
-    from dataclasses import replace
-
     _, machine = await world.rentals.make(order("pd-1"))
     made = world.clock()
     world.cloud.machines[machine.id] = replace(machine, created=None)
@@ -125,8 +127,6 @@ async def test_a_machine_is_found_by_any_of_its_names_and_acted_upon(world):
 
 
 async def test_a_changed_address_is_followed_with_the_key_that_was_pinned(world):
-    from dataclasses import replace
-
     _, machine = await world.rentals.make(order("pd-1"))
     key = HostKey("ssh-ed25519", "AAAA", "SHA256:x")
     await world.hosts.know_rented("pd-1", SshAddress("127.0.0.9", 22, "root"), key, "acc")
@@ -154,3 +154,19 @@ async def test_a_machine_of_somebody_else_is_not_adopted(world):
         await world.fleet.adopt(await world.fleet.machine(foreign.id))
     assert found.value.cause == "not_ours"
     assert await world.rentals.store.open() == []
+
+
+async def test_why_a_thing_can_be_done_at_all_is_no_reason_why_not_now(world, monkeypatch):
+    provider = await world.accounts.provider("acc")
+    can = replace(
+        provider.facts.can, start=Ability(can=True, reason=T("It starts.")),
+        restart=Ability(can=False, reason=T("It never restarts.")),
+    )  # fmt: skip
+    monkeypatch.setattr(type(provider), "facts", replace(provider.facts, can=can))
+    _, machine = await world.rentals.make(order("pd-1"))
+    with pytest.raises(BadRequest) as found:
+        await world.fleet.act(machine, Action.START)
+    assert "Wait until its state has changed" in str(found.value.next)
+    with pytest.raises(BadRequest) as found:
+        await world.fleet.act(machine, Action.RESTART)
+    assert str(found.value.next) == "It never restarts."

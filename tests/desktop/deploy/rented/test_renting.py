@@ -260,3 +260,19 @@ async def test_an_empty_volume_goes_again_when_its_machine_cannot_be_had(
     with pytest.raises(OutOfFunds):
         await renting.rent(await make_context())
     assert world.cloud.removed == ([] if was_there else ["vol-1"])
+
+
+async def test_what_was_known_of_a_lost_machine_is_not_believed_of_the_next(
+    world, renting, make_context
+):
+    context = await make_context()
+    await renting.rent(context)
+    await context.remember(folder="/home/of/the/first", proved="pd-1", line_before={"port": 8998})
+    await renting.rent(context)
+    assert context.facts["folder"] == "/home/of/the/first"
+    first = context.facts["machine"]
+    await world.rentals.wait_until_ended("pd-1", 5, 0.0)
+    await renting.rent(context)
+    assert context.facts["machine"] != first
+    assert {"folder", "proved"}.isdisjoint(context.facts)
+    assert context.facts["line_before"] == {"port": 8998}
