@@ -205,6 +205,7 @@ class TimeChart(Card):
         self._lines: list[Any] = []
         self._grid: list[Any] = []
         self._span = (0.0, 1.0)
+        self._live = False
         self._note = ""
         self._whole = ""
         empty = np.empty(0)
@@ -303,6 +304,12 @@ class TimeChart(Card):
         """
         if not self._base:
             self._base = self._axis.base = start
+        pixel = (end - start) / max(1.0, self._box.width())
+        before = self._span
+        same = live and self._live and abs((end - start) - (before[1] - before[0])) < 1e-6
+        if same and 0 <= end - before[1] < pixel / 2:
+            return  # nobody would see it move
+        self._live = live
         self._span = (start, end)
         self._axis.now = end - self._base if live else None
         self._box.setXRange(start - self._base, end - self._base, padding=0)
