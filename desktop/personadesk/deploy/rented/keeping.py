@@ -155,8 +155,11 @@ class RentedMachines:
                     )
                 if await self._lets_in(tag, machine):
                     return
-            elif machine.state not in CHANGING and not (
-                asked and machine.state is MachineState.STOPPED
+            # One that runs and has no address is on its way up, or down after a stop a moment ago.
+            elif (
+                machine.state not in CHANGING
+                and machine.state is not MachineState.RUNNING
+                and not (asked and machine.state is MachineState.STOPPED)
             ):
                 raise NotFound(
                     T(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from personadesk.deploy.rented import keeping
 from personadesk.deploy.rented.rentals import DOUBT_SECONDS
-from personadesk.domain.errors import NoCapacity, ProviderFault, Unreachable
+from personadesk.domain.errors import NoCapacity, NotFound, ProviderFault, Unreachable
 from personadesk.domain.machine import MachineState, Order
 from personadesk.domain.offer import Offer, Stock
 from personadesk.store.rentals import RentalState
@@ -128,3 +130,15 @@ async def test_whoever_leans_on_a_machine_is_told_once_when_its_last_one_is_gone
     assert told == []
     await world.rentals.end("pd-1")
     assert told == ["pd-1"]
+
+
+async def test_a_machine_that_runs_and_has_no_address_yet_is_waited_for(world, monkeypatch):
+    monkeypatch.setattr(keeping, "_KNOCK_SECONDS", 0.01)
+    _, machine = await world.rentals.make(order())
+    waking = asyncio.create_task(keeping.RentedMachines(world.rentals, world.hosts).wake("pd-1"))
+    done, _ = await asyncio.wait([waking], timeout=0.1)
+    assert not done
+    world.cloud.machines[machine.id] = replace(machine, state=MachineState.FAILED)
+    with pytest.raises(NotFound) as found:
+        await asyncio.wait_for(waking, 10)
+    assert found.value.cause == "machine_gone"
