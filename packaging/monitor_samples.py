@@ -90,7 +90,7 @@ class SampleFeed:
     def _put(self, name: str, machine: Machine) -> Sample:
         sample = self.sample(name)
         state = self.hosts[name]
-        state.samples[GroupKey(name, Source.HOST)] = sample
+        state.take(GroupKey(name, Source.HOST), sample)
         if not machine.silent:
             state.gpus = {
                 str(n): Gpu(str(n), f"GPU-{name}-{n}", each) for n, each in enumerate(machine.gpus)

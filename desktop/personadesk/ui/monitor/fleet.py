@@ -9,6 +9,7 @@ from personadesk.domain.alarm import Severity
 from personadesk.domain.plan import LOCAL
 from personadesk.domain.sample import Absent, Metric
 from personadesk.ui.i18n import show, tr
+from personadesk.ui.money import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -177,7 +178,7 @@ class Fleet:
             if price is None and card.host == LOCAL
             else ""
             if price is None
-            else f"${price:.2f} /h"
+            else tr("{price} /h", price=dollars(price))
         )
         return told, money
 

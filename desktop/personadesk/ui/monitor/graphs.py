@@ -354,7 +354,8 @@ class GraphsPane(QWidget):
             for gpu in gpus:
                 self._gpus.addItem(f"{gpu.index}  {gpu.name}", gpu.index)
             self._gpus.blockSignals(False)
-            self._part = wanted[0] if wanted else ""
+        if self._part not in wanted:
+            self._part = self._gpus.currentData() or ""
         self._gpus.setVisible(len(gpus) > 1)
 
     def _choose_gpu(self) -> None:

@@ -11,6 +11,7 @@ from personadesk.domain.alarm import Severity
 from personadesk.domain.plan import LOCAL
 from personadesk.domain.sample import Absent, Metric
 from personadesk.ui.i18n import show, tr, trn
+from personadesk.ui.money import dollars
 from personadesk.ui.monitor.fleet import Fleet
 from personadesk.ui.monitor.heat import HeatDelegate, HeatTable
 from personadesk.ui.monitor.tile import Tile
@@ -369,7 +370,7 @@ class MonitorView(QWidget):
         sums = self.fleet.sums()
         parts = [
             trn("{n} call", "{n} calls", sums.calls), trn("{n} GPU", "{n} GPUs", sums.gpus),
-            f"${sums.price:.2f} /h" if sums.price else "",
+            tr("{price} /h", price=dollars(sums.price)) if sums.price else "",
             tr("worst frame p99 {ms} ms", ms=round(sums.worst_ms)) if sums.worst_ms is not None else "",
         ]  # fmt: skip
         self._sums.setText("  ·  ".join(part for part in parts if part))

@@ -58,6 +58,11 @@ def test_eight_graphs_show_what_was_measured(pane):
     assert len(use._marks) == 1
 
 
+def test_another_machine_shows_its_own_whole_at_once(pane):
+    pane.show_host("other")
+    assert pane.charts[1]._after.text() == "of 24.0 GB"
+
+
 def test_it_looks_only_while_it_can_be_seen(pane, feed):
     assert feed.looks == {HOST: 1}
     pane.show_host("other")
