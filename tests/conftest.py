@@ -175,6 +175,8 @@ def _allow(sock: socket.socket, address: Any) -> None:
         return
     known = ipaddress.ip_address(host.partition("%")[0]) if _is_address(host) else None
     if known is None or not (known.is_loopback or known.is_unspecified):
+        # Whoever called has no more use for it, and a socket that is left to itself is a warning elsewhere.
+        sock.close()
         raise NetworkBlocked(f"A test connected to {address}; tests reach only this machine.")
 
 

@@ -93,7 +93,7 @@ async def test_a_machine_that_is_gone_is_forgotten_with_its_voices(open_services
     store = services.hosts.store
     # Nothing listens there, and nothing is asked of it.
     await store.add(HostRecord("box", SshAddress("127.0.0.1", local.pick_port())))
-    await store.place(Placement("pd-1", "box", "/root/.personadesk/servers/pd-1", 9))
+    await store.place(Placement("pd-1", "box", "/home/me/.personadesk/servers/pd-1", 9))
     await store.prove("box", RestartProof("cron", 1.0))
     with pytest.raises(BadRequest) as refused:
         await services.hosts.remove("box")

@@ -321,7 +321,7 @@ async def test_what_a_pod_runs_first_is_one_word_to_its_shell(place: Cloud):
         assert (shell, option) == ("bash", "-c")
         assert script.endswith(" exec /start.sh")
         subprocess.run(["bash", "-n", "-c", script], check=True)
-        assert ("base64 -d > /root/.personadesk-lease" in script) is (order.lease_hours is not None)
+        assert ("base64 -d > ~root/.personadesk-lease" in script) is (order.lease_hours is not None)
 
 
 async def test_figures_and_log_come_from_the_api(place: Cloud):

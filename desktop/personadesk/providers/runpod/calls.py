@@ -355,7 +355,7 @@ def pod_request(order: Order) -> dict[str, Any]:
         first.append(f"{start_script()};")
     if order.lease_hours is not None:
         script = lease.loop(order.lease_hours, ending=END_ITSELF)
-        first.append(lease.in_background(script, "/root/.personadesk-lease"))
+        first.append(lease.in_background(script, "~root/.personadesk-lease"))
     if first:
         body["args"] = f"bash -c '{' '.join(first)} exec /start.sh'"
     return body

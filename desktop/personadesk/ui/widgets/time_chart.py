@@ -9,19 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import (
     QEvent,
-    QLineF,
     QObject,
     QPoint,
     QPointF,
     QRect,
-    QRectF,
     QSize,
     Qt,
     Signal,
@@ -31,9 +28,7 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPainterPath,
-    QPaintEvent,
     QPen,
-    QPolygonF,
     QWheelEvent,
 )
 from PySide6.QtSvg import QSvgGenerator
@@ -41,8 +36,18 @@ from PySide6.QtWidgets import QGraphicsPathItem, QSizePolicy, QWidget
 
 from personadesk.ui.i18n import tr
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.widgets.base import Painted
 from personadesk.ui.widgets.card import Card, hbox
+from personadesk.ui.widgets.chart_parts import (
+    Curve,
+    Legend,
+    Mark,
+    TimeAxis,
+    ground,
+    round_step,
+    short,
+    thin,
+    thinned,
+)
 from personadesk.ui.widgets.text import ElidedLabel, label
 
 if TYPE_CHECKING:
@@ -53,105 +58,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = ["Curve", "Mark", "TimeChart"]
-
-HOUR, DAY = 3600.0, 86400.0
-_STEPS = (
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
-    DAY, 2 * DAY, 5 * DAY, 10 * DAY,
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One curve.
-
-    Attributes:
-        name: What the legend calls it; "" where it stands alone.
-        series: Which curve colour (0 to 5).
-        dashed: Whether it is drawn dashed.
-        filled: Whether the ground below it is tinted, where the theme does that at all.
-    """
-
-    name: str
-    series: int
-    dashed: bool = False
-    filled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Something that happened.
-
-    Attributes:
-        at: Unix time in seconds.
-        text: One sentence.
-        bad: Whether it is trouble.
-    """
-
-    at: float
-    text: str
-    bad: bool = False
-
-
-class _TimeAxis(pg.AxisItem):
-    """Says how long ago while it is live, and the clock's time while the user looks at the past."""
-
-    def __init__(self) -> None:
-        super().__init__("bottom")
-        self.base = 0.0
-        self.now: float | None = None
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[Any]:  # noqa: N802, N803 - pyqtgraph's
-        span = maxVal - minVal
-        most = max(2, int(size / theme().pxf(70)))
-        step = next((each for each in _STEPS if span / each <= most), _STEPS[-1])
-        if self.now is None:
-            # Local midnight, so that hours stand at hours.
-            shift = self.base + time.localtime(self.base + minVal).tm_gmtoff
-            first = np.ceil((minVal + shift) / step) * step - shift
-            return [(step, list(np.arange(first, maxVal + 1e-6, step)))]
-        ticks = [self.now - step * n for n in range(int(span / step + 1e-6), -1, -1)]
-        return [(step, [max(each, minVal + span * 1e-6) for each in ticks])]
-
-    def tickStrings(self, values: Sequence[float], _scale: float, spacing: float) -> list[str]:  # noqa: N802
-        if self.now is None:
-            shape = "%H:%M:%S" if spacing < 60 else "%H:%M" if spacing < DAY else "%d-%m"
-            return [time.strftime(shape, time.localtime(self.base + value)) for value in values]
-        return [_ago(self.now - value, spacing) for value in values]
-
-
-class _Legend(Painted):
-    """A stroke as each curve is drawn, and its name."""
-
-    def __init__(self, curves: Sequence[Curve]) -> None:
-        super().__init__()
-        self._curves = [each for each in curves if each.name]
-        if not self._curves:
-            self.hide()
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-
-    def sizeHint(self) -> QSize:
-        metrics = self.metrics(Type.AXIS)
-        words = sum(metrics.horizontalAdvance(each.name) for each in self._curves)
-        return QSize(round(words) + self.look.px(34) * len(self._curves), round(metrics.height()))
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        px = self.look.pxf
-        metrics = self.metrics(Type.AXIS)
-        painter = self.start_painting(self.look.font(Type.AXIS))
-        left, middle = 0.0, self.height() / 2
-        for curve in self._curves:
-            pen = QPen(self.look.series(curve.series), 2)
-            if curve.dashed:
-                pen.setDashPattern([2, 1.5])
-            painter.setPen(pen)
-            painter.drawLine(QLineF(left + px(8), middle, left + px(26), middle))
-            painter.setPen(self.look.colour(Role.TEXT2))
-            width = metrics.horizontalAdvance(curve.name)
-            box = QRectF(left + px(31), 0, width + 2, self.height())
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter), curve.name)
-            left += px(34) + width
-        painter.end()
 
 
 class TimeChart(Card):
@@ -246,7 +152,7 @@ class TimeChart(Card):
             mean: The mean; the same as `low` where a bucket is one sample.
             high: Highest in each bucket.
         """
-        x, y = _thinned(at, low, mean, high)
+        x, y = thinned(at, low, mean, high)
         self._data[curve] = (x, y)
         if not self._base and len(x):
             self._base = self._axis.base = float(x[0])
@@ -257,7 +163,7 @@ class TimeChart(Card):
             relative, y, skipFiniteCheck=whole, connect="all" if whole else "finite"
         )
         self._fills[curve].setPath(
-            _ground(relative, y, known) if self._tinted(curve) else QPainterPath()
+            ground(relative, y, known) if self._tinted(curve) else QPainterPath()
         )
         top = max(
             (float(v.max()) for _, each in self._data if len(v := each[~np.isnan(each)])),
@@ -334,7 +240,7 @@ class TimeChart(Card):
             self._box.removeItem(line)
         self._lines = []
         for mark in marks:
-            pen = _thin(Role.ERR if mark.bad else Role.ACCENT_TEXT, Qt.PenStyle.DotLine)
+            pen = thin(Role.ERR if mark.bad else Role.ACCENT_TEXT, Qt.PenStyle.DotLine)
             line = pg.InfiniteLine(mark.at - self._base, angle=90, movable=False, pen=pen)
             self._box.addItem(line, ignoreBounds=True)
             self._lines.append(line)
@@ -404,7 +310,7 @@ class TimeChart(Card):
     def _build_head(self) -> None:
         first = hbox(gap=8)
         first.addWidget(ElidedLabel(self.title, Type.SMALL, Role.TEXT2), 1)
-        first.addWidget(_Legend(self._curves))
+        first.addWidget(Legend(self._curves))
         self.column.addLayout(first)
         second = hbox(gap=5)
         self._figure = label("–", Type.HEADING)
@@ -418,7 +324,7 @@ class TimeChart(Card):
 
     def _build_plot(self) -> None:
         # A view box and two axes, not a whole plot item: that makes a dozen menus that nobody would open.
-        self._axis = _TimeAxis()
+        self._axis = TimeAxis()
         self._left = pg.AxisItem("left")
         self._box = pg.ViewBox(enableMouse=False, enableMenu=False, defaultPadding=0)
         self._box.disableAutoRange()
@@ -462,17 +368,17 @@ class TimeChart(Card):
         self._high = high
         self._box.setYRange(0.0, high, padding=0)
         # The usual top, and a whole that the figure is a part of, are marked as they are.
-        step = high / 2 if high == self._least else _round_step(high / 2)
+        step = high / 2 if high == self._least else round_step(high / 2)
         marks = [step * n for n in range(int(high / step + 1e-6) + 1)]
         # pyqtgraph leaves out a mark that rounding puts a hair over the edge.
         inside = high * 1e-6
-        texts = [(min(max(value, inside), high - inside), _short(value)) for value in marks]
+        texts = [(min(max(value, inside), high - inside), short(value)) for value in marks]
         self._left.setTicks([texts])
         # pyqtgraph's own grid takes the room of the labels at the ends.
         for line in self._grid:
             self._box.removeItem(line)
         self._grid = [
-            pg.InfiniteLine(value, angle=0, movable=False, pen=_thin(Role.GRID)) for value in marks
+            pg.InfiniteLine(value, angle=0, movable=False, pen=thin(Role.GRID)) for value in marks
         ]
         for line in self._grid:
             line.setZValue(-10)
@@ -489,7 +395,7 @@ class TimeChart(Card):
         self._left.setWidth(look.px(30))
         self._axis.setHeight(look.px(22))
         for line in self._grid:
-            line.setPen(_thin(Role.GRID))
+            line.setPen(thin(Role.GRID))
         self._frame.setContentsMargins(0, look.px(7), look.px(14), 0)
         for curve, item, fill in zip(self._curves, self._items, self._fills, strict=True):
             colour = look.series(curve.series)
@@ -501,11 +407,11 @@ class TimeChart(Card):
             tint = QColor(colour)
             tint.setAlphaF(0.16)
             fill.setBrush(tint)
-        self._limit_line.setPen(_thin(Role.ERR, Qt.PenStyle.DashLine))
-        self._cross.setPen(_thin(Role.TEXT2))
+        self._limit_line.setPen(thin(Role.ERR, Qt.PenStyle.DashLine))
+        self._cross.setPen(thin(Role.TEXT2))
         for number, (x, y) in enumerate(self._data):
             path = (
-                _ground(x - self._base, y, ~np.isnan(y)) if self._tinted(number) else QPainterPath()
+                ground(x - self._base, y, ~np.isnan(y)) if self._tinted(number) else QPainterPath()
             )
             self._fills[number].setPath(path)
 
@@ -568,62 +474,3 @@ class TimeChart(Card):
         share = (position.x() - area.left()) / max(1.0, area.width())
         start, end = self._span
         return start + min(1.0, max(0.0, share)) * (end - start)
-
-
-def _thin(role: Role, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
-    """Return a pen of one pixel, whatever the axes' scales are."""
-    pen = QPen(theme().colour(role), 1, style)
-    pen.setCosmetic(True)
-    return pen
-
-
-def _thinned(at: Floats, low: Floats, mean: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Return the points to draw: samples as they are; buckets as lowest and highest, so that no peak is lost."""
-    with np.errstate(invalid="ignore"):
-        if not len(at) or not bool((high > low).any()):
-            return at, mean
-    x = np.repeat(at, 2)
-    y = np.empty(2 * len(at))
-    y[0::2], y[1::2] = low, high
-    return x, y
-
-
-def _ground(x: Floats, y: Floats, known: NDArray[np.bool_]) -> QPainterPath:
-    """Return the ground below a curve, one piece between gaps."""
-    path = QPainterPath()
-    if not known.any():
-        return path
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], known, [False])).astype(np.int8)))
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
-        if last - first < 2:
-            continue
-        xs = np.concatenate((x[first:last], [x[last - 1], x[first]]))
-        ys = np.concatenate((y[first:last], [0.0, 0.0]))
-        path.addPolygon(
-            QPolygonF([QPointF(a, b) for a, b in zip(xs.tolist(), ys.tolist(), strict=True)])
-        )
-    return path
-
-
-def _round_step(wanted: float) -> float:
-    """Return a step of 1, 2, 2.5 or 5 times a power of ten that is at most `wanted`."""
-    power = 10.0 ** np.floor(np.log10(max(wanted, 1e-9)))
-    return float(
-        max(each for each in (1.0, 2.0, 2.5, 5.0) if each * power <= wanted * (1 + 1e-9)) * power
-    )
-
-
-def _short(value: float) -> str:
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
-
-
-def _ago(seconds: float, spacing: float) -> str:
-    if seconds < 0.5:
-        return tr("now")
-    if spacing >= DAY:
-        return tr("−{n} d", n=round(seconds / DAY))
-    if spacing >= HOUR:
-        return tr("−{n} h", n=round(seconds / HOUR))
-    if spacing >= 60:
-        return tr("−{n} min", n=round(seconds / 60))
-    return tr("−{n} s", n=round(seconds))
