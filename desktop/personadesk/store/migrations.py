@@ -172,11 +172,17 @@ def wishes(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX guardian_log_by_line ON guardian_log (line, id)")
 
 
+def account_changes(connection: sqlite3.Connection) -> None:
+    """Tell when an account was last changed: another process's keys are read anew only then."""
+    connection.execute("ALTER TABLE accounts ADD COLUMN changed REAL NOT NULL DEFAULT 0")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
     accounts_and_rentals,
     restart_proofs,
     wishes,
+    account_changes,
 )
 """Position + 1 is the version that the function leads to."""

@@ -4,6 +4,7 @@ import sqlite3
 
 from personadesk.store.migrations import (
     MIGRATIONS,
+    account_changes,
     accounts_and_rentals,
     first_tables,
     hosts,
@@ -59,6 +60,18 @@ def test_wishes_and_what_was_done_for_them_come_fifth() -> None:
     connection.close()
 
 
+def test_when_an_account_was_changed_comes_sixth() -> None:
+    connection = sqlite3.connect(":memory:")
+    hosts(connection)
+    accounts_and_rentals(connection)
+    connection.execute("INSERT INTO accounts (name, provider, added) VALUES ('a', 'runpod', 1.0)")
+    account_changes(connection)
+    assert list(connection.execute("SELECT name, changed FROM accounts")) == [("a", 0.0)]
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
-    assert (first_tables, hosts, accounts_and_rentals, restart_proofs, wishes) == MIGRATIONS
+    assert (
+        first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, account_changes,
+    ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)
