@@ -22,7 +22,6 @@ from personadesk.hosts import health
 from personadesk.store.journal import Purpose
 from personadesk.store.servers import ServerIntent
 from personadesk.store.wishes import Entry
-from personadesk.voice.handshake import shake_hands
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -98,7 +97,7 @@ class Guardian:
         deploys: Deploys,
         spent: Callable[[str], Awaitable[float]],
         *,
-        prove: Callable[[str], Awaitable[None]] = shake_hands,
+        prove: Callable[[str], Awaitable[None]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take what is needed.
@@ -111,7 +110,7 @@ class Guardian:
             machines: Rented machines.
             deploys: Makes new ones.
             spent: Returns the dollars that a line has cost.
-            prove: Calls a voice and hangs up.
+            prove: Calls a voice, hears a frame of it and hangs up.
             clock: Unix time.
         """
         self._lines = lines
