@@ -263,12 +263,14 @@ async def open_services(
         else _steps(folders, hosts, secrets, Renting(rentals, hosts))
     )
     deploys = DeployEngine(folders, journal, servers, lines, steps)
+    limits = Limits(lines, journal, spending.of, machines)
+    limits.in_hours = wishes.in_hours
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, Limits(lines, journal, spending.of, machines), wishes,
+        fleet, spending, limits, wishes,
         Guardian(
             lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
-            spending.of_line,
+            spending.of_line, limits.sleep,
         ),
         secrets, lock, handler,
     )  # fmt: skip
@@ -303,7 +305,7 @@ async def _machine_gone(
                 # The guardian finds it gone, and rents another one.
                 return
             await lines.detach(line.name)
-            await lines.tell(line.name, LineState.STOPPED, str(truth.ENDED))
+            await lines.tell(line.name, LineState.STOPPED, truth.ENDED)
     await servers.let_go(tag)
 
 
