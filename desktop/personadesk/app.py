@@ -268,16 +268,18 @@ async def open_services(
     )
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     proofs = Proofs()
+    limits = Limits(lines, journal, spending.of, machines)
+    limits.in_hours = wishes.in_hours
+    limits.own_call = proofs.is_calling
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, Limits(lines, journal, spending.of, machines), wishes,
+        fleet, spending, limits, wishes,
         Guardian(
             lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
-            spending.of_line, prove=proofs.prove,
+            spending.of_line, limits.sleep, prove=proofs.prove,
         ),
         proofs, secrets, lock, handler,
     )  # fmt: skip
-    services.limits.own_call = proofs.is_calling
     if serve_lines:
         services.limits.start()
         if kind != COMMAND:
@@ -309,7 +311,7 @@ async def _machine_gone(
                 # The guardian finds it gone, and rents another one.
                 return
             await lines.detach(line.name)
-            await lines.tell(line.name, LineState.STOPPED, str(truth.ENDED))
+            await lines.tell(line.name, LineState.STOPPED, truth.ENDED)
     await servers.let_go(tag)
 
 

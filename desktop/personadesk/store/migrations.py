@@ -172,11 +172,19 @@ def wishes(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX guardian_log_by_line ON guardian_log (line, id)")
 
 
+def reasons_as_sentences(connection: sqlite3.Connection) -> None:
+    """Keep why a line is not up as a sentence with its values, so that it can be told in the user's language."""
+    connection.execute(
+        "UPDATE lines SET reason = json_array(reason, json_object()) WHERE reason != ''"
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
     accounts_and_rentals,
     restart_proofs,
     wishes,
+    reasons_as_sentences,
 )
 """Position + 1 is the version that the function leads to."""

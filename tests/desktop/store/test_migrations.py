@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import sqlite3
 
+from personadesk.store.coding import text_from_json
 from personadesk.store.migrations import (
     MIGRATIONS,
     accounts_and_rentals,
     first_tables,
     hosts,
+    reasons_as_sentences,
     restart_proofs,
     wishes,
 )
@@ -59,6 +61,22 @@ def test_wishes_and_what_was_done_for_them_come_fifth() -> None:
     connection.close()
 
 
+def test_reasons_become_sentences_sixth() -> None:
+    connection = sqlite3.connect(":memory:")
+    first_tables(connection)
+    for name, port, reason in (("a", 1, ""), ("b", 2, 'It "broke" {oddly}.')):
+        connection.execute(
+            "INSERT INTO lines (name, port, state, since, reason) VALUES (?, ?, 'failed', 0, ?)",
+            (name, port, reason),
+        )
+    reasons_as_sentences(connection)
+    told = [row[0] for row in connection.execute("SELECT reason FROM lines ORDER BY name")]
+    connection.close()
+    assert [str(text_from_json(each)) for each in told] == ["", 'It "broke" {oddly}.']
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
-    assert (first_tables, hosts, accounts_and_rentals, restart_proofs, wishes) == MIGRATIONS
+    assert (
+        first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
+    ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)
