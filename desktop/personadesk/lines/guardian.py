@@ -32,7 +32,6 @@ from personadesk.hosts import health
 from personadesk.store.journal import Purpose
 from personadesk.store.servers import ServerIntent
 from personadesk.store.wishes import Entry
-from personadesk.voice.handshake import shake_hands
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -110,7 +109,7 @@ class Guardian:
         spent: Callable[[str], Awaitable[float]],
         sleep: Callable[[str, Rest, Text], Awaitable[None]],
         *,
-        prove: Callable[[str], Awaitable[None]] = shake_hands,
+        prove: Callable[[str], Awaitable[None]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take what is needed.
@@ -124,7 +123,7 @@ class Guardian:
             deploys: Makes new ones.
             spent: Returns the dollars that a line has cost.
             sleep: Puts a line's voice and machine to sleep, and says why.
-            prove: Calls a voice and hangs up.
+            prove: Calls a voice, hears a frame of it and hangs up.
             clock: Unix time.
         """
         self._lines = lines

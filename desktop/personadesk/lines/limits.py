@@ -43,7 +43,7 @@ class Limits:
     """Looks after lines whose voices run on rented machines.
 
     Attributes:
-        own_call: Tells whether the call that a deploy's voice has now is a test of ours, which is no use of it.
+        own_call: Tells whether the call that an address has now is a test of ours, which is no use of it.
         in_hours: Tells whether a line has its hours now; it then stays up, called or not.
     """
 
@@ -151,7 +151,7 @@ class Limits:
         now = self._clock()
         # Calls before the first look are not known of, so that counts as one.
         since = self._busy_at.setdefault(tag, now)
-        if found is not None and self.own_call(tag):
+        if found is not None and self.own_call(line.target.url):
             return None
         if found is None or health.is_busy(found.facts):
             # What does not answer is not known to be idle.

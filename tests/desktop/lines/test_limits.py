@@ -155,7 +155,7 @@ async def test_a_test_call_of_our_own_is_no_use_of_the_voice():
     world = World(RentWish(idle_stop_minutes=20))
     assert await world.look_after(0) is LineState.UP
     world.facts = {"slots": 1, "free": 0}
-    world.limits.own_call = lambda tag: tag == "pd-1"
+    world.limits.own_call = lambda url: url == world.lines.all["a"].target.url
     assert await world.look_after(1000) is LineState.UP
     world.facts = {"slots": 1, "free": 1, "queue": 0}
     world.limits.own_call = lambda _: False
