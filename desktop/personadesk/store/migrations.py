@@ -172,6 +172,13 @@ def wishes(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX guardian_log_by_line ON guardian_log (line, id)")
 
 
+def reasons_as_sentences(connection: sqlite3.Connection) -> None:
+    """Keep why a line is not up as a sentence with its values, so that it can be told in the user's language."""
+    connection.execute(
+        "UPDATE lines SET reason = json_array(reason, json_object()) WHERE reason != ''"
+    )
+
+
 def account_changes(connection: sqlite3.Connection) -> None:
     """Tell when an account was last changed: another process's keys are read anew only then."""
     connection.execute("ALTER TABLE accounts ADD COLUMN changed REAL NOT NULL DEFAULT 0")
@@ -183,6 +190,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     accounts_and_rentals,
     restart_proofs,
     wishes,
+    reasons_as_sentences,
     account_changes,
 )
 """Position + 1 is the version that the function leads to."""

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import sqlite3
 
+from personadesk.store.coding import text_from_json
 from personadesk.store.migrations import (
     MIGRATIONS,
     account_changes,
     accounts_and_rentals,
     first_tables,
     hosts,
+    reasons_as_sentences,
     restart_proofs,
     wishes,
 )
@@ -60,7 +62,21 @@ def test_wishes_and_what_was_done_for_them_come_fifth() -> None:
     connection.close()
 
 
-def test_when_an_account_was_changed_comes_sixth() -> None:
+def test_reasons_become_sentences_sixth() -> None:
+    connection = sqlite3.connect(":memory:")
+    first_tables(connection)
+    for name, port, reason in (("a", 1, ""), ("b", 2, 'It "broke" {oddly}.')):
+        connection.execute(
+            "INSERT INTO lines (name, port, state, since, reason) VALUES (?, ?, 'failed', 0, ?)",
+            (name, port, reason),
+        )
+    reasons_as_sentences(connection)
+    told = [row[0] for row in connection.execute("SELECT reason FROM lines ORDER BY name")]
+    connection.close()
+    assert [str(text_from_json(each)) for each in told] == ["", 'It "broke" {oddly}.']
+
+
+def test_when_an_account_was_changed_comes_seventh() -> None:
     connection = sqlite3.connect(":memory:")
     hosts(connection)
     accounts_and_rentals(connection)
@@ -72,6 +88,7 @@ def test_when_an_account_was_changed_comes_sixth() -> None:
 
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
     assert (
-        first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, account_changes,
+        first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
+        account_changes,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)
