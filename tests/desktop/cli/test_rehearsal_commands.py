@@ -106,7 +106,7 @@ def test_what_the_user_removed_or_replaced_stays_so_until_the_rehearsal_begins_a
         assert "vast" not in known
         assert known["runpod"]["credentials"] == {"api_key": "@RIGHT"}
     type_("rehearsal", "stop")
-    code, answer = type_("--rehearsal", "accounts", "list")
+    _, answer = type_("--rehearsal", "accounts", "list")
     assert {each["name"] for each in answer["accounts"]} == set(catalog.ids())
     assert type_("--rehearsal", "accounts", "check", "runpod")[0] == 0
 
