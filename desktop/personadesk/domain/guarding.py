@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from personadesk.domain.budget import UNLIMITED, Allowance
 from personadesk.domain.text import T, Text
-from personadesk.domain.wish import Place, Rest, Wish, is_rented
+from personadesk.domain.wish import Place, Rest, Wish, is_rented, lower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +108,7 @@ class Observed:
         waiting: Callers who are held.
         spent: Dollars that the line has cost.
         detail: What was said of the fault, for the reason.
+        allowance: What the budgets let it still spend.
     """
 
     voice: Voice
@@ -119,6 +121,7 @@ class Observed:
     waiting: int = 0
     spent: float = 0.0
     detail: str = ""
+    allowance: Allowance = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +217,9 @@ def _at_rest(wish: Wish, seen: Observed) -> Decision | None:
             return Decision(Deed.NOTHING, T("The line sleeps."))
     if wish.spend_limit is not None and seen.spent >= wish.spend_limit and seen.box is not Box.OURS:
         return _stuck(T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}"))
+    used_up = seen.allowance.refuses(None)
+    if used_up is not None and seen.box is not Box.OURS:
+        return _stuck(used_up)
     return None
 
 
@@ -233,6 +239,9 @@ def _mend(
         return _stuck(T("The voice was stopped. Start the line again."))
     if seen.box is Box.GONE:
         return _deploy(wish, seen, past, now, T("The rented machine is gone."))
+    refused = seen.allowance.refuses(seen.allowance.price) if seen.box is Box.STOPPED else None
+    if refused is not None:
+        return _stuck(T("{why} {refused}", why=T("The machine is stopped."), refused=refused))
     if seen.box is Box.STOPPED and _left(outage, seen, Deed.START, 2):
         return Decision(Deed.START, T("The machine is stopped."))
     if seen.box in {Box.NO_GPU, Box.BROKEN, Box.STOPPED}:
@@ -305,7 +314,7 @@ def _deploy(wish: Wish, seen: Observed, past: Sequence[Done], now: float, why: T
         if place.key == seen.place and seen.reached is False and not is_rented(place):
             refused = refused or T("The machine is not reached.")
             continue
-        no = may_not_rent(wish, place, past, seen.spent, now)
+        no = may_not_rent(wish, place, past, seen.spent, now, seen.allowance)
         if no is not None:
             refused = no
             continue
@@ -319,7 +328,12 @@ def _in_order(wish: Wish, here: str) -> list[Place]:
 
 
 def may_not_rent(
-    wish: Wish, place: Place, past: Sequence[Done], spent: float, now: float
+    wish: Wish,
+    place: Place,
+    past: Sequence[Done],
+    spent: float,
+    now: float,
+    allowed: Allowance = UNLIMITED,
 ) -> Text | None:
     """Return why nothing may be rented at a place unasked; None when it may, or needs no renting."""
     if not is_rented(place):
@@ -328,6 +342,9 @@ def may_not_rent(
         return T("No price limit was set, so nothing is rented unasked.")
     if wish.spend_limit is not None and spent >= wish.spend_limit:
         return T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}")
+    over = allowed.refuses(lower(place.rent.max_price if place.rent else None, wish.max_price))
+    if over is not None:
+        return over
     rentable = {each.key for each in wish.places if is_rented(each)}
     today = [
         done for done in past

@@ -11,6 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from personadesk.domain.budget import UNLIMITED
 from personadesk.domain.errors import NoCapacity, NotFound, PersonaDeskError
 from personadesk.domain.guarding import Box, Deed, Observed, Voice, Work, decide, since_up
 from personadesk.domain.line import LineState
@@ -27,6 +28,7 @@ from personadesk.voice.handshake import shake_hands
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from personadesk.domain.budget import Allowance
     from personadesk.domain.guarding import Decision
     from personadesk.domain.line import Line
     from personadesk.domain.plan import Plan
@@ -98,6 +100,7 @@ class Guardian:
         deploys: Deploys,
         spent: Callable[[str], Awaitable[float]],
         *,
+        allowed: Callable[[str], Awaitable[Allowance]] | None = None,
         prove: Callable[[str], Awaitable[None]] = shake_hands,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -111,6 +114,7 @@ class Guardian:
             machines: Rented machines.
             deploys: Makes new ones.
             spent: Returns the dollars that a line has cost.
+            allowed: Returns what the budgets let a line still spend; None where there are no budgets.
             prove: Calls a voice and hangs up.
             clock: Unix time.
         """
@@ -121,6 +125,7 @@ class Guardian:
         self._machines = machines
         self._deploys = deploys
         self._spent = spent
+        self._allowed = allowed
         self._prove = prove
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
@@ -217,12 +222,12 @@ class Guardian:
         work = await self._work(line.name)
         waiting = self._lines.waiting(line.name)
         if line.target is None:
-            spent = (
-                await self._spent(line.name)
-                if any(each.place == RENT for each in wish.places)
-                else 0.0
-            )
-            return Observed(Voice.ABSENT, since=line.since, work=work, waiting=waiting, spent=spent)
+            rentable = any(each.place == RENT for each in wish.places)
+            return Observed(
+                Voice.ABSENT, since=line.since, work=work, waiting=waiting,
+                spent=await self._spent(line.name) if rentable else 0.0,
+                allowance=await self._allowance(line.name),
+            )  # fmt: skip
         tag = line.target.server_id
         voice = await self._voice(line)
         record = await self._journal.load(tag)
@@ -240,7 +245,13 @@ class Guardian:
                 status = await self._servers.status(tag)
                 tunnel = status is not None and status.alive
         spent = await self._spent(line.name) if rented else 0.0
-        return Observed(voice, place, line.since, box, reached, tunnel, work, waiting, spent)
+        return Observed(
+            voice, place, line.since, box, reached, tunnel, work, waiting, spent,
+            allowance=await self._allowance(line.name),
+        )  # fmt: skip
+
+    async def _allowance(self, name: str) -> Allowance:
+        return await self._allowed(name) if self._allowed is not None else UNLIMITED
 
     async def _box(self, name: str, tag: str) -> Box:
         """Return how the machine stands; that it is gone is believed when it is seen twice."""

@@ -18,7 +18,7 @@ from personadesk.store.instance import history_lock
 from personadesk.store.settings import WEBHOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from personadesk.domain.line import Line
     from personadesk.hosts.servers import Servers
@@ -58,6 +58,7 @@ class Parts:
         lines: Returns the lines.
         lasts: Whether this process is more than a command; a command would leave holes in a history.
         limits: Is told which calls are ours.
+        budget: Returns the used share of a budget that is near, by a rented machine's tag.
     """
 
     folders: Folders
@@ -71,6 +72,7 @@ class Parts:
     lines: Callable[[], tuple[Line, ...]]
     lasts: bool
     limits: TellsCalls
+    budget: Callable[[str], Awaitable[float | None]] | None = None
 
 
 class SharedMonitor(Monitor):
@@ -125,7 +127,7 @@ def _targets(parts: Parts) -> Targets:
         rent = record.plan.rent if record is not None else None
         return rent.spend_limit if rent is not None else None
 
-    return Targets(parts.hosts, parts.servers, parts.accounts, parts.fleet, limit)
+    return Targets(parts.hosts, parts.servers, parts.accounts, parts.fleet, limit, parts.budget)
 
 
 async def _workers(parts: Parts, monitor: Monitor) -> Workers:
