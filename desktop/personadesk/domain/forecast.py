@@ -33,24 +33,32 @@ class Forecast:
 
 
 def forecast(
-    month: Amount, now: float, month_end: float, rate: Rate, days: Sequence[Amount], *, sleeps: bool
+    month: Amount,
+    now: float,
+    month_end: float,
+    rate: Rate,
+    days: Sequence[Amount],
+    *,
+    sleeps: bool,
+    by_hours: bool = False,
 ) -> Forecast:
     """Return what the month will have cost.
 
     Where lines go to sleep by themselves, what runs at this moment says little: the average of the last whole days
-    counts, as soon as there are some. Else everything is taken to go on as it is.
+    counts, as soon as there are some. Lines with hours cost in those. Else everything goes on as it is.
 
     Args:
         month: What it has cost so far.
         now: Unix time.
         month_end: Unix time at which it ends.
-        rate: What costs now.
+        rate: What costs now; of lines with hours the average over a week.
         days: What the last whole days cost, newest last; only days on which something of ours existed.
         sleeps: Whether a line goes to sleep by itself.
+        by_hours: Whether a line that costs has hours by the calendar.
     """
     left = max(0.0, month_end - now)
     last = days[-MOST_DAYS:]
-    if sleeps and len(last) >= LEAST_DAYS:
+    if sleeps and not by_hours and len(last) >= LEAST_DAYS:
         average = sum(day.dollars for day in last) / len(last)
         guessed, untold = any(day.guessed for day in last), any(day.untold for day in last)
         rest = Amount(average * left / DAY, guessed or average > 0.0, left if untold else 0.0)
@@ -63,7 +71,11 @@ def forecast(
             rate.dollars * left / HOUR, rate.guessed or rate.dollars > 0.0,
             left * rate.untold,
         )  # fmt: skip
-        how = T("If everything that costs now goes on as it is, day and night.")
+        how = (
+            T("If lines keep their hours, and everything else that costs now goes on as it is.")
+            if by_hours
+            else T("If everything that costs now goes on as it is, day and night.")
+        )
         if not rate.dollars and not rate.untold:
             how = T("If nothing more is started; nothing costs now.")
     return Forecast(month + rest, how)

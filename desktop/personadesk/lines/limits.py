@@ -33,6 +33,7 @@ LOOK_SECONDS = 15.0
 AGAIN_SECONDS = 120.0
 """So long a stop that was asked for is given until the machines are seen to be stopped; then it is asked again."""
 IDLE = T("Nobody called for {time}.")
+ASKED = T("You stopped it.")
 
 
 class Sleeper(Protocol):
@@ -49,7 +50,8 @@ class Limits:
     """Looks after lines whose voices run on rented machines.
 
     Attributes:
-        own_call: Tells whether the call that a deploy's voice has now is a test of ours, which is no use of it.
+        own_call: Tells whether the call that an address has now is a test of ours, which is no use of it.
+        in_hours: Tells whether a line has its hours now; it then stays up, called or not.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Limits:
         self._acted: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
         self.own_call: Callable[[str], bool] = lambda _: False
+        self.in_hours: Callable[[str], Awaitable[bool]] = _has_none
 
     def start(self) -> None:
         """Look on and on until `stop`."""
@@ -136,12 +139,13 @@ class Limits:
             await self._sleep(line, tag, due.why, Rest.ASLEEP)
         return True
 
-    async def sleep(self, name: str, rest: Rest = Rest.STOPPED) -> None:
-        """Stop a line's voice and put its rented machine, if it has one, to sleep, because a person wants it.
+    async def sleep(self, name: str, rest: Rest = Rest.STOPPED, why: Text = ASKED) -> None:
+        """Stop a line's voice and put its rented machine, if it has one, to sleep.
 
         Args:
             name: The line's.
             rest: `ASLEEP` lets a caller wake it.
+            why: The reason, a sentence.
 
         Raises:
             NotFound: There is no such line.
@@ -151,8 +155,10 @@ class Limits:
         if line.target is None or await self._wish(line.target.server_id) is None:
             await self._lines.stop(name)
             await self._lines.rest(name, rest)
+            if why != ASKED:
+                await self._lines.tell(name, LineState.STOPPED, why)
         else:
-            await self._sleep(line, line.target.server_id, T("You stopped it."), rest)
+            await self._sleep(line, line.target.server_id, why, rest)
 
     async def _run(self) -> None:
         while True:
@@ -179,13 +185,13 @@ class Limits:
         now = self._clock()
         # Calls before the first look are not known of, so that counts as one.
         since = self._busy_at.setdefault(tag, now)
-        if found is not None and self.own_call(tag):
+        if found is not None and self.own_call(line.target.url):
             return None
         if found is None or health.is_busy(found.facts):
             # What does not answer is not known to be idle.
             self._busy_at[tag] = now
             return None
-        if now - since < wish.idle_stop_minutes * 60:
+        if now - since < wish.idle_stop_minutes * 60 or await self.in_hours(line.name):
             return None
         return T(IDLE.template, time=duration(now - since))
 
@@ -195,7 +201,7 @@ class Limits:
         await self._machines.end(tag)
         await self._lines.detach(line.name)
         await self._lines.rest(line.name, Rest.STOPPED)
-        await self._lines.tell(line.name, LineState.STOPPED, str(reason))
+        await self._lines.tell(line.name, LineState.STOPPED, reason)
 
     async def _stop_voice(self, line: Line) -> None:
         try:
@@ -212,4 +218,9 @@ class Limits:
         if not wakes:
             await self._lines.detach(line.name)
         await self._lines.rest(line.name, rest)
-        await self._lines.tell(line.name, LineState.STOPPED, str(reason))
+        await self._lines.tell(line.name, LineState.STOPPED, reason)
+
+
+async def _has_none(name: str) -> bool:
+    del name
+    return False

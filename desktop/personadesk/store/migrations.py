@@ -172,6 +172,13 @@ def wishes(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX guardian_log_by_line ON guardian_log (line, id)")
 
 
+def reasons_as_sentences(connection: sqlite3.Connection) -> None:
+    """Keep why a line is not up as a sentence with its values, so that it can be told in the user's language."""
+    connection.execute(
+        "UPDATE lines SET reason = json_array(reason, json_object()) WHERE reason != ''"
+    )
+
+
 def spans_of_cost(connection: sqlite3.Connection) -> None:
     """Keep costs as spans of time (UTC) with their price, instead of sums by day, and why each was billed."""
     connection.execute("ALTER TABLE spending RENAME TO spending_by_day")
@@ -234,6 +241,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     accounts_and_rentals,
     restart_proofs,
     wishes,
+    reasons_as_sentences,
     spans_of_cost,
     budgets,
 )

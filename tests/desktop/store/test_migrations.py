@@ -4,12 +4,14 @@ import sqlite3
 
 import pytest
 
+from personadesk.store.coding import text_from_json
 from personadesk.store.migrations import (
     MIGRATIONS,
     accounts_and_rentals,
     budgets,
     first_tables,
     hosts,
+    reasons_as_sentences,
     restart_proofs,
     spans_of_cost,
     wishes,
@@ -87,7 +89,7 @@ def test_sums_by_day_become_spans_that_cost_the_same_and_go_on_where_they_ended(
     assert [row[3] for row in rows] == pytest.approx([10.0, 0.5, 2.0])
 
 
-def test_budgets_come_seventh() -> None:
+def test_budgets_come_last_so_far() -> None:
     connection = sqlite3.connect(":memory:")
     budgets(connection)
     assert list(connection.execute("SELECT * FROM budgets")) == []
@@ -99,8 +101,23 @@ def accounts_and_rentals_of(connection: sqlite3.Connection) -> None:
     accounts_and_rentals(connection)
 
 
+def test_reasons_become_sentences_sixth() -> None:
+    connection = sqlite3.connect(":memory:")
+    first_tables(connection)
+    for name, port, reason in (("a", 1, ""), ("b", 2, 'It "broke" {oddly}.')):
+        connection.execute(
+            "INSERT INTO lines (name, port, state, since, reason) VALUES (?, ?, 'failed', 0, ?)",
+            (name, port, reason),
+        )
+    reasons_as_sentences(connection)
+    told = [row[0] for row in connection.execute("SELECT reason FROM lines ORDER BY name")]
+    connection.close()
+    assert [str(text_from_json(each)) for each in told] == ["", 'It "broke" {oddly}.']
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
     assert (
-        first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, spans_of_cost, budgets,
+        first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
+        spans_of_cost, budgets,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)

@@ -24,6 +24,7 @@ from personadesk.domain.budget import (
 )
 from personadesk.domain.errors import BadRequest, NotFound
 from personadesk.domain.forecast import MOST_DAYS, Forecast, forecast
+from personadesk.domain.hours import share_up
 from personadesk.domain.money import Amount, Item, Kind, Rate
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.proof import Proof, proof
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from personadesk.store.budgets import BudgetStore
     from personadesk.store.journal import Journal
     from personadesk.store.spending import SpendingStore
+    from personadesk.store.wishes import WishStore
 
 CHART_DAYS = 30
 
@@ -100,6 +102,7 @@ class MoneyService:
         spending: SpendingStore,
         budgets: BudgetStore,
         journal: Journal,
+        wishes: WishStore,
         *,
         clock: Callable[[], float] = time.time,
         zone: tzinfo | None = None,
@@ -111,6 +114,7 @@ class MoneyService:
             spending: Remembers what it cost.
             budgets: What may be spent.
             journal: Knows which line a deploy was for.
+            wishes: Knows the hours of lines.
             clock: Unix time.
             zone: Whose days and months count; None for this computer's.
         """
@@ -119,6 +123,7 @@ class MoneyService:
         self._fleet = fleet
         self._spending = spending
         self._journal = journal
+        self._wishes = wishes
         self._clock = clock
         self._plans: dict[str, Plan | None] = {}
 
@@ -169,10 +174,7 @@ class MoneyService:
             shares(lambda span: span.account, lambda item: item.account),
             money.per_day(spans, first, now, self.zone) if now > first else {},
             tuple(self._standings(await self.budgets.all(), spans, now)),
-            forecast(
-                spent, now, month[1], rate, self._whole_days(spans, now),
-                sleeps=await self._sleeps(items),
-            ),
+            await self._forecast(spent, now, month[1], items, self._whole_days(spans, now)),
             self.proofs(self._fleet.view),
         )  # fmt: skip
 
@@ -382,6 +384,24 @@ class MoneyService:
         began = min((span.began for span in spans), default=today)
         days = money.per_day(spans, first, today, self.zone)
         return [amount for day, amount in days.items() if money.day_start(day, self.zone) >= began]
+
+    async def _forecast(
+        self, spent: Amount, now: float, end: float, items: Sequence[Item], days: Sequence[Amount]
+    ) -> Forecast:
+        expected, by_hours = [], False
+        for item in items:
+            wish = await self._wishes.get(item.line) if item.line and item.running_price else None
+            if wish is None or wish.hours is None or not wish.guarded:
+                expected.append(item)
+                continue
+            by_hours = True
+            # Asleep or up now: by the end of the week it was both.
+            share = share_up(wish.hours, now)
+            expected.append(replace(item, price=(item.running_price or 0.0) * share, guessed=True))
+        return forecast(
+            spent, now, end, money.rate(expected), days, sleeps=await self._sleeps(items),
+            by_hours=by_hours,
+        )  # fmt: skip
 
     async def _sleeps(self, items: Iterable[Item]) -> bool:
         plans = [await self._plan(item.tag) for item in items if item.tag]

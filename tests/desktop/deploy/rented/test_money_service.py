@@ -15,6 +15,7 @@ from personadesk.domain import money_csv
 from personadesk.domain.account import Account
 from personadesk.domain.budget import ALL, Act, Budget, Level
 from personadesk.domain.errors import BadRequest, NotFound, Unreachable
+from personadesk.domain.hours import parse
 from personadesk.domain.machine import Action, MachineState, Order, Resource, ResourceKind
 from personadesk.domain.money import Kind
 from personadesk.domain.offer import Offer, Stock
@@ -22,9 +23,11 @@ from personadesk.domain.plan import RENT, Plan, RentWish
 from personadesk.domain.proof import Left
 from personadesk.domain.provider import Ability
 from personadesk.domain.text import T
+from personadesk.domain.wish import Wish
 from personadesk.store.budgets import BudgetStore
 from personadesk.store.journal import Journal, Purpose
 from personadesk.store.spending import SpendingStore
+from personadesk.store.wishes import WishStore
 
 UTC = ZoneInfo("UTC")
 NOON = 1_699_963_200.0
@@ -44,6 +47,7 @@ async def money(world):
         await journal.begin(Plan(tag, line, place=RENT, rent=RentWish()), Purpose.DEPLOY, 1.0)
     service = MoneyService(
         world.fleet, SpendingStore(world.database), BudgetStore(world.database), journal,
+        WishStore(world.database),
         clock=world.clock, zone=UTC,
     )  # fmt: skip
     world.rentals.may_start = service.check
@@ -123,6 +127,23 @@ async def test_a_price_from_our_table_is_shown_as_an_estimate(world, money):
     found = await money.look()
     assert found.all.rate.guessed
     assert found.all.today.guessed
+
+
+async def test_a_line_with_hours_is_forecast_by_them_asleep_or_up(world, money):
+    _, machine = await world.rentals.make(order("pd-1"))
+    await passed(world, 0.2)
+    always = (await money.look()).forecast
+    assert "day and night" in str(always.how)
+    hours = parse("mon-fri 09:00-17:00", "UTC")
+    await WishStore(world.database).put(Wish("desk", hours=hours))
+    up = (await money.look()).forecast
+    assert "their hours" in str(up.how)
+    assert up.amount.dollars == pytest.approx(always.amount.dollars * 40 / 168, rel=0.05)
+    world.cloud.machines[machine.id] = replace(machine, state=MachineState.STOPPED, price=0.01)
+    await world.fleet.refresh()
+    assert (await money.look()).forecast.amount.dollars == pytest.approx(
+        up.amount.dollars, rel=0.01
+    )
 
 
 async def test_a_budget_refuses_what_it_does_not_pay_for_until_it_is_lifted(world, money):
