@@ -12,6 +12,7 @@ from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.recovering import Recovery
 from personadesk.deploy.rented.fleet import Fleet
 from personadesk.deploy.rented.keeping import RentedMachines
+from personadesk.deploy.rented.money import MoneyService
 from personadesk.deploy.rented.rentals import Rentals
 from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.steps import local_steps
@@ -31,6 +32,7 @@ from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.providers.accounts import Accounts
 from personadesk.store import logs, paths
 from personadesk.store.accounts import AccountStore
+from personadesk.store.budgets import BudgetStore
 from personadesk.store.database import Database
 from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
@@ -78,6 +80,7 @@ class Services:
         rentals: The record of what was rented.
         fleet: Every machine of every account.
         spending: What they cost.
+        money: Sums of that, budgets, and what is left after a stop.
         limits: Puts to sleep what costs more than was allowed, or idles.
         secrets: Keys and tokens.
         wishes: What lines shall be, and what was done for them.
@@ -101,6 +104,7 @@ class Services:
     rentals: Rentals
     fleet: Fleet
     spending: SpendingStore
+    money: MoneyService
     limits: Limits
     wishes: WishStore
     guardian: Guardian
@@ -166,7 +170,7 @@ class Services:
                 parts = Parts(
                     self.folders, self.hosts, self.servers, self.accounts, self.journal,
                     self.secrets, self.settings, lambda: self.fleet.view, self.lines.lines,
-                    self.lines.kind != COMMAND, self.proofs,
+                    self.lines.kind != COMMAND, self.proofs, self.money.near,
                 )  # fmt: skip
                 self.opened_monitor = await open_monitor(parts, every_s)
         return self.opened_monitor
@@ -260,6 +264,8 @@ async def open_services(
         by_hand=partial(_stopped_by_hand, lines),
     )  # fmt: skip
     rentals.on_gone = partial(_machine_gone, lines, wishes, servers)
+    money = MoneyService(fleet, spending, BudgetStore(database), journal, wishes)
+    rentals.may_start = money.check
     servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
@@ -268,15 +274,15 @@ async def open_services(
     )
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     proofs = Proofs()
-    limits = Limits(lines, journal, spending.of, machines)
+    limits = Limits(lines, journal, spending.of, machines, due=money.due)
     limits.in_hours = wishes.in_hours
     limits.own_call = proofs.is_calling
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, limits, wishes,
+        fleet, spending, money, limits, wishes,
         Guardian(
             lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
-            spending.of_line, limits.sleep, prove=proofs.prove,
+            spending.of_line, limits.sleep, prove=proofs.prove, allowed=money.allowance,
         ),
         proofs, secrets, lock, handler,
     )  # fmt: skip

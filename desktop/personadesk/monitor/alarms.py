@@ -106,6 +106,8 @@ def measure(
     spent = _number(state.value(Metric.MONEY_SPENT))
     if state.target.limit:
         found[Quantity.BUDGET, ""] = None if spent is None else 100 * spent / state.target.limit
+    if state.target.budget is not None:
+        found[Quantity.MONEY, ""] = 100 * state.target.budget
     return found
 
 

@@ -22,7 +22,7 @@ from personadesk.store.instance import history_lock
 from personadesk.store.settings import WEBHOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from personadesk.domain.line import Line
     from personadesk.domain.sample import Sample
@@ -58,6 +58,7 @@ class Parts:
         lines: Returns the lines.
         lasts: Whether this process is more than a command; a command would leave holes in a history.
         proofs: Calls voices.
+        budget: Returns the used share of a budget that is near, by a rented machine's tag.
     """
 
     folders: Folders
@@ -71,6 +72,7 @@ class Parts:
     lines: Callable[[], tuple[Line, ...]]
     lasts: bool
     proofs: Proofs
+    budget: Callable[[str], Awaitable[float | None]] | None = None
 
 
 class SharedMonitor(Monitor):
@@ -199,7 +201,7 @@ def _targets(parts: Parts) -> Targets:
         rent = record.plan.rent if record is not None else None
         return MoneyLimits() if rent is None else MoneyLimits(rent.max_price, rent.spend_limit)
 
-    return Targets(parts.hosts, parts.servers, parts.accounts, parts.fleet, limits)
+    return Targets(parts.hosts, parts.servers, parts.accounts, parts.fleet, limits, parts.budget)
 
 
 async def _workers(parts: Parts, monitor: Monitor) -> Workers:

@@ -38,6 +38,8 @@ class Target:
         address: `host:port` of its SSH, "" for none.
         servers: The voice servers on it that should run.
         limit: Dollars that it may cost in all, None for no limit.
+        budget: The used share of the fullest budget that it counts for, 0 while none is near; None where it costs
+            nothing.
         wanted: Whether it is watched when nobody looks at it.
     """
 
@@ -47,6 +49,7 @@ class Target:
     address: str = ""
     servers: frozenset[str] = frozenset()
     limit: float | None = None
+    budget: float | None = None
     wanted: bool = True
 
 
@@ -85,6 +88,7 @@ class Targets:
         accounts: Accounts,
         fleet: Callable[[], FleetView],
         limits: Callable[[str], Awaitable[MoneyLimits]],
+        budget: Callable[[str], Awaitable[float | None]] | None = None,
     ) -> None:
         """Take where to look.
 
@@ -94,6 +98,7 @@ class Targets:
             accounts: Knows the providers.
             fleet: Returns what was last seen of rented machines.
             limits: Returns what a rented machine may cost, by its tag.
+            budget: Returns the used share of a budget that is near, by the same tag; None while none is.
         """
         self._hosts = hosts
         self._servers = servers
@@ -101,6 +106,7 @@ class Targets:
         self._fleet = fleet
         self._limits = limits
         self._allowed: dict[str, MoneyLimits] = {}
+        self._budget = budget
 
     async def look(self) -> tuple[Target, ...]:
         """Return the machines there are now, this computer first."""
@@ -165,8 +171,15 @@ class Targets:
         tells = bool(provider.facts.can.figures) and machine.state is MachineState.RUNNING
         spec = FeedSpec(GroupKey(target.name, Source.PROVIDER), machine.key if tells else "")
         allowed = self._allowed[machine.tag] = await self._limits(machine.tag)
+        near = await self._budget(machine.tag) if self._budget is not None else None
         label = T("{name}", name=machine.name or machine.tag)
-        return replace(target, label=label, specs=(*target.specs, spec), limit=allowed.spent)
+        return replace(
+            target,
+            label=label,
+            specs=(*target.specs, spec),
+            limit=allowed.spent,
+            budget=near or 0.0,
+        )
 
     def _money(self, tag: str) -> list[Reading]:
         view = self._fleet()
