@@ -7,6 +7,7 @@ import pytest
 from personadesk.store.coding import text_from_json
 from personadesk.store.migrations import (
     MIGRATIONS,
+    account_changes,
     accounts_and_rentals,
     budgets,
     first_tables,
@@ -115,9 +116,20 @@ def test_reasons_become_sentences_sixth() -> None:
     assert [str(text_from_json(each)) for each in told] == ["", 'It "broke" {oddly}.']
 
 
+def test_when_an_account_was_changed_comes_last() -> None:
+    connection = sqlite3.connect(":memory:")
+    hosts(connection)
+    accounts_and_rentals(connection)
+    connection.execute("INSERT INTO accounts (name, provider, added) VALUES ('a', 'runpod', 1.0)")
+    account_changes(connection)
+    assert list(connection.execute("SELECT name, changed FROM accounts")) == [("a", 0.0)]
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
     assert (
         first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
         spans_of_cost, budgets,
+        account_changes,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)
