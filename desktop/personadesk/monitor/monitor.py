@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from personadesk.domain.alarm import Alarm
+    from personadesk.domain.gap import Gap
     from personadesk.domain.line import Line
     from personadesk.domain.sample import Metric, Sample, Value
     from personadesk.monitor.heartbeat import Heartbeat
@@ -268,6 +269,11 @@ class Monitor:
         await self.history.keep()
         return await self.history.store.events(start, end, host)
 
+    async def gaps(self, start: float, end: float, host: str | None = None) -> list[Gap]:
+        """Return when sources told nothing between two Unix times, and why; of one machine or of all."""
+        await self.history.keep()
+        return await self.history.store.gaps(start, end, host)
+
     # -- who is told ------------------------------------------------------------------------------------------
 
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
@@ -298,6 +304,8 @@ class Monitor:
             self.history.add(key, ring.series, sample.at, row)
         for event in state.take(key, sample):
             self.tell(event)
+        for gap in state.take_gaps(key, sample):
+            self.history.add_gap(gap)
         for watcher in tuple(self._samples):
             watcher(key.host, sample)
 

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.sample import Source
 from personadesk.hosts import health
 from personadesk.monitor.heartbeat import Heartbeat
@@ -14,7 +15,7 @@ from personadesk.monitor.history import History
 from personadesk.monitor.monitor import Monitor, Workers
 from personadesk.monitor.sampler import SLOW_SECONDS
 from personadesk.monitor.sharing import Following, Sharing
-from personadesk.monitor.targets import Targets
+from personadesk.monitor.targets import MoneyLimits, Targets
 from personadesk.monitor.webhook import SECRET, Webhook
 from personadesk.store.history import HistoryStore
 from personadesk.store.instance import history_lock
@@ -125,6 +126,10 @@ class SharedMonitor(Monitor):
         if self._following is not None:
             await self._following.close()
             self._following = None
+        try:
+            await self.history.store.end_gaps()
+        except PersonaDeskError as error:
+            log.warning("Gaps in the figures stay open: %s", error.what)
         self.take_over(await _workers(self._parts, self))
         sharing = Sharing(self._newest, self.look, self.leave)
         try:
@@ -191,12 +196,12 @@ async def open_monitor(parts: Parts, every_s: float | None = None) -> Monitor:
 
 
 def _targets(parts: Parts) -> Targets:
-    async def limit(tag: str) -> float | None:
+    async def limits(tag: str) -> MoneyLimits:
         record = await parts.journal.load(tag)
         rent = record.plan.rent if record is not None else None
-        return rent.spend_limit if rent is not None else None
+        return MoneyLimits() if rent is None else MoneyLimits(rent.max_price, rent.spend_limit)
 
-    return Targets(parts.hosts, parts.servers, parts.accounts, parts.fleet, limit, parts.budget)
+    return Targets(parts.hosts, parts.servers, parts.accounts, parts.fleet, limits, parts.budget)
 
 
 async def _workers(parts: Parts, monitor: Monitor) -> Workers:
