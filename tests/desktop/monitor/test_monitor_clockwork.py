@@ -201,6 +201,51 @@ async def test_a_line_that_leads_elsewhere_has_failed_over(box, monitoring, cloc
     assert [(event.kind, event.host) for event in seen] == [(EventKind.FAILED_OVER, "box")]
 
 
+async def test_a_computer_that_slept_blames_no_machine_for_it(box, monitoring, clock):
+    async with monitoring(box, start=False, clock=clock) as monitor:
+        monitor.take(HOST, cards(clock.now, 1))
+        assert monitor.judge() == []
+        clock.now += 3600
+        told = []
+        for _ in range(30):
+            told += [(alarm.rule.quantity, clock.now - START - 3600) for alarm in monitor.judge()]
+            clock.now += 1
+    assert [rule for rule, _ in told] == [Quantity.SILENCE]
+    assert 20 <= told[0][1] <= 22
+
+
+async def test_a_hole_can_say_what_it_was(box, monitoring, clock):
+    hangs = Absent(T("nvidia-smi hangs."))
+    async with monitoring(box, start=False, clock=clock) as monitor:
+        for second in range(30):
+            clock.now = START + second
+            seen = cards(clock.now, 1)
+            if 5 <= second < 9:
+                stuck = (
+                    Reading(each.metric, each.part, hangs if each.part else each.value)
+                    for each in seen.readings
+                )
+                seen = replace(seen, readings=tuple(stuck))
+            monitor.take(HOST, seen)
+            monitor.take(SERVER, silent(clock.now) if second >= 20 else server(clock.now))
+        found = await monitor.gaps(START, START + 100, "box")
+        assert [(g.start - START, g.end and g.end - START, g.source) for g in found] == [
+            (5, 9, "host"), (20, None, "server")
+        ]  # fmt: skip
+        [stuck, quiet] = found
+        assert (stuck.reason, quiet.reason) == (hangs.reason, SILENT.reason)
+        assert stuck.explains(Metric.GPU_USE, START + 6)
+        assert not stuck.explains(Metric.GPU_USE, START + 9)
+        assert not stuck.explains(Metric.CPU_USE, START + 6)
+        assert not stuck.explains(Metric.SERVER_TICK, START + 6)
+        assert quiet.explains(Metric.SERVER_TICK_P99, START + 99)
+        assert await monitor.gaps(START + 10, START + 20) == []
+        # The next program finds it open: the one before was killed.
+        await monitor.history.store.end_gaps()
+        [_, quiet] = await monitor.gaps(START, START + 100)
+        assert quiet.end == START + 29
+
+
 async def test_a_machine_that_is_gone_leaves_no_alarm_and_no_memory(box, monitoring, clock):
     async with monitoring(box, start=False, clock=clock) as monitor:
         for second in range(20):
