@@ -145,8 +145,12 @@ class BudgetCard(Card):
         column = vbox(form, gap=10)
         self.line = ComboBox(tr("For what"))
         self.line.activated.connect(self._load)
-        self.per_day = FormField(tr("Dollars a &day"), hint=tr("Empty for no limit"))
-        self.per_month = FormField(tr("Dollars a &month"), hint=tr("Empty for no limit"))
+        self.per_day = FormField(
+            tr("$ a &day"), hint=tr("Empty for no limit"), name=tr("Dollars a day")
+        )
+        self.per_month = FormField(
+            tr("$ a &month"), hint=tr("Empty for no limit"), name=tr("Dollars a month")
+        )
         self.warn = FormField(tr("&Warn at %"), hint=tr("80 is usual"))
         self.act = ComboBox(tr("When it is used up"))
         for act, text in words.ACTS.items():

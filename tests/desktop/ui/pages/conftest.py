@@ -39,6 +39,7 @@ from personadesk.lines.uninstall import Uninstalled
 from personadesk.store.journal import DeployRecord, Purpose
 from personadesk.store.paths import folders
 from personadesk.store.settings import Settings
+from personadesk.ui import desk
 from personadesk.ui.preferences import Preferences
 from personadesk.ui.session import WindowSession
 
@@ -402,8 +403,11 @@ def live_window(
     fake_services: FakeServices,
     personadesk_home: Path,
     wait_for: Callable[..., Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., None]:
     """Returns a function that opens the window, lets a coroutine use it, and closes it."""
+    # On a busy computer a story lasts longer than the window waits before it watches machines; here are none.
+    monkeypatch.setattr(desk, "WATCH_SECONDS", 600.0)
 
     def use(story: Callable[[WindowSession], Awaitable[None]], **choices: Any) -> None:
         async def opener() -> Any:
