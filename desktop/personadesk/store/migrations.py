@@ -179,6 +179,11 @@ def reasons_as_sentences(connection: sqlite3.Connection) -> None:
     )
 
 
+def line_access(connection: sqlite3.Connection) -> None:
+    """Keep which lines other computers reach, and how; never their tokens."""
+    connection.execute("CREATE TABLE line_access (line TEXT PRIMARY KEY, access TEXT NOT NULL)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
@@ -186,5 +191,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     restart_proofs,
     wishes,
     reasons_as_sentences,
+    line_access,
 )
 """Position + 1 is the version that the function leads to."""

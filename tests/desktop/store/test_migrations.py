@@ -8,6 +8,7 @@ from personadesk.store.migrations import (
     accounts_and_rentals,
     first_tables,
     hosts,
+    line_access,
     reasons_as_sentences,
     restart_proofs,
     wishes,
@@ -75,8 +76,16 @@ def test_reasons_become_sentences_sixth() -> None:
     assert [str(text_from_json(each)) for each in told] == ["", 'It "broke" {oddly}.']
 
 
+def test_which_lines_are_open_to_others_comes_seventh() -> None:
+    connection = sqlite3.connect(":memory:")
+    line_access(connection)
+    assert list(connection.execute("SELECT line, access FROM line_access")) == []
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
     assert (
         first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
+        line_access,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)
