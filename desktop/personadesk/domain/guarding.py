@@ -15,8 +15,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from personadesk.domain import hours as calendar
+from personadesk.domain.budget import UNLIMITED, Allowance
 from personadesk.domain.text import T, Text
-from personadesk.domain.wish import Place, Rest, Wish, is_rented
+from personadesk.domain.wish import Place, Rest, Wish, is_rented, lower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +111,7 @@ class Observed:
         calls: Calls that go on.
         spent: Dollars that the line has cost.
         detail: What was said of the fault, for the reason.
+        allowance: What the budgets let it still spend.
     """
 
     voice: Voice
@@ -123,6 +125,7 @@ class Observed:
     calls: int = 0
     spent: float = 0.0
     detail: str = ""
+    allowance: Allowance = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +282,9 @@ def _at_rest(wish: Wish, seen: Observed, woken: Text | None) -> Decision | None:
             return Decision(Deed.NOTHING, T("The line sleeps."))
     if wish.spend_limit is not None and seen.spent >= wish.spend_limit and seen.box is not Box.OURS:
         return _stuck(T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}"))
+    used_up = seen.allowance.refuses(None)
+    if used_up is not None and seen.box is not Box.OURS:
+        return _stuck(used_up)
     return None
 
 
@@ -299,6 +305,9 @@ def _mend(
         return _stuck(T("The voice was stopped. Start the line again."))
     if seen.box is Box.GONE:
         return _deploy(wish, seen, past, now, T("The rented machine is gone."))
+    refused = seen.allowance.refuses(seen.allowance.price) if seen.box is Box.STOPPED else None
+    if refused is not None:
+        return _stuck(T("{why} {refused}", why=T("The machine is stopped."), refused=refused))
     if seen.box is Box.STOPPED and _left(outage, seen, Deed.START, 2):
         return Decision(Deed.START, woken or T("The machine is stopped."))
     if seen.box in {Box.NO_GPU, Box.BROKEN, Box.STOPPED}:
@@ -371,7 +380,7 @@ def _deploy(wish: Wish, seen: Observed, past: Sequence[Done], now: float, why: T
         if place.key == seen.place and seen.reached is False and not is_rented(place):
             refused = refused or T("The machine is not reached.")
             continue
-        no = may_not_rent(wish, place, past, seen.spent, now)
+        no = may_not_rent(wish, place, past, seen.spent, now, seen.allowance)
         if no is not None:
             refused = no
             continue
@@ -385,7 +394,12 @@ def _in_order(wish: Wish, here: str) -> list[Place]:
 
 
 def may_not_rent(
-    wish: Wish, place: Place, past: Sequence[Done], spent: float, now: float
+    wish: Wish,
+    place: Place,
+    past: Sequence[Done],
+    spent: float,
+    now: float,
+    allowed: Allowance = UNLIMITED,
 ) -> Text | None:
     """Return why nothing may be rented at a place unasked; None when it may, or needs no renting."""
     if not is_rented(place):
@@ -394,6 +408,9 @@ def may_not_rent(
         return T("No price limit was set, so nothing is rented unasked.")
     if wish.spend_limit is not None and spent >= wish.spend_limit:
         return T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}")
+    over = allowed.refuses(lower(place.rent.max_price if place.rent else None, wish.max_price))
+    if over is not None:
+        return over
     rentable = {each.key for each in wish.places if is_rented(each)}
     today = [
         done for done in past

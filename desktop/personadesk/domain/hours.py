@@ -181,6 +181,14 @@ def next_edge(hours: Hours, now: float) -> Edge | None:
     return None
 
 
+def share_up(hours: Hours, now: float) -> float:
+    """Return the part of the coming week in which the line shall be up, 0 to 1."""
+    week = 7 * 86_400.0
+    times = _intervals(hours, now, 0.0)
+    up = sum(max(0.0, min(end, now + week) - max(begin, now)) for begin, end in times)
+    return up / week
+
+
 def lead_of(starts: Sequence[float]) -> float:
     """Return how long before its hours a line is started.
 

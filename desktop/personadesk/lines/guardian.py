@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from personadesk.domain.budget import UNLIMITED
 from personadesk.domain.errors import NoCapacity, NotFound, PersonaDeskError
 from personadesk.domain.guarding import (
     Box,
@@ -32,11 +33,11 @@ from personadesk.hosts import health
 from personadesk.store.journal import Purpose
 from personadesk.store.servers import ServerIntent
 from personadesk.store.wishes import Entry
-from personadesk.voice.handshake import shake_hands
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from personadesk.domain.budget import Allowance
     from personadesk.domain.guarding import Decision, Done
     from personadesk.domain.line import Line
     from personadesk.domain.plan import Plan
@@ -110,7 +111,8 @@ class Guardian:
         spent: Callable[[str], Awaitable[float]],
         sleep: Callable[[str, Rest, Text], Awaitable[None]],
         *,
-        prove: Callable[[str], Awaitable[None]] = shake_hands,
+        prove: Callable[[str], Awaitable[None]],
+        allowed: Callable[[str], Awaitable[Allowance]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take what is needed.
@@ -124,7 +126,8 @@ class Guardian:
             deploys: Makes new ones.
             spent: Returns the dollars that a line has cost.
             sleep: Puts a line's voice and machine to sleep, and says why.
-            prove: Calls a voice and hangs up.
+            prove: Calls a voice, hears a frame of it and hangs up.
+            allowed: Returns what the budgets let a line still spend; None where there are no budgets.
             clock: Unix time.
         """
         self._lines = lines
@@ -134,6 +137,7 @@ class Guardian:
         self._machines = machines
         self._deploys = deploys
         self._spent = spent
+        self._allowed = allowed
         self._sleep = sleep
         self._prove = prove
         self._clock = clock
@@ -231,12 +235,12 @@ class Guardian:
         work = await self._work(line.name)
         waiting = self._lines.waiting(line.name)
         if line.target is None:
-            spent = (
-                await self._spent(line.name)
-                if any(each.place == RENT for each in wish.places)
-                else 0.0
-            )
-            return Observed(Voice.ABSENT, since=line.since, work=work, waiting=waiting, spent=spent)
+            rentable = any(each.place == RENT for each in wish.places)
+            return Observed(
+                Voice.ABSENT, since=line.since, work=work, waiting=waiting,
+                spent=await self._spent(line.name) if rentable else 0.0,
+                allowance=await self._allowance(line.name),
+            )  # fmt: skip
         tag = line.target.server_id
         voice = await self._voice(line)
         record = await self._journal.load(tag)
@@ -258,8 +262,12 @@ class Guardian:
                 tunnel = status is not None and status.alive
         spent = await self._spent(line.name) if rented else 0.0
         return Observed(
-            voice, place, line.since, box, reached, tunnel, work, waiting, spent=spent
+            voice, place, line.since, box, reached, tunnel, work, waiting, spent=spent,
+            allowance=await self._allowance(line.name),
         )  # fmt: skip
+
+    async def _allowance(self, name: str) -> Allowance:
+        return await self._allowed(name) if self._allowed is not None else UNLIMITED
 
     async def _box(self, name: str, tag: str) -> Box:
         """Return how the machine stands; that it is gone is believed when it is seen twice."""

@@ -99,11 +99,12 @@ class WishStore:
         )
 
     async def forget(self, line: str) -> None:
-        """Forget a line's wish and log; harmless when there is none."""
+        """Forget a line's wish, log and budget; harmless when there is none."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM wishes WHERE line = ?", (line,))
             connection.execute("DELETE FROM guardian_log WHERE line = ?", (line,))
+            connection.execute("DELETE FROM budgets WHERE line = ?", (line,))
 
         await self._database.run(work)
 

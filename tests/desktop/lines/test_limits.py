@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from personadesk.domain.budget import Act, Budget, Level, Period, Standing
 from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.money import Amount
 from personadesk.domain.plan import RENT, Plan, RentWish
 from personadesk.domain.text import NOTHING, Text
 from personadesk.domain.wish import Rest
@@ -155,8 +157,64 @@ async def test_a_test_call_of_our_own_is_no_use_of_the_voice():
     world = World(RentWish(idle_stop_minutes=20))
     assert await world.look_after(0) is LineState.UP
     world.facts = {"slots": 1, "free": 0}
-    world.limits.own_call = lambda tag: tag == "pd-1"
+    world.limits.own_call = lambda url: url == world.lines.all["a"].target.url
     assert await world.look_after(1000) is LineState.UP
     world.facts = {"slots": 1, "free": 1, "queue": 0}
     world.limits.own_call = lambda _: False
     assert await world.look_after(210) is LineState.STOPPED
+
+
+def used_up(act: Act) -> Standing:
+    budget = Budget("a", per_day=5.0, act=act)
+    return Standing(budget, Level.REACHED, Period.DAY, Amount(5.0), 5.0)
+
+
+class BudgetWorld(World):
+    """A line with a budget; `due` is what its standing is."""
+
+    def __init__(self, *, can_stop: bool = True) -> None:
+        super().__init__(RentWish(idle_stop_minutes=None), can_stop=can_stop)
+        self.due: Standing | None = None
+        self.ended: list[str] = []
+        self.limits = Limits(
+            self.lines, FakeJournal(RentWish(idle_stop_minutes=None)), self._spent, self,
+            due=self._due, ask=self._ask, clock=lambda: self.now,
+        )  # fmt: skip
+
+    async def _due(self, line: str) -> Standing | None:
+        return self.due
+
+    async def end(self, tag: str) -> None:
+        self.ended.append(tag)
+
+
+async def test_a_budget_that_is_used_up_puts_the_line_to_sleep_and_says_why():
+    world = BudgetWorld()
+    assert await world.look_after(60) is LineState.UP
+    world.due = used_up(Act.STOP)
+    assert await world.look_after(60) is LineState.STOPPED
+    assert (world.slept, world.ended) == (["pd-1"], [])
+    assert str(world.lines.all["a"].reason) == "The budget of $5.00 a day for “a” is used up."
+    assert world.lines.rests == {"a": Rest.ASLEEP}, "tomorrow a caller may wake it"
+    # Its machine is given time until it is seen to be stopped.
+    await world.look_after(60)
+    assert world.slept == ["pd-1"]
+    await world.look_after(120)
+    assert world.slept == ["pd-1", "pd-1"]
+
+
+async def test_a_budget_ends_the_machine_where_that_was_chosen():
+    world = BudgetWorld()
+    world.due = used_up(Act.END)
+    assert await world.look_after(60) is LineState.STOPPED
+    assert (world.slept, world.ended) == ([], ["pd-1"])
+    assert world.lines.did == ["stop a", "detach a"]
+    assert world.lines.rests == {"a": Rest.STOPPED}
+
+
+async def test_a_machine_that_is_billed_while_its_voice_is_down_counts_as_well():
+    world = BudgetWorld()
+    await world.lines.tell("a", LineState.FAILED)
+    world.due = used_up(Act.STOP)
+    await world.look_after(60)
+    assert world.slept == ["pd-1"]
