@@ -170,7 +170,7 @@ class Services:
                 parts = Parts(
                     self.folders, self.hosts, self.servers, self.accounts, self.journal,
                     self.secrets, self.settings, lambda: self.fleet.view, self.lines.lines,
-                    self.lines.kind != COMMAND, self.proofs, self.money.near,
+                    self.lines.kind != COMMAND, self.proofs, self.wishes, self.money.near,
                 )  # fmt: skip
                 self.opened_monitor = await open_monitor(parts, every_s)
         return self.opened_monitor
