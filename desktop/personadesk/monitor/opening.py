@@ -12,6 +12,7 @@ from personadesk.domain.sample import Source
 from personadesk.hosts import health
 from personadesk.monitor.heartbeat import Heartbeat
 from personadesk.monitor.history import History
+from personadesk.monitor.marks import Marks
 from personadesk.monitor.monitor import Monitor, Workers
 from personadesk.monitor.sampler import SLOW_SECONDS
 from personadesk.monitor.sharing import Following, Sharing
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from personadesk.store.paths import Folders
     from personadesk.store.secrets import Secrets
     from personadesk.store.settings import Settings
+    from personadesk.store.wishes import WishStore
     from personadesk.voice.proof import Proofs
 
 
@@ -58,6 +60,7 @@ class Parts:
         lines: Returns the lines.
         lasts: Whether this process is more than a command; a command would leave holes in a history.
         proofs: Calls voices.
+        wishes: Has the guardian's log.
         budget: Returns the used share of a budget that is near, by a rented machine's tag.
     """
 
@@ -72,6 +75,7 @@ class Parts:
     lines: Callable[[], tuple[Line, ...]]
     lasts: bool
     proofs: Proofs
+    wishes: WishStore
     budget: Callable[[str], Awaitable[float | None]] | None = None
 
 
@@ -188,7 +192,7 @@ async def open_monitor(parts: Parts, every_s: float | None = None) -> Monitor:
     lock = history_lock(parts.folders)
     monitor = SharedMonitor(parts, history, lock, every_s or SLOW_SECONDS)
     try:
-        await monitor.start(Workers(lines=parts.lines))
+        await monitor.start()
     except BaseException:
         await monitor.close()
         raise
@@ -212,6 +216,7 @@ async def _workers(parts: Parts, monitor: Monitor) -> Workers:
         found = await health.ask(server.url) if server is not None else None
         return found is None or health.is_busy(found.facts)
 
+    marks = Marks(parts.journal, parts.wishes, parts.lines)
     heartbeat = Heartbeat(parts.lines, busy, parts.proofs, monitor.take_call)
     url = await parts.secrets.get(SECRET) if parts.settings.get(WEBHOOK) else None
-    return Workers(heartbeat, Webhook(url) if url else None, parts.lines)
+    return Workers(heartbeat, Webhook(url) if url else None, marks)

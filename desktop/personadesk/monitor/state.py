@@ -139,22 +139,8 @@ def changes(before: Target, now: Target, at: float) -> list[Event]:
                 T("The address changed from {old} to {new}.", old=before.address, new=now.address),
             )
         )
-    found += [
-        (EventKind.DEPLOYED, T("The voice server {id} runs here now.", id=server))
-        for server in sorted(now.servers - before.servers)
-    ]
+    if now.lost and not before.lost:
+        found.append(
+            (EventKind.GPU_LOST, T("The provider says that this machine's hardware is gone."))
+        )
     return [Event(at, now.name, kind, text) for kind, text in found]
-
-
-def failed_over(before: dict[str, str], now: dict[str, str]) -> list[tuple[str, str]]:
-    """Return which lines lead to another server than before: (line, server).
-
-    Args:
-        before: Which server each line led to; "" for none.
-        now: The same now.
-    """
-    return [
-        (line, server)
-        for line, server in now.items()
-        if server and before.get(line) and before[line] != server
-    ]

@@ -37,6 +37,7 @@ class Target:
         specs: Where its figures come from.
         address: `host:port` of its SSH, "" for none.
         servers: The voice servers on it that should run.
+        lost: Whether its provider says that its hardware is gone.
         limit: Dollars that it may cost in all, None for no limit.
         budget: The used share of the fullest budget that it counts for, 0 while none is near; None where it costs
             nothing.
@@ -48,6 +49,7 @@ class Target:
     specs: tuple[FeedSpec, ...] = ()
     address: str = ""
     servers: frozenset[str] = frozenset()
+    lost: bool = False
     limit: float | None = None
     budget: float | None = None
     wanted: bool = True
@@ -178,6 +180,7 @@ class Targets:
             label=label,
             specs=(*target.specs, spec),
             limit=allowed.spent,
+            lost=machine.state is MachineState.LOST,
             budget=near or 0.0,
         )
 

@@ -13,11 +13,9 @@ import pytest
 
 from personadesk.domain.alarm import Quantity
 from personadesk.domain.event import EventKind
-from personadesk.domain.line import Line, Target
 from personadesk.domain.sample import Absent, Gpu, Metric, Reading, Sample, Source
 from personadesk.domain.text import T
 from personadesk.hosts.server_changes import NO_TICK
-from personadesk.monitor.monitor import Workers
 from personadesk.monitor.ranges import MOST_POINTS
 from personadesk.store.history import GroupKey
 
@@ -181,24 +179,10 @@ async def test_a_restart_and_another_address_are_marks(box, monitoring, clock):
         monitor.take(SERVER, server(START + 1, uptime=1.0))
         box.targets[0] = replace(box.targets[0], address="192.0.2.1:22")
         await monitor.refresh()
-        both = frozenset({"pd-1", "pd-2"})
-        box.targets[0] = replace(box.targets[0], address="192.0.2.2:22", servers=both)
-        await monitor.refresh()
-    assert seen == [EventKind.RESTARTED, EventKind.ADDRESS_CHANGED, EventKind.DEPLOYED]
-
-
-async def test_a_line_that_leads_elsewhere_has_failed_over(box, monitoring, clock):
-    lines = [Line("a", target=Target("ws://127.0.0.1:1/", "pd-0"))]
-    seen = []
-    async with monitoring(box, start=False, clock=clock) as monitor:
-        monitor.subscribe_events(seen.append)
-        await monitor.start(Workers(lines=lambda: lines))
-        lines[0] = Line("a")
-        await monitor.refresh()
-        lines[0] = Line("a", target=Target("ws://127.0.0.1:1/", "pd-1"))
+        box.targets[0] = replace(box.targets[0], address="192.0.2.2:22", lost=True)
         await monitor.refresh()
         await monitor.refresh()
-    assert [(event.kind, event.host) for event in seen] == [(EventKind.FAILED_OVER, "box")]
+    assert seen == [EventKind.RESTARTED, EventKind.ADDRESS_CHANGED, EventKind.GPU_LOST]
 
 
 async def test_a_computer_that_slept_blames_no_machine_for_it(box, monitoring, clock):
