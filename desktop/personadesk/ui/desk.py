@@ -60,8 +60,6 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 FOLLOW_MS = 100
-HOLD_SECONDS = 30 * 60.0
-"""So long a machine is kept whose deploy was stopped."""
 
 
 class Desk(QObject):
@@ -335,7 +333,7 @@ class Desk(QObject):
         await self._follow_now()
 
     async def _hold(self, tag: str) -> None:
-        await (await self._ready()).rentals.hold(tag, HOLD_SECONDS)
+        await (await self._ready()).rentals.hold(tag)
 
     async def _next_plan(self, plan: Plan) -> Plan:
         services = await self._ready()
@@ -448,6 +446,7 @@ class Desk(QObject):
             now=self.rented.view.price_now,
             today=self.rented.spent(self.rented.today),
             at=self.rented.clock(),
+            untold=self.rented.view.untold,
         )
 
     def _unknown(self) -> set[str]:

@@ -71,12 +71,14 @@ class FleetView:
         strays: Machines that carry our tag and are not in the record.
         spent: Dollars that each deploy's machines have cost, by tag.
         lines: Which line each deploy's voice stands behind, by tag.
+        held: Unix time until which a machine of a failed deploy is kept for a look, by its key; it is ended then.
     """
 
     accounts: Mapping[str, AccountView] = field(default_factory=dict)
     strays: tuple[Machine, ...] = ()
     spent: Mapping[str, float] = field(default_factory=dict)
     lines: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def machines(self) -> tuple[Machine, ...]:
@@ -88,6 +90,27 @@ class FleetView:
         """Dollars per hour of everything that has a price now: machines, and what is left of them."""
         left = (each for account in self.accounts.values() for each in account.leftovers)
         return sum(m.price or 0.0 for m in self.machines) + sum(x.price or 0.0 for x in left)
+
+    @property
+    def extras(self) -> tuple[Resource, ...]:
+        """What costs beside machines, or may: what has a price, and what has an untold one and no machine."""
+        return tuple(
+            each
+            for account in self.accounts.values()
+            for each in account.leftovers
+            if (each.price or 0.0) > 0.0 or (each.price is None and not each.attached)
+        )
+
+    @property
+    def untold(self) -> int:
+        """Of how many machines and other things the price is not told."""
+        there = [m for m in self.machines if m.state is not MachineState.ENDED]
+        return sum(each.price is None for each in (*there, *self.extras))
+
+    @property
+    def kept(self) -> tuple[Machine, ...]:
+        """Machines of failed deploys that are kept for a look."""
+        return tuple(m for m in self.machines if m.key in self.held)
 
     def without_line(self) -> tuple[Machine, ...]:
         """Return our machines that are billed and stand behind no line."""
@@ -178,7 +201,12 @@ class Fleet:
             machines = [m for view in ordered.values() for m in view.machines if m.tag]
             spent = {m.tag: await self._spending.of(m.tag) for m in machines}
             await self._follow_addresses(machines)
-            self._view = FleetView(ordered, strays, spent, lines)
+            held = {
+                f"{rental.account}/{rental.machine_id}": rental.hold_until
+                for rental in rentals
+                if rental.machine_id and rental.hold_until is not None
+            }
+            self._view = FleetView(ordered, strays, spent, lines, held)
         for watcher in tuple(self._watchers):
             watcher()
         return self._view
