@@ -40,6 +40,7 @@ FIXED = {
     Metric.SERVER_SLOTS: 4.0, Metric.SERVER_QUEUE: 0.0, Metric.MONEY_PRICE: 0.75, Metric.MONEY_SPENT: 3.86,
     Metric.MEMORY_TOTAL: 32 * _GB,
 }  # fmt: skip
+CLOCKS = (Metric.GPU_CLOCK, Metric.GPU_THROTTLED)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class SampleFeed:
         self.looks: dict[str, int] = {}
         self.happened: list[Event] = []
         self.asked: list[tuple[float, float]] = []
+        self.clocks: dict[str, bool] = {}
         self._callbacks: list[Callable[[str, Sample], None]] = []
         self.hosts: dict[str, HostState] = {}
         for name, machine in machines.items():
@@ -121,6 +123,13 @@ class SampleFeed:
                 )
                 for part in parts
             ]
+        for part in map(str, range(len(machine.gpus)) if name in self.clocks else ()):
+            readings += [
+                Reading(
+                    metric, part, float(self._value(name, metric, part, np.array([self.now]))[0])
+                )
+                for metric in CLOCKS
+            ]
         return Sample(self.now, Source.HOST, tuple(readings))
 
     def tick(self, seconds: float = 1.0) -> None:
@@ -141,6 +150,11 @@ class SampleFeed:
         """Write down an event."""
         self.happened.append(Event(self.now - ago, host, kind, T("{text}", text=text)))
 
+    def tell_clock(self, host: str, *, held: bool) -> None:
+        """Let a machine tell its GPUs' clocks too, and whether they are held back."""
+        self.clocks[host] = held
+        self._put(host, self.machines[host])
+
     # -- as the monitor ---------------------------------------------------------------------------------------
 
     def look(self, host: str) -> None:
@@ -157,7 +171,8 @@ class SampleFeed:
 
     def series(self, host: str, metric: Metric, part: str = "") -> Range:
         """Return the last hour."""
-        if self.machines[host].silent or (metric not in WAVES and metric not in FIXED):
+        told = metric in WAVES or metric in FIXED or (metric in CLOCKS and host in self.clocks)
+        if self.machines[host].silent or not told:
             return nothing()
         at = np.arange(np.ceil(self.now - 3600), self.now + 0.5)
         return of_values(at, self._value(host, metric, part, at))
@@ -195,7 +210,15 @@ class SampleFeed:
     def _value(self, host: str, metric: Metric, part: str, at: np.ndarray) -> np.ndarray:
         machine = self.machines[host]
         seed = sum(map(ord, f"{host}{part}{metric.value}"))
-        if metric in FIXED:
+        if metric in CLOCKS:
+            # While it is held back, for a tenth of the time, the clock falls.
+            held = (at % 600 > 540) & self.clocks[host]
+            values = (
+                np.where(held, 1.0, 0.0)
+                if metric is Metric.GPU_THROTTLED
+                else np.where(held, 1005.0, 1695.0)
+            )
+        elif metric in FIXED:
             value = (
                 machine.price
                 if metric is Metric.MONEY_PRICE and machine.price is not None

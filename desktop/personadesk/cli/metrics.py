@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from personadesk.monitor.monitor import Monitor
     from personadesk.monitor.state import HostState
 
+GAPS_SECONDS = 3600.0
 SETTLE_SECONDS = 8.0
 """A first SSH connection and two looks for a rate take so long at most."""
 
@@ -66,7 +67,7 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
     try:
         async with watched(services) as monitor:
             await settle(monitor, stop)
-            facts = gather(monitor)
+            facts = gather(monitor) | {"gaps": await _gaps(monitor)}
     finally:
         await services.close()
     if arguments.json:
@@ -79,6 +80,18 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
             shown = f"{value:,.6g} {figure['unit']}" if value is not None else figure["reason"]
             print(f"  {figure['metric']:<22} {figure['part']:<14} {shown}")
     return 0
+
+
+async def _gaps(monitor: Monitor) -> list[dict[str, Any]]:
+    """Return when sources told nothing in the last hour, and why."""
+    now = time.time()
+    return [
+        {
+            "start": gap.start, "end": gap.end, "host": gap.host, "source": gap.source,
+            "origin": gap.origin, "figures": gap.figures, "reason": str(gap.reason),
+        }
+        for gap in await monitor.gaps(now - GAPS_SECONDS, now)
+    ]  # fmt: skip
 
 
 def gather(monitor: Monitor) -> dict[str, Any]:

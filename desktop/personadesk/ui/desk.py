@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 FOLLOW_MS = 100
+WATCH_SECONDS = 1.0
+"""After this computer was looked at, which is the last of a start."""
 
 
 class Desk(QObject):
@@ -72,6 +74,7 @@ class Desk(QObject):
         remove_line_asked: A line is to be removed, if the user agrees (its name).
         stop_deploy_asked: A deploy is to be stopped, if the user agrees (the job).
         computer_known: This computer was looked at (its facts, free bytes on its disk).
+        alarm_clicked: The user wants to see what an alarm is about.
     """
 
     opened = Signal()
@@ -80,6 +83,7 @@ class Desk(QObject):
     remove_line_asked = Signal(str)
     stop_deploy_asked = Signal(object)
     computer_known = Signal(object, object)
+    alarm_clicked = Signal()
 
     def __init__(
         self,
@@ -274,7 +278,7 @@ class Desk(QObject):
 
     @cached_property
     def watch(self) -> Watch:
-        """What the window's graphs show; nothing is measured before one of them is looked at."""
+        """What the window's graphs show; opened a moment after the services, or when one is looked at before."""
         from personadesk.ui.monitor.source import Watch
 
         async def monitor() -> Any:
@@ -506,6 +510,12 @@ class Desk(QObject):
         self._free_bytes = await asyncio.to_thread(local.free_bytes, services.folders.data)
         self.computer_known.emit(self._computer, self._free_bytes)
         self._follow()
+        # Alarms and test calls want no window to be looked at; the start itself has no time for them.
+        await asyncio.sleep(WATCH_SECONDS)
+        from personadesk.ui.alarms import AlarmTeller
+
+        AlarmTeller(self.watch, self).clicked.connect(self.alarm_clicked)
+        self.watch.begin()
 
 
 def _session(url: str, **choices: Any) -> Session:

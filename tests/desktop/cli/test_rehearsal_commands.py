@@ -98,7 +98,26 @@ def test_an_account_that_is_added_in_a_rehearsal_is_at_the_pretend_provider(type
     assert (code, answer["who"]) == (0, "rehearsal@example.com")
 
 
+def test_what_the_user_removed_or_replaced_stays_so_until_the_rehearsal_begins_anew(
+    type_, monkeypatch
+):
+    monkeypatch.setenv("RIGHT", "rehearsal-runpod-key-1")
+    assert type_("--rehearsal", "accounts", "remove", "vast")[0] == 0
+    replace = ("--rehearsal", "accounts", "replace", "runpod", "--credential", "api_key=@RIGHT")
+    assert type_(*replace)[0] == 0
+    for _ in range(2):
+        known = {a["name"]: a for a in type_("--rehearsal", "accounts", "list")[1]["accounts"]}
+        assert "vast" not in known
+        assert known["runpod"]["credentials"] == {"api_key": "@RIGHT"}
+    type_("rehearsal", "stop")
+    _, answer = type_("--rehearsal", "accounts", "list")
+    assert {each["name"] for each in answer["accounts"]} == set(catalog.ids())
+    assert type_("--rehearsal", "accounts", "check", "runpod")[0] == 0
+
+
 def test_a_provider_that_nobody_plays_is_not_asked_in_a_rehearsal(type_, monkeypatch):
+    # As with a pretend cloud of an older PersonaDesk that runs on.
+    monkeypatch.delitem(catalog._PLACES, "aws")
     monkeypatch.setenv("KEY", "AKIA" + "A" * 32)
     given = [f"--credential={f.name}=@KEY" for f in aws.FACTS.fields if f.secret]
     given += [

@@ -109,7 +109,8 @@ class InstanceTable(QAbstractTableModel):
         before = self._order
         kept = {key for key in fresh if self._filter.keeps(fresh[key])}
         gone = [key for key in before if key not in kept]
-        new = [key for key in fresh if key in kept and key not in set(before)]
+        there = set(before)
+        new = [key for key in fresh if key in kept and key not in there]
         for key in gone:
             self._take_out(key)
         self._rows = fresh

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from personadesk.domain.report import LIMITS
 from personadesk.domain.sample import UNITS, Metric
 from personadesk.ui.i18n import language, mark, tr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FRAME_MS", "PANELS", "SPANS", "Line", "Panel", "scaled", "written"]
+__all__ = ["DRAWN_METRICS", "FRAME_MS", "PANELS", "SPANS", "Line", "Panel", "scaled", "written"]
 
 FRAME_MS = 80.0
 """A frame of sound lasts so long; a tick that takes longer is heard."""
+FIRST_SOUND_S = next(each.most for each in LIMITS if each.key == "first_audio_s")
+"""People expect an answer within so long."""
 _GB, _KBIT = 1e9, 125.0
 
 
@@ -47,6 +50,8 @@ class Panel:
         limit: A line that should not be crossed, in `unit`; a metric tells it, or it is fixed.
         whole: Figure that the value is a part of ("of 24 GB").
         per_gpu: Whether each GPU has its own.
+        shade: Where this figure is 1, the ground is shaded; it is the GPU's too.
+        optional: Whether it only shows where somebody tells it.
     """
 
     title: str
@@ -56,6 +61,8 @@ class Panel:
     limit: float | None = None
     whole: Metric | None = None
     per_gpu: bool = False
+    shade: Metric | None = None
+    optional: bool = False
 
 
 PANELS = (
@@ -85,9 +92,39 @@ PANELS = (
         100.0,
     ),
     Panel(mark("Cost"), "$", (Line(Metric.MONEY_SPENT, "", 0),), 1.0),
+    Panel(
+        mark("Clock"), "MHz", (Line(Metric.GPU_CLOCK, "", 0),), 1000.0, per_gpu=True,
+        shade=Metric.GPU_THROTTLED, optional=True,
+    ),
+    Panel(
+        mark("Lag"), "ms", (Line(Metric.SERVER_LAG_P99, mark("p99"), 3),), 100.0, optional=True,
+    ),
+    Panel(
+        mark("Frames passed over"), "1/s", (Line(Metric.SERVER_DROPPED, "", 1),), 1.0, optional=True,
+    ),
+    Panel(
+        mark("Way there and back"), "ms", (Line(Metric.SERVER_ANSWER, "", 5),), 100.0, optional=True,
+    ),
+    Panel(
+        mark("Test call"), "s",
+        (
+            Line(Metric.VOICE_FIRST_SOUND, mark("first sound"), 3),
+            Line(Metric.VOICE_CONNECT, mark("connected"), 1, dashed=True),
+        ),
+        1.0, limit=FIRST_SOUND_S, optional=True,
+    ),
+    Panel(mark("Processor"), "%", (Line(Metric.CPU_USE, "", 0),), 100.0, optional=True),
+    Panel(
+        mark("Memory of the machine"), "GB", (Line(Metric.MEMORY_USED, "", 2),), 1.0,
+        whole=Metric.MEMORY_TOTAL, optional=True,
+    ),
 )  # fmt: skip
 
+DRAWN_METRICS = frozenset(line.metric for panel in PANELS for line in panel.lines)
+"""What some graph shows."""
+
 SPANS: tuple[tuple[float, Callable[[], str]], ...] = (
+    (60.0, lambda: tr("1 min")),
     (900.0, lambda: tr("15 min")),
     (3600.0, lambda: tr("1 h")),
     (6 * 3600.0, lambda: tr("6 h")),
@@ -109,4 +146,6 @@ def written(value: float, unit: str) -> str:
         return language().locale.toString(value, "f", 1)
     if unit == "$":
         return f"{value:.2f}"
+    if unit in {"s", "1/s"}:
+        return language().locale.toString(value, "f", 2)
     return f"{value:.0f}"

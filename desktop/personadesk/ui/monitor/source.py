@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from personadesk.ui.messages import bus
+from personadesk.ui.monitor.figures import DRAWN_METRICS
+from personadesk.ui.monitor.silences import Silences
 from personadesk.ui.spawn import spawn
 from personadesk.ui.throttle import Throttle
 
@@ -76,12 +78,16 @@ class Feed(Protocol):
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
         """Tell every sample."""
 
+    def subscribe_alarms(self, callback: Callable[[Alarm], None]) -> Callable[[], None]:
+        """Tell every alarm that begins or ends."""
+
 
 class Watch(QObject):
     """Holds the monitor and tells the views, together and at most once a second, that there is something new.
 
     Attributes:
         clock: Unix time.
+        silences: Since when and why figures are missing.
 
     Signals:
         opened: The monitor is open.
@@ -111,6 +117,7 @@ class Watch(QObject):
         self.clock = clock
         self._feed: Feed | None = None
         self._begun = False
+        self.silences = Silences(DRAWN_METRICS)
         self._tell = Throttle(self.changed.emit, ROUND_MS, self)
 
     @property
@@ -153,5 +160,6 @@ class Watch(QObject):
         bus().error(error)
 
     def _hear(self, host: str, sample: Sample) -> None:
+        self.silences.take(host, sample)
         self.sampled.emit(host, sample)
         self._tell()
