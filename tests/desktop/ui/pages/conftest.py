@@ -295,6 +295,10 @@ class FakeServices:
     has_keyring: bool = True
     uninstall_refusals: list[PersonaDeskError] = field(default_factory=list)
 
+    async def monitor(self) -> Any:
+        """Nothing is measured here; a window on a busy computer asks all the same."""
+        await asyncio.Event().wait()
+
     async def uninstall(self, host_name: str, tell: Callable[[Text], None]) -> Uninstalled:
         self.uninstalls.append(host_name)
         tell(T("Stopping the voices on “{name}”.", name=host_name))
