@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli.money_words import proof_dict, proof_words
-from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.cli.running import FAILED, error_dict, print_json, run_command, say
 from personadesk.domain.errors import NotFound
 from personadesk.domain.machine import Action, MachineState
 from personadesk.store.rentals import RentalState
@@ -65,6 +65,8 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
                 "price_now": round(view.price_now, 4),
                 "failures": {name: failure.as_dict() for name, failure in failures.items()},
                 "left": [proof_dict(p) for p in proofs],
+                # As every failure is told; which account it is stands in `failures`.
+                **({"error": error_dict(next(iter(failures.values())))} if failures else {}),
             }
         )
     else:

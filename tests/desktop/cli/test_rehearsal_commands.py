@@ -54,6 +54,17 @@ def test_a_rehearsal_is_started_looked_at_disturbed_and_ended(type_, personadesk
     code, answer = type_("--rehearsal", "offers", "--account", "runpod")
     assert code == 0
     assert answer["offers"]
+    code, answer = type_("rehearsal", "account", "runpod", "--expired", "--balance", "0")
+    assert (code, answer["expired"], answer["balance"]) == (0, True, 0.0)
+    code, answer = type_("--rehearsal", "instances", "--account", "runpod")
+    assert (code, answer["error"]["cause"]) == (1, "expired_key")
+    assert answer["failures"]["runpod"]["type"] == "AuthFailed"
+    poor = ("rehearsal", "account", "runpod", "--no-expired", "--rights", "see,end")
+    assert type_(*poor)[1]["rights"] == ["end", "see"]
+    # A model that is nowhere is no reason to rent a machine.
+    deploy = ("--rehearsal", "deploy", "--account", "vast", "--model", "nowhere/at/all")
+    code, answer = type_(*deploy)
+    assert (code, answer["error"]["cause"]) == (1, "model_missing")
     status = type_("rehearsal", "status")[1]
     assert set(status["providers"]) == set(catalog.ids())
     assert type_("rehearsal", "stop") == (0, {"running": False, "ended": True})

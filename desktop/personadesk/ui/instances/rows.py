@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
     from personadesk.deploy.rented.fleet import FleetView
 
-__all__ = ["COLUMNS", "OPTIONAL", "Column", "Filter", "Row", "cell", "rows_of", "sort_key"]
+__all__ = [
+    "COLUMNS",
+    "MEASURED",
+    "OPTIONAL",
+    "Column",
+    "Filter",
+    "Row",
+    "cell",
+    "rows_of",
+    "sort_key",
+]
 
 NOTHING = "–"
 
@@ -36,6 +46,10 @@ class Column(StrEnum):
     STATE = "state"
     GPU = "gpu"
     WHERE = "where"
+    USE = "use"
+    MEMORY = "memory"
+    FRAME = "frame"
+    CALLS = "calls"
     PRICE = "price"
     TODAY = "today"
     SPENT = "spent"
@@ -53,6 +67,10 @@ TITLES: dict[Column, str] = {
     Column.STATE: mark("State"),
     Column.GPU: mark("GPU"),
     Column.WHERE: mark("Where"),
+    Column.USE: mark("GPU use"),
+    Column.MEMORY: mark("GPU memory"),
+    Column.FRAME: mark("Frame p99"),
+    Column.CALLS: mark("Calls"),
     Column.PRICE: mark("Price"),
     Column.TODAY: mark("Today"),
     Column.SPENT: mark("Spent"),
@@ -65,8 +83,8 @@ TITLES: dict[Column, str] = {
     Column.SEEN: mark("Asked"),
 }
 COLUMNS = (
-    Column.MACHINE, Column.STATE, Column.GPU, Column.WHERE, Column.PRICE, Column.TODAY, Column.SPENT,
-    Column.AGE,
+    Column.MACHINE, Column.STATE, Column.GPU, Column.WHERE, Column.USE, Column.MEMORY, Column.FRAME, Column.CALLS,
+    Column.PRICE, Column.TODAY,
 )  # fmt: skip
 """Shown at first."""
 OPTIONAL = tuple(column for column in Column if column not in COLUMNS)
@@ -298,11 +316,15 @@ def _seen(row: Row, now: float) -> Cell:
     return Cell(tr("{time} ago", time=duration(max(0.0, now - row.machine.seen))))
 
 
+MEASURED = (Column.USE, Column.MEMORY, Column.FRAME, Column.CALLS)
+"""What is measured second by second; `figures` has these cells."""
+
 _CELLS: dict[Column, Callable[[Row, float], Cell]] = {
     Column.MACHINE: _machine,
     Column.STATE: _state,
     Column.GPU: _gpu,
     Column.WHERE: _where,
+    **dict.fromkeys(MEASURED, lambda _row, _now: Cell(NOTHING, faint=True)),
     Column.PRICE: _price,
     Column.TODAY: lambda row, _now: _money(row.today),
     Column.SPENT: lambda row, _now: _money(row.spent),
