@@ -163,7 +163,7 @@ async def _say_price(services: Services, machine: Machine, action: Action) -> No
         say(
             "Calls on it end now; it takes some minutes until the voice is back. It costs the same."
         )
-    elif action is Action.START and machine.running_price is not None:
+    elif machine.running_price is not None:
         say(f"It costs ${machine.running_price:.2f} an hour again.")
 
 
