@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from personadesk.ui.messages import bus
-from personadesk.ui.monitor.figures import DRAWN_METRICS
-from personadesk.ui.monitor.silences import Silences
 from personadesk.ui.spawn import spawn
 from personadesk.ui.throttle import Throttle
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
     from personadesk.domain.alarm import Alarm
     from personadesk.domain.event import Event
+    from personadesk.domain.gap import Gap
     from personadesk.domain.sample import Metric, Sample, Value
     from personadesk.monitor.ranges import Range
     from personadesk.monitor.state import HostState
@@ -75,6 +74,9 @@ class Feed(Protocol):
     async def events(self, start: float, end: float, host: str | None = None) -> Sequence[Event]:
         """Return what happened."""
 
+    async def gaps(self, start: float, end: float, host: str | None = None) -> Sequence[Gap]:
+        """Return when figures were missing, and why."""
+
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
         """Tell every sample."""
 
@@ -87,7 +89,6 @@ class Watch(QObject):
 
     Attributes:
         clock: Unix time.
-        silences: Since when and why figures are missing.
 
     Signals:
         opened: The monitor is open.
@@ -117,7 +118,6 @@ class Watch(QObject):
         self.clock = clock
         self._feed: Feed | None = None
         self._begun = False
-        self.silences = Silences(DRAWN_METRICS)
         self._tell = Throttle(self.changed.emit, ROUND_MS, self)
 
     @property
@@ -160,6 +160,5 @@ class Watch(QObject):
         bus().error(error)
 
     def _hear(self, host: str, sample: Sample) -> None:
-        self.silences.take(host, sample)
         self.sampled.emit(host, sample)
         self._tell()
