@@ -12,6 +12,7 @@ from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.recovering import Recovery
 from personadesk.deploy.rented.fleet import Fleet
 from personadesk.deploy.rented.keeping import RentedMachines
+from personadesk.deploy.rented.money import MoneyService
 from personadesk.deploy.rented.rentals import Rentals
 from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.steps import local_steps
@@ -31,6 +32,7 @@ from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.providers.accounts import Accounts
 from personadesk.store import logs, paths
 from personadesk.store.accounts import AccountStore
+from personadesk.store.budgets import BudgetStore
 from personadesk.store.database import Database
 from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
@@ -43,6 +45,7 @@ from personadesk.store.settings import Settings
 from personadesk.store.spending import SpendingStore
 from personadesk.store.vault import Vault
 from personadesk.store.wishes import WishStore
+from personadesk.voice.proof import Proofs
 
 if TYPE_CHECKING:
     import logging
@@ -77,10 +80,12 @@ class Services:
         rentals: The record of what was rented.
         fleet: Every machine of every account.
         spending: What they cost.
+        money: Sums of that, budgets, and what is left after a stop.
         limits: Puts to sleep what costs more than was allowed, or idles.
         secrets: Keys and tokens.
         wishes: What lines shall be, and what was done for them.
         guardian: Keeps lines up.
+        proofs: Calls voices to hear whether they answer.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
         opened_monitor: The monitor, None while nobody asked for it.
@@ -99,9 +104,11 @@ class Services:
     rentals: Rentals
     fleet: Fleet
     spending: SpendingStore
+    money: MoneyService
     limits: Limits
     wishes: WishStore
     guardian: Guardian
+    proofs: Proofs
     secrets: Secrets
     lines_lock: FileLock
     log_handler: logging.Handler
@@ -163,7 +170,7 @@ class Services:
                 parts = Parts(
                     self.folders, self.hosts, self.servers, self.accounts, self.journal,
                     self.secrets, self.settings, lambda: self.fleet.view, self.lines.lines,
-                    self.lines.kind != COMMAND, self.limits,
+                    self.lines.kind != COMMAND, self.proofs, self.money.near,
                 )  # fmt: skip
                 self.opened_monitor = await open_monitor(parts, every_s)
         return self.opened_monitor
@@ -200,6 +207,7 @@ class Services:
         """
         try:
             await self.guardian.stop()
+            await self.proofs.close()
             await self.deploys.close()
         finally:
             await self.limits.stop()
@@ -256,6 +264,8 @@ async def open_services(
         by_hand=partial(_stopped_by_hand, lines),
     )  # fmt: skip
     rentals.on_gone = partial(_machine_gone, lines, wishes, servers)
+    money = MoneyService(fleet, spending, BudgetStore(database), journal, wishes)
+    rentals.may_start = money.check
     servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
@@ -263,14 +273,18 @@ async def open_services(
         else _steps(folders, hosts, secrets, Renting(rentals, hosts))
     )
     deploys = DeployEngine(folders, journal, servers, lines, steps)
+    proofs = Proofs()
+    limits = Limits(lines, journal, spending.of, machines, due=money.due)
+    limits.in_hours = wishes.in_hours
+    limits.own_call = proofs.is_calling
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, Limits(lines, journal, spending.of, machines), wishes,
+        fleet, spending, money, limits, wishes,
         Guardian(
             lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
-            spending.of_line,
+            spending.of_line, limits.sleep, prove=proofs.prove, allowed=money.allowance,
         ),
-        secrets, lock, handler,
+        proofs, secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
         services.limits.start()
@@ -303,7 +317,7 @@ async def _machine_gone(
                 # The guardian finds it gone, and rents another one.
                 return
             await lines.detach(line.name)
-            await lines.tell(line.name, LineState.STOPPED, str(truth.ENDED))
+            await lines.tell(line.name, LineState.STOPPED, truth.ENDED)
     await servers.let_go(tag)
 
 

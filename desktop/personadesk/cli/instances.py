@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
+from personadesk.cli.money_words import proof_dict, proof_words
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.domain.errors import NotFound
 from personadesk.domain.machine import Action, MachineState
@@ -54,6 +55,7 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
     for name, failure in failures.items():
         say(f"{name}: {failure.what} {failure.next}")
     machines = [m for each in accounts.values() for m in each.machines]
+    proofs = [p for p in services.money.proofs(view) if p.account in accounts]
     if arguments.json:
         print_json(
             {
@@ -62,6 +64,7 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
                 "leftovers": [_resource_dict(r) for a in accounts.values() for r in a.leftovers],
                 "price_now": round(view.price_now, 4),
                 "failures": {name: failure.as_dict() for name, failure in failures.items()},
+                "left": [proof_dict(p) for p in proofs],
             }
         )
     else:
@@ -71,6 +74,8 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
         for each in (r for a in accounts.values() for r in a.leftovers):
             if each.price != 0.0 and not each.attached:
                 say(_leftover_words(each))
+        for proof in proofs:
+            print(proof_words(proof))
     return FAILED if failures else 0
 
 
@@ -92,11 +97,31 @@ async def act(services: Services, arguments: argparse.Namespace) -> int:
         await services.fleet.act(machine, ACTIONS[arguments.action])
         machine = await _settled(services, machine, ACTIONS[arguments.action])
     view = services.fleet.view
+    proofs = []
+    if arguments.action in {"stop", "terminate"}:
+        proofs = [p for p in services.money.proofs(view) if p.account == machine.account]
     if arguments.json:
-        print_json(machine_dict(machine, view))
+        print_json({**machine_dict(machine, view), "left": [proof_dict(p) for p in proofs]})
     else:
-        print(_words(machine, view))
+        print("\n".join([_words(machine, view), *(proof_words(p) for p in proofs)]))
     return 0
+
+
+async def prove(services: Services, account: str | None) -> list[dict[str, Any]]:
+    """Ask an account's provider what is left after a line was put to sleep or removed, say it, and return it."""
+    if account is None:
+        return []
+    proofs = await services.money.prove((account,))
+    for each in proofs:
+        say(proof_words(each))
+    return [proof_dict(each) for each in proofs]
+
+
+async def account_of(services: Services, line: str) -> str | None:
+    """Return the account that pays for the machine behind a line, None where none is rented."""
+    found = await services.lines.need(line)
+    rental = await services.rentals.current(found.target.server_id) if found.target else None
+    return rental.account if rental is not None else None
 
 
 async def say_still_billed(services: Services, lines: Iterable[str]) -> None:

@@ -63,6 +63,13 @@ def _add_wish(action: argparse.ArgumentParser) -> None:
         "--spend-limit", type=float, metavar="X", help="dollars in all after which it stops"
     )
     action.add_argument(
+        "--hours", metavar="WEEK",
+        help='when it is up by the calendar: "mon-fri 08:30-18:00; sat 10:00-14:00", always, or never',
+    )  # fmt: skip
+    action.add_argument(
+        "--zone", metavar="ZONE", help="whose clock counts: Europe/Amsterdam (this computer's)"
+    )
+    action.add_argument(
         "--wake", choices=("on", "off"), help="whether a caller wakes it when it sleeps (on)"
     )
     action.add_argument(

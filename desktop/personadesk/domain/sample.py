@@ -100,6 +100,8 @@ class Metric(StrEnum):
     VOICE_READY = "voice.ready"
     """From the open socket until the voice said that it is ready."""
     VOICE_FIRST_SOUND = "voice.first_sound"
+    VOICE_ROUND_TRIP = "voice.round_trip"
+    """Of a ping on the call's own connection."""
 
 
 UNITS: dict[Metric, str] = {
@@ -141,6 +143,7 @@ UNITS: dict[Metric, str] = {
     Metric.VOICE_CONNECT: "s",
     Metric.VOICE_READY: "s",
     Metric.VOICE_FIRST_SOUND: "s",
+    Metric.VOICE_ROUND_TRIP: "s",
 }
 
 

@@ -233,7 +233,7 @@ class Gateway:
         if path in {"/health", "/status"}:
             facts: dict[str, object] = {"personadesk": True, "line": line.name, "state": line.state}
             if line.reason:
-                facts["reason"] = line.reason
+                facts["reason"] = str(line.reason)
             if path == "/status":
                 facts |= {
                     "url": line.url,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from personadesk.domain.errors import NotFound, PersonaDeskError, Unreachable
 from personadesk.domain.line import Line, LineState, Target
-from personadesk.domain.text import T
+from personadesk.domain.text import NOTHING, T, Text
 from personadesk.domain.wish import Rest
 from personadesk.hosts import health, local
 from personadesk.lines import truth
@@ -174,7 +174,7 @@ class LineService:
             return
         await self._wait_for_owner(line)
 
-    async def tell(self, name: str, state: LineState, reason: str = "") -> None:
+    async def tell(self, name: str, state: LineState, reason: Text = NOTHING) -> None:
         """Say how a line stands."""
         line = await self.need(name)
         server_id = line.target.server_id if line.target else None
@@ -252,14 +252,14 @@ class LineService:
             server = replace(server, url=url, command=command)
         starting = Line(
             name, line.port, Target(server.url, server.id), LineState.STARTING, time.time(),
-            str(truth.STARTING),
+            truth.STARTING,
         )  # fmt: skip
         await self._store.put(starting)
         await self._reload()
         try:
             await self._servers.start(server)
         except PersonaDeskError as error:
-            await self.tell(name, LineState.FAILED, str(error.what))
+            await self.tell(name, LineState.FAILED, error.what)
             raise
         self._wake.set()
 
@@ -320,8 +320,8 @@ class LineService:
             failures = await self._keeper.follow(self._lines)
         for name, failure in failures.items():
             line = next((line for line in self._lines if line.name == name), None)
-            if line is not None and line.reason != str(failure.what):
-                await self.tell(name, LineState.FAILED, str(failure.what))
+            if line is not None and line.reason != failure.what:
+                await self.tell(name, LineState.FAILED, failure.what)
         return failures
 
     async def _pulse(self, serve: bool) -> None:

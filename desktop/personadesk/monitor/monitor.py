@@ -50,6 +50,8 @@ AT_ONCE = 20
 """Machines that are judged in one go."""
 LINGER_SECONDS = 5.0
 """After the last look: who turns a page and back finds no hole."""
+ASLEEP_SECONDS = 5.0
+"""Between two looks of ours: this computer slept, or was too busy to look; nobody else was silent for that."""
 _PREFERENCE = (Source.VOICE, Source.PROVIDER, Source.SERVER, Source.HOST)
 
 
@@ -114,6 +116,7 @@ class Monitor:
         self._tasks: list[asyncio.Task[None]] = []
         self._lingering: dict[str, asyncio.TimerHandle] = {}
         self._workers = Workers()
+        self._judged_at = self._awake_since = clock()
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -307,16 +310,19 @@ class Monitor:
     def judge(self, hosts: Iterable[str] | None = None) -> list[Alarm]:
         """Look at machines by the rules, all without a choice; done once a second by itself."""
         now = self._clock()
+        if not 0 <= now - self._judged_at < ASLEEP_SECONDS:
+            self._awake_since = now
+        self._judged_at = now
         changed: list[Alarm] = []
         for name in tuple(self._states) if hosts is None else hosts:
             state = self._states.get(name)
             if state is None:
                 continue
-            sampler = self._samplers.get(name)
-            if sampler is None or not sampler.running:
+            pace_of = self._pace_of(name)
+            if pace_of is None:
                 self.alarms.forget(name)
                 continue
-            found = measure(state, now, sampler.pace_of)
+            found = measure(state, now, pace_of, awake_since=self._awake_since)
             changed += self.alarms.judge(name, found, now, label=state.target.label)
         for alarm in changed:
             kind = EventKind.ALARM_ON if alarm.on else EventKind.ALARM_OFF
@@ -328,6 +334,16 @@ class Monitor:
         return changed
 
     # -- how it is done ---------------------------------------------------------------------------------------
+
+    @property
+    def samples_itself(self) -> bool:
+        """Whether this monitor samples; another one may do it for both."""
+        return True
+
+    def _pace_of(self, name: str) -> Callable[[GroupKey], float] | None:
+        """Return what tells the seconds between a source's samples; None for a machine that is not sampled."""
+        sampler = self._samplers.get(name)
+        return sampler.pace_of if sampler is not None and sampler.running else None
 
     def _begin(self, name: str, job: Coroutine[object, object, None]) -> None:
         self._tasks.append(asyncio.create_task(job, name=name))
@@ -377,8 +393,14 @@ class Monitor:
         state = self._states.get(name)
         if state is None:
             return
-        looked_at = bool(self._looks[name]) or name in self._lingering
+        looked_at = self._looked_at(name)
         wanted = name not in self._stopped and (looked_at or state.target.wanted)
+        known = {spec.key for spec in state.target.specs} if wanted else set()
+        for key in [
+            key for key in state.samples if key not in known and key.source != Source.VOICE
+        ]:
+            state.forget(key)
+        wanted = wanted and self.samples_itself
         sampler = self._samplers.get(name)
         pace = FAST_SECONDS if looked_at else self.every_s
         if sampler is None:
@@ -393,11 +415,9 @@ class Monitor:
             sampler.set_feeds(state.target.specs, self._targets.make)
         elif sampler.running:
             sampler.stop()
-        known = set(sampler.keys) if wanted else set()
-        for key in [
-            key for key in state.samples if key not in known and key.source != Source.VOICE
-        ]:
-            state.forget(key)
+
+    def _looked_at(self, name: str) -> bool:
+        return bool(self._looks[name]) or name in self._lingering
 
     def _lingered(self, host: str) -> None:
         self._lingering.pop(host, None)

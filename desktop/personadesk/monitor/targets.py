@@ -37,6 +37,8 @@ class Target:
         address: `host:port` of its SSH, "" for none.
         servers: The voice servers on it that should run.
         limit: Dollars that it may cost in all, None for no limit.
+        budget: The used share of the fullest budget that it counts for, 0 while none is near; None where it costs
+            nothing.
         wanted: Whether it is watched when nobody looks at it.
     """
 
@@ -46,6 +48,7 @@ class Target:
     address: str = ""
     servers: frozenset[str] = frozenset()
     limit: float | None = None
+    budget: float | None = None
     wanted: bool = True
 
 
@@ -71,6 +74,7 @@ class Targets:
         accounts: Accounts,
         fleet: Callable[[], FleetView],
         limit: Callable[[str], Awaitable[float | None]],
+        budget: Callable[[str], Awaitable[float | None]] | None = None,
     ) -> None:
         """Take where to look.
 
@@ -80,12 +84,14 @@ class Targets:
             accounts: Knows the providers.
             fleet: Returns what was last seen of rented machines.
             limit: Returns how many dollars a rented machine may cost, by its tag.
+            budget: Returns the used share of a budget that is near, by the same tag; None while none is.
         """
         self._hosts = hosts
         self._servers = servers
         self._accounts = accounts
         self._fleet = fleet
         self._limit = limit
+        self._budget = budget
 
     async def look(self) -> tuple[Target, ...]:
         """Return the machines there are now, this computer first."""
@@ -150,8 +156,11 @@ class Targets:
         tells = bool(provider.facts.can.figures) and machine.state is MachineState.RUNNING
         spec = FeedSpec(GroupKey(target.name, Source.PROVIDER), machine.key if tells else "")
         limit = await self._limit(machine.tag)
+        near = await self._budget(machine.tag) if self._budget is not None else None
         label = T("{name}", name=machine.name or machine.tag)
-        return replace(target, label=label, specs=(*target.specs, spec), limit=limit)
+        return replace(
+            target, label=label, specs=(*target.specs, spec), limit=limit, budget=near or 0.0
+        )
 
     def _money(self, tag: str) -> list[Reading]:
         view = self._fleet()

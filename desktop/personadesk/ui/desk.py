@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 FOLLOW_MS = 100
+WATCH_SECONDS = 1.0
+"""After this computer was looked at, which is the last of a start."""
 HOLD_SECONDS = 30 * 60.0
 """So long a machine is kept whose deploy was stopped."""
 
@@ -74,6 +76,7 @@ class Desk(QObject):
         remove_line_asked: A line is to be removed, if the user agrees (its name).
         stop_deploy_asked: A deploy is to be stopped, if the user agrees (the job).
         computer_known: This computer was looked at (its facts, free bytes on its disk).
+        alarm_clicked: The user wants to see what an alarm is about.
     """
 
     opened = Signal()
@@ -82,6 +85,7 @@ class Desk(QObject):
     remove_line_asked = Signal(str)
     stop_deploy_asked = Signal(object)
     computer_known = Signal(object, object)
+    alarm_clicked = Signal()
 
     def __init__(
         self,
@@ -276,7 +280,7 @@ class Desk(QObject):
 
     @cached_property
     def watch(self) -> Watch:
-        """What the window's graphs show; nothing is measured before one of them is looked at."""
+        """What the window's graphs show; opened a moment after the services, or when one is looked at before."""
         from personadesk.ui.monitor.source import Watch
 
         async def monitor() -> Any:
@@ -507,6 +511,12 @@ class Desk(QObject):
         self._free_bytes = await asyncio.to_thread(local.free_bytes, services.folders.data)
         self.computer_known.emit(self._computer, self._free_bytes)
         self._follow()
+        # Alarms and test calls want no window to be looked at; the start itself has no time for them.
+        await asyncio.sleep(WATCH_SECONDS)
+        from personadesk.ui.alarms import AlarmTeller
+
+        AlarmTeller(self.watch, self).clicked.connect(self.alarm_clicked)
+        self.watch.begin()
 
 
 def _session(url: str, **choices: Any) -> Session:

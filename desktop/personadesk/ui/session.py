@@ -106,6 +106,7 @@ class WindowSession(QObject):
         desk.rented.fleet_changed.connect(self._tell_money)
         self.window.rebuilt.connect(self._tell_money)
         desk.page_asked.connect(self.window.open_page)
+        desk.alarm_clicked.connect(self._show_alarms)
         desk.stop_line_asked.connect(self._ask_stop)
         desk.remove_line_asked.connect(self._ask_remove)
         desk.stop_deploy_asked.connect(self._ask_stop_deploy)
@@ -210,6 +211,10 @@ class WindowSession(QObject):
         window.show()
         window.raise_()
         window.activateWindow()
+
+    def _show_alarms(self) -> None:
+        self.come_forward()
+        self.window.open_page(MONITOR)
 
     def _show_watched(self, name: str) -> None:
         """Show a rented machine's details; of other machines the accounts page knows more."""

@@ -201,6 +201,19 @@ async def test_a_line_that_leads_elsewhere_has_failed_over(box, monitoring, cloc
     assert [(event.kind, event.host) for event in seen] == [(EventKind.FAILED_OVER, "box")]
 
 
+async def test_a_computer_that_slept_blames_no_machine_for_it(box, monitoring, clock):
+    async with monitoring(box, start=False, clock=clock) as monitor:
+        monitor.take(HOST, cards(clock.now, 1))
+        assert monitor.judge() == []
+        clock.now += 3600
+        told = []
+        for _ in range(30):
+            told += [(alarm.rule.quantity, clock.now - START - 3600) for alarm in monitor.judge()]
+            clock.now += 1
+    assert [rule for rule, _ in told] == [Quantity.SILENCE]
+    assert 20 <= told[0][1] <= 22
+
+
 async def test_a_machine_that_is_gone_leaves_no_alarm_and_no_memory(box, monitoring, clock):
     async with monitoring(box, start=False, clock=clock) as monitor:
         for second in range(20):

@@ -63,6 +63,7 @@ class Rentals:
         store: The record.
         accounts: The accounts.
         on_gone: Told the tag of a deploy whose last machine has ended, so that its voice and its line know.
+        may_start: Asked, with a deploy's tag and dollars per hour, before something begins to cost; it raises.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Rentals:
         self.store = store
         self.accounts = accounts
         self.on_gone: Callable[[str], Awaitable[None]] | None = None
+        self.may_start: Callable[[str, float | None], Awaitable[None]] | None = None
         self._hosts = hosts
         self._clock = clock
 
@@ -91,6 +93,8 @@ class Rentals:
             PersonaDeskError: It was refused, and nothing exists; or (cause `maybe_made`) it is not known whether
                 something exists: the record stays open, and whoever compares accounts with the record finds out.
         """
+        if self.may_start is not None:
+            await self.may_start(order.tag, order.offer.price)
         provider = await self.accounts.provider(order.offer.account)
         tries = await self.store.of(order.tag)
         rental = Rental(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from personadesk.domain.line import Line, LineState
 from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.domain.progress import DeployState, DeployView
-from personadesk.domain.text import Text
 from personadesk.ui.deploy import words
 from personadesk.ui.home.model import HomeView, LineAction, LineVerb, LineView
 from personadesk.ui.i18n import language, mark, show, tr, trn
@@ -183,7 +182,7 @@ def _fact_title(line: Line, deploy: DeployView | None) -> str:
 
 def _fact(line: Line, model: ModelChoice | None, deploy: DeployView | None) -> str:
     if line.state in {LineState.FAILED, LineState.STARTING} and line.reason:
-        return show(Text(line.reason))
+        return show(line.reason)
     if line.state is LineState.STOPPED:
         return tr("Its address answers callers that it is stopped.")
     measured = _first_sound(line, deploy)

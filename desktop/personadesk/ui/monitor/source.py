@@ -76,6 +76,9 @@ class Feed(Protocol):
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
         """Tell every sample."""
 
+    def subscribe_alarms(self, callback: Callable[[Alarm], None]) -> Callable[[], None]:
+        """Tell every alarm that begins or ends."""
+
 
 class Watch(QObject):
     """Holds the monitor and tells the views, together and at most once a second, that there is something new.
