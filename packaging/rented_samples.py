@@ -80,6 +80,22 @@ TROUBLED = replace(
     },
     strays=(STRAY,),
 )  # fmt: skip
+FAILED = replace(
+    SUPPORT, id="7011404", name="pd-6f6f0009", tag="pd-6f6f0009", state=MachineState.FAILED, said="OCI error",
+    reason=T("The container did not start."),
+)  # fmt: skip
+HELD = replace(
+    VIEW,
+    accounts={
+        **VIEW.accounts,
+        "Market": AccountView("Market", (SUPPORT, FAILED), seen=NOW - 4),
+        "Studio": AccountView(
+            "Studio", (FRONT_DESK, ENDED), seen=NOW - 4,
+            leftovers=(Resource(ResourceKind.VOLUME, "fs-2", "Studio", name="personadesk-us-west-2"),),
+        ),
+    },
+    held={FAILED.key: NOW + 1500},
+)  # fmt: skip
 COSTS = [
     Cost("pd-7c41a09e", "Studio", FRONT_DESK.id, "Front desk", TODAY, 17_580, 3.66),
     Cost("pd-7c41a09e", "Studio", FRONT_DESK.id, "Front desk", "2026-11-22", 960, 0.20),

@@ -14,7 +14,7 @@ import logging
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -27,17 +27,18 @@ from personadesk.monitor.alarms import Alarms, measure
 from personadesk.monitor.ranges import MOST_POINTS, Range, joined, nothing, of_values, reduced
 from personadesk.monitor.rings import Rings, series_name
 from personadesk.monitor.sampler import FAST_SECONDS, SLOW_SECONDS, Sampler
-from personadesk.monitor.state import HostState, changes, failed_over
+from personadesk.monitor.state import HostState, changes
 from personadesk.store.history import GroupKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from personadesk.domain.alarm import Alarm
-    from personadesk.domain.line import Line
+    from personadesk.domain.gap import Gap
     from personadesk.domain.sample import Metric, Sample, Value
     from personadesk.monitor.heartbeat import Heartbeat
     from personadesk.monitor.history import History
+    from personadesk.monitor.marks import Marks
     from personadesk.monitor.targets import Targets
     from personadesk.monitor.webhook import Webhook
 
@@ -62,12 +63,12 @@ class Workers:
     Attributes:
         heartbeat: Makes test calls.
         webhook: Tells alarms elsewhere.
-        lines: Returns the lines, to see when one fails over.
+        marks: Reads what was done on purpose.
     """
 
     heartbeat: Heartbeat | None = None
     webhook: Webhook | None = None
-    lines: Callable[[], Sequence[Line]] | None = None
+    marks: Marks | None = None
 
 
 class Monitor:
@@ -109,7 +110,6 @@ class Monitor:
         self._samplers: dict[str, Sampler] = {}
         self._looks: Counter[str] = Counter()
         self._stopped: set[str] = set()
-        self._lines: dict[str, str] = {}
         self._samples: list[Callable[[str, Sample], None]] = []
         self._alarm_watchers: list[Callable[[Alarm], None]] = []
         self._event_watchers: list[Callable[[Event], None]] = []
@@ -167,7 +167,9 @@ class Monitor:
                     self.tell(event)
                 state.target = target
             self._adjust(name)
-        self._follow_lines()
+        if self._workers.marks is not None:
+            for event in await self._workers.marks.look(self.history.store):
+                self.tell(event)
 
     # -- who looks --------------------------------------------------------------------------------------------
 
@@ -268,6 +270,11 @@ class Monitor:
         await self.history.keep()
         return await self.history.store.events(start, end, host)
 
+    async def gaps(self, start: float, end: float, host: str | None = None) -> list[Gap]:
+        """Return when sources told nothing between two Unix times, and why; of one machine or of all."""
+        await self.history.keep()
+        return await self.history.store.gaps(start, end, host)
+
     # -- who is told ------------------------------------------------------------------------------------------
 
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
@@ -297,7 +304,9 @@ class Monitor:
         if row is not None:
             self.history.add(key, ring.series, sample.at, row)
         for event in state.take(key, sample):
-            self.tell(event)
+            self.tell(self._explained(event, key.origin))
+        for gap in state.take_gaps(key, sample):
+            self.history.add_gap(gap)
         for watcher in tuple(self._samples):
             watcher(key.host, sample)
 
@@ -344,6 +353,17 @@ class Monitor:
         """Return what tells the seconds between a source's samples; None for a machine that is not sampled."""
         sampler = self._samplers.get(name)
         return sampler.pace_of if sampler is not None and sampler.running else None
+
+    def _explained(self, event: Event, server: str) -> Event:
+        """Add why the guardian did it, where it did."""
+        if event.kind is not EventKind.RESTARTED or self._workers.marks is None:
+            return event
+        why = self._workers.marks.cause(server, event.at)
+        return (
+            event
+            if why is None
+            else replace(event, text=T("{what} {why}", what=event.text, why=why))
+        )
 
     def _begin(self, name: str, job: Coroutine[object, object, None]) -> None:
         self._tasks.append(asyncio.create_task(job, name=name))
@@ -422,19 +442,6 @@ class Monitor:
     def _lingered(self, host: str) -> None:
         self._lingering.pop(host, None)
         self._adjust(host)
-
-    def _follow_lines(self) -> None:
-        if self._workers.lines is None:
-            return
-        now = {
-            line.name: line.target.server_id if line.target is not None else ""
-            for line in self._workers.lines()
-        }
-        for line, server in failed_over(self._lines, now):
-            host = next((n for n, s in self._states.items() if server in s.target.servers), "")
-            text = T("The line “{line}” leads to {server} now.", line=line, server=server)
-            self.tell(Event(self._clock(), host, EventKind.FAILED_OVER, text))
-        self._lines |= {line: server for line, server in now.items() if server}
 
 
 def _subscribed(watchers: list[_Callback], callback: _Callback) -> Callable[[], None]:

@@ -7,14 +7,16 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.sample import Source
 from personadesk.hosts import health
 from personadesk.monitor.heartbeat import Heartbeat
 from personadesk.monitor.history import History
+from personadesk.monitor.marks import Marks
 from personadesk.monitor.monitor import Monitor, Workers
 from personadesk.monitor.sampler import SLOW_SECONDS
 from personadesk.monitor.sharing import Following, Sharing
-from personadesk.monitor.targets import Targets
+from personadesk.monitor.targets import MoneyLimits, Targets
 from personadesk.monitor.webhook import SECRET, Webhook
 from personadesk.store.history import HistoryStore
 from personadesk.store.instance import history_lock
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from personadesk.store.paths import Folders
     from personadesk.store.secrets import Secrets
     from personadesk.store.settings import Settings
+    from personadesk.store.wishes import WishStore
     from personadesk.voice.proof import Proofs
 
 
@@ -57,6 +60,7 @@ class Parts:
         lines: Returns the lines.
         lasts: Whether this process is more than a command; a command would leave holes in a history.
         proofs: Calls voices.
+        wishes: Has the guardian's log.
         budget: Returns the used share of a budget that is near, by a rented machine's tag.
     """
 
@@ -71,6 +75,7 @@ class Parts:
     lines: Callable[[], tuple[Line, ...]]
     lasts: bool
     proofs: Proofs
+    wishes: WishStore
     budget: Callable[[str], Awaitable[float | None]] | None = None
 
 
@@ -125,6 +130,10 @@ class SharedMonitor(Monitor):
         if self._following is not None:
             await self._following.close()
             self._following = None
+        try:
+            await self.history.store.end_gaps()
+        except PersonaDeskError as error:
+            log.warning("Gaps in the figures stay open: %s", error.what)
         self.take_over(await _workers(self._parts, self))
         sharing = Sharing(self._newest, self.look, self.leave)
         try:
@@ -183,7 +192,7 @@ async def open_monitor(parts: Parts, every_s: float | None = None) -> Monitor:
     lock = history_lock(parts.folders)
     monitor = SharedMonitor(parts, history, lock, every_s or SLOW_SECONDS)
     try:
-        await monitor.start(Workers(lines=parts.lines))
+        await monitor.start()
     except BaseException:
         await monitor.close()
         raise
@@ -191,12 +200,12 @@ async def open_monitor(parts: Parts, every_s: float | None = None) -> Monitor:
 
 
 def _targets(parts: Parts) -> Targets:
-    async def limit(tag: str) -> float | None:
+    async def limits(tag: str) -> MoneyLimits:
         record = await parts.journal.load(tag)
         rent = record.plan.rent if record is not None else None
-        return rent.spend_limit if rent is not None else None
+        return MoneyLimits() if rent is None else MoneyLimits(rent.max_price, rent.spend_limit)
 
-    return Targets(parts.hosts, parts.servers, parts.accounts, parts.fleet, limit, parts.budget)
+    return Targets(parts.hosts, parts.servers, parts.accounts, parts.fleet, limits, parts.budget)
 
 
 async def _workers(parts: Parts, monitor: Monitor) -> Workers:
@@ -207,6 +216,7 @@ async def _workers(parts: Parts, monitor: Monitor) -> Workers:
         found = await health.ask(server.url) if server is not None else None
         return found is None or health.is_busy(found.facts)
 
+    marks = Marks(parts.journal, parts.wishes, parts.lines)
     heartbeat = Heartbeat(parts.lines, busy, parts.proofs, monitor.take_call)
     url = await parts.secrets.get(SECRET) if parts.settings.get(WEBHOOK) else None
-    return Workers(heartbeat, Webhook(url) if url else None, parts.lines)
+    return Workers(heartbeat, Webhook(url) if url else None, marks)

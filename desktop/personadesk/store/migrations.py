@@ -235,6 +235,16 @@ def budgets(connection: sqlite3.Connection) -> None:
     )
 
 
+def account_changes(connection: sqlite3.Connection) -> None:
+    """Tell when an account was last changed: another process's keys are read anew only then."""
+    connection.execute("ALTER TABLE accounts ADD COLUMN changed REAL NOT NULL DEFAULT 0")
+
+
+def line_access(connection: sqlite3.Connection) -> None:
+    """Keep which lines other computers reach, and how; never their tokens."""
+    connection.execute("CREATE TABLE line_access (line TEXT PRIMARY KEY, access TEXT NOT NULL)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
@@ -244,5 +254,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     reasons_as_sentences,
     spans_of_cost,
     budgets,
+    account_changes,
+    line_access,
 )
 """Position + 1 is the version that the function leads to."""

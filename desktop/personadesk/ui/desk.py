@@ -62,8 +62,6 @@ __all__ = ["Desk"]
 FOLLOW_MS = 100
 WATCH_SECONDS = 1.0
 """After this computer was looked at, which is the last of a start."""
-HOLD_SECONDS = 30 * 60.0
-"""So long a machine is kept whose deploy was stopped."""
 
 
 class Desk(QObject):
@@ -339,7 +337,7 @@ class Desk(QObject):
         await self._follow_now()
 
     async def _hold(self, tag: str) -> None:
-        await (await self._ready()).rentals.hold(tag, HOLD_SECONDS)
+        await (await self._ready()).rentals.hold(tag)
 
     async def _next_plan(self, plan: Plan) -> Plan:
         services = await self._ready()
@@ -452,6 +450,7 @@ class Desk(QObject):
             now=self.rented.view.price_now,
             today=self.rented.spent(self.rented.today),
             at=self.rented.clock(),
+            untold=self.rented.view.untold,
         )
 
     def _unknown(self) -> set[str]:

@@ -290,7 +290,7 @@ class WindowSession(QObject):
         view = rented.view
         now, today = view.price_now, rented.spent(rented.today)
         silent = any(account.error is not None for account in view.accounts.values())
-        if now or today or silent:
+        if now or today or view.untold or silent:
             self.window.set_status(words.cost_of(now, today), words.accounts_of(view))
         else:
             self.window.set_status()

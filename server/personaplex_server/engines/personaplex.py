@@ -15,7 +15,12 @@ import numpy as np
 import torch
 
 from personaplex_server.engines.base import EngineError, FrameOut, Persona, Sampling
-from personaplex_server.engines.devices import is_out_of_memory, pick_device, pick_dtype
+from personaplex_server.engines.devices import (
+    held_bytes,
+    is_out_of_memory,
+    pick_device,
+    pick_dtype,
+)
 from personaplex_server.engines.parts import Parts, Row
 from personaplex_server.engines.prompts import Prompts
 from personaplex_server.model.codec import Codec
@@ -67,6 +72,11 @@ class PersonaPlexEngine:
         self._lm, self._device = lm, lm.device
         self._prompts = Prompts(lm, codec)
         self._parts = Parts(lm, codec, rows, threads)
+        weights = held_bytes(lm, codec)
+        self._memory = {
+            "weights_bytes": weights,
+            "rows_bytes": held_bytes(lm, codec, self._parts.all) - weights,
+        }
         self.stage_s: dict[str, float] = {}
         self.renew = True
 
@@ -302,6 +312,7 @@ class PersonaPlexEngine:
             "prompts_hits": self._prompts.hits,
             "prompts_misses": self._prompts.misses,
             "renewals": self.renewals,
+            **self._memory,
         }
 
     def record(self, recorder: Recorder) -> None:

@@ -7,10 +7,12 @@ import pytest
 from personadesk.store.coding import text_from_json
 from personadesk.store.migrations import (
     MIGRATIONS,
+    account_changes,
     accounts_and_rentals,
     budgets,
     first_tables,
     hosts,
+    line_access,
     reasons_as_sentences,
     restart_proofs,
     spans_of_cost,
@@ -115,9 +117,28 @@ def test_reasons_become_sentences_sixth() -> None:
     assert [str(text_from_json(each)) for each in told] == ["", 'It "broke" {oddly}.']
 
 
+def test_which_lines_are_open_to_others_comes_last() -> None:
+    connection = sqlite3.connect(":memory:")
+    line_access(connection)
+    assert list(connection.execute("SELECT line, access FROM line_access")) == []
+    connection.close()
+
+
+def test_when_an_account_was_changed() -> None:
+    connection = sqlite3.connect(":memory:")
+    hosts(connection)
+    accounts_and_rentals(connection)
+    connection.execute("INSERT INTO accounts (name, provider, added) VALUES ('a', 'runpod', 1.0)")
+    account_changes(connection)
+    assert list(connection.execute("SELECT name, changed FROM accounts")) == [("a", 0.0)]
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
     assert (
         first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
         spans_of_cost, budgets,
+        account_changes,
+        line_access,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)

@@ -53,6 +53,8 @@ LOOK_AGAIN_SECONDS = (0.0, 2.0, 5.0)
 """When the tag is looked for after an answer that left it open; lists lag behind a little."""
 DOUBT_SECONDS = 15 * 60.0
 """So long after the request a machine that no list shows does not exist."""
+HOLD_SECONDS = 30 * 60.0
+"""How long a failed deploy's machine is kept where that is wished."""
 GONE = frozenset({MachineState.ENDED})
 
 
@@ -209,7 +211,7 @@ class Rentals:
         log.info("%s of %s has ended", rental.machine_id or rental.tag, rental.account)
         return done
 
-    async def hold(self, tag: str, seconds: float) -> bool:
+    async def hold(self, tag: str, seconds: float = HOLD_SECONDS) -> bool:
         """Keep a failed deploy's machine for a while; it is ended afterwards. Return whether there is one."""
         rental = await self.current(tag)
         if rental is None:

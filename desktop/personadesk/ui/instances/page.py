@@ -12,6 +12,7 @@ from personadesk.domain.machine import Action, Machine
 from personadesk.ui.i18n import tr, trn
 from personadesk.ui.instances import words
 from personadesk.ui.instances.details import DetailsPane
+from personadesk.ui.instances.figures import Figures, Sight
 from personadesk.ui.instances.questions import ask_action
 from personadesk.ui.instances.rows import COLUMNS, STATES, TITLES, Column, Filter, rows_of
 from personadesk.ui.instances.strip import Notices
@@ -30,6 +31,7 @@ from personadesk.ui.widgets import (
     vbox,
 )
 from personadesk.ui.widgets.data_table import DataTable
+from personadesk.ui.widgets.spark import SparkDelegate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +71,8 @@ class InstancesPage(Page):
         self._deploy = Button(tr("Deploy"), kind=Kind.PRIMARY, icon="plus", parent=self)
         self._deploy.hide()
         self._deploy.clicked.connect(self.deploy_asked)
-        self.model = InstanceTable(clock=rented.clock, parent=self)
+        figures = Figures(watch) if watch is not None else None
+        self.model = InstanceTable(clock=rented.clock, figures=figures, parent=self)
         px = theme().px
         outer = vbox(self, gap=12)
         outer.setContentsMargins(px(24), px(14), px(24), px(16))
@@ -84,6 +87,9 @@ class InstancesPage(Page):
         self._split.setHandleWidth(px(8))
         frame = Card(padding=0, gap=0)
         self.table = DataTable(tr("Machines"), self.model, several=True)
+        self.table.setItemDelegate(SparkDelegate(self.table))
+        if watch is not None:
+            self._sight = Sight(watch, self.table, self.model)
         self.table.setSortingEnabled(True)
         self.table.horizontalHeader().setSortIndicator(0, Qt.SortOrder.AscendingOrder)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)

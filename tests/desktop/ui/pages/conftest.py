@@ -145,7 +145,9 @@ class FakeEngine:
 
     async def undo(self, plan_id: str) -> DeployView:
         self.undone.append(plan_id)
-        view = sample_data.deploy(0, replace(sample_data.PLAN, id=plan_id))
+        plans = [each.view.plan for each in self.deployments]
+        plan = next((each for each in plans if each.id == plan_id), None)
+        view = sample_data.deploy(0, plan or replace(sample_data.PLAN, id=plan_id))
         return replace(view, state=DeployState.UNDONE)
 
     def _make(self, plan: Plan) -> Any:
@@ -292,6 +294,10 @@ class FakeServices:
     tokens: list[str] = field(default_factory=list)
     has_keyring: bool = True
     uninstall_refusals: list[PersonaDeskError] = field(default_factory=list)
+
+    async def monitor(self) -> Any:
+        """Nothing is measured here; a window on a busy computer asks all the same."""
+        await asyncio.Event().wait()
 
     async def uninstall(self, host_name: str, tell: Callable[[Text], None]) -> Uninstalled:
         self.uninstalls.append(host_name)
