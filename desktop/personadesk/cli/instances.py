@@ -63,6 +63,7 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
                 "strays": [m.key for m in view.strays],
                 "leftovers": [_resource_dict(r) for a in accounts.values() for r in a.leftovers],
                 "price_now": round(view.price_now, 4),
+                "prices_not_told": view.untold,
                 "failures": {name: failure.as_dict() for name, failure in failures.items()},
                 "left": [proof_dict(p) for p in proofs],
                 # As every failure is told; which account it is stands in `failures`.
@@ -71,11 +72,12 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
         )
     else:
         print("\n".join(_words(m, view) for m in machines) or "No machines.")
+        for kept in (m for m in machines if m.key in view.held):
+            say(held_words(kept.key, view.held[kept.key]))
         for stray in view.strays:
             say(f"{stray.key} carries our tag but is not in the record: adopt or terminate it.")
-        for each in (r for a in accounts.values() for r in a.leftovers):
-            if each.price != 0.0 and not each.attached:
-                say(_leftover_words(each))
+        for each in (r for r in view.extras if r.account in accounts and not r.attached):
+            say(_leftover_words(each))
         for proof in proofs:
             print(proof_words(proof))
     return FAILED if failures else 0
@@ -107,6 +109,15 @@ async def act(services: Services, arguments: argparse.Namespace) -> int:
     else:
         print("\n".join([_words(machine, view), *(proof_words(p) for p in proofs)]))
     return 0
+
+
+def held_words(key: str, until: float) -> str:
+    """Return until when a failed deploy's machine is kept, and how it is ended before."""
+    clock = time.strftime("%H:%M", time.localtime(until))
+    return (
+        f"{key} is kept for a look until {clock}, then ended. "
+        f"To end it now: personadesk terminate {key}"
+    )
 
 
 async def prove(services: Services, account: str | None) -> list[dict[str, Any]]:
@@ -200,6 +211,7 @@ def machine_dict(machine: Machine, view: FleetView) -> dict[str, Any]:
         "running_price": machine.running_price,
         "spent": round(view.spent.get(machine.tag, 0.0), 4),
         "line": view.lines.get(machine.tag),
+        "held_until": view.held.get(machine.key),
         "created": machine.created,
         "address": machine.ssh.place if machine.ssh else None,
         "actions": sorted("terminate" if a is Action.END else str(a) for a in machine.actions),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from personadesk.domain.machine import Machine, MachineState
 from personadesk.domain.quantity import duration
 from personadesk.providers import catalog
+from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.i18n import mark, show, tr
 from personadesk.ui.money import dollars
 from personadesk.ui.widgets.data_table import Cell
@@ -120,12 +121,14 @@ class Row:
         line: The line whose voice runs on it, "" for none.
         spent: Dollars that it has cost in all; None for one that is not ours.
         today: Dollars of today.
+        held_until: Unix time until which it is kept for a look, None when it is not.
     """
 
     machine: Machine
     line: str = ""
     spent: float | None = None
     today: float | None = None
+    held_until: float | None = None
 
     @property
     def key(self) -> str:
@@ -188,6 +191,7 @@ def rows_of(view: FleetView, today: Mapping[str, float]) -> list[Row]:
             view.lines.get(machine.tag, ""),
             view.spent.get(machine.tag) if machine.tag else None,
             today.get(machine.key, 0.0) if machine.tag else None,
+            view.held.get(machine.key),
         )
         for machine in view.machines
     ]
@@ -265,7 +269,9 @@ def _machine(row: Row, _now: float) -> Cell:
 def _state(row: Row, _now: float) -> Cell:
     machine = row.machine
     tip = " ".join(part for part in (show(machine.reason), machine.said) if part)
-    return Cell(state_word(machine), "", tip, state_shape(machine))
+    held = row.held_until
+    below = "" if held is None else tr("kept until {time}", time=time_of_day(held))
+    return Cell(state_word(machine), below, tip, state_shape(machine))
 
 
 def _gpu(row: Row, _now: float) -> Cell:
