@@ -11,6 +11,7 @@ import deploy_rent_scenes
 import samples
 from deploy_rent_scenes import rented_of
 from lines_scenes import ENTRIES, LINES_SCENES
+from money_scenes import MONEY_SCENES
 from monitor_scenes import MONITOR_SCENES
 from personadesk.domain import fitness
 from personadesk.domain.errors import AuthFailed, HostUnfit
@@ -427,6 +428,7 @@ SCENES: dict[str, Callable[[], Page]] = {
     **RENTED_SCENES,
     **MONITOR_SCENES,
     **LINES_SCENES,
+    **MONEY_SCENES,
     "home-first": _first_start,
     "home-line": lambda: _home([samples.line()], [samples.finished_deploy()]),
     "home-guarded": lambda: _home([samples.line()], [], ENTRIES),

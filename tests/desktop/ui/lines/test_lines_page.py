@@ -79,7 +79,9 @@ def said(root: QWidget) -> str:
 
 
 def named(root: QWidget, name: str) -> QPushButton:
-    (found,) = [b for b in root.findChildren(QPushButton) if b.accessibleName() == name]
+    (found,) = [
+        b for b in root.findChildren(QPushButton) if b.accessibleName() == name and b.isVisible()
+    ]
     return found
 
 
