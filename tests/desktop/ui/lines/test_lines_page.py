@@ -79,6 +79,7 @@ def said(root: QWidget) -> str:
 
 
 def named(root: QWidget, name: str) -> QPushButton:
+    QApplication.processEvents()
     (found,) = [
         b for b in root.findChildren(QPushButton) if b.accessibleName() == name and b.isVisible()
     ]
@@ -182,7 +183,7 @@ def test_a_wish_is_changed_and_nothing_counts_before_apply(page: LinesPage) -> N
     form.hours.rows[1].remove.click()
     form.hours.rows[0].days[4].click()
     form.hours.rows[0].end.setTime(QTime(17, 15))
-    click(form.wakes)
+    form.wakes.click()
     assert asked(page) == []
     click(form.apply)
     ((what, wish),) = asked(page)
