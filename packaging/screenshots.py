@@ -249,6 +249,7 @@ def specs(scene: str) -> list[PageSpec]:
         ("monitor", mark("Monitor"), "monitor"),
         ("talk", mark("Voice console"), "voice"),
         ("accounts", mark("Accounts"), "accounts"),
+        ("money", mark("Money"), "coin"),
     )
     return [
         PageSpec(id_, title, icon, make if id_ == place else _EMPTY) for id_, title, icon in places

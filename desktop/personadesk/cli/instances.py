@@ -158,8 +158,12 @@ async def _say_price(services: Services, machine: Machine, action: Action) -> No
     if action is Action.END:
         say(f"What goes with it: {facts.end_destroys}")
     elif action is Action.STOP:
-        say(str(facts.stop_costs))
-    elif action is Action.START and machine.running_price is not None:
+        say(f"Calls on it end now. {facts.stop_costs}".rstrip())
+    elif action is Action.RESTART:
+        say(
+            "Calls on it end now; it takes some minutes until the voice is back. It costs the same."
+        )
+    elif machine.running_price is not None:
         say(f"It costs ${machine.running_price:.2f} an hour again.")
 
 

@@ -31,6 +31,7 @@ from personadesk.ui.places import DEPLOY, TALK
 from personadesk.ui.rented.model import Rented
 from personadesk.ui.servers.model import Machines
 from personadesk.ui.spawn import drain, spawn
+from personadesk.ui.spending.model import Purse
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.throttle import Throttle
 from personadesk.ui.world import LocalWorld
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 FOLLOW_MS = 100
+MONEY_MS = 2000
+"""Money is summed up over a month; each look at the machines tells of it several times."""
 WATCH_SECONDS = 1.0
 """After this computer was looked at, which is the last of a start."""
 
@@ -122,6 +125,7 @@ class Desk(QObject):
             parent=self,
         )  # fmt: skip
         self.rented = Rented(self._ready, parent=self)
+        self.purse = Purse(self._ready, parent=self)
         world = LocalWorld(lambda: self.lines, self.machines, self.rented)
         self.jobs = Jobs(
             self._engine, world, self._test, self,
@@ -132,6 +136,7 @@ class Desk(QObject):
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
         self.rented.fleet_changed.connect(self._follow_soon)
+        self.rented.fleet_changed.connect(Throttle(self.purse.look, MONEY_MS, self))
         language().language_changed.connect(self._follow)
 
     @property

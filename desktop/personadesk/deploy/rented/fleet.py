@@ -90,9 +90,11 @@ class FleetView:
 
     @property
     def price_now(self) -> float:
-        """Dollars per hour of everything that has a price now: machines, and what is left of them."""
+        """Dollars per hour of everything of ours that has a price now: machines, and what is left of them."""
         left = (each for account in self.accounts.values() for each in account.leftovers)
-        return sum(m.price or 0.0 for m in self.machines) + sum(x.price or 0.0 for x in left)
+        return sum(m.price or 0.0 for m in self.machines if m.tag) + sum(
+            x.price or 0.0 for x in left
+        )
 
     @property
     def extras(self) -> tuple[Resource, ...]:
@@ -300,6 +302,8 @@ class Fleet:
             )
         if self._by_hand is not None and action in {Action.STOP, Action.END}:
             await self._by_hand(machine.tag)
+        if action is Action.START and machine.tag:
+            await self.rentals.within_budget(machine.tag, machine.running_price)
         if action is Action.END:
             await self.end(machine)
         else:

@@ -88,6 +88,19 @@ class Rentals:
         tries = await self.store.of(tag)
         return next((each for each in reversed(tries) if each.state in OPEN_STATES), None)
 
+    async def within_budget(self, tag: str, price: float | None) -> None:
+        """See to it that something may begin to cost.
+
+        Args:
+            tag: The deploy's.
+            price: Dollars per hour, None where it is not known.
+
+        Raises:
+            BadRequest: A budget does not pay for an hour of it (cause `budget`).
+        """
+        if self.may_start is not None:
+            await self.may_start(tag, price)
+
     async def make(self, order: Order) -> tuple[Rental, Machine]:
         """Write an order down, place it, and write down what came of it.
 
@@ -95,8 +108,7 @@ class Rentals:
             PersonaDeskError: It was refused, and nothing exists; or (cause `maybe_made`) it is not known whether
                 something exists: the record stays open, and whoever compares accounts with the record finds out.
         """
-        if self.may_start is not None:
-            await self.may_start(order.tag, order.offer.price)
+        await self.within_budget(order.tag, order.offer.price)
         provider = await self.accounts.provider(order.offer.account)
         tries = await self.store.of(order.tag)
         rental = Rental(

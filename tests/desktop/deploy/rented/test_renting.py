@@ -13,6 +13,7 @@ from personadesk.deploy.step import Context
 from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.errors import (
     AuthFailed,
+    BadRequest,
     NoCapacity,
     OutOfFunds,
     ProviderFault,
@@ -353,3 +354,24 @@ async def test_what_was_known_of_a_lost_machine_is_not_believed_of_the_next(
     assert context.facts["machine"] != first
     assert {"folder", "proved"}.isdisjoint(context.facts)
     assert context.facts["line_before"] == {"port": 8998}
+
+
+async def test_a_budget_lets_a_cheaper_offer_through_and_says_itself_when_none_fits(
+    world, renting, make_context
+):
+    left = [0.6]
+
+    async def may_start(tag: str, price: float | None) -> None:
+        if (price or 0.0) > left[0] or not left[0]:
+            raise BadRequest("The budget does not pay for it.", cause="budget")
+
+    world.rentals.may_start = may_start
+    context = await make_context(offers=("acc|large||own",))
+    assert (await renting.rent(context)).offer.ref == "small"
+    await world.rentals.wait_until_ended("pd-1", 5, 0.0)
+    for money in (0.3, 0.0):
+        left[0] = money
+        with pytest.raises(BadRequest, match="does not pay"):
+            await renting.rent(context)
+    assert len(await world.rentals.store.of("pd-1")) == 1
+    assert world.cloud.orders[1:] == []
