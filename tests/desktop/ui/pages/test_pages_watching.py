@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from personadesk.domain.alarm import RULES, Quantity, Standing, told
+from personadesk.ui import desk
 from personadesk.ui.messages import bus
 from personadesk.ui.places import HOME, MONITOR
 from personadesk.ui.session import WindowSession
@@ -39,7 +40,10 @@ def test_alarms_ring_while_another_page_is_open_and_a_click_leads_to_the_monitor
     live_window: Callable[..., None],
     fake_services: Any,
     wait_for: Callable[..., Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The fixture puts it off for stories that are not about it.
+    monkeypatch.setattr(desk, "WATCH_SECONDS", 0.2)
     monitor = Monitor()
     asked: list[Monitor] = []
 
