@@ -9,6 +9,7 @@ import numpy as np
 
 from personadesk.domain.alarm import RULES, Alarm, Quantity, Standing, told
 from personadesk.domain.event import Event, EventKind
+from personadesk.domain.gap import Gap
 from personadesk.domain.sample import Absent, Gpu, Metric, Reading, Sample, Source
 from personadesk.domain.text import T
 from personadesk.monitor.ranges import Range, nothing, of_values, reduced
@@ -31,6 +32,10 @@ WAVES: dict[Metric, tuple[float, float, float]] = {
     Metric.SERVER_TICK_P99: (47.0, 7.0, 53.0),
     Metric.NET_RECEIVED: (38 * 125.0, 6 * 125.0, 37.0),
     Metric.NET_SENT: (41 * 125.0, 8 * 125.0, 43.0),
+    Metric.GPU_PCIE_RECEIVED: (42e6, 9e6, 29.0),
+    Metric.GPU_PCIE_SENT: (12e6, 3e6, 23.0),
+    Metric.SERVER_LAG_P99: (96.0, 14.0, 67.0),
+    Metric.SERVER_ANSWER: (41.0, 6.0, 59.0),
     Metric.CPU_USE: (22.0, 9.0, 31.0),
     Metric.MEMORY_USED: (9.4 * _GB, 0.3 * _GB, 97.0),
 }
@@ -38,8 +43,10 @@ WAVES: dict[Metric, tuple[float, float, float]] = {
 FIXED = {
     Metric.GPU_MEMORY_TOTAL: 24 * _GB, Metric.GPU_POWER_LIMIT: 150.0, Metric.SERVER_SESSIONS: 1.0,
     Metric.SERVER_SLOTS: 4.0, Metric.SERVER_QUEUE: 0.0, Metric.MONEY_PRICE: 0.75, Metric.MONEY_SPENT: 3.86,
-    Metric.MEMORY_TOTAL: 32 * _GB,
+    Metric.MEMORY_TOTAL: 32 * _GB, Metric.SERVER_MEMORY_MODEL: 14.3 * _GB, Metric.SERVER_MEMORY_CALLS: 1.6 * _GB,
+    Metric.GPU_PCIE_GENERATION: 4.0, Metric.GPU_PCIE_WIDTH: 16.0, Metric.MONEY_SPEND_LIMIT: 10.0,
 }  # fmt: skip
+CLOCKS = (Metric.GPU_CLOCK, Metric.GPU_THROTTLE_REASONS)
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,9 @@ class SampleFeed:
         self.alarms = Active()
         self.looks: dict[str, int] = {}
         self.happened: list[Event] = []
+        self.holes: list[Gap] = []
         self.asked: list[tuple[float, float]] = []
+        self.clocks: dict[str, bool] = {}
         self._callbacks: list[Callable[[str, Sample], None]] = []
         self.hosts: dict[str, HostState] = {}
         for name, machine in machines.items():
@@ -121,6 +130,13 @@ class SampleFeed:
                 )
                 for part in parts
             ]
+        for part in map(str, range(len(machine.gpus)) if name in self.clocks else ()):
+            readings += [
+                Reading(
+                    metric, part, float(self._value(name, metric, part, np.array([self.now]))[0])
+                )
+                for metric in CLOCKS
+            ]
         return Sample(self.now, Source.HOST, tuple(readings))
 
     def tick(self, seconds: float = 1.0) -> None:
@@ -141,6 +157,17 @@ class SampleFeed:
         """Write down an event."""
         self.happened.append(Event(self.now - ago, host, kind, T("{text}", text=text)))
 
+    def tell_clock(self, host: str, *, held: bool) -> None:
+        """Let a machine tell its GPUs' clocks too, and whether they are held back."""
+        self.clocks[host] = held
+        self._put(host, self.machines[host])
+
+    def miss(self, host: str, ago: float, seconds: float | None, why: str) -> None:
+        """Write down why figures were missing; None where they still are."""
+        start = self.now - ago
+        end = None if seconds is None else start + seconds
+        self.holes.append(Gap(start, end, host, Source.HOST, "", "", T("{why}", why=why)))
+
     # -- as the monitor ---------------------------------------------------------------------------------------
 
     def look(self, host: str) -> None:
@@ -157,7 +184,7 @@ class SampleFeed:
 
     def series(self, host: str, metric: Metric, part: str = "") -> Range:
         """Return the last hour."""
-        if self.machines[host].silent or (metric not in WAVES and metric not in FIXED):
+        if not self._tells(host, metric):
             return nothing()
         at = np.arange(np.ceil(self.now - 3600), self.now + 0.5)
         return of_values(at, self._value(host, metric, part, at))
@@ -175,6 +202,8 @@ class SampleFeed:
         """Return any stretch."""  # fmt: skip
         until = self.now if end is None else end
         self.asked.append((start, until))
+        if not self._tells(host, metric):
+            return nothing()
         at = np.linspace(start, until, 4000)
         step = (until - start) / 4000
         return reduced(
@@ -187,15 +216,35 @@ class SampleFeed:
             each for each in self.happened if start <= each.at < end and host in {None, each.host}
         ]
 
+    async def gaps(self, start: float, end: float, host: str | None = None) -> Sequence[Gap]:
+        """Return when figures were missing, and why."""
+        return [
+            each
+            for each in self.holes
+            if each.start < end
+            and (each.end is None or each.end > start)
+            and host in {None, each.host}
+        ]
+
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
         """Tell every sample."""
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
+    def _tells(self, host: str, metric: Metric) -> bool:
+        told = metric in WAVES or metric in FIXED or (metric in CLOCKS and host in self.clocks)
+        return told and not self.machines[host].silent
+
     def _value(self, host: str, metric: Metric, part: str, at: np.ndarray) -> np.ndarray:
         machine = self.machines[host]
         seed = sum(map(ord, f"{host}{part}{metric.value}"))
-        if metric in FIXED:
+        if metric in CLOCKS:
+            # While it is held back, for a tenth of the time, the clock falls.
+            held = (at % 600 > 540) & self.clocks[host]
+            bits = 0x24  # its power limit, and heat
+            throttled = metric is Metric.GPU_THROTTLE_REASONS
+            values = np.where(held, bits, 0.0) if throttled else np.where(held, 1005.0, 1695.0)
+        elif metric in FIXED:
             value = (
                 machine.price
                 if metric is Metric.MONEY_PRICE and machine.price is not None

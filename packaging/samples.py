@@ -42,7 +42,7 @@ from personadesk.domain.report import (
     judge,
     reason,
 )
-from personadesk.domain.text import T
+from personadesk.domain.text import T, Text
 from personadesk.hosts.local import Computer, Gpu
 from personadesk.store.rentals import Rental, RentalState
 from personadesk.voice.devices import Device, Devices
@@ -346,7 +346,7 @@ def line(name: str = "Front desk", port: int = 8998, state: LineState = LineStat
         Target("ws://127.0.0.1:41873/api/chat", PLAN.id),
         state,
         STARTED,
-        reasons.get(state, ""),
+        Text(reasons.get(state, "")),
     )
 
 

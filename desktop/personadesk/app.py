@@ -12,6 +12,7 @@ from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.recovering import Recovery
 from personadesk.deploy.rented.fleet import Fleet
 from personadesk.deploy.rented.keeping import RentedMachines
+from personadesk.deploy.rented.money import MoneyService
 from personadesk.deploy.rented.rentals import Rentals
 from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.steps import local_steps
@@ -25,12 +26,16 @@ from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background, truth
+from personadesk.lines.control import Control, socket_path
 from personadesk.lines.guardian import Guardian
 from personadesk.lines.limits import Limits
+from personadesk.lines.outside import Outside
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.providers.accounts import Accounts
 from personadesk.store import logs, paths
+from personadesk.store.access import AccessStore
 from personadesk.store.accounts import AccountStore
+from personadesk.store.budgets import BudgetStore
 from personadesk.store.database import Database
 from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
@@ -43,6 +48,7 @@ from personadesk.store.settings import Settings
 from personadesk.store.spending import SpendingStore
 from personadesk.store.vault import Vault
 from personadesk.store.wishes import WishStore
+from personadesk.voice.proof import Proofs
 
 if TYPE_CHECKING:
     import logging
@@ -77,10 +83,14 @@ class Services:
         rentals: The record of what was rented.
         fleet: Every machine of every account.
         spending: What they cost.
+        money: Sums of that, budgets, and what is left after a stop.
         limits: Puts to sleep what costs more than was allowed, or idles.
         secrets: Keys and tokens.
         wishes: What lines shall be, and what was done for them.
         guardian: Keeps lines up.
+        outside: Opens lines to other computers.
+        control: Lets a window see and steer the process that serves the lines.
+        proofs: Calls voices to hear whether they answer.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
         opened_monitor: The monitor, None while nobody asked for it.
@@ -99,9 +109,13 @@ class Services:
     rentals: Rentals
     fleet: Fleet
     spending: SpendingStore
+    money: MoneyService
     limits: Limits
     wishes: WishStore
     guardian: Guardian
+    outside: Outside
+    control: Control
+    proofs: Proofs
     secrets: Secrets
     lines_lock: FileLock
     log_handler: logging.Handler
@@ -163,7 +177,7 @@ class Services:
                 parts = Parts(
                     self.folders, self.hosts, self.servers, self.accounts, self.journal,
                     self.secrets, self.settings, lambda: self.fleet.view, self.lines.lines,
-                    self.lines.kind != COMMAND, self.limits,
+                    self.lines.kind != COMMAND, self.proofs, self.wishes, self.money.near,
                 )  # fmt: skip
                 self.opened_monitor = await open_monitor(parts, every_s)
         return self.opened_monitor
@@ -200,9 +214,11 @@ class Services:
         """
         try:
             await self.guardian.stop()
+            await self.proofs.close()
             await self.deploys.close()
         finally:
             await self.limits.stop()
+            await self.control.stop()
             if self.opened_monitor is not None:
                 await self.opened_monitor.close()
                 self.opened_monitor = None
@@ -247,7 +263,12 @@ async def open_services(
     servers = PlacedServers(ServerStore(database), folders.state / "logs" / "servers", hosts)
     lock = lines_lock(folders)
     wishes = WishStore(database)
-    lines = LineService(database, LineStore(database), servers, lock, kind=kind, wishes=wishes)
+    accesses = AccessStore(database)
+    lines = LineService(
+        database, LineStore(database), servers, lock, kind=kind, wishes=wishes,
+        accesses=accesses, door=lambda name, access: outside.door(name, access),
+    )  # fmt: skip
+    outside = Outside(accesses, secrets, lines, folders.data / "tls")
     accounts = Accounts(AccountStore(database), secrets)
     rentals = Rentals(RentalStore(database), accounts, hosts)
     spending = SpendingStore(database)
@@ -256,6 +277,8 @@ async def open_services(
         by_hand=partial(_stopped_by_hand, lines),
     )  # fmt: skip
     rentals.on_gone = partial(_machine_gone, lines, wishes, servers)
+    money = MoneyService(fleet, spending, BudgetStore(database), journal, wishes)
+    rentals.may_start = money.check
     servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
@@ -263,20 +286,25 @@ async def open_services(
         else _steps(folders, hosts, secrets, Renting(rentals, hosts))
     )
     deploys = DeployEngine(folders, journal, servers, lines, steps)
+    proofs = Proofs()
+    limits = Limits(lines, journal, spending.of, machines, due=money.due)
+    limits.in_hours = wishes.in_hours
+    limits.own_call = proofs.is_calling
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
-        fleet, spending, Limits(lines, journal, spending.of, machines), wishes,
+        fleet, spending, money, limits, wishes,
         Guardian(
             lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
-            spending.of_line,
+            spending.of_line, limits.sleep, prove=proofs.prove, allowed=money.allowance,
         ),
-        secrets, lock, handler,
+        outside, Control(lines, socket_path(folders)), proofs, secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
         services.limits.start()
         if kind != COMMAND:
             # A command ends soon; what it began to mend would be cut off.
             services.guardian.start()
+            services.control.start()
     try:
         if paths.rehearsing():
             # Loaded when it is wanted: a start in earnest has no time to lose.
@@ -303,7 +331,7 @@ async def _machine_gone(
                 # The guardian finds it gone, and rents another one.
                 return
             await lines.detach(line.name)
-            await lines.tell(line.name, LineState.STOPPED, str(truth.ENDED))
+            await lines.tell(line.name, LineState.STOPPED, truth.ENDED)
     await servers.let_go(tag)
 
 

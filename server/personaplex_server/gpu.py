@@ -78,6 +78,15 @@ def _gpu(nvml: Any, handle: Any) -> dict[str, Any]:
         "power_w": lambda: round(nvml.nvmlDeviceGetPowerUsage(handle) / 1000, 1),
         "clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
         "memory_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
+        "pcie_generation": lambda: nvml.nvmlDeviceGetCurrPcieLinkGeneration(handle),
+        "pcie_width": lambda: nvml.nvmlDeviceGetCurrPcieLinkWidth(handle),
+        # Each of these two looks for 20 ms.
+        "pcie_received_kib_s": lambda: nvml.nvmlDeviceGetPcieThroughput(
+            handle, nvml.NVML_PCIE_UTIL_RX_BYTES
+        ),
+        "pcie_sent_kib_s": lambda: nvml.nvmlDeviceGetPcieThroughput(
+            handle, nvml.NVML_PCIE_UTIL_TX_BYTES
+        ),
         "ecc_uncorrected": lambda: nvml.nvmlDeviceGetTotalEccErrors(
             handle, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
         ),

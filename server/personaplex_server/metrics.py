@@ -88,6 +88,10 @@ _GPU: Final = {
     "temperature_c": ("gpu_temperature_celsius", "Temperature."),
     "clock_mhz": ("gpu_clock_megahertz", "Clock of the processors."),
     "memory_clock_mhz": ("gpu_memory_clock_megahertz", "Clock of the memory."),
+    "pcie_generation": ("gpu_pcie_generation", "PCIe generation of the link now."),
+    "pcie_width": ("gpu_pcie_width", "Lanes of the PCIe link now."),
+    "pcie_received_kib_s": ("gpu_pcie_received_kibibytes_per_second", "Received over PCIe."),
+    "pcie_sent_kib_s": ("gpu_pcie_sent_kibibytes_per_second", "Sent over PCIe."),
     "ecc_uncorrected": (
         "gpu_ecc_uncorrected",
         "Memory errors that could not be mended, since the driver started.",

@@ -245,7 +245,7 @@ def door_to(moto: str) -> Iterator[Door]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            call = _call_of(dict(self.headers.items()), body)
+            call = call_of(dict(self.headers.items()), body)
             door.calls.append(call)
             door.judge(call)
             trick = door.trick_for(call)
@@ -289,7 +289,8 @@ def door_to(moto: str) -> Iterator[Door]:
         thread.join()
 
 
-def _call_of(headers: dict[str, str], body: bytes) -> Call:
+def call_of(headers: dict[str, str], body: bytes) -> Call:
+    """Return what a request asks for."""
     lower = {name.lower(): value for name, value in headers.items()}
     scope = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", lower.get("authorization", ""))
     region, service = scope.groups() if scope else ("", "")

@@ -83,8 +83,8 @@ def test_calls_ticks_and_what_the_engine_tells_are_seen(serve, dial, tone, scrip
 class Nvml(types.ModuleType):
     """NVML with one card that refuses one reading."""
 
-    NVML_TEMPERATURE_GPU = NVML_CLOCK_SM = 0
-    NVML_CLOCK_MEM = 1
+    NVML_TEMPERATURE_GPU = NVML_CLOCK_SM = NVML_PCIE_UTIL_TX_BYTES = 0
+    NVML_CLOCK_MEM = NVML_PCIE_UTIL_RX_BYTES = 1
     NVML_MEMORY_ERROR_TYPE_UNCORRECTED = NVML_VOLATILE_ECC = 0
 
     class NVMLError(Exception):
@@ -104,6 +104,9 @@ class Nvml(types.ModuleType):
             "DeviceGetTemperature": 61,
             "DeviceGetPowerUsage": 350_500,
             "DeviceGetCurrentClocksThrottleReasons": 0x25,
+            "DeviceGetCurrPcieLinkGeneration": 5,
+            "DeviceGetCurrPcieLinkWidth": 16,
+            "DeviceGetPcieThroughput": 1200,
         }
         for name, value in answers.items():
             setattr(self, f"nvml{name}", lambda *_, value=value: value)
@@ -127,6 +130,8 @@ def test_a_card_s_readings_are_told_and_those_it_refuses_left_out(monkeypatch):
     assert told[f"personaplex_gpu_power_watts{{{card}}}"] == 350.5
     assert told[f"personaplex_gpu_memory_used_mebibytes{{{card}}}"] == 20 << 10
     assert told[f"personaplex_gpu_memory_clock_megahertz{{{card}}}"] == 2619
+    assert told[f"personaplex_gpu_pcie_generation{{{card}}}"] == 5
+    assert told[f"personaplex_gpu_pcie_sent_kibibytes_per_second{{{card}}}"] == 1200
     assert told[f'personaplex_gpu_throttled{{{card},reason="power limit"}}'] == 1
     assert told[f'personaplex_gpu_throttled{{{card},reason="heat"}}'] == 1
     assert not [key for key in told if "ecc" in key]

@@ -162,6 +162,8 @@ def _in_words(info: AccountInfo) -> str:
     parts += [str(each) for each in info.missing]
     if info.balance is not None:
         parts.append(f"Balance: ${info.balance:.2f}.")
+        if info.balance <= 0.0:
+            parts.append("Nothing can be rented before money is put in there.")
     elif info.balance_reason:
         parts.append(f"Balance: {info.balance_reason}")
     parts += [str(each) for each in info.limits]

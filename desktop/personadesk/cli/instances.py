@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
-from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.cli.money_words import proof_dict, proof_words
+from personadesk.cli.running import FAILED, error_dict, print_json, run_command, say
 from personadesk.domain.errors import NotFound
 from personadesk.domain.machine import Action, MachineState
 from personadesk.store.rentals import RentalState
@@ -54,6 +55,7 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
     for name, failure in failures.items():
         say(f"{name}: {failure.what} {failure.next}")
     machines = [m for each in accounts.values() for m in each.machines]
+    proofs = [p for p in services.money.proofs(view) if p.account in accounts]
     if arguments.json:
         print_json(
             {
@@ -61,16 +63,23 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
                 "strays": [m.key for m in view.strays],
                 "leftovers": [_resource_dict(r) for a in accounts.values() for r in a.leftovers],
                 "price_now": round(view.price_now, 4),
+                "prices_not_told": view.untold,
                 "failures": {name: failure.as_dict() for name, failure in failures.items()},
+                "left": [proof_dict(p) for p in proofs],
+                # As every failure is told; which account it is stands in `failures`.
+                **({"error": error_dict(next(iter(failures.values())))} if failures else {}),
             }
         )
     else:
         print("\n".join(_words(m, view) for m in machines) or "No machines.")
+        for kept in (m for m in machines if m.key in view.held):
+            say(held_words(kept.key, view.held[kept.key]))
         for stray in view.strays:
             say(f"{stray.key} carries our tag but is not in the record: adopt or terminate it.")
-        for each in (r for a in accounts.values() for r in a.leftovers):
-            if each.price != 0.0 and not each.attached:
-                say(_leftover_words(each))
+        for each in (r for r in view.extras if r.account in accounts and not r.attached):
+            say(_leftover_words(each))
+        for proof in proofs:
+            print(proof_words(proof))
     return FAILED if failures else 0
 
 
@@ -92,11 +101,40 @@ async def act(services: Services, arguments: argparse.Namespace) -> int:
         await services.fleet.act(machine, ACTIONS[arguments.action])
         machine = await _settled(services, machine, ACTIONS[arguments.action])
     view = services.fleet.view
+    proofs = []
+    if arguments.action in {"stop", "terminate"}:
+        proofs = [p for p in services.money.proofs(view) if p.account == machine.account]
     if arguments.json:
-        print_json(machine_dict(machine, view))
+        print_json({**machine_dict(machine, view), "left": [proof_dict(p) for p in proofs]})
     else:
-        print(_words(machine, view))
+        print("\n".join([_words(machine, view), *(proof_words(p) for p in proofs)]))
     return 0
+
+
+def held_words(key: str, until: float) -> str:
+    """Return until when a failed deploy's machine is kept, and how it is ended before."""
+    clock = time.strftime("%H:%M", time.localtime(until))
+    return (
+        f"{key} is kept for a look until {clock}, then ended. "
+        f"To end it now: personadesk terminate {key}"
+    )
+
+
+async def prove(services: Services, account: str | None) -> list[dict[str, Any]]:
+    """Ask an account's provider what is left after a line was put to sleep or removed, say it, and return it."""
+    if account is None:
+        return []
+    proofs = await services.money.prove((account,))
+    for each in proofs:
+        say(proof_words(each))
+    return [proof_dict(each) for each in proofs]
+
+
+async def account_of(services: Services, line: str) -> str | None:
+    """Return the account that pays for the machine behind a line, None where none is rented."""
+    found = await services.lines.need(line)
+    rental = await services.rentals.current(found.target.server_id) if found.target else None
+    return rental.account if rental is not None else None
 
 
 async def say_still_billed(services: Services, lines: Iterable[str]) -> None:
@@ -173,6 +211,7 @@ def machine_dict(machine: Machine, view: FleetView) -> dict[str, Any]:
         "running_price": machine.running_price,
         "spent": round(view.spent.get(machine.tag, 0.0), 4),
         "line": view.lines.get(machine.tag),
+        "held_until": view.held.get(machine.key),
         "created": machine.created,
         "address": machine.ssh.place if machine.ssh else None,
         "actions": sorted("terminate" if a is Action.END else str(a) for a in machine.actions),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
-from personadesk.cli import wishing
-from personadesk.cli.instances import say_still_billed
+from personadesk.cli import line_outside, line_service, wishing
+from personadesk.cli.instances import account_of, prove, say_still_billed
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.status import describe, line_dict
 from personadesk.domain.errors import PersonaDeskError
@@ -18,6 +18,7 @@ from personadesk.lines.service import BACKGROUND
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
@@ -29,7 +30,9 @@ START_SECONDS = 60.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it."""
-    work = _serve if arguments.action == "serve" else _once
+    work = _once
+    if arguments.action == "serve":
+        work = _serve if arguments.service is None else line_service.run
     return run_command(lambda stop: work(arguments, stop), as_json=arguments.json)
 
 
@@ -46,6 +49,7 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
 
 async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) -> int:
     lines, action = services.lines, arguments.action
+    left: list[dict[str, Any]] = []
     if action == "list":
         found = [line_dict(line) for line in await lines.all()]
         if arguments.json:
@@ -56,17 +60,23 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
             )
         return 0
     if action in {"remove", "delete"}:
+        account = await account_of(services, arguments.name)
         await lines.remove(arguments.name)
+        left = await prove(services, account)
         if arguments.json:
-            print_json({"removed": arguments.name})
+            print_json({"removed": arguments.name} | ({"left": left} if left else {}))
         else:
             print(f"The line “{arguments.name}” is gone.")
         return 0
+    if action in line_outside.ACTIONS:
+        return await line_outside.run(services, arguments)
     if action == "stop":
         await lines.stop(arguments.name)
         await say_still_billed(services, (arguments.name,))
     elif action == "sleep":
+        account = await account_of(services, arguments.name)
         await services.limits.sleep(arguments.name, Rest.ASLEEP)
+        left = await prove(services, account)
     elif action == "create":
         await wishing.create(services, arguments)
         await services.hand_over()
@@ -83,14 +93,16 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
             arguments.name, LineState.UP, LineState.FAILED, limit_s=START_SECONDS
         )
         await services.hand_over()
-    return await _tell(services, arguments)
+    return await _tell(services, arguments, left)
 
 
-async def _tell(services: Services, arguments: argparse.Namespace) -> int:
+async def _tell(
+    services: Services, arguments: argparse.Namespace, left: Sequence[dict[str, Any]] = ()
+) -> int:
     line = line_dict(await services.lines.need(arguments.name))
     kept = await wishing.told(services, arguments.name)
     if arguments.json:
-        print_json(line | kept)
+        print_json(line | kept | ({"left": left} if left else {}))
     else:
         print(describe(line))
         print(wishing.in_words(kept))
@@ -110,6 +122,7 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
             say("Another PersonaDesk serves the lines; this one takes over when it ends.")
         if arguments.background:
             await _wait_for_turn(services, stop)
+        services.control.on_end = lambda: stop.tell(0)
         # What is rented goes on costing while no window is open: its limits are held from here.
         services.fleet.start()
         await _watch(services)

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from personadesk import __version__
-from personadesk.cli import line_words, monitoring, rehearsing, rented
+from personadesk.cli import line_words, monitoring, rehearsing, rented, spending
 from personadesk.store.paths import REHEARSAL_VARIABLE
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     deploy.add_argument(
         "--hold-failed", action="store_true",
-        help="keep the machine of a failed deploy for 30 minutes, for a look",
+        help="keep the machine of a failed deploy for 30 minutes, for a look; no other offer is tried then",
     )  # fmt: skip
     deploy.add_argument(
         "--lease", type=float, metavar="HOURS",
@@ -132,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
     rented.add_commands(commands, _add_json)
     rehearsing.add_commands(commands, _add_json)
     monitoring.add_commands(commands, _add_json)
+    spending.add_commands(commands, _add_json)
 
     line_words.add_commands(commands, _add_json)
     return top

@@ -11,6 +11,7 @@ from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command, say
 from personadesk.domain.sample import UNITS, Absent
 from personadesk.hosts.local import port_taken
+from personadesk.hosts.metrics import WAITS
 from personadesk.hosts.proc_figures import FIRST
 from personadesk.monitor import prometheus, webhook
 from personadesk.store.settings import WEBHOOK
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from personadesk.monitor.monitor import Monitor
     from personadesk.monitor.state import HostState
 
-SETTLE_SECONDS = 8.0
-"""A first SSH connection and two looks for a rate take so long at most."""
+GAPS_SECONDS = 3600.0
+SETTLE_SECONDS = 15.0
+"""A first SSH connection, two looks for a rate and a slow start of nvidia-smi take so long at most."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,6 +60,8 @@ async def settle(monitor: Monitor, stop: Stop, limit_s: float = SETTLE_SECONDS) 
 def _settled(state: HostState) -> bool:
     if len(state.samples) < len(state.target.specs):
         return False
+    if any(str(sample.gpu_reason) == str(WAITS) for sample in state.samples.values()):
+        return False
     return not any(each.value == FIRST for s in state.samples.values() for each in s.readings)
 
 
@@ -66,7 +70,7 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
     try:
         async with watched(services) as monitor:
             await settle(monitor, stop)
-            facts = gather(monitor)
+            facts = gather(monitor) | {"gaps": await _gaps(monitor)}
     finally:
         await services.close()
     if arguments.json:
@@ -79,6 +83,18 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
             shown = f"{value:,.6g} {figure['unit']}" if value is not None else figure["reason"]
             print(f"  {figure['metric']:<22} {figure['part']:<14} {shown}")
     return 0
+
+
+async def _gaps(monitor: Monitor) -> list[dict[str, Any]]:
+    """Return when sources told nothing in the last hour, and why."""
+    now = time.time()
+    return [
+        {
+            "start": gap.start, "end": gap.end, "host": gap.host, "source": gap.source,
+            "origin": gap.origin, "figures": gap.figures, "reason": str(gap.reason),
+        }
+        for gap in await monitor.gaps(now - GAPS_SECONDS, now)
+    ]  # fmt: skip
 
 
 def gather(monitor: Monitor) -> dict[str, Any]:

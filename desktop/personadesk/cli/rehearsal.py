@@ -56,6 +56,15 @@ async def _act(arguments: argparse.Namespace, stop: Stop) -> int:
         _print(told, _ledger(told), arguments.json)
     elif action == "fault":
         await _fault(arguments)
+    elif action == "account":
+        given = {
+            "balance": arguments.balance, "quota": arguments.quota, "expired": arguments.expired,
+            "rights": None if arguments.rights is None else arguments.rights.replace(",", " ").split(),
+        }  # fmt: skip
+        changes = {name: value for name, value in given.items() if value is not None}
+        path = f"/accounts/{arguments.provider}"
+        told = await asyncio.to_thread((await _there()).ask, "POST", path, changes)
+        _print(told, _account(told), arguments.json)
     else:
         path = f"/machines/{arguments.provider}/{arguments.id}/{arguments.deed}"
         told = await asyncio.to_thread((await _there()).ask, "POST", path)
@@ -114,6 +123,17 @@ def _ledger(told: dict[str, Any]) -> str:
         for name, provider in told.items()
         for entry in provider["entries"]
     )
+
+
+def _account(told: dict[str, Any]) -> str:
+    parts = [f"{told['provider']}: its key may {', '.join(told['rights']) or 'do nothing'}"]
+    if told["expired"]:
+        parts.append("it has expired")
+    if told["balance"] is not None:
+        parts.append(f"balance ${told['balance']:.2f}")
+    if told["quota"] is not None:
+        parts.append(f"at most {told['quota']} GPUs")
+    return ", ".join(parts)
 
 
 def _rule(rule: dict[str, Any]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -29,9 +29,19 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
         "deed", choices=("lose", "lose-gpu", "move"),
         help="its host breaks; its GPU vanishes; its address changes",
     )  # fmt: skip
+    account = actions.add_parser("account", help="change the ready-made account at a provider")
+    account.add_argument("provider")
+    account.add_argument("--balance", type=float, metavar="X", help="dollars left; 0 for none")
+    account.add_argument("--quota", type=int, metavar="N", help="most GPUs at a time")
+    account.add_argument(
+        "--rights", metavar="WORDS", help="what its key may: see,rent,end or fewer; “” for nothing"
+    )
+    account.add_argument(
+        "--expired", action=argparse.BooleanOptionalAction, help="whether its key is past its date"
+    )
     for name, action in (
         ("start", start), ("stop", stop), ("status", status), ("ledger", ledger),
-        ("machine", machine),
+        ("machine", machine), ("account", account),
     ):  # fmt: skip
         action.set_defaults(module="rehearsal", action=name)
         add_json(action)

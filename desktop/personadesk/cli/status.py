@@ -95,7 +95,7 @@ def line_dict(line: Line) -> dict[str, Any]:
         "port": line.port,
         "state": str(line.state),
         "since": line.since,
-        "reason": line.reason,
+        "reason": str(line.reason),
         "server": line.target.url if line.target else None,
         "server_id": line.target.server_id if line.target else None,
     }

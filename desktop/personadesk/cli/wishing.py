@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from personadesk.cli import work
 from personadesk.cli.running import say
+from personadesk.domain import hours as calendar
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.guarding import Deed
 from personadesk.domain.line import Line
 from personadesk.domain.plan import LOCAL, RENT, ModelChoice, RentWish, new_plan_id
 from personadesk.domain.text import T
 from personadesk.domain.wish import Place, Rest, Wish, plan_for
+from personadesk.hosts import local
 
 if TYPE_CHECKING:
     import argparse
@@ -92,7 +95,11 @@ async def told(services: Services, name: str) -> dict[str, Any]:
     entries = await services.wishes.log(name, SHOWN)
     facts = None
     if wish is not None:
-        facts = asdict(wish) | {"places": [place.key for place in wish.places]}
+        facts = asdict(wish) | {
+            "places": [place.key for place in wish.places],
+            "hours": calendar.written(wish.hours),
+            "zone": wish.hours.zone if wish.hours is not None else None,
+        }
     return {
         "wish": facts,
         "decisions": [
@@ -116,6 +123,8 @@ def in_words(kept: dict[str, Any]) -> str:
         f"  shall be {wish['rest']} at {', '.join(wish['places'])}{price}"
         + ("" if wish["guarded"] else "; not guarded")
     ]
+    if wish["zone"] is not None:
+        words.append(f"  hours: {wish['hours']} ({wish['zone']})")
     for entry in kept["decisions"]:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"]))
         deed = "up again" if entry["deed"] == Deed.NOTHING else entry["deed"]
@@ -148,11 +157,25 @@ async def _changed(services: Services, wish: Wish, arguments: argparse.Namespace
     return replace(
         wish,
         places=places,
+        **await _hours(wish, arguments),
         max_price=wish.max_price if arguments.max_price is None else arguments.max_price,
         spend_limit=wish.spend_limit if arguments.spend_limit is None else arguments.spend_limit,
         wake_on_connect=choices.get(arguments.wake, wish.wake_on_connect),
         guarded=choices.get(arguments.guard, wish.guarded),
     )
+
+
+async def _hours(wish: Wish, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the hours that were typed change; from now on they count, whatever was said before."""
+    week, zone = arguments.hours, arguments.zone
+    if week is None and zone is None:
+        return {}
+    if week is None:
+        week = calendar.written(wish.hours)
+    if zone is None:
+        zone = wish.hours.zone if wish.hours is not None and not wish.hours.always else None
+    hours = calendar.parse(week, zone or await asyncio.to_thread(local.time_zone))
+    return {"hours": hours, "rest_at": 0.0}
 
 
 def _place(word: str, wish: Wish) -> Place:

@@ -23,6 +23,7 @@ from personadesk.domain.plan import (
 from personadesk.domain.progress import DeployState
 from personadesk.domain.text import T
 from personadesk.hosts import local
+from personadesk.providers.access import WORKSPACE
 from personadesk.store.instance import deploy_lock
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ async def make_plan(services: Services, arguments: argparse.Namespace, line: str
     clip = str(Path(arguments.clip).expanduser().absolute()) if arguments.clip else None  # noqa: ASYNC240 - no disk access
     wish = await _wish(services, arguments, host)
     place = place_on(host) if host else LOCAL if wish is None else RENT
+    if place == RENT and model.kind is ModelKind.FOLDER:
+        _check_folder(arguments.model)
     lease = getattr(arguments, "lease", None)
     if lease is not None and (place == LOCAL or lease <= 0):
         raise BadRequest(
@@ -132,6 +135,23 @@ async def _wish(
 def _is_here(folder: str, host: str | None) -> bool:
     """Whether a model's folder is one of this computer: a host's own folder is named as it is there."""
     return host is None or Path(folder).expanduser().exists()
+
+
+def _check_folder(folder: str) -> None:
+    """Refuse a model that is nowhere before a machine is rented for it.
+
+    Raises:
+        BadRequest: It is neither here nor on a disk that outlives machines.
+    """
+    if not Path(folder).expanduser().exists() and not folder.startswith(f"{WORKSPACE}/"):
+        raise BadRequest(
+            T("The model folder {folder} does not exist.", folder=folder),
+            T(
+                "Name one of this computer, or one on a kept disk of the account: {place}/…",
+                place=WORKSPACE,
+            ),
+            cause="model_missing",
+        )
 
 
 async def watch(deployment: Deployment, stop: Stop) -> DeployView:

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from personadesk.domain.text import NOTHING, Text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from personadesk.domain.plan import Plan
     from personadesk.domain.progress import DeployState, StepName
     from personadesk.domain.report import VoiceReport
-    from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
     from personadesk.hosts.servers import Servers
     from personadesk.store.journal import Journal
@@ -38,7 +39,7 @@ class Lines(Protocol):
             PersonaDeskError: Its port is taken.
         """
 
-    async def tell(self, name: str, state: LineState, reason: str = "") -> None:
+    async def tell(self, name: str, state: LineState, reason: Text = NOTHING) -> None:
         """Say how a line stands."""
 
     async def forget(self, name: str) -> None:

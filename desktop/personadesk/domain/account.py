@@ -28,6 +28,7 @@ class Account:
         settings: Fields that are no secret, such as a project or a region.
         base_url: Where its API is instead of the provider's own place; "" for that. For proxies, tests and rehearsal.
         added: Unix time.
+        changed: Unix time at which its key or fields were last replaced; whoever holds an older one reads it anew.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Account:
     settings: Mapping[str, str] = field(default_factory=dict)
     base_url: str = ""
     added: float = 0.0
+    changed: float = 0.0
 
 
 class Right(StrEnum):

@@ -35,6 +35,8 @@ class Quantity(StrEnum):
     """Seconds without a call while the machine costs money."""
     BUDGET = "budget"
     """Percent of the spending limit."""
+    MONEY = "money"
+    """Percent of a budget of the user's that is used, 0 as long as its warning is not due."""
 
 
 class Severity(StrEnum):
@@ -114,6 +116,12 @@ RULES: tuple[Rule, ...] = (
         Quantity.BUDGET, T("Spending limit near"), 80.0, 79.0, 0.0, 0.0, Severity.WARNING,
         T("{host} has used {value} % of its spending limit."),
         T("{host} is well within its spending limit again."),
+    ),
+    # From which share on is the budget's own choice; below it the figure is 0.
+    Rule(
+        Quantity.MONEY, T("Budget near"), 0.0, 0.0, 0.0, 0.0, Severity.WARNING,
+        T("{host} counts for a budget of which {value} % is used."),
+        T("The budget that {host} counts for has room again."),
     ),
 )  # fmt: skip
 """What is watched where nobody chose otherwise."""

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from personadesk.domain import hours as calendar
+from personadesk.domain.budget import UNLIMITED, Allowance
 from personadesk.domain.text import T, Text
-from personadesk.domain.wish import Place, Rest, Wish, is_rented
+from personadesk.domain.wish import Place, Rest, Wish, is_rented, lower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +88,7 @@ class Deed(StrEnum):
     RECONNECT = "reconnect"
     RESTART_SERVICE = "restart-service"
     START = "start"
+    SLEEP = "sleep"
     RESTART_MACHINE = "restart-machine"
     END_MACHINE = "end-machine"
     CLEAN_UP = "clean-up"
@@ -105,8 +108,10 @@ class Observed:
         tunnel: Whether the way to it is open; None where none is needed.
         work: Whether somebody deploys to it.
         waiting: Callers who are held.
+        calls: Calls that go on.
         spent: Dollars that the line has cost.
         detail: What was said of the fault, for the reason.
+        allowance: What the budgets let it still spend.
     """
 
     voice: Voice
@@ -117,8 +122,10 @@ class Observed:
     tunnel: bool | None = None
     work: Work = Work.NONE
     waiting: int = 0
+    calls: int = 0
     spent: float = 0.0
     detail: str = ""
+    allowance: Allowance = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +137,14 @@ class Done:
         deed: What; `NOTHING` marks that the line was up again.
         place: Key of its place.
         worked: Whether it did what it should.
+        seconds: How long it took.
     """
 
     at: float
     deed: Deed
     place: str = ""
     worked: bool = True
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +173,15 @@ def decide(wish: Wish, seen: Observed, past: Sequence[Done], now: float) -> Deci
         past: Deeds for this line, oldest first.
         now: Unix time.
     """
-    rest = _at_rest(wish, seen)
+    edge = by_hours(wish, past, now)
+    woken = _woken(wish, seen, edge)
+    rest = _at_rest(wish, seen, woken)
     if rest is not None:
         return rest
+    if edge is not None and not edge.begins and seen.work is Work.NONE:
+        over = _over(wish, seen, edge, past, now)
+        if over is not None:
+            return over
     if seen.work is Work.RUNNING:
         return _wait(T("A deploy for this line is under way."))
     if seen.work is Work.LEFT:
@@ -183,7 +198,7 @@ def decide(wish: Wish, seen: Observed, past: Sequence[Done], now: float) -> Deci
         return _wait(T("The last try is still fresh; the next one follows soon."))
     if seen.work is Work.OURS_LEFT:
         return Decision(Deed.CLEAN_UP, T("A recovery was cut off; what it left is removed first."))
-    return _mend(wish, seen, past, outage, now)
+    return _mend(wish, seen, past, outage, now, woken)
 
 
 def since_up(past: Sequence[Done]) -> list[Done]:
@@ -202,7 +217,60 @@ def pause_ends(outage: Sequence[Done]) -> float:
     return outage[-1].at + pause
 
 
-def _at_rest(wish: Wish, seen: Observed) -> Decision | None:
+def by_hours(wish: Wish, past: Sequence[Done], now: float) -> calendar.Edge | None:
+    """Return what the calendar says of a line, None where somebody said otherwise since, or there is none."""
+    if wish.hours is None or not wish.guarded or wish.rest is Rest.STOPPED:
+        return None
+    edge = calendar.last_edge(wish.hours, now, calendar.lead_of(starts(past)))
+    return edge if edge.at >= wish.rest_at else None
+
+
+def starts(past: Sequence[Done]) -> list[float]:
+    """Return how many seconds starts took, from the first deed to the voice."""
+    took = []
+    began: float | None = None
+    for done in past:
+        if done.deed is Deed.NOTHING:
+            if began is not None:
+                took.append(done.at - began)
+            began = None
+        elif done.deed in {Deed.START, Deed.DEPLOY} and began is None:
+            began = done.at - done.seconds
+    return took
+
+
+def _woken(wish: Wish, seen: Observed, edge: calendar.Edge | None) -> Text | None:
+    """Return why a line that sleeps shall be up, None when it may sleep on."""
+    if wish.rest is not Rest.ASLEEP:
+        return None
+    if seen.waiting and wish.wake_on_connect:
+        return T("Somebody calls the sleeping line.")
+    if edge is None or not edge.begins:
+        return None
+    if not edge.clock:
+        return T("It shall be up always.")
+    return T("Its hours begin at {time}.", time=edge.clock)
+
+
+def _over(
+    wish: Wish, seen: Observed, edge: calendar.Edge, past: Sequence[Done], now: float
+) -> Decision | None:
+    """Put a line to sleep whose hours are over, unless somebody still talks."""
+    if wish.rest is not Rest.UP or seen.waiting:
+        return None
+    if seen.calls and now < edge.at + calendar.GRACE_SECONDS:
+        return None
+    if now < pause_ends([done for done in past if done.deed is Deed.SLEEP and done.at >= edge.at]):
+        return None
+    why = (
+        T("Its hours ended at {time}.", time=edge.clock)
+        if edge.clock
+        else T("It has no hours now.")
+    )
+    return Decision(Deed.SLEEP, why)
+
+
+def _at_rest(wish: Wish, seen: Observed, woken: Text | None) -> Decision | None:
     if not wish.guarded:
         return Decision(Deed.NOTHING, T("This line is not guarded."))
     if wish.rest is Rest.STOPPED:
@@ -210,21 +278,25 @@ def _at_rest(wish: Wish, seen: Observed) -> Decision | None:
     if wish.rest is Rest.ASLEEP:
         if seen.voice is Voice.UP:
             return Decision(Deed.NOTHING, T("The voice answers."))
-        if not (seen.waiting and wish.wake_on_connect):
+        if woken is None:
             return Decision(Deed.NOTHING, T("The line sleeps."))
     if wish.spend_limit is not None and seen.spent >= wish.spend_limit and seen.box is not Box.OURS:
         return _stuck(T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}"))
+    used_up = seen.allowance.refuses(None)
+    if used_up is not None and seen.box is not Box.OURS:
+        return _stuck(used_up)
     return None
 
 
 def _mend(
-    wish: Wish, seen: Observed, past: Sequence[Done], outage: Sequence[Done], now: float
-) -> Decision:
+    wish: Wish, seen: Observed, past: Sequence[Done], outage: Sequence[Done], now: float,
+    woken: Text | None,
+) -> Decision:  # fmt: skip
     if seen.voice is Voice.ABSENT:
         if wish.rest is not Rest.ASLEEP and not outage:
             # Somebody took the voice away on purpose.
             return _stuck(T("There is no voice behind the line. Deploy one."))
-        return _deploy(wish, seen, past, now, T("Nothing stands behind the line."))
+        return _deploy(wish, seen, past, now, woken or T("Nothing stands behind the line."))
     if seen.box is Box.UNKNOWN:
         return _wait(T("The provider does not say how the machine is; nothing is done on a guess."))
     if seen.box is Box.CHANGING:
@@ -233,12 +305,15 @@ def _mend(
         return _stuck(T("The voice was stopped. Start the line again."))
     if seen.box is Box.GONE:
         return _deploy(wish, seen, past, now, T("The rented machine is gone."))
+    refused = seen.allowance.refuses(seen.allowance.price) if seen.box is Box.STOPPED else None
+    if refused is not None:
+        return _stuck(T("{why} {refused}", why=T("The machine is stopped."), refused=refused))
     if seen.box is Box.STOPPED and _left(outage, seen, Deed.START, 2):
-        return Decision(Deed.START, T("The machine is stopped."))
+        return Decision(Deed.START, woken or T("The machine is stopped."))
     if seen.box in {Box.NO_GPU, Box.BROKEN, Box.STOPPED}:
         return _replace(wish, seen, past, now, _BOX_WORDS[seen.box])
     if seen.voice is Voice.STOPPED and _left(outage, seen, Deed.START, 2):
-        return Decision(Deed.START, T("Somebody calls the sleeping line."))
+        return Decision(Deed.START, woken or T("The voice was stopped."))
     mild = _mild(seen, outage, now)
     if mild is not None:
         return mild
@@ -305,7 +380,7 @@ def _deploy(wish: Wish, seen: Observed, past: Sequence[Done], now: float, why: T
         if place.key == seen.place and seen.reached is False and not is_rented(place):
             refused = refused or T("The machine is not reached.")
             continue
-        no = may_not_rent(wish, place, past, seen.spent, now)
+        no = may_not_rent(wish, place, past, seen.spent, now, seen.allowance)
         if no is not None:
             refused = no
             continue
@@ -319,7 +394,12 @@ def _in_order(wish: Wish, here: str) -> list[Place]:
 
 
 def may_not_rent(
-    wish: Wish, place: Place, past: Sequence[Done], spent: float, now: float
+    wish: Wish,
+    place: Place,
+    past: Sequence[Done],
+    spent: float,
+    now: float,
+    allowed: Allowance = UNLIMITED,
 ) -> Text | None:
     """Return why nothing may be rented at a place unasked; None when it may, or needs no renting."""
     if not is_rented(place):
@@ -328,6 +408,9 @@ def may_not_rent(
         return T("No price limit was set, so nothing is rented unasked.")
     if wish.spend_limit is not None and spent >= wish.spend_limit:
         return T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}")
+    over = allowed.refuses(lower(place.rent.max_price if place.rent else None, wish.max_price))
+    if over is not None:
+        return over
     rentable = {each.key for each in wish.places if is_rented(each)}
     today = [
         done for done in past

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from personadesk.domain.plan import DEFAULT_LINE_PORT
+from personadesk.domain.text import NOTHING, Text
 
 
 class LineState(StrEnum):
@@ -41,7 +42,7 @@ class Line:
         target: Where it leads; None while there is no server.
         state: As last proven.
         since: Unix time of the last change of state.
-        reason: Why it is not up, a sentence; "" when it is.
+        reason: Why it is not up; nothing when it is.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Line:
     target: Target | None = None
     state: LineState = LineState.STOPPED
     since: float = 0.0
-    reason: str = ""
+    reason: Text = NOTHING
 
     @property
     def url(self) -> str:

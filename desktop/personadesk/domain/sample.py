@@ -61,11 +61,20 @@ class Metric(StrEnum):
     GPU_POWER = "gpu.power"
     GPU_POWER_LIMIT = "gpu.power_limit"
     GPU_CLOCK = "gpu.clock"
+    GPU_MEMORY_CLOCK = "gpu.memory_clock"
     GPU_FAN = "gpu.fan"
     GPU_ECC_ERRORS = "gpu.ecc_errors"
     """Uncorrected errors since the driver was loaded."""
     GPU_THROTTLED = "gpu.throttled"
     """1 while heat, power or the hardware holds the clock down, else 0."""
+    GPU_THROTTLE_REASONS = "gpu.throttle_reasons"
+    """The driver's bits for what holds the clock down; `domain.throttle` has their words."""
+    GPU_PCIE_GENERATION = "gpu.pcie_generation"
+    """Of the link as it is now; idle cards go to a lower one to save power."""
+    GPU_PCIE_WIDTH = "gpu.pcie_width"
+    """Lanes of the link as it is now."""
+    GPU_PCIE_RECEIVED = "gpu.pcie_received"
+    GPU_PCIE_SENT = "gpu.pcie_sent"
     CPU_USE = "cpu.use"
     LOAD = "cpu.load"
     MEMORY_USED = "memory.used"
@@ -88,11 +97,19 @@ class Metric(StrEnum):
     SERVER_SLOTS = "server.slots"
     """How many calls it can hold."""
     SERVER_QUEUE = "server.queue"
+    SERVER_MEMORY_MODEL = "server.memory_model"
+    """GPU memory of the model's weights."""
+    SERVER_MEMORY_CALLS = "server.memory_calls"
+    """GPU memory of what calls remember: all places for callers, used or not, and prompts that are kept."""
     SERVER_UPTIME = "server.uptime"
     SERVER_ANSWER = "server.answer"
     """How long its figures took to come, the way there and back included."""
     MONEY_PRICE = "money.price"
     MONEY_SPENT = "money.spent"
+    MONEY_PRICE_LIMIT = "money.price_limit"
+    """What it may cost per hour at most."""
+    MONEY_SPEND_LIMIT = "money.spend_limit"
+    """What it may cost in all."""
     VOICE_ANSWERS = "voice.answers"
     """1 when a call of our own was answered with sound, 0 when not."""
     VOICE_CONNECT = "voice.connect"
@@ -100,6 +117,8 @@ class Metric(StrEnum):
     VOICE_READY = "voice.ready"
     """From the open socket until the voice said that it is ready."""
     VOICE_FIRST_SOUND = "voice.first_sound"
+    VOICE_ROUND_TRIP = "voice.round_trip"
+    """Of a ping on the call's own connection."""
 
 
 UNITS: dict[Metric, str] = {
@@ -112,9 +131,15 @@ UNITS: dict[Metric, str] = {
     Metric.GPU_POWER: "W",
     Metric.GPU_POWER_LIMIT: "W",
     Metric.GPU_CLOCK: "MHz",
+    Metric.GPU_MEMORY_CLOCK: "MHz",
     Metric.GPU_FAN: "%",
     Metric.GPU_ECC_ERRORS: "",
     Metric.GPU_THROTTLED: "",
+    Metric.GPU_THROTTLE_REASONS: "",
+    Metric.GPU_PCIE_GENERATION: "",
+    Metric.GPU_PCIE_WIDTH: "",
+    Metric.GPU_PCIE_RECEIVED: "B/s",
+    Metric.GPU_PCIE_SENT: "B/s",
     Metric.CPU_USE: "%",
     Metric.LOAD: "",
     Metric.MEMORY_USED: "B",
@@ -133,14 +158,19 @@ UNITS: dict[Metric, str] = {
     Metric.SERVER_SESSIONS: "",
     Metric.SERVER_SLOTS: "",
     Metric.SERVER_QUEUE: "",
+    Metric.SERVER_MEMORY_MODEL: "B",
+    Metric.SERVER_MEMORY_CALLS: "B",
     Metric.SERVER_UPTIME: "s",
     Metric.SERVER_ANSWER: "ms",
     Metric.MONEY_PRICE: "$/h",
     Metric.MONEY_SPENT: "$",
+    Metric.MONEY_PRICE_LIMIT: "$/h",
+    Metric.MONEY_SPEND_LIMIT: "$",
     Metric.VOICE_ANSWERS: "",
     Metric.VOICE_CONNECT: "s",
     Metric.VOICE_READY: "s",
     Metric.VOICE_FIRST_SOUND: "s",
+    Metric.VOICE_ROUND_TRIP: "s",
 }
 
 

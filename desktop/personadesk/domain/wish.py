@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from personadesk.domain.hours import Hours  # noqa: TC001 - the store decodes wishes by their types
 from personadesk.domain.plan import LOCAL, RENT, ModelChoice, Plan, RentWish
 
 
@@ -53,6 +54,8 @@ class Wish:
         wake_on_connect: Whether a caller wakes it when it sleeps.
         guarded: Whether it is kept up without a person being asked.
         rest: Whether it shall be up now.
+        rest_at: Unix time at which that was said; what the calendar says later counts more.
+        hours: When the calendar starts and stops it; None where only people and callers do.
     """
 
     line: str
@@ -66,6 +69,8 @@ class Wish:
     wake_on_connect: bool = True
     guarded: bool = True
     rest: Rest = Rest.UP
+    rest_at: float = 0.0
+    hours: Hours | None = None
 
 
 def wish_of(plan: Plan, before: Wish | None = None) -> Wish:
@@ -84,6 +89,7 @@ def wish_of(plan: Plan, before: Wish | None = None) -> Wish:
         spend_limit=rent.spend_limit if rent is not None else None,
         wake_on_connect=before.wake_on_connect if before is not None else True,
         guarded=before.guarded if before is not None else True,
+        hours=before.hours if before is not None else None,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.sample import Absent, Gpu, Metric, Reading, Value
 from personadesk.domain.text import T, Text
+from personadesk.domain.throttle import HELD_DOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +24,12 @@ FIGURES: dict[str, Metric] = {
     "power.draw": Metric.GPU_POWER,
     "enforced.power.limit": Metric.GPU_POWER_LIMIT,
     "clocks.current.sm": Metric.GPU_CLOCK,
+    "clocks.current.memory": Metric.GPU_MEMORY_CLOCK,
+    "pcie.link.gen.current": Metric.GPU_PCIE_GENERATION,
+    "pcie.link.width.current": Metric.GPU_PCIE_WIDTH,
     "fan.speed": Metric.GPU_FAN,
     "ecc.errors.uncorrected.volatile.total": Metric.GPU_ECC_ERRORS,
-    "clocks_event_reasons.active": Metric.GPU_THROTTLED,
+    "clocks_event_reasons.active": Metric.GPU_THROTTLE_REASONS,
 }
 OLD_NAMES = {
     "power.limit": "enforced.power.limit",
@@ -35,9 +39,6 @@ OLD_NAMES = {
 """What older drivers call the same; `nvidia.sh` falls back to them."""
 # The name comes last: it is the one value that might hold a comma.
 FIELDS = ("index", "uuid", "mig.mode.current", *FIGURES, "name")
-
-_HELD_DOWN = 0x04 | 0x08 | 0x20 | 0x40 | 0x80
-"""Power cap, hardware slowdown, heat (both) and power brake; being idle or set by the user is no throttling."""
 
 NOT_SUPPORTED = T("This card does not tell it.")
 NOT_KNOWN = T("This driver does not know this figure.")
@@ -84,7 +85,9 @@ def read_row(line: str, fields: Sequence[str]) -> Row | None:
         Reading(metric, index, _value(field, known.get(field), divided))
         for field, metric in FIGURES.items()
     )
-    return Row(gpu, readings)
+    held = next(each.value for each in readings if each.metric is Metric.GPU_THROTTLE_REASONS)
+    throttled = held if isinstance(held, Absent) else float(held > 0)
+    return Row(gpu, (*readings, Reading(Metric.GPU_THROTTLED, index, throttled)))
 
 
 def _value(field: str, text: str | None, divided: bool) -> Value:
@@ -92,7 +95,7 @@ def _value(field: str, text: str | None, divided: bool) -> Value:
         return Absent(NOT_KNOWN)
     if field == "clocks_event_reasons.active":
         try:
-            return 1.0 if int(text, 16) & _HELD_DOWN else 0.0
+            return float(int(text, 16) & HELD_DOWN)
         except ValueError:
             return absent(text)
     word = text.split(" ")[0]

@@ -121,6 +121,16 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(there).free
 
 
+def time_zone() -> str:
+    """Return the IANA name of this computer's time zone; UTC where the system does not tell one."""
+    import tzlocal
+
+    try:
+        return tzlocal.get_localzone_name() or "UTC"
+    except (LookupError, ValueError, OSError):
+        return "UTC"
+
+
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server can listen on this loopback port now."""
     with socket.socket() as probe:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.sample import Absent, Gpu, Metric, Reading, Value
 from personadesk.domain.text import T
+from personadesk.domain.throttle import bits_of
 from personadesk.hosts.gpu_table import MIB, NOT_SUPPORTED
 from personadesk.hosts.proc_figures import FIRST, NOT_TOLD
 from personadesk.hosts.server_changes import NO_TICK, Changes
@@ -29,10 +30,13 @@ _GPU: dict[Metric, tuple[str, float]] = {
     Metric.GPU_TEMPERATURE: ("gpu_temperature_celsius", 1),
     Metric.GPU_POWER: ("gpu_power_watts", 1),
     Metric.GPU_CLOCK: ("gpu_clock_megahertz", 1),
+    Metric.GPU_MEMORY_CLOCK: ("gpu_memory_clock_megahertz", 1),
+    Metric.GPU_PCIE_GENERATION: ("gpu_pcie_generation", 1),
+    Metric.GPU_PCIE_WIDTH: ("gpu_pcie_width", 1),
+    Metric.GPU_PCIE_RECEIVED: ("gpu_pcie_received_kibibytes_per_second", 1024),
+    Metric.GPU_PCIE_SENT: ("gpu_pcie_sent_kibibytes_per_second", 1024),
     Metric.GPU_ECC_ERRORS: ("gpu_ecc_uncorrected", 1),
 }
-_NO_THROTTLE = "kept level with others"
-"""The driver's own `nvidia-smi` figure does not count it either."""
 USUAL = (
     Metric.SERVER_UPTIME, Metric.SERVER_TICK, Metric.SERVER_SESSIONS, Metric.SERVER_SLOTS, Metric.SERVER_QUEUE,
     Metric.LOAD, Metric.MEMORY_USED, Metric.MEMORY_TOTAL,
@@ -77,6 +81,7 @@ class ServerFigures:
                 Reading(Metric.SERVER_SESSIONS, part, page.value("sessions", engine=engine)),
                 Reading(Metric.SERVER_SLOTS, part, page.value("slots", engine=engine)),
                 Reading(Metric.SERVER_QUEUE, part, page.value("queue", engine=engine)),
+                *_memory(page, engine, part),
             )
         self._ticks = ticks
         gpus = _gpus(page)
@@ -142,6 +147,21 @@ class Page:
         ]
 
 
+def _memory(page: Page, engine: str, part: str) -> tuple[Reading, ...]:
+    """Return for what the engine's memory is there; nothing for one that does not tell."""
+    model, rows, prompts = (
+        page.value("engine_figure", engine=engine, figure=figure)
+        for figure in ("weights_bytes", "rows_bytes", "prompts_bytes")
+    )
+    if isinstance(model, Absent) or isinstance(rows, Absent):
+        return ()
+    kept = 0.0 if isinstance(prompts, Absent) else prompts
+    return (
+        Reading(Metric.SERVER_MEMORY_MODEL, part, model),
+        Reading(Metric.SERVER_MEMORY_CALLS, part, rows + kept),
+    )
+
+
 def _machine(page: Page) -> tuple[Reading, ...]:
     total = _times(page.value("host_memory_total_mebibytes", NOT_TOLD), MIB)
     free = _times(page.value("host_memory_free_mebibytes", NOT_TOLD), MIB)
@@ -168,8 +188,12 @@ def _card(page: Page, index: str) -> list[Reading]:
         Reading(metric, index, _times(page.value(name, missing, gpu=index), factor))
         for metric, (name, factor) in _GPU.items()
     ]
-    held = any(why != _NO_THROTTLE for why in page.throttles(index))
-    return [*readings, Reading(Metric.GPU_THROTTLED, index, 1.0 if held else ONLY_WHEN_HELD)]
+    bits = bits_of(page.throttles(index))
+    return [
+        *readings,
+        Reading(Metric.GPU_THROTTLE_REASONS, index, float(bits) if bits else ONLY_WHEN_HELD),
+        Reading(Metric.GPU_THROTTLED, index, 1.0 if bits else ONLY_WHEN_HELD),
+    ]
 
 
 def _times(value: Value, factor: float) -> Value:

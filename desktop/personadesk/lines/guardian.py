@@ -9,10 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from personadesk.domain.budget import UNLIMITED
 from personadesk.domain.errors import NoCapacity, NotFound, PersonaDeskError
-from personadesk.domain.guarding import Box, Deed, Observed, Voice, Work, decide, since_up
+from personadesk.domain.guarding import (
+    Box,
+    Deed,
+    Observed,
+    Voice,
+    Work,
+    by_hours,
+    decide,
+    since_up,
+)
 from personadesk.domain.line import LineState
 from personadesk.domain.plan import RENT, new_plan_id
 from personadesk.domain.progress import DeployState
@@ -22,14 +33,15 @@ from personadesk.hosts import health
 from personadesk.store.journal import Purpose
 from personadesk.store.servers import ServerIntent
 from personadesk.store.wishes import Entry
-from personadesk.voice.handshake import shake_hands
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from personadesk.domain.guarding import Decision
+    from personadesk.domain.budget import Allowance
+    from personadesk.domain.guarding import Decision, Done
     from personadesk.domain.line import Line
     from personadesk.domain.plan import Plan
+    from personadesk.domain.text import Text
     from personadesk.hosts.servers import Servers
     from personadesk.lines.service import LineService
     from personadesk.store.journal import Journal
@@ -97,8 +109,10 @@ class Guardian:
         machines: Machines,
         deploys: Deploys,
         spent: Callable[[str], Awaitable[float]],
+        sleep: Callable[[str, Rest, Text], Awaitable[None]],
         *,
-        prove: Callable[[str], Awaitable[None]] = shake_hands,
+        prove: Callable[[str], Awaitable[None]],
+        allowed: Callable[[str], Awaitable[Allowance]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take what is needed.
@@ -111,7 +125,9 @@ class Guardian:
             machines: Rented machines.
             deploys: Makes new ones.
             spent: Returns the dollars that a line has cost.
-            prove: Calls a voice and hangs up.
+            sleep: Puts a line's voice and machine to sleep, and says why.
+            prove: Calls a voice, hears a frame of it and hangs up.
+            allowed: Returns what the budgets let a line still spend; None where there are no budgets.
             clock: Unix time.
         """
         self._lines = lines
@@ -121,6 +137,8 @@ class Guardian:
         self._machines = machines
         self._deploys = deploys
         self._spent = spent
+        self._allowed = allowed
+        self._sleep = sleep
         self._prove = prove
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
@@ -175,7 +193,7 @@ class Guardian:
             return None
         entries = await self._wishes.log(line.name, PAST)
         past = [entry.done for entry in entries if entry.deed is not Deed.WAIT]
-        seen = await self._see(line, wish)
+        seen = await self._see(line, wish, past)
         decision = decide(wish, seen, past, self._clock())
         held = (
             not decision.stuck
@@ -209,28 +227,31 @@ class Guardian:
             or record.plan.line != line.name
         ):
             return known
-        fresh = wish_of(record.plan, known)
+        fresh = replace(wish_of(record.plan, known), rest_at=self._clock())
         await self._wishes.put(fresh)
         return fresh
 
-    async def _see(self, line: Line, wish: Wish) -> Observed:
+    async def _see(self, line: Line, wish: Wish, past: Sequence[Done]) -> Observed:
         work = await self._work(line.name)
         waiting = self._lines.waiting(line.name)
         if line.target is None:
-            spent = (
-                await self._spent(line.name)
-                if any(each.place == RENT for each in wish.places)
-                else 0.0
-            )
-            return Observed(Voice.ABSENT, since=line.since, work=work, waiting=waiting, spent=spent)
+            rentable = any(each.place == RENT for each in wish.places)
+            return Observed(
+                Voice.ABSENT, since=line.since, work=work, waiting=waiting,
+                spent=await self._spent(line.name) if rentable else 0.0,
+                allowance=await self._allowance(line.name),
+            )  # fmt: skip
         tag = line.target.server_id
         voice = await self._voice(line)
         record = await self._journal.load(tag)
         plan = record.plan if record is not None else None
         place = Place(plan.place, plan.rent).key if plan is not None else ""
-        if voice is Voice.UP or (wish.rest is not Rest.UP and not waiting):
+        edge = by_hours(wish, past, self._clock())
+        wanted = wish.rest is Rest.UP or waiting or (edge is not None and edge.begins)
+        if voice is Voice.UP or not wanted:
             self._gone.pop(line.name, None)
-            return Observed(voice, place, line.since, work=work, waiting=waiting)
+            calls = self._lines.calls_of(line.name)
+            return Observed(voice, place, line.since, work=work, waiting=waiting, calls=calls)
         rented = plan is not None and plan.place == RENT
         box = await self._box(line.name, tag) if rented else Box.OURS
         reached = tunnel = None
@@ -240,7 +261,13 @@ class Guardian:
                 status = await self._servers.status(tag)
                 tunnel = status is not None and status.alive
         spent = await self._spent(line.name) if rented else 0.0
-        return Observed(voice, place, line.since, box, reached, tunnel, work, waiting, spent)
+        return Observed(
+            voice, place, line.since, box, reached, tunnel, work, waiting, spent=spent,
+            allowance=await self._allowance(line.name),
+        )  # fmt: skip
+
+    async def _allowance(self, name: str) -> Allowance:
+        return await self._allowed(name) if self._allowed is not None else UNLIMITED
 
     async def _box(self, name: str, tag: str) -> Box:
         """Return how the machine stands; that it is gone is believed when it is seen twice."""
@@ -323,7 +350,7 @@ class Guardian:
         )  # fmt: skip
         outcome = ""
         try:
-            await self._act(line, decision.deed, plan)
+            await self._act(line, decision.deed, plan, decision.why)
         except PersonaDeskError as error:
             outcome = f"{error.what} {error.next}"
         self._mute.pop(line.name, None)
@@ -333,10 +360,10 @@ class Guardian:
         )  # fmt: skip
         log.info("The line %s: %s %s", line.name, decision.deed, outcome or "done")
 
-    async def _act(self, line: Line, deed: Deed, plan: Plan | None) -> None:
+    async def _act(self, line: Line, deed: Deed, plan: Plan | None, why: Text) -> None:
         if plan is not None:
             await self._deploys.run(plan)
-            await self._wishes.rest(line.name, Rest.UP)
+            await self._wishes.rest(line.name, Rest.UP, self._clock())
             return
         if deed is Deed.CLEAN_UP:
             for plan_id in await self._deploys.unfinished(line.name):
@@ -347,6 +374,8 @@ class Guardian:
             await self._servers.reconnect(tag)
         elif deed is Deed.START:
             await self._lines.start(line.name)
+        elif deed is Deed.SLEEP:
+            await self._sleep(line.name, Rest.ASLEEP, why)
         elif deed is Deed.RESTART_SERVICE:
             await self._restart(line, tag)
         elif deed is Deed.RESTART_MACHINE:

@@ -10,6 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from personadesk.domain.budget import Act
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.line import LineState
 from personadesk.domain.quantity import duration
@@ -20,6 +21,7 @@ from personadesk.hosts import health
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from personadesk.domain.budget import Standing
     from personadesk.domain.line import Line
     from personadesk.domain.plan import RentWish
     from personadesk.lines.service import LineService
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 15.0
+AGAIN_SECONDS = 120.0
+"""So long a stop that was asked for is given until the machines are seen to be stopped; then it is asked again."""
 IDLE = T("Nobody called for {time}.")
+ASKED = T("You stopped it.")
 
 
 class Sleeper(Protocol):
@@ -37,12 +42,16 @@ class Sleeper(Protocol):
     async def sleep(self, tag: str) -> bool:
         """Return whether it can be woken."""
 
+    async def end(self, tag: str) -> None:
+        """End it."""
+
 
 class Limits:
     """Looks after lines whose voices run on rented machines.
 
     Attributes:
-        own_call: Tells whether the call that a deploy's voice has now is a test of ours, which is no use of it.
+        own_call: Tells whether the call that an address has now is a test of ours, which is no use of it.
+        in_hours: Tells whether a line has its hours now; it then stays up, called or not.
     """
 
     def __init__(
@@ -52,6 +61,7 @@ class Limits:
         spent: Callable[[str], Awaitable[float]],
         machines: Sleeper,
         *,
+        due: Callable[[str], Awaitable[Standing | None]] | None = None,
         ask: Callable[[str], Awaitable[health.Health | None]] = health.ask,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -62,6 +72,7 @@ class Limits:
             journal: Knows what was allowed for each.
             spent: Returns the dollars that a deploy's machines have cost.
             machines: Puts them to sleep.
+            due: Returns the budget by which a line's machine must not run on; None where there are no budgets.
             ask: Asks a voice server how it is.
             clock: Unix time.
         """
@@ -69,12 +80,15 @@ class Limits:
         self._journal = journal
         self._spent = spent
         self._machines = machines
+        self._due = due
         self._ask = ask
         self._clock = clock
         self._wishes: dict[str, RentWish | None] = {}
         self._busy_at: dict[str, float] = {}
+        self._acted: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
         self.own_call: Callable[[str], bool] = lambda _: False
+        self.in_hours: Callable[[str], Awaitable[bool]] = _has_none
 
     def start(self) -> None:
         """Look on and on until `stop`."""
@@ -91,6 +105,8 @@ class Limits:
     async def look(self) -> None:
         """Look at every line once, and put to sleep what must sleep."""
         for line in self._lines.lines():
+            if await self._keep_budget(line):
+                continue
             if line.state is not LineState.UP or line.target is None:
                 continue
             wish = await self._wish(line.target.server_id)
@@ -102,12 +118,34 @@ class Limits:
                 rest = Rest.ASLEEP if idle else Rest.STOPPED
                 await self._sleep(line, line.target.server_id, reason, rest)
 
-    async def sleep(self, name: str, rest: Rest = Rest.STOPPED) -> None:
-        """Stop a line's voice and put its rented machine, if it has one, to sleep, because a person wants it.
+    async def _keep_budget(self, line: Line) -> bool:
+        """Stop or end what runs behind a line whose budget is used up; returns whether that was so.
+
+        The voice may be down: what counts is that its machine is billed.
+        """
+        if self._due is None or line.target is None:
+            return False
+        tag = line.target.server_id
+        if await self._wish(tag) is None:
+            return False
+        due = await self._due(line.name)
+        if due is None or self._clock() - self._acted.get(tag, 0.0) < AGAIN_SECONDS:
+            return due is not None
+        self._acted[tag] = self._clock()
+        if due.budget.act is Act.END:
+            await self._end(line, tag, due.why)
+        else:
+            # Once there is money again, whoever calls wakes it.
+            await self._sleep(line, tag, due.why, Rest.ASLEEP)
+        return True
+
+    async def sleep(self, name: str, rest: Rest = Rest.STOPPED, why: Text = ASKED) -> None:
+        """Stop a line's voice and put its rented machine, if it has one, to sleep.
 
         Args:
             name: The line's.
             rest: `ASLEEP` lets a caller wake it.
+            why: The reason, a sentence.
 
         Raises:
             NotFound: There is no such line.
@@ -117,8 +155,10 @@ class Limits:
         if line.target is None or await self._wish(line.target.server_id) is None:
             await self._lines.stop(name)
             await self._lines.rest(name, rest)
+            if why != ASKED:
+                await self._lines.tell(name, LineState.STOPPED, why)
         else:
-            await self._sleep(line, line.target.server_id, T("You stopped it."), rest)
+            await self._sleep(line, line.target.server_id, why, rest)
 
     async def _run(self) -> None:
         while True:
@@ -145,26 +185,42 @@ class Limits:
         now = self._clock()
         # Calls before the first look are not known of, so that counts as one.
         since = self._busy_at.setdefault(tag, now)
-        if found is not None and self.own_call(tag):
+        if found is not None and self.own_call(line.target.url):
             return None
         if found is None or health.is_busy(found.facts):
             # What does not answer is not known to be idle.
             self._busy_at[tag] = now
             return None
-        if now - since < wish.idle_stop_minutes * 60:
+        if now - since < wish.idle_stop_minutes * 60 or await self.in_hours(line.name):
             return None
         return T(IDLE.template, time=duration(now - since))
 
-    async def _sleep(self, line: Line, tag: str, reason: Text, rest: Rest) -> None:
-        log.info("The line %s is put to sleep. %s", line.name, reason)
-        self._busy_at.pop(tag, None)
+    async def _end(self, line: Line, tag: str, reason: Text) -> None:
+        log.info("The machine behind %s is ended. %s", line.name, reason)
+        await self._stop_voice(line)
+        await self._machines.end(tag)
+        await self._lines.detach(line.name)
+        await self._lines.rest(line.name, Rest.STOPPED)
+        await self._lines.tell(line.name, LineState.STOPPED, reason)
+
+    async def _stop_voice(self, line: Line) -> None:
         try:
             await self._lines.stop(line.name)
         except PersonaDeskError as error:
             # The machine is stopped all the same; that is what saves the money.
             log.info("The voice behind %s could not be stopped first: %s", line.name, error.what)
+
+    async def _sleep(self, line: Line, tag: str, reason: Text, rest: Rest) -> None:
+        log.info("The line %s is put to sleep. %s", line.name, reason)
+        self._busy_at.pop(tag, None)
+        await self._stop_voice(line)
         wakes = await self._machines.sleep(tag)
         if not wakes:
             await self._lines.detach(line.name)
         await self._lines.rest(line.name, rest)
-        await self._lines.tell(line.name, LineState.STOPPED, str(reason))
+        await self._lines.tell(line.name, LineState.STOPPED, reason)
+
+
+async def _has_none(name: str) -> bool:
+    del name
+    return False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import NoCapacity, PersonaDeskError
 from personadesk.domain.line import LineState
-from personadesk.domain.text import T
+from personadesk.domain.text import NOTHING, T, Text
 from personadesk.hosts import health
 from personadesk.store.servers import ServerIntent
 from personadesk.voice.handshake import shake_hands
@@ -27,7 +27,6 @@ PATIENCE_SECONDS = 20.0
 STARTING_SECONDS = 120.0
 """How long a start may be under way, a machine far away included, until what is found counts again."""
 
-# A line's reason is kept as plain words; these are templates without values, so that a window can translate them.
 STARTING = T("The voice server is starting.")
 SILENT = T("The server at its address does not answer.")
 DYING = T("The voice server keeps dying.")
@@ -41,12 +40,12 @@ class Truth:
 
     Attributes:
         state: As found out.
-        reason: A sentence when it is not up.
+        reason: Why, when it is not up.
         sure: Whether one look is enough; a busy computer may be late with an answer or with a new process.
     """
 
     state: LineState
-    reason: str = ""
+    reason: Text = NOTHING
     sure: bool = True
 
 
@@ -62,27 +61,28 @@ async def look(line: Line, servers: Servers) -> Truth | None:
         return await _of_answer(line, found)
     status = await servers.status(line.target.server_id)
     if status is None:
-        return Truth(LineState.UNKNOWN, str(SILENT), sure=False)
+        return Truth(LineState.UNKNOWN, SILENT, sure=False)
     if line.state is LineState.STARTING and _is_about_to_start(server) and not status.alive:
         # What is found is what the last run left; on a machine far away the new one takes its time.
-        return Truth(LineState.STARTING, str(STARTING))
+        return Truth(LineState.STARTING, STARTING)
     if status.state == "given-up":
-        return Truth(LineState.FAILED, _first(status.reason) or str(DYING))
+        return Truth(LineState.FAILED, _first(status.reason) or DYING)
     if status.state == "stopped":
         return _stopped(line)
     if not status.alive:
-        return Truth(LineState.FAILED, str(GONE), sure=False)
+        return Truth(LineState.FAILED, GONE, sure=False)
     if status.state == "backing-off":
         return Truth(LineState.STARTING, _first(status.reason))
-    return Truth(LineState.STARTING, str(STARTING))
+    return Truth(LineState.STARTING, STARTING)
 
 
 async def _of_answer(line: Line, found: health.Health) -> Truth | None:
     if found.state == "failed":
-        return Truth(LineState.FAILED, found.reason)
+        return Truth(LineState.FAILED, Text(found.reason))
     if not found.takes_calls:
         return Truth(
-            LineState.STARTING, f"The voice server is starting: {found.stage or 'loading'}."
+            LineState.STARTING,
+            T("The voice server is starting: {stage}.", stage=found.stage or "loading"),
         )
     if line.state is LineState.UP:
         return None
@@ -102,13 +102,13 @@ async def _prove(line: Line) -> Truth:
         # Somebody talks to it: there is no better proof.
         return Truth(LineState.UP)
     except PersonaDeskError as error:
-        return Truth(LineState.FAILED, str(error.what), sure=False)
+        return Truth(LineState.FAILED, error.what, sure=False)
     return Truth(LineState.UP)
 
 
 def _stopped(line: Line) -> Truth:
     """Return that a line is stopped; why it was stopped stays told."""
-    return Truth(LineState.STOPPED, line.reason if line.state is LineState.STOPPED else "")
+    return Truth(LineState.STOPPED, line.reason if line.state is LineState.STOPPED else NOTHING)
 
 
 def _is_about_to_start(server: ServerRecord | None) -> bool:
@@ -120,5 +120,6 @@ def _is_about_to_start(server: ServerRecord | None) -> bool:
     )
 
 
-def _first(text: str) -> str:
-    return text.splitlines()[0] if text else ""
+def _first(text: str) -> Text:
+    """Return the first line of what a server's supervisor says of it."""
+    return Text(text.splitlines()[0]) if text else NOTHING

@@ -77,13 +77,16 @@ class Alarms:
         self.judge(host, {}, 0.0)
 
 
-def measure(state: HostState, now: float, pace_of: Callable[[GroupKey], float]) -> Measures:
+def measure(
+    state: HostState, now: float, pace_of: Callable[[GroupKey], float], *, awake_since: float = 0.0
+) -> Measures:
     """Return what the rules judge of a machine.
 
     Args:
         state: What is known of it.
         now: Unix time.
         pace_of: Returns how many seconds lie between a source's samples.
+        awake_since: Unix time since which we ourselves look without a break: a computer that slept did not look.
     """
     found: Measures = {}
     _cards(state, found)
@@ -93,7 +96,9 @@ def measure(state: HostState, now: float, pace_of: Callable[[GroupKey], float]) 
         found[Quantity.MEMORY, ""] = _share(used, total)
     for key, sample in state.samples.items():
         if key.source == Source.HOST:
-            found[Quantity.SILENCE, ""] = _late(sample, now, pace_of(key))
+            found[Quantity.SILENCE, ""] = _late(
+                sample, now - max(sample.at, awake_since), pace_of(key)
+            )
     price = _number(state.value(Metric.MONEY_PRICE))
     if price is not None:
         idle = now - state.idle_since if price > 0 and state.idle_since is not None else 0.0
@@ -101,6 +106,8 @@ def measure(state: HostState, now: float, pace_of: Callable[[GroupKey], float]) 
     spent = _number(state.value(Metric.MONEY_SPENT))
     if state.target.limit:
         found[Quantity.BUDGET, ""] = None if spent is None else 100 * spent / state.target.limit
+    if state.target.budget is not None:
+        found[Quantity.MONEY, ""] = 100 * state.target.budget
     return found
 
 
@@ -126,11 +133,10 @@ def _servers(state: HostState, found: Measures) -> None:
         found[Quantity.TICK, key.origin] = 0.0 if tick == NO_TICK else _number(tick)
 
 
-def _late(sample: Sample, now: float, pace: float) -> float:
+def _late(sample: Sample, age: float, pace: float) -> float:
     known = any(not isinstance(each.value, Absent) for each in sample.readings)
-    late = now - sample.at - pace
     # A sample without any figure says itself that none come.
-    return max(0.0, late) if known else max(0.0, now - sample.at)
+    return max(0.0, age - pace if known else age)
 
 
 def _share(used: Value | None, total: Value | None) -> float | None:

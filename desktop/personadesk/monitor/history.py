@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from personadesk.domain.event import Event
+    from personadesk.domain.gap import Gap
     from personadesk.store.history import GroupKey, HistoryStore, Level, Packed
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class History:
         self._clock = clock
         self._rows: list[Row] = []
         self._events: list[Event] = []
+        self._gaps: list[Gap] = []
         self._rolled = self._pruned = 0.0
         self._troubled = False
 
@@ -70,6 +72,11 @@ class History:
         if self.writes:
             self._events.append(event)
 
+    def add_gap(self, gap: Gap) -> None:
+        """Take a time without figures, when it begins and again when it ends; it is written with the next batch."""
+        if self.writes:
+            self._gaps.append(gap)
+
     async def run(self) -> None:
         """Write a batch every second until cancelled."""
         while True:
@@ -82,10 +89,11 @@ class History:
             return
         rows, self._rows = self._rows, []
         events, self._events = self._events, []
+        gaps, self._gaps = self._gaps, []
         now = self._clock()
         try:
-            if rows or events:
-                await self.store.write(rows, events)
+            if rows or events or gaps:
+                await self.store.write(rows, events, gaps)
             if not 0 <= now - self._rolled < ROLL_SECONDS:
                 await self.store.roll_up(round((now - LATE_SECONDS) * 1000), roll_up)
                 self._rolled = now

@@ -14,7 +14,7 @@ import logging
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -27,17 +27,18 @@ from personadesk.monitor.alarms import Alarms, measure
 from personadesk.monitor.ranges import MOST_POINTS, Range, joined, nothing, of_values, reduced
 from personadesk.monitor.rings import Rings, series_name
 from personadesk.monitor.sampler import FAST_SECONDS, SLOW_SECONDS, Sampler
-from personadesk.monitor.state import HostState, changes, failed_over
+from personadesk.monitor.state import HostState, changes
 from personadesk.store.history import GroupKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from personadesk.domain.alarm import Alarm
-    from personadesk.domain.line import Line
+    from personadesk.domain.gap import Gap
     from personadesk.domain.sample import Metric, Sample, Value
     from personadesk.monitor.heartbeat import Heartbeat
     from personadesk.monitor.history import History
+    from personadesk.monitor.marks import Marks
     from personadesk.monitor.targets import Targets
     from personadesk.monitor.webhook import Webhook
 
@@ -50,6 +51,8 @@ AT_ONCE = 20
 """Machines that are judged in one go."""
 LINGER_SECONDS = 5.0
 """After the last look: who turns a page and back finds no hole."""
+ASLEEP_SECONDS = 5.0
+"""Between two looks of ours: this computer slept, or was too busy to look; nobody else was silent for that."""
 _PREFERENCE = (Source.VOICE, Source.PROVIDER, Source.SERVER, Source.HOST)
 
 
@@ -60,12 +63,12 @@ class Workers:
     Attributes:
         heartbeat: Makes test calls.
         webhook: Tells alarms elsewhere.
-        lines: Returns the lines, to see when one fails over.
+        marks: Reads what was done on purpose.
     """
 
     heartbeat: Heartbeat | None = None
     webhook: Webhook | None = None
-    lines: Callable[[], Sequence[Line]] | None = None
+    marks: Marks | None = None
 
 
 class Monitor:
@@ -107,13 +110,13 @@ class Monitor:
         self._samplers: dict[str, Sampler] = {}
         self._looks: Counter[str] = Counter()
         self._stopped: set[str] = set()
-        self._lines: dict[str, str] = {}
         self._samples: list[Callable[[str, Sample], None]] = []
         self._alarm_watchers: list[Callable[[Alarm], None]] = []
         self._event_watchers: list[Callable[[Event], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._lingering: dict[str, asyncio.TimerHandle] = {}
         self._workers = Workers()
+        self._judged_at = self._awake_since = clock()
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -164,7 +167,9 @@ class Monitor:
                     self.tell(event)
                 state.target = target
             self._adjust(name)
-        self._follow_lines()
+        if self._workers.marks is not None:
+            for event in await self._workers.marks.look(self.history.store):
+                self.tell(event)
 
     # -- who looks --------------------------------------------------------------------------------------------
 
@@ -265,6 +270,11 @@ class Monitor:
         await self.history.keep()
         return await self.history.store.events(start, end, host)
 
+    async def gaps(self, start: float, end: float, host: str | None = None) -> list[Gap]:
+        """Return when sources told nothing between two Unix times, and why; of one machine or of all."""
+        await self.history.keep()
+        return await self.history.store.gaps(start, end, host)
+
     # -- who is told ------------------------------------------------------------------------------------------
 
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
@@ -294,7 +304,9 @@ class Monitor:
         if row is not None:
             self.history.add(key, ring.series, sample.at, row)
         for event in state.take(key, sample):
-            self.tell(event)
+            self.tell(self._explained(event, key.origin))
+        for gap in state.take_gaps(key, sample):
+            self.history.add_gap(gap)
         for watcher in tuple(self._samples):
             watcher(key.host, sample)
 
@@ -307,16 +319,19 @@ class Monitor:
     def judge(self, hosts: Iterable[str] | None = None) -> list[Alarm]:
         """Look at machines by the rules, all without a choice; done once a second by itself."""
         now = self._clock()
+        if not 0 <= now - self._judged_at < ASLEEP_SECONDS:
+            self._awake_since = now
+        self._judged_at = now
         changed: list[Alarm] = []
         for name in tuple(self._states) if hosts is None else hosts:
             state = self._states.get(name)
             if state is None:
                 continue
-            sampler = self._samplers.get(name)
-            if sampler is None or not sampler.running:
+            pace_of = self._pace_of(name)
+            if pace_of is None:
                 self.alarms.forget(name)
                 continue
-            found = measure(state, now, sampler.pace_of)
+            found = measure(state, now, pace_of, awake_since=self._awake_since)
             changed += self.alarms.judge(name, found, now, label=state.target.label)
         for alarm in changed:
             kind = EventKind.ALARM_ON if alarm.on else EventKind.ALARM_OFF
@@ -328,6 +343,27 @@ class Monitor:
         return changed
 
     # -- how it is done ---------------------------------------------------------------------------------------
+
+    @property
+    def samples_itself(self) -> bool:
+        """Whether this monitor samples; another one may do it for both."""
+        return True
+
+    def _pace_of(self, name: str) -> Callable[[GroupKey], float] | None:
+        """Return what tells the seconds between a source's samples; None for a machine that is not sampled."""
+        sampler = self._samplers.get(name)
+        return sampler.pace_of if sampler is not None and sampler.running else None
+
+    def _explained(self, event: Event, server: str) -> Event:
+        """Add why the guardian did it, where it did."""
+        if event.kind is not EventKind.RESTARTED or self._workers.marks is None:
+            return event
+        why = self._workers.marks.cause(server, event.at)
+        return (
+            event
+            if why is None
+            else replace(event, text=T("{what} {why}", what=event.text, why=why))
+        )
 
     def _begin(self, name: str, job: Coroutine[object, object, None]) -> None:
         self._tasks.append(asyncio.create_task(job, name=name))
@@ -377,8 +413,14 @@ class Monitor:
         state = self._states.get(name)
         if state is None:
             return
-        looked_at = bool(self._looks[name]) or name in self._lingering
+        looked_at = self._looked_at(name)
         wanted = name not in self._stopped and (looked_at or state.target.wanted)
+        known = {spec.key for spec in state.target.specs} if wanted else set()
+        for key in [
+            key for key in state.samples if key not in known and key.source != Source.VOICE
+        ]:
+            state.forget(key)
+        wanted = wanted and self.samples_itself
         sampler = self._samplers.get(name)
         pace = FAST_SECONDS if looked_at else self.every_s
         if sampler is None:
@@ -393,28 +435,13 @@ class Monitor:
             sampler.set_feeds(state.target.specs, self._targets.make)
         elif sampler.running:
             sampler.stop()
-        known = set(sampler.keys) if wanted else set()
-        for key in [
-            key for key in state.samples if key not in known and key.source != Source.VOICE
-        ]:
-            state.forget(key)
+
+    def _looked_at(self, name: str) -> bool:
+        return bool(self._looks[name]) or name in self._lingering
 
     def _lingered(self, host: str) -> None:
         self._lingering.pop(host, None)
         self._adjust(host)
-
-    def _follow_lines(self) -> None:
-        if self._workers.lines is None:
-            return
-        now = {
-            line.name: line.target.server_id if line.target is not None else ""
-            for line in self._workers.lines()
-        }
-        for line, server in failed_over(self._lines, now):
-            host = next((n for n, s in self._states.items() if server in s.target.servers), "")
-            text = T("The line “{line}” leads to {server} now.", line=line, server=server)
-            self.tell(Event(self._clock(), host, EventKind.FAILED_OVER, text))
-        self._lines |= {line: server for line, server in now.items() if server}
 
 
 def _subscribed(watchers: list[_Callback], callback: _Callback) -> Callable[[], None]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from personadesk.domain.event import Event, EventKind
+from personadesk.domain.gap import Gap, missing
 from personadesk.domain.sample import Absent, Metric, Source
 from personadesk.domain.text import NOTHING, T, Text
 
@@ -34,6 +35,7 @@ class HostState:
     gpus: dict[str, Gpu] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     idle_since: float | None = None
+    _gaps: dict[tuple[GroupKey, str], Gap] = field(default_factory=dict)
     _uptimes: dict[str, float] = field(default_factory=dict)
     _values: dict[GroupKey, dict[tuple[Metric, str], Value]] = field(default_factory=dict)
 
@@ -48,6 +50,21 @@ class HostState:
             self._take_sessions(sample)
             return self._take_uptime(key.origin, sample)
         return []
+
+    def take_gaps(self, key: GroupKey, sample: Sample) -> list[Gap]:
+        """Take a sample; returns the times without figures that begin or end by it."""
+        told = missing(sample)
+        found = []
+        for (owner, figures), gap in tuple(self._gaps.items()):
+            if owner == key and told.get(figures) != gap.reason:
+                found.append(replace(gap, end=sample.at))
+                del self._gaps[owner, figures]
+        for figures, reason in told.items():
+            if (key, figures) not in self._gaps:
+                gap = Gap(sample.at, None, key.host, key.source, key.origin, figures, reason)
+                self._gaps[key, figures] = gap
+                found.append(gap)
+        return found
 
     def value(self, metric: Metric, part: str = "") -> Value | None:
         """Return the newest figure, of the source that knows best; None when nobody tells it."""
@@ -122,22 +139,8 @@ def changes(before: Target, now: Target, at: float) -> list[Event]:
                 T("The address changed from {old} to {new}.", old=before.address, new=now.address),
             )
         )
-    found += [
-        (EventKind.DEPLOYED, T("The voice server {id} runs here now.", id=server))
-        for server in sorted(now.servers - before.servers)
-    ]
+    if now.lost and not before.lost:
+        found.append(
+            (EventKind.GPU_LOST, T("The provider says that this machine's hardware is gone."))
+        )
     return [Event(at, now.name, kind, text) for kind, text in found]
-
-
-def failed_over(before: dict[str, str], now: dict[str, str]) -> list[tuple[str, str]]:
-    """Return which lines lead to another server than before: (line, server).
-
-    Args:
-        before: Which server each line led to; "" for none.
-        now: The same now.
-    """
-    return [
-        (line, server)
-        for line, server in now.items()
-        if server and before.get(line) and before[line] != server
-    ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from personadesk.providers.accounts import Accounts
 
 NOT_TOLD = Absent(T("The provider doesn't tell what it costs."))
+NO_LIMIT = Absent(T("No limit was set."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,10 @@ class Target:
         specs: Where its figures come from.
         address: `host:port` of its SSH, "" for none.
         servers: The voice servers on it that should run.
+        lost: Whether its provider says that its hardware is gone.
         limit: Dollars that it may cost in all, None for no limit.
+        budget: The used share of the fullest budget that it counts for, 0 while none is near; None where it costs
+            nothing.
         wanted: Whether it is watched when nobody looks at it.
     """
 
@@ -45,8 +49,23 @@ class Target:
     specs: tuple[FeedSpec, ...] = ()
     address: str = ""
     servers: frozenset[str] = frozenset()
+    lost: bool = False
     limit: float | None = None
+    budget: float | None = None
     wanted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyLimits:
+    """What a rented machine may cost.
+
+    Attributes:
+        price: Dollars per hour, None for no limit.
+        spent: Dollars in all, None for no limit.
+    """
+
+    price: float | None = None
+    spent: float | None = None
 
 
 class FleetView(Protocol):
@@ -70,7 +89,8 @@ class Targets:
         servers: Servers,
         accounts: Accounts,
         fleet: Callable[[], FleetView],
-        limit: Callable[[str], Awaitable[float | None]],
+        limits: Callable[[str], Awaitable[MoneyLimits]],
+        budget: Callable[[str], Awaitable[float | None]] | None = None,
     ) -> None:
         """Take where to look.
 
@@ -79,13 +99,16 @@ class Targets:
             servers: The voice servers.
             accounts: Knows the providers.
             fleet: Returns what was last seen of rented machines.
-            limit: Returns how many dollars a rented machine may cost, by its tag.
+            limits: Returns what a rented machine may cost, by its tag.
+            budget: Returns the used share of a budget that is near, by the same tag; None while none is.
         """
         self._hosts = hosts
         self._servers = servers
         self._accounts = accounts
         self._fleet = fleet
-        self._limit = limit
+        self._limits = limits
+        self._allowed: dict[str, MoneyLimits] = {}
+        self._budget = budget
 
     async def look(self) -> tuple[Target, ...]:
         """Return the machines there are now, this computer first."""
@@ -149,18 +172,33 @@ class Targets:
         provider = await self._accounts.provider(machine.account)
         tells = bool(provider.facts.can.figures) and machine.state is MachineState.RUNNING
         spec = FeedSpec(GroupKey(target.name, Source.PROVIDER), machine.key if tells else "")
-        limit = await self._limit(machine.tag)
+        allowed = self._allowed[machine.tag] = await self._limits(machine.tag)
+        near = await self._budget(machine.tag) if self._budget is not None else None
         label = T("{name}", name=machine.name or machine.tag)
-        return replace(target, label=label, specs=(*target.specs, spec), limit=limit)
+        return replace(
+            target,
+            label=label,
+            specs=(*target.specs, spec),
+            limit=allowed.spent,
+            lost=machine.state is MachineState.LOST,
+            budget=near or 0.0,
+        )
 
     def _money(self, tag: str) -> list[Reading]:
         view = self._fleet()
         machine = next((each for each in view.machines if each.tag == tag), None)
         price = machine.price if machine is not None else None
         spent = view.spent.get(tag)
+        allowed = self._allowed.get(tag, MoneyLimits())
         return [
             Reading(Metric.MONEY_PRICE, "", NOT_TOLD if price is None else price),
             Reading(Metric.MONEY_SPENT, "", NOT_TOLD if spent is None else spent),
+            Reading(
+                Metric.MONEY_PRICE_LIMIT, "", NO_LIMIT if allowed.price is None else allowed.price
+            ),
+            Reading(
+                Metric.MONEY_SPEND_LIMIT, "", NO_LIMIT if allowed.spent is None else allowed.spent
+            ),
         ]
 
     async def _figures(self, tag: str) -> Sequence[Reading]:

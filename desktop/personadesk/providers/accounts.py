@@ -7,10 +7,11 @@ import os
 import re
 import time
 from dataclasses import dataclass, replace
+from dataclasses import field as part
 from typing import TYPE_CHECKING
 
 from personadesk.domain.account import ENVIRONMENT, KEYRING, Account
-from personadesk.domain.errors import AuthFailed, BadRequest
+from personadesk.domain.errors import AuthFailed, BadRequest, NotFound
 from personadesk.domain.text import T
 from personadesk.providers import catalog
 from personadesk.store.secrets import VAULT_VARIABLE, Place
@@ -67,6 +68,21 @@ class Kept:
     ending: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An account that was removed a moment ago, in memory only.
+
+    Attributes:
+        account: The account.
+        secrets: What the keyring had of it, by field.
+        info: What its provider had said of it.
+    """
+
+    account: Account
+    secrets: Mapping[str, str] = part(repr=False)
+    info: AccountInfo | None = None
+
+
 class Accounts:
     """All accounts.
 
@@ -81,7 +97,8 @@ class Accounts:
         self.secrets = secrets
         self.pretends: Mapping[str, Pretend] | None = None
         self._make = make
-        self._open: dict[str, Provider] = {}
+        self._open: dict[str, tuple[Account, Provider]] = {}
+        self._retired: list[Provider] = []
         self._opening = asyncio.Lock()
         self._infos: dict[str, AccountInfo] = {}
         self._watchers: list[Callable[[], None]] = []
@@ -162,11 +179,13 @@ class Accounts:
         account, secrets = self._read(Given(name, old.provider, known, old.base_url))
         # Settings that no field is for, as where machines of one's own image are entered, stay.
         others = {key: old.settings[key] for key in old.settings if key not in fields}
-        account = replace(account, added=old.added, settings={**others, **account.settings})
+        account = replace(
+            account, added=old.added, changed=time.time(), settings={**others, **account.settings}
+        )
         info = await self._try(account, secrets)
         await self._keep(account, secrets)
         await self.store.replace(account)
-        await self._drop(name)
+        self._retire(name)
         self._infos[name] = info
         self._tell()
         return info
@@ -184,40 +203,76 @@ class Accounts:
         self._tell()
         return info
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> Removed:
         """Forget an account and its secrets. Its machines go on, and go on costing.
+
+        Returns:
+            All of it, for `restore`; whoever lets it go has forgotten the secrets for good.
 
         Raises:
             NotFound: There is no such account.
         """
         account = await self.store.get(name)
-        await self._drop(name)
+        kept = [field for field, place in account.credentials.items() if place == KEYRING]
+        secrets = {field: await self.secrets.get(_secret(name, field)) for field in kept}
+        self._retire(name)
         await self.store.remove(name)
-        for field, place in account.credentials.items():
-            if place == KEYRING:
-                await self.secrets.delete(_secret(name, field))
-        self._infos.pop(name, None)
+        for field in kept:
+            await self.secrets.delete(_secret(name, field))
+        info = self._infos.pop(name, None)
+        self._tell()
+        return Removed(account, {field: value for field, value in secrets.items() if value}, info)
+
+    async def restore(self, removed: Removed) -> None:
+        """Put an account back as it was, without asking its provider.
+
+        Raises:
+            BadRequest: There is one of that name again.
+            PersonaDeskError: There is no keyring any more.
+        """
+        account = removed.account
+        await self.store.add(account)
+        for field, value in removed.secrets.items():
+            await self.secrets.put(_secret(account.name, field), value)
+        if removed.info is not None:
+            self._infos[account.name] = removed.info
         self._tell()
 
     async def provider(self, name: str) -> Provider:
         """Return an account's provider; every caller of this process shares it, and so its limits.
+
+        Another process may have given the account a new key, or removed it: then this one's is made anew, or closed.
 
         Raises:
             NotFound: There is no such account.
             AuthFailed: A secret of it is not where it should be (cause `no_secret`).
         """
         async with self._opening:
-            if name not in self._open:
+            try:
                 account = await self.store.get(name)
-                secrets = await self._secrets_of(account)
-                # In a thread: a provider's file may bring more along than a window likes to wait for.
-                self._open[name] = await asyncio.to_thread(self._make, account, secrets)
-            return self._open[name]
+            except NotFound:
+                self._retire(name)
+                raise
+            opened, provider = self._open.get(name, (None, None))
+            if provider is not None and opened == account:
+                return provider
+            secrets = await self._secrets_of(account)
+            # In a thread: a provider's file may bring more along than a window likes to wait for.
+            fresh = await asyncio.to_thread(self._make, account, secrets)
+            self._retire(name)
+            self._open[name] = (account, fresh)
+            if provider is not None:
+                # What the old key was told is not what the new one may.
+                self._infos.pop(name, None)
+                self._tell()
+            return fresh
 
     async def close(self) -> None:
         """Close every connection."""
         for name in tuple(self._open):
-            await self._drop(name)
+            self._retire(name)
+        while self._retired:
+            await self._retired.pop().aclose()
 
     # -- how it is done ---------------------------------------------------------------------------------------
 
@@ -340,10 +395,11 @@ class Accounts:
             values[name] = value
         return values
 
-    async def _drop(self, name: str) -> None:
-        provider = self._open.pop(name, None)
+    def _retire(self, name: str) -> None:
+        """Give an account's provider to nobody any more; whoever has it may finish, such as a deploy that waits."""
+        _, provider = self._open.pop(name, (None, None))
         if provider is not None:
-            await provider.aclose()
+            self._retired.append(provider)
 
     def _tell(self) -> None:
         for watcher in tuple(self._watchers):

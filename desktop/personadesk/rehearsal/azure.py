@@ -427,7 +427,7 @@ class Azure(Simulator):
             kind = (
                 "Microsoft.Compute/virtualMachines"
                 if "Compute" in request.path
-                else "Microsoft.Resources/x"
+                else "Microsoft.Resources/subscriptions/resourceGroups"
             )
             action = {"GET": "read", "PUT": "write", "DELETE": "delete"}.get(request.method, "")
             action = action or f"{request.path.rpartition('/')[2]}/action"

@@ -18,6 +18,7 @@ _PLACES: Mapping[str, str] = {
     "vast": "vast:Vast",
     "paperspace": "paperspace:Paperspace",
     "digitalocean": "digitalocean:DigitalOcean",
+    "aws": "aws.ec2:Aws",
     "google": "google:Google",
     "azure": "azure:Azure",
 }

@@ -154,7 +154,11 @@ class Control(Routed):
                 account.expired = bool(values.get("expired", account.expired))
         except (ValueError, TypeError) as error:
             raise Refused(Why.BAD_REQUEST, str(error)) from error
-        return Answer(204)
+        told = {
+            "provider": world.provider, "balance": account.balance, "quota": account.quota,
+            "rights": sorted(account.rights), "expired": account.expired,
+        }  # fmt: skip
+        return Answer.json(told)
 
     @route("POST", "/stop")
     def stop(self, request: Request) -> Answer:

@@ -29,7 +29,10 @@ XML_FIELDS = {
     "power.limit": "gpu_power_readings/current_power_limit|power_readings/power_limit",
     "enforced.power.limit": "power_readings/enforced_power_limit",
     "clocks.current.sm": "clocks/sm_clock", "clocks.sm": "clocks/sm_clock",
-    "clocks.current.memory": "clocks/mem_clock", "mig.mode.current": "mig_mode/current_mig",
+    "clocks.current.memory": "clocks/mem_clock",
+    "pcie.link.gen.current": "pci/pci_gpu_link_info/pcie_gen/current_link_gen",
+    "pcie.link.width.current": "pci/pci_gpu_link_info/link_widths/current_link_width",
+    "mig.mode.current": "mig_mode/current_mig",
     "ecc.errors.uncorrected.volatile.total":
         "ecc_errors/volatile/dram_uncorrectable|ecc_errors/volatile/double_bit/total",
     "clocks_throttle_reasons.active": "=0x0000000000000000",
@@ -81,6 +84,8 @@ class Cards:
                 unit = (
                     UNITS.get(value.split()[-1], "") if " " in value and value[0].isdigit() else ""
                 )
+                if field.startswith("pcie.link.width"):
+                    value = value.removesuffix("x")
                 if field.startswith("temperature"):
                     value, unit = value.removesuffix(" C"), ""
                 fields[field] = [f"{field} {unit}".strip(), value]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import time
 from dataclasses import replace
@@ -12,19 +14,24 @@ from personadesk.rehearsal import catalog, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from personadesk.rehearsal.http import Simulator
     from personadesk.rehearsal.running import Running
     from personadesk.store.accounts import AccountStore
     from personadesk.store.paths import Folders
 
+GIVEN = "accounts.json"
+"""Names of the accounts that were given once; with the pretend providers it goes."""
 _VARIABLE = "PERSONADESK_REHEARSAL_{provider}_{field}"
 
 
 async def make_ready(folders: Folders, store: AccountStore) -> Mapping[str, Pretend]:
     """Start the pretend providers if they are not there, and see to an account at each of them.
 
-    Their keys are put into this process's environment, to which the accounts refer: the keyring stays untouched.
+    One that the user removed stays away until the pretend providers are ended and begin anew, and one whose key the
+    user replaced keeps that key. Their keys are put into this process's environment, to which the accounts refer: the
+    keyring stays untouched.
 
     Args:
         folders: The rehearsal's own.
@@ -43,18 +50,32 @@ async def make_ready(folders: Folders, store: AccountStore) -> Mapping[str, Pret
     for kind in played:
         _give_keys(kind)
     there = {each.name: each for each in await store.all()}
+    given = running.folder_of(folders) / GIVEN
+    before = await asyncio.to_thread(_names_in, given)
     for name, account in ready.items():
-        if name not in there:
+        # One that was there and is not any more was removed by the user.
+        if name not in there and name not in before:
             await store.add(account)
+    if not before >= set(ready):
+        await asyncio.to_thread(given.write_text, json.dumps(sorted(before | set(ready))))
     for known in there.values():
         now = ready.get(known.provider)
         if now is None:
             continue
         # The ports are others after each start of the pretend providers.
-        fresh = replace(now, added=known.added) if known.name == now.name else _moved(known, now)
+        ours = known.name == now.name and not known.changed
+        fresh = replace(now, added=known.added) if ours else _moved(known, now)
         if fresh != known:
             await store.replace(fresh)
     return {name: Pretend(account.base_url, account.settings) for name, account in ready.items()}
+
+
+def _names_in(path: Path) -> set[str]:
+    try:
+        return set(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError):
+        # Not written yet, or not to its end: then accounts are given once more.
+        return set()
 
 
 def _moved(known: Account, now: Account) -> Account:

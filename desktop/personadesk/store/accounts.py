@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from personadesk.store.database import Database
 
-_COLUMNS = "name, provider, credentials, settings, base_url, added"
+_COLUMNS = "name, provider, credentials, settings, base_url, added, changed"
 LONGEST_NAME = 40
 
 
@@ -89,14 +89,14 @@ class AccountStore:
 
 def _put(connection: sqlite3.Connection, account: Account) -> None:
     connection.execute(
-        f"INSERT OR REPLACE INTO accounts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+        f"INSERT OR REPLACE INTO accounts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
         (
             account.name, account.provider, json.dumps(dict(account.credentials)),
-            json.dumps(dict(account.settings)), account.base_url, account.added,
+            json.dumps(dict(account.settings)), account.base_url, account.added, account.changed,
         ),
     )  # fmt: skip
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    name, provider, credentials, settings, base_url, added = row
-    return Account(name, provider, json.loads(credentials), json.loads(settings), base_url, added)
+    name, provider, credentials, settings, base_url, *times = row
+    return Account(name, provider, json.loads(credentials), json.loads(settings), base_url, *times)

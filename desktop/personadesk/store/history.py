@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, TypeVar
 from personadesk.domain.event import Event, EventKind
 from personadesk.store.coding import text_from_json, text_to_json
 from personadesk.store.database import Database
+from personadesk.store.gaps import end_gaps, gaps_table, prune_gaps, read_gaps, write_gaps
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+
+    from personadesk.domain.gap import Gap
 
     _Result = TypeVar("_Result")
     Packed = list[tuple[int, bytes]]
@@ -121,7 +124,7 @@ class HistoryStore:
     """
 
     def __init__(self, path: Path, *, most_bytes: int = MOST_BYTES) -> None:
-        self._database = Database(path, (first_tables,), each_commit_synced=False)
+        self._database = Database(path, (first_tables, gaps_table), each_commit_synced=False)
         self._most_bytes = most_bytes
         self._kept = 1.0
         self._groups: dict[int, tuple[GroupKey, tuple[str, ...]]] = {}
@@ -141,8 +144,10 @@ class HistoryStore:
 
     # -- writing ----------------------------------------------------------------------------------------------
 
-    async def write(self, rows: Sequence[Row], events: Sequence[Event] = ()) -> None:
-        """Write samples and events down."""
+    async def write(
+        self, rows: Sequence[Row], events: Sequence[Event] = (), gaps: Sequence[Gap] = ()
+    ) -> None:
+        """Write samples, events and gaps down."""
 
         def work(connection: sqlite3.Connection) -> None:
             packed = [
@@ -153,8 +158,13 @@ class HistoryStore:
                 "INSERT INTO events (at, host, kind, text) VALUES (?, ?, ?, ?)",
                 [(each.at, each.host, each.kind, text_to_json(each.text)) for each in events],
             )
+            write_gaps(connection, gaps)
 
         await self._run(work)
+
+    async def end_gaps(self) -> None:
+        """End gaps that a program left open which was killed."""
+        await self._run(end_gaps)
 
     async def roll_up(self, until_ms: int, make: RollUp) -> None:
         """Make the coarser levels' rows of all whole buckets that ended by a time and were not made yet.
@@ -192,6 +202,7 @@ class HistoryStore:
             connection.execute(
                 "DELETE FROM events WHERE id <= (SELECT MAX(id) FROM events) - ?", (EVENTS_KEPT,)
             )
+            prune_gaps(connection, now_ms / 1000 - _EVENT_SECONDS, EVENTS_KEPT)
 
         await self._run(work)
 
@@ -258,6 +269,10 @@ class HistoryStore:
             ]
 
         return await self._run(work)
+
+    async def gaps(self, start: float, end: float, host: str | None = None) -> list[Gap]:
+        """Return times without figures that touch a time (Unix seconds, the end not included), with why."""
+        return await self._run(lambda connection: read_gaps(connection, start, end, host))
 
     async def bytes_held(self) -> int:
         """Return how many bytes the file's rows take."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.text import T
+from personadesk.store.coding import text_from_json, text_to_json
 
 if TYPE_CHECKING:
+    from personadesk.domain.text import Text
     from personadesk.store.database import Database
 
 _COLUMNS = "name, port, target_url, server_id, state, since, reason"
@@ -50,7 +52,8 @@ class LineStore:
                 "state = excluded.state, since = excluded.since, reason = excluded.reason",
                 (
                     line.name, line.port, target.url if target else None,
-                    target.server_id if target else None, line.state, line.since, line.reason,
+                    target.server_id if target else None, line.state, line.since,
+                    text_to_json(line.reason),
                 ),
             )  # fmt: skip
 
@@ -65,7 +68,7 @@ class LineStore:
             ) from error
 
     async def tell(
-        self, name: str, state: LineState, since: float, reason: str, *, server_id: str | None
+        self, name: str, state: LineState, since: float, reason: Text, *, server_id: str | None
     ) -> bool:
         """Change the state of a line, unless it has meanwhile been led to another server.
 
@@ -74,10 +77,11 @@ class LineStore:
         """
 
         def work(connection: sqlite3.Connection) -> bool:
+            told = text_to_json(reason)
             done = connection.execute(
                 "UPDATE lines SET state = ?, since = ?, reason = ? WHERE name = ? "
                 "AND server_id IS ? AND (state != ? OR reason != ?)",
-                (state, since, reason, name, server_id, state, reason),
+                (state, since, told, name, server_id, state, told),
             )
             return done.rowcount > 0
 
@@ -95,4 +99,4 @@ class LineStore:
 def _line(row: tuple[Any, ...]) -> Line:
     name, port, url, server_id, state, since, reason = row
     target = Target(url, server_id or "") if url else None
-    return Line(name, port, target, LineState(state), since, reason)
+    return Line(name, port, target, LineState(state), since, text_from_json(reason))

@@ -56,11 +56,25 @@ class FileLock:
             if _is_still(fd, self.path):
                 break
             os.close(fd)
-        content = json.dumps({"pid": os.getpid(), "since": time.time(), **facts}).encode()
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, content, 0) if sys.platform != "win32" else os.write(fd, content)
         self._fd = fd
+        self.tell(**facts)
         return True
+
+    def tell(self, **facts: Any) -> None:
+        """Write other words about the holder, which is this object.
+
+        Args:
+            facts: As for `acquire`.
+
+        Raises:
+            ValueError: It does not hold the lock.
+        """
+        if self._fd is None:
+            raise ValueError("This lock is not held")
+        content = json.dumps({"pid": os.getpid(), "since": time.time(), **facts}).encode()
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        os.write(self._fd, content)
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""

@@ -172,11 +172,89 @@ def wishes(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX guardian_log_by_line ON guardian_log (line, id)")
 
 
+def reasons_as_sentences(connection: sqlite3.Connection) -> None:
+    """Keep why a line is not up as a sentence with its values, so that it can be told in the user's language."""
+    connection.execute(
+        "UPDATE lines SET reason = json_array(reason, json_object()) WHERE reason != ''"
+    )
+
+
+def spans_of_cost(connection: sqlite3.Connection) -> None:
+    """Keep costs as spans of time (UTC) with their price, instead of sums by day, and why each was billed."""
+    connection.execute("ALTER TABLE spending RENAME TO spending_by_day")
+    connection.execute(
+        """CREATE TABLE spending (
+            account TEXT NOT NULL,
+            machine_id TEXT NOT NULL,
+            began REAL NOT NULL,
+            ended REAL NOT NULL,
+            tag TEXT NOT NULL DEFAULT '',
+            line TEXT NOT NULL DEFAULT '',
+            kind TEXT NOT NULL DEFAULT 'running',
+            price REAL,
+            guessed INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (account, machine_id, began)
+        ) WITHOUT ROWID"""
+    )
+    # Sums went on from a machine's making without a gap, so that is where its first span begins. What was not rented
+    # in the record begins with its day, as UTC has it: nothing nearer is known.
+    connection.execute(
+        """INSERT INTO spending (account, machine_id, began, ended, tag, line, price)
+        SELECT account, machine_id, start + before, start + before + seconds, tag, line,
+            dollars * 3600.0 / seconds
+        FROM (
+            SELECT s.*,
+                COALESCE(
+                    (SELECT COALESCE(r.made, r.asked) FROM rentals r
+                     WHERE r.account = s.account AND r.machine_id = s.machine_id),
+                    CAST(strftime('%s', MIN(s.day) OVER own) AS REAL)
+                ) AS start,
+                SUM(s.seconds) OVER (PARTITION BY s.account, s.machine_id ORDER BY s.day) - s.seconds AS before
+            FROM spending_by_day s WHERE s.seconds > 0
+            WINDOW own AS (PARTITION BY s.account, s.machine_id)
+        )"""
+    )
+    connection.execute("DROP TABLE spending_by_day")
+    connection.execute("CREATE INDEX spending_by_end ON spending (ended)")
+
+
+def budgets(connection: sqlite3.Connection) -> None:
+    """Keep what a line, or everything together, may cost in a day and a month."""
+    connection.execute(
+        """CREATE TABLE budgets (
+            line TEXT PRIMARY KEY,
+            per_day REAL,
+            per_month REAL,
+            warn REAL NOT NULL,
+            act TEXT NOT NULL,
+            day_more REAL NOT NULL DEFAULT 0,
+            day_until REAL NOT NULL DEFAULT 0,
+            month_more REAL NOT NULL DEFAULT 0,
+            month_until REAL NOT NULL DEFAULT 0
+        ) WITHOUT ROWID"""
+    )
+
+
+def account_changes(connection: sqlite3.Connection) -> None:
+    """Tell when an account was last changed: another process's keys are read anew only then."""
+    connection.execute("ALTER TABLE accounts ADD COLUMN changed REAL NOT NULL DEFAULT 0")
+
+
+def line_access(connection: sqlite3.Connection) -> None:
+    """Keep which lines other computers reach, and how; never their tokens."""
+    connection.execute("CREATE TABLE line_access (line TEXT PRIMARY KEY, access TEXT NOT NULL)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
     accounts_and_rentals,
     restart_proofs,
     wishes,
+    reasons_as_sentences,
+    spans_of_cost,
+    budgets,
+    account_changes,
+    line_access,
 )
 """Position + 1 is the version that the function leads to."""

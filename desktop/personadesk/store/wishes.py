@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from personadesk.domain.guarding import Deed, Done
+from personadesk.domain.hours import last_edge
 from personadesk.domain.wish import Rest, Wish
 from personadesk.store.coding import text_from_json, text_to_json
 
@@ -47,7 +49,7 @@ class Entry:
     @property
     def done(self) -> Done:
         """The deed as the rules see it; one that was cut off says nothing against its place."""
-        return Done(self.at, self.deed, self.place, self.worked is not False)
+        return Done(self.at, self.deed, self.place, self.worked is not False, self.seconds)
 
 
 class WishStore:
@@ -69,22 +71,40 @@ class WishStore:
         """Write a wish down, replacing that line's."""
         await self._database.run(lambda connection: _put(connection, wish))
 
-    async def rest(self, line: str, rest: Rest) -> None:
-        """Say whether a line shall be up; harmless when it has no wish."""
+    async def rest(self, line: str, rest: Rest, at: float | None = None) -> None:
+        """Say whether a line shall be up; harmless when it has no wish.
+
+        Args:
+            line: Its name.
+            rest: Whether it shall.
+            at: Unix time since when; None for now.
+        """
+        since = time.time() if at is None else at
 
         def work(connection: sqlite3.Connection) -> None:
             row = connection.execute("SELECT wish FROM wishes WHERE line = ?", (line,)).fetchone()
             if row:
-                _put(connection, replace(msgspec.json.decode(row[0], type=Wish), rest=rest))
+                known = msgspec.json.decode(row[0], type=Wish)
+                _put(connection, replace(known, rest=rest, rest_at=since))
 
         await self._database.run(work)
 
+    async def in_hours(self, line: str) -> bool:
+        """Whether a line has hours, and they are now."""
+        wish = await self.get(line)
+        return (
+            wish is not None
+            and wish.hours is not None
+            and last_edge(wish.hours, time.time()).begins
+        )
+
     async def forget(self, line: str) -> None:
-        """Forget a line's wish and log; harmless when there is none."""
+        """Forget a line's wish, log and budget; harmless when there is none."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM wishes WHERE line = ?", (line,))
             connection.execute("DELETE FROM guardian_log WHERE line = ?", (line,))
+            connection.execute("DELETE FROM budgets WHERE line = ?", (line,))
 
         await self._database.run(work)
 

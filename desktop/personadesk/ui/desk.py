@@ -31,6 +31,7 @@ from personadesk.ui.places import DEPLOY, TALK
 from personadesk.ui.rented.model import Rented
 from personadesk.ui.servers.model import Machines
 from personadesk.ui.spawn import drain, spawn
+from personadesk.ui.spending.model import Purse
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.throttle import Throttle
 from personadesk.ui.world import LocalWorld
@@ -60,8 +61,10 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 FOLLOW_MS = 100
-HOLD_SECONDS = 30 * 60.0
-"""So long a machine is kept whose deploy was stopped."""
+MONEY_MS = 2000
+"""Money is summed up over a month; each look at the machines tells of it several times."""
+WATCH_SECONDS = 1.0
+"""After this computer was looked at, which is the last of a start."""
 
 
 class Desk(QObject):
@@ -74,6 +77,7 @@ class Desk(QObject):
         remove_line_asked: A line is to be removed, if the user agrees (its name).
         stop_deploy_asked: A deploy is to be stopped, if the user agrees (the job).
         computer_known: This computer was looked at (its facts, free bytes on its disk).
+        alarm_clicked: The user wants to see what an alarm is about.
     """
 
     opened = Signal()
@@ -82,6 +86,7 @@ class Desk(QObject):
     remove_line_asked = Signal(str)
     stop_deploy_asked = Signal(object)
     computer_known = Signal(object, object)
+    alarm_clicked = Signal()
 
     def __init__(
         self,
@@ -120,6 +125,7 @@ class Desk(QObject):
             parent=self,
         )  # fmt: skip
         self.rented = Rented(self._ready, parent=self)
+        self.purse = Purse(self._ready, parent=self)
         world = LocalWorld(lambda: self.lines, self.machines, self.rented)
         self.jobs = Jobs(
             self._engine, world, self._test, self,
@@ -130,6 +136,7 @@ class Desk(QObject):
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
         self.rented.fleet_changed.connect(self._follow_soon)
+        self.rented.fleet_changed.connect(Throttle(self.purse.look, MONEY_MS, self))
         language().language_changed.connect(self._follow)
 
     @property
@@ -276,7 +283,7 @@ class Desk(QObject):
 
     @cached_property
     def watch(self) -> Watch:
-        """What the window's graphs show; nothing is measured before one of them is looked at."""
+        """What the window's graphs show; opened a moment after the services, or when one is looked at before."""
         from personadesk.ui.monitor.source import Watch
 
         async def monitor() -> Any:
@@ -335,7 +342,7 @@ class Desk(QObject):
         await self._follow_now()
 
     async def _hold(self, tag: str) -> None:
-        await (await self._ready()).rentals.hold(tag, HOLD_SECONDS)
+        await (await self._ready()).rentals.hold(tag)
 
     async def _next_plan(self, plan: Plan) -> Plan:
         services = await self._ready()
@@ -448,6 +455,7 @@ class Desk(QObject):
             now=self.rented.view.price_now,
             today=self.rented.spent(self.rented.today),
             at=self.rented.clock(),
+            untold=self.rented.view.untold,
         )
 
     def _unknown(self) -> set[str]:
@@ -507,6 +515,12 @@ class Desk(QObject):
         self._free_bytes = await asyncio.to_thread(local.free_bytes, services.folders.data)
         self.computer_known.emit(self._computer, self._free_bytes)
         self._follow()
+        # Alarms and test calls want no window to be looked at; the start itself has no time for them.
+        await asyncio.sleep(WATCH_SECONDS)
+        from personadesk.ui.alarms import AlarmTeller
+
+        AlarmTeller(self.watch, self).clicked.connect(self.alarm_clicked)
+        self.watch.begin()
 
 
 def _session(url: str, **choices: Any) -> Session:

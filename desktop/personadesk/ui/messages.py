@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.text import NOTHING, T, Text
@@ -26,6 +26,8 @@ __all__ = ["Action", "Message", "MessageBus", "Severity", "bus", "catch_everythi
 
 log = logging.getLogger(__name__)
 
+UNDO_SECONDS = 8.0
+"""For so long what was just done can be taken back."""
 MOST_KEPT = 20
 """Older ones are in the log; a flood of messages must not fill memory."""
 
@@ -63,6 +65,7 @@ class Message:
         details: Raw words for the fold.
         actions: Buttons.
         key: Messages of one key replace each other; empty: the sentence is the key.
+        undo: Takes back what it tells, for `UNDO_SECONDS`; then the message is gone. None where nothing can be.
     """
 
     severity: Severity
@@ -71,6 +74,7 @@ class Message:
     details: str = ""
     actions: tuple[Action, ...] = ()
     key: str = ""
+    undo: Callable[[], None] | None = None
 
     @property
     def identity(self) -> str:
@@ -97,9 +101,9 @@ class MessageBus(QObject):
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What is to be shown, worst first, then newest first."""
+        """What is to be shown: first what can still be undone, then worst first, then newest first."""
         newest_first = self._kept[::-1]
-        newest_first.sort(key=lambda message: -message.severity)
+        newest_first.sort(key=lambda message: (message.undo is None, -message.severity))
         return tuple(newest_first)
 
     def post(self, message: Message) -> None:
@@ -131,6 +135,8 @@ class MessageBus(QObject):
         self._kept = [m for m in self._kept if m.identity != message.identity]
         self._kept.append(message)
         del self._kept[:-MOST_KEPT]
+        if message.undo is not None:
+            QTimer.singleShot(round(UNDO_SECONDS * 1000), self, lambda: self.dismiss(message))
         self.posted.emit(message)
         self.changed.emit()
 

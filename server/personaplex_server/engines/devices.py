@@ -52,3 +52,29 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in _DTYPES:
         raise EngineError(f"There is no dtype {name!r}; choose auto, bfloat16 or float32.")
     return _DTYPES[name]
+
+
+def held_bytes(*things: object) -> int:
+    """Return the bytes of all tensors that objects hold, each memory once, whoever shares it."""
+    memories: dict[int, int] = {}
+    seen: set[int] = set()
+    waiting = list(things)
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, torch.Tensor):
+            memory = thing.untyped_storage()
+            memories[memory.data_ptr()] = memory.nbytes()
+        elif isinstance(thing, dict):
+            waiting += thing.values()
+        elif isinstance(thing, list | tuple | set):
+            waiting += thing
+        elif type(thing).__module__.startswith("personaplex_server."):
+            waiting += getattr(thing, "__dict__", {}).values()
+            slots = (
+                name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())
+            )
+            waiting += (getattr(thing, name) for name in slots if hasattr(thing, name))
+    return sum(memories.values())

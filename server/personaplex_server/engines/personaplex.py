@@ -16,7 +16,12 @@ import numpy as np
 import torch
 
 from personaplex_server.engines.base import EngineError, FrameOut, Persona, Sampling
-from personaplex_server.engines.devices import is_out_of_memory, pick_device, pick_dtype
+from personaplex_server.engines.devices import (
+    held_bytes,
+    is_out_of_memory,
+    pick_device,
+    pick_dtype,
+)
 from personaplex_server.engines.prompts import Prompts
 from personaplex_server.model.codec import Codec
 from personaplex_server.model.config import FRAME_SAMPLES, CheckpointError, load_config
@@ -92,6 +97,11 @@ class PersonaPlexEngine:
         self.library, self.tokenizer = library, tokenizer
         self._lm, self._device = lm, lm.device
         self._model = Tick(lm, codec, rows)
+        weights = held_bytes(lm, codec)
+        self._memory = {
+            "weights_bytes": weights,
+            "rows_bytes": held_bytes(lm, codec, self._model) - weights,
+        }
         self._prompts = Prompts(lm, codec)
         self._replays: Replays | None = None
         self.stage_s: dict[str, float] = {}
@@ -345,6 +355,7 @@ class PersonaPlexEngine:
             "prompts_hits": self._prompts.hits,
             "prompts_misses": self._prompts.misses,
             "renewals": self.renewals,
+            **self._memory,
         }
 
     def record(self, recorder: Recorder) -> None:

@@ -70,3 +70,21 @@ def test_what_makes_no_sense_makes_no_line(
     code, answer = type_("line", "create", "a", *words)
     assert (code, answer["error"]["type"]) == (1, error)
     assert type_("line", "list")[1]["lines"] == []
+
+
+def test_hours_are_typed_changed_and_told(
+    type_: Type, no_background: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = str(local.pick_port())
+    week = ("--hours", "mon-fri 8:30-18:00", "--zone", "Europe/Amsterdam")
+    code, made = type_("line", "create", "a", "--port", port, "--place", "local", *week)
+    assert (code, made["wish"]["hours"]) == (0, "mon-fri 08:30-18:00")
+    _, changed = type_("line", "wish", "a", "--zone", "America/New_York")
+    assert (changed["wish"]["hours"], changed["wish"]["zone"]) == (
+        "mon-fri 08:30-18:00", "America/New_York",
+    )  # fmt: skip
+    main(["line", "show", "a"])
+    assert "hours: mon-fri 08:30-18:00 (America/New_York)" in capsys.readouterr().out
+    code, wrong = type_("line", "wish", "a", "--hours", "some day")
+    assert (code, wrong["error"]["cause"]) == (1, "bad_hours")
+    assert type_("line", "wish", "a", "--hours", "never")[1]["wish"]["hours"] == "never"

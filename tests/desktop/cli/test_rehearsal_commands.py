@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import time
 from contextlib import closing
+from dataclasses import replace
 
 import keyring
 import pytest
@@ -14,7 +17,8 @@ from peers.sshd import missing
 from personadesk.__main__ import main
 from personadesk.cli import rehearsing
 from personadesk.providers.aws import facts as aws
-from personadesk.rehearsal import catalog
+from personadesk.providers.runpod.calls import RunPod
+from personadesk.rehearsal import catalog, running
 from personadesk.rehearsal.faults import Fault
 from personadesk.store import paths
 from personadesk.store.secrets import VAULT_VARIABLE
@@ -54,6 +58,17 @@ def test_a_rehearsal_is_started_looked_at_disturbed_and_ended(type_, personadesk
     code, answer = type_("--rehearsal", "offers", "--account", "runpod")
     assert code == 0
     assert answer["offers"]
+    code, answer = type_("rehearsal", "account", "runpod", "--expired", "--balance", "0")
+    assert (code, answer["expired"], answer["balance"]) == (0, True, 0.0)
+    code, answer = type_("--rehearsal", "instances", "--account", "runpod")
+    assert (code, answer["error"]["cause"]) == (1, "expired_key")
+    assert answer["failures"]["runpod"]["type"] == "AuthFailed"
+    poor = ("rehearsal", "account", "runpod", "--no-expired", "--rights", "see,end")
+    assert type_(*poor)[1]["rights"] == ["end", "see"]
+    # A model that is nowhere is no reason to rent a machine.
+    deploy = ("--rehearsal", "deploy", "--account", "vast", "--model", "nowhere/at/all")
+    code, answer = type_(*deploy)
+    assert (code, answer["error"]["cause"]) == (1, "model_missing")
     status = type_("rehearsal", "status")[1]
     assert set(status["providers"]) == set(catalog.ids())
     assert type_("rehearsal", "stop") == (0, {"running": False, "ended": True})
@@ -94,7 +109,26 @@ def test_an_account_that_is_added_in_a_rehearsal_is_at_the_pretend_provider(type
     assert (code, answer["who"]) == (0, "rehearsal@example.com")
 
 
+def test_what_the_user_removed_or_replaced_stays_so_until_the_rehearsal_begins_anew(
+    type_, monkeypatch
+):
+    monkeypatch.setenv("RIGHT", "rehearsal-runpod-key-1")
+    assert type_("--rehearsal", "accounts", "remove", "vast")[0] == 0
+    replace = ("--rehearsal", "accounts", "replace", "runpod", "--credential", "api_key=@RIGHT")
+    assert type_(*replace)[0] == 0
+    for _ in range(2):
+        known = {a["name"]: a for a in type_("--rehearsal", "accounts", "list")[1]["accounts"]}
+        assert "vast" not in known
+        assert known["runpod"]["credentials"] == {"api_key": "@RIGHT"}
+    type_("rehearsal", "stop")
+    _, answer = type_("--rehearsal", "accounts", "list")
+    assert {each["name"] for each in answer["accounts"]} == set(catalog.ids())
+    assert type_("--rehearsal", "accounts", "check", "runpod")[0] == 0
+
+
 def test_a_provider_that_nobody_plays_is_not_asked_in_a_rehearsal(type_, monkeypatch):
+    # As with a pretend cloud of an older PersonaDesk that runs on.
+    monkeypatch.delitem(catalog._PLACES, "aws")
     monkeypatch.setenv("KEY", "AKIA" + "A" * 32)
     given = [f"--credential={f.name}=@KEY" for f in aws.FACTS.fields if f.secret]
     given += [
@@ -160,3 +194,35 @@ def test_a_deploy_has_its_limits_and_its_failure_says_what_it_costs(type_, perso
     # A volume was made for each offer in turn, and none is left.
     there = type_("rehearsal", "status")[1]["providers"]["digitalocean"]
     assert [each for each in there["things"] if each["kind"] == "volume"] == []
+
+
+def test_a_machine_that_never_boots_is_kept_for_half_an_hour_where_that_is_wished(
+    type_, personadesk_home, monkeypatch
+):
+    monkeypatch.setenv(paths.REHEARSAL_VARIABLE, "1")
+    asyncio.run(running.ensure(paths.folders(), words=("--speed", "20")))
+    manners = replace(RunPod.facts.manners, poll_s=0.2)
+    monkeypatch.setattr(RunPod, "facts", replace(RunPod.facts, manners=manners))
+    type_("rehearsal", "start")
+    type_("rehearsal", "fault", "add", "boot-fails", "--provider", "runpod")
+    look = ("--rehearsal", "instances", "--account", "runpod")
+    begun = time.time()
+    try:
+        code, answer = type_(
+            "--rehearsal", "deploy", "--account", "runpod", "--model", "rehearsal", "--only", "--hold-failed",
+        )  # fmt: skip
+        assert (code, answer["error"]["cause"]) == (1, "hopeless")
+        assert 1800 <= answer["held_until"] - begun < 2100
+        # Whoever ends it in time is there, though the command is over.
+        assert type_("--rehearsal", "status")[1]["served_by"]["kind"] == "background"
+        (machine,) = type_(*look)[1]["instances"]
+        assert machine["held_until"] == answer["held_until"]
+        [database] = personadesk_home.rglob("personadesk.db")
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE rentals SET hold_until = ?", (begun,))
+        # PersonaDesk is started again after its time: it is ended.
+        until = time.monotonic() + 30
+        while type_(*look, "--reconcile")[1]["instances"]:
+            assert time.monotonic() < until
+    finally:
+        type_("--rehearsal", "stop")

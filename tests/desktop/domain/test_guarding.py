@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from personadesk.domain import guarding
+from personadesk.domain.budget import Allowance
 from personadesk.domain.guarding import Box, Deed, Done, Observed, Voice, Work, decide
 from personadesk.domain.plan import LOCAL, RENT, Plan, RentWish
+from personadesk.domain.text import T
 from personadesk.domain.wish import Place, Rest, Wish, plan_for, wish_of
 
 NOW = 1_000_000.0
@@ -326,3 +328,48 @@ TestRandomFailures.settings = settings(
     max_examples=200, stateful_step_count=12, deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
+
+
+# -- budgets ------------------------------------------------------------------------------------------------------
+
+EMPTY = Allowance(0.0, T("The budget of $5.00 a day for everything is used up."))
+LITTLE = Allowance(0.3, T("used up"), price=0.5)
+ASLEEP = replace(RENTED, rest=Rest.ASLEEP)
+
+
+@pytest.mark.parametrize(
+    ("name", "wish", "observed", "words"),
+    [
+        ("down, and nothing is left", RENTED, seen(allowance=EMPTY), "used up"),
+        ("gone, and nothing is left", TWO, seen(box=Box.GONE, allowance=EMPTY), "used up"),
+        ("a caller wakes it, and nothing is left", ASLEEP,
+         seen(Voice.STOPPED, box=Box.STOPPED, waiting=1, allowance=EMPTY), "used up"),
+        ("a caller wakes it, and an hour costs more than is left", ASLEEP,
+         seen(Voice.STOPPED, box=Box.STOPPED, waiting=1, allowance=LITTLE),
+         "stopped. $0.30 are left"),
+        ("fail over, and an hour may cost more than is left", TWO,
+         seen(box=Box.GONE, allowance=LITTLE), "an hour may cost $1.00"),
+        ("nothing behind it, and nothing is left", ASLEEP,
+         Observed(Voice.ABSENT, waiting=1, allowance=EMPTY), "used up"),
+    ],
+)  # fmt: skip
+def test_nothing_is_started_that_would_break_a_budget_and_callers_are_told(
+    name, wish, observed, words
+):
+    decision = decide(wish, observed, [], NOW)
+    assert (decision.deed, decision.stuck) == (Deed.WAIT, True), name
+    assert words in str(decision.why)
+
+
+def test_a_budget_holds_nothing_back_that_costs_no_rent():
+    voice = Observed(Voice.ABSENT, waiting=1, allowance=EMPTY)
+    both = replace(ASLEEP, places=(CLOUD, SERVER))
+    assert decide(both, voice, [], NOW).place == SERVER
+    assert decide(OWN, own(allowance=EMPTY), [], NOW).deed is SERVICE
+    assert (
+        decide(RENTED, Observed(Voice.UP, "account:cloud", allowance=EMPTY), [], NOW).deed
+        is Deed.NOTHING
+    )
+    assert decide(RENTED, seen(allowance=LITTLE), [], NOW).deed is SERVICE, "it runs already"
+    enough = seen(Voice.STOPPED, box=Box.STOPPED, waiting=1, allowance=replace(LITTLE, left=0.6))
+    assert decide(ASLEEP, enough, [], NOW).deed is Deed.START

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from personadesk.domain.sample import Absent, Metric
+from personadesk.domain.throttle import reasons
 from personadesk.hosts import gpu_table
 
 ROOT = Path(__file__).parents[3]
@@ -43,7 +44,7 @@ def test_every_recording_is_read_whole(path, state):
             assert row.gpu.name == values["name"][1]
             assert row.gpu.divided == (values["mig.mode.current"][1] == "Enabled")
             found = {reading.metric: reading.value for reading in row.readings}
-            assert set(found) == set(gpu_table.FIGURES.values())
+            assert set(found) == {*gpu_table.FIGURES.values(), Metric.GPU_THROTTLED}
             total = float(values["memory.total"][1].split()[0])
             assert found[Metric.GPU_MEMORY_TOTAL] == total * 1024 * 1024
             for field, metric in gpu_table.FIGURES.items():
@@ -79,6 +80,22 @@ def test_a_divided_card_says_so_in_place_of_its_use():
 def test_only_what_holds_a_card_down_counts_as_throttling(text, throttled):
     row = gpu_table.read_row(f"0, {text}, X", ["index", "clocks_event_reasons.active", "name"])
     assert {r.metric: r.value for r in row.readings}[Metric.GPU_THROTTLED] == throttled
+
+
+def test_what_holds_a_card_down_has_words():
+    line = "0, 0x0000000000000064, 5, 16, X"
+    fields = [
+        "index",
+        "clocks_event_reasons.active",
+        "pcie.link.gen.current",
+        "pcie.link.width.current",
+        "name",
+    ]
+    row = gpu_table.read_row(line, fields)
+    found = {r.metric: r.value for r in row.readings}
+    words = [str(each) for each in reasons(found[Metric.GPU_THROTTLE_REASONS])]
+    assert words == ["Its power limit", "Heat", "Heat, by the hardware"]
+    assert (found[Metric.GPU_PCIE_GENERATION], found[Metric.GPU_PCIE_WIDTH]) == (5.0, 16.0)
 
 
 @pytest.mark.parametrize(

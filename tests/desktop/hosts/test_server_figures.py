@@ -47,6 +47,17 @@ def test_the_answering_engine_has_no_part_and_others_their_names():
     assert told[Metric.MEMORY_USED, ""] == 600 << 20
 
 
+def test_memory_is_split_where_the_engine_tells():
+    page = PAGE.format(instance="a", sessions=1, count=0, total=0)
+    for figure, value in (("weights_bytes", 700), ("rows_bytes", 50), ("prompts_bytes", 6)):
+        page += f'personaplex_engine_figure{{engine="personaplex",figure="{figure}"}} {value}\n'
+    readings, _ = ServerFigures().take(exposition.parse(page))
+    told = {(each.metric, each.part): each.value for each in readings}
+    assert (told[Metric.SERVER_MEMORY_MODEL, ""], told[Metric.SERVER_MEMORY_CALLS, ""]) == (700, 56)
+    assert (Metric.SERVER_MEMORY_MODEL, "echo") not in told
+    assert (Metric.SERVER_MEMORY_MODEL, "") not in _take(ServerFigures())
+
+
 def test_a_tick_is_the_mean_since_the_last_look():
     figures = ServerFigures()
     tick = (Metric.SERVER_TICK, "")
@@ -77,7 +88,7 @@ def test_cards_are_told_as_the_server_writes_them():
     whole = {
         "name": 'H100 "80\\GB"', "utilisation": 97, "memory_used_mib": 1, "memory_total_mib": 2,
         "power_w": 350.5, "temperature_c": 60, "clock_mhz": 1980, "ecc_uncorrected": 0,
-        "throttled": ["heat"],
+        "throttled": ["heat"], "pcie_generation": 4, "pcie_sent_kib_s": 3,
     }  # fmt: skip
     level = {"name": "L40S", "memory_total_mib": 3, "throttled": ["kept level with others"]}
     add_machine(page, {"cpu": {}, "gpus": [whole, level]})
@@ -92,5 +103,8 @@ def test_cards_are_told_as_the_server_writes_them():
     assert told[Metric.GPU_CLOCK, "0"] == 1980
     assert told[Metric.GPU_ECC_ERRORS, "0"] == 0
     assert told[Metric.GPU_THROTTLED, "0"] == 1
+    assert told[Metric.GPU_THROTTLE_REASONS, "0"] == 0x20
+    assert told[Metric.GPU_PCIE_GENERATION, "0"] == 4
+    assert told[Metric.GPU_PCIE_SENT, "0"] == 3072
     assert told[Metric.GPU_THROTTLED, "1"] == ONLY_WHEN_HELD
     assert isinstance(told[Metric.GPU_USE, "1"], Absent)

@@ -15,6 +15,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.text import Text
 from personadesk.hosts import local
 from personadesk.lines import gateway as gateway_module
 from personadesk.lines.gateway import MOST_CALLS, Gateway
@@ -187,7 +188,7 @@ async def test_without_a_voice_the_line_answers_and_says_why(
 
 
 async def test_a_long_reason_is_cut_to_what_a_close_frame_holds(gateway: Any) -> None:
-    async with gateway(NOBODY, reason="ü" * 300) as line, connect(line.line.url) as call:
+    async with gateway(NOBODY, reason=Text("ü" * 300)) as line, connect(line.line.url) as call:
         await call.recv()
         await call.recv()
         with pytest.raises(ConnectionClosed):
@@ -261,7 +262,8 @@ async def test_status_and_health_tell_how_the_line_is(voice: Any, gateway: Any) 
         health = (await web.get(http(line, "/health"))).json()
     assert status == {
         "personadesk": True, "line": "My line", "state": "up", "url": line.line.url, "since": 5.0,
-        "server": there.target.url, "server_id": "pd-1", "calls": 1, "served": 1, "waiting": 0, "mending": None,
+        "server": there.target.url, "server_id": "pd-1", "calls": 1, "served": 1, "waiting": 0, "outside": None,
+        "mending": None,
     }  # fmt: skip
     assert health == {"personadesk": True, "line": "My line", "state": "up"}
 
@@ -369,7 +371,7 @@ async def test_a_held_caller_is_let_go_with_a_reason_when_waiting_is_no_use(
     gateway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway_module, "HOLD_TELL_SECONDS", 0.05)
-    async with gateway(NOBODY, state=LineState.FAILED, reason="It broke.") as line:
+    async with gateway(NOBODY, state=LineState.FAILED, reason=Text("It broke.")) as line:
         line.hold = "It is mended."
         async with connect(line.line.url) as call:
             await call.recv()

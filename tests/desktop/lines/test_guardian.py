@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import pytest
 
 from personadesk.domain.errors import NoCapacity, ProviderFault, Unreachable
 from personadesk.domain.guarding import Box, Deed
+from personadesk.domain.hours import parse
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.plan import LOCAL, RENT, Plan, RentWish
 from personadesk.domain.progress import DeployState
@@ -77,6 +79,9 @@ class World:
         self._do(f"detach {rest}")
         self.line = replace(self.line, target=None)
 
+    async def put_to_sleep(self, name, rest, why):
+        self._do(f"sleep {name} {rest}: {why}")
+
     async def get(self, server_id):
         return None
 
@@ -140,7 +145,7 @@ def world():
 @pytest.fixture
 def guardian(world, wishes):
     return Guardian(
-        world, wishes, world, world, world, world, world.spent,
+        world, wishes, world, world, world, world, world.spent, world.put_to_sleep,
         prove=world.prove, clock=lambda: world.now,
     )  # fmt: skip
 
@@ -292,3 +297,30 @@ async def test_it_looks_by_itself_until_it_is_stopped(guardian, world):
             await asyncio.sleep(0.01)
     await guardian.stop()
     assert world.did == ["reconnect"], "its tunnel was down"
+
+
+async def test_a_day_of_a_line_with_hours(guardian, world, wishes):
+    """Started before its hours, never while it shall sleep, put to sleep when the last call is over."""
+    begin = datetime(2026, 11, 26, 8, 30, tzinfo=UTC).timestamp()
+    world.line = replace(world.line, state=LineState.UP)
+    await guardian.look(world.line)
+    wish = await guardian.wish(world.line)
+    assert wish.rest_at == world.now
+    hours = parse("mon-fri 08:30-18:00", "UTC")
+    world.now = begin - 3600
+    await wishes.put(replace(wish, hours=hours, rest=Rest.ASLEEP, rest_at=begin - 50_000))
+    world.line = replace(world.line, state=LineState.STOPPED)
+    world.box_now = Box.STOPPED
+    assert await look(guardian, world, 0) is Deed.NOTHING
+    assert await look(guardian, world, 3600 - 290) is Deed.START
+    await wishes.rest("a", Rest.UP, world.now)
+    world.line = replace(world.line, state=LineState.UP)
+    assert await look(guardian, world, 400) is Deed.NOTHING
+    world.now, world.calls = begin + 9.5 * 3600 + 60, 1
+    assert await look(guardian, world, 0) is Deed.NOTHING
+    world.calls = 0
+    assert await look(guardian, world, 60) is Deed.SLEEP
+    assert world.did[-1] == "sleep a asleep: Its hours ended at 18:00."
+    assert [str(entry.why) for entry in await wishes.log("a", 9)][-3:] == [
+        "Its hours begin at 08:30.", "The voice answers.", "Its hours ended at 18:00.",
+    ]  # fmt: skip

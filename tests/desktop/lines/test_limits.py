@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from personadesk.domain.budget import Act, Budget, Level, Period, Standing
 from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.money import Amount
 from personadesk.domain.plan import RENT, Plan, RentWish
+from personadesk.domain.text import NOTHING, Text
 from personadesk.domain.wish import Rest
 from personadesk.hosts.health import Health
 from personadesk.lines.limits import Limits
@@ -38,7 +41,7 @@ class FakeLines:
     async def rest(self, name: str, rest: Rest) -> None:
         self.rests[name] = rest
 
-    async def tell(self, name: str, state: LineState, reason: str = "") -> None:
+    async def tell(self, name: str, state: LineState, reason: Text = NOTHING) -> None:
         self.all[name] = replace(self.all[name], state=state, reason=reason)
 
 
@@ -88,7 +91,7 @@ async def test_a_line_that_nobody_calls_is_put_to_sleep_and_says_why():
     assert await world.look_after(20) is LineState.STOPPED
     assert world.slept == ["pd-1"]
     assert world.lines.did == ["stop a"]
-    assert world.lines.all["a"].reason == "Nobody called for 20 min."
+    assert str(world.lines.all["a"].reason) == "Nobody called for 20 min."
     assert world.lines.rests == {"a": Rest.ASLEEP}, "a caller may wake it"
 
 
@@ -119,7 +122,7 @@ async def test_spent_is_spent_whoever_talks():
     assert await world.look_after(60) is LineState.UP
     world.spent = 5.0
     assert await world.look_after(60) is LineState.STOPPED
-    assert world.lines.all["a"].reason == "The limit of $5.00 is reached."
+    assert str(world.lines.all["a"].reason) == "The limit of $5.00 is reached."
     assert world.lines.rests == {"a": Rest.STOPPED}, "no caller may spend more"
 
 
@@ -140,7 +143,7 @@ async def test_a_person_puts_a_line_to_sleep_whatever_its_limits():
     world = World(RentWish(idle_stop_minutes=None))
     await world.limits.sleep("a")
     assert world.slept == ["pd-1"]
-    assert (world.lines.did, world.lines.all["a"].reason) == (["stop a"], "You stopped it.")
+    assert (world.lines.did, str(world.lines.all["a"].reason)) == (["stop a"], "You stopped it.")
 
 
 async def test_a_line_without_a_voice_has_no_machine_to_put_to_sleep():
@@ -154,8 +157,64 @@ async def test_a_test_call_of_our_own_is_no_use_of_the_voice():
     world = World(RentWish(idle_stop_minutes=20))
     assert await world.look_after(0) is LineState.UP
     world.facts = {"slots": 1, "free": 0}
-    world.limits.own_call = lambda tag: tag == "pd-1"
+    world.limits.own_call = lambda url: url == world.lines.all["a"].target.url
     assert await world.look_after(1000) is LineState.UP
     world.facts = {"slots": 1, "free": 1, "queue": 0}
     world.limits.own_call = lambda _: False
     assert await world.look_after(210) is LineState.STOPPED
+
+
+def used_up(act: Act) -> Standing:
+    budget = Budget("a", per_day=5.0, act=act)
+    return Standing(budget, Level.REACHED, Period.DAY, Amount(5.0), 5.0)
+
+
+class BudgetWorld(World):
+    """A line with a budget; `due` is what its standing is."""
+
+    def __init__(self, *, can_stop: bool = True) -> None:
+        super().__init__(RentWish(idle_stop_minutes=None), can_stop=can_stop)
+        self.due: Standing | None = None
+        self.ended: list[str] = []
+        self.limits = Limits(
+            self.lines, FakeJournal(RentWish(idle_stop_minutes=None)), self._spent, self,
+            due=self._due, ask=self._ask, clock=lambda: self.now,
+        )  # fmt: skip
+
+    async def _due(self, line: str) -> Standing | None:
+        return self.due
+
+    async def end(self, tag: str) -> None:
+        self.ended.append(tag)
+
+
+async def test_a_budget_that_is_used_up_puts_the_line_to_sleep_and_says_why():
+    world = BudgetWorld()
+    assert await world.look_after(60) is LineState.UP
+    world.due = used_up(Act.STOP)
+    assert await world.look_after(60) is LineState.STOPPED
+    assert (world.slept, world.ended) == (["pd-1"], [])
+    assert str(world.lines.all["a"].reason) == "The budget of $5.00 a day for “a” is used up."
+    assert world.lines.rests == {"a": Rest.ASLEEP}, "tomorrow a caller may wake it"
+    # Its machine is given time until it is seen to be stopped.
+    await world.look_after(60)
+    assert world.slept == ["pd-1"]
+    await world.look_after(120)
+    assert world.slept == ["pd-1", "pd-1"]
+
+
+async def test_a_budget_ends_the_machine_where_that_was_chosen():
+    world = BudgetWorld()
+    world.due = used_up(Act.END)
+    assert await world.look_after(60) is LineState.STOPPED
+    assert (world.slept, world.ended) == ([], ["pd-1"])
+    assert world.lines.did == ["stop a", "detach a"]
+    assert world.lines.rests == {"a": Rest.STOPPED}
+
+
+async def test_a_machine_that_is_billed_while_its_voice_is_down_counts_as_well():
+    world = BudgetWorld()
+    await world.lines.tell("a", LineState.FAILED)
+    world.due = used_up(Act.STOP)
+    await world.look_after(60)
+    assert world.slept == ["pd-1"]

@@ -17,6 +17,7 @@ import pytest
 from personadesk.app import Services
 from personadesk.domain.errors import BadRequest, NotFound
 from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.text import Text
 from personadesk.domain.wish import Wish
 from personadesk.hosts import health, local
 from personadesk.lines import keeper, service, truth
@@ -127,7 +128,7 @@ async def test_a_line_follows_the_truth_about_its_server(open_services: Open) ->
     # Its supervisor is killed too: nobody will start it again.
     os.kill(status.pid or 0, signal.SIGKILL)
     line = await _state(services, "a", LineState.FAILED)
-    assert "does not run any more" in line.reason
+    assert "does not run any more" in str(line.reason)
     # Starting the line again makes it good.
     await services.lines.start("a")
     await _state(services, "a", LineState.UP)
@@ -171,7 +172,7 @@ async def test_a_server_that_gives_up_is_a_failed_line_with_the_reason(open_serv
     target = Target("ws://127.0.0.1:9/api/chat", "pd-1")
     await services.lines.put(Line("a", local.pick_port(), target, LineState.UP, time.time()))
     line = await _state(services, "a", LineState.FAILED)
-    assert "exit code 2" in line.reason
+    assert "exit code 2" in str(line.reason)
 
 
 async def test_one_late_answer_does_not_bring_a_line_down(
@@ -184,7 +185,7 @@ async def test_one_late_answer_does_not_bring_a_line_down(
         Line("a", 9000, Target("ws://127.0.0.1:9/x", "pd-1"), LineState.UP, 1.0)
     )
     (line,) = await services.lines.all()
-    answers: list[Truth | None] = [Truth(LineState.STARTING, "late"), None] * 3
+    answers: list[Truth | None] = [Truth(LineState.STARTING, Text("late")), None] * 3
 
     async def look(line: Line, servers: object) -> Truth | None:
         return answers.pop(0)
@@ -194,7 +195,7 @@ async def test_one_late_answer_does_not_bring_a_line_down(
     looker._gateways["a"] = object()  # type: ignore[assignment] # only its presence counts here
     while answers:
         assert not await looker.check((line,))
-    answers = [Truth(LineState.STARTING, "late")] * 2
+    answers = [Truth(LineState.STARTING, Text("late"))] * 2
     assert [await looker.check((line,)) for _ in range(2)] == [False, True]
 
 
@@ -281,7 +282,7 @@ async def test_a_line_whose_rented_machine_has_ended_says_so_and_goes_on_saying_
     # Several looks of the keeper later it is still told.
     await asyncio.sleep(0.5)
     line = await services.lines.need("a")
-    assert (line.target, line.state, line.reason) == (None, LineState.STOPPED, str(truth.ENDED))
+    assert (line.target, line.state, line.reason) == (None, LineState.STOPPED, truth.ENDED)
     assert await services.servers.store.get("pd-1") is None
     assert (await services.lines.need("b")).target == Target(target.url, "pd-2")
     # One that shall be up keeps what the guardian has to see, to rent another machine.

@@ -13,11 +13,9 @@ import pytest
 
 from personadesk.domain.alarm import Quantity
 from personadesk.domain.event import EventKind
-from personadesk.domain.line import Line, Target
 from personadesk.domain.sample import Absent, Gpu, Metric, Reading, Sample, Source
 from personadesk.domain.text import T
 from personadesk.hosts.server_changes import NO_TICK
-from personadesk.monitor.monitor import Workers
 from personadesk.monitor.ranges import MOST_POINTS
 from personadesk.store.history import GroupKey
 
@@ -181,24 +179,55 @@ async def test_a_restart_and_another_address_are_marks(box, monitoring, clock):
         monitor.take(SERVER, server(START + 1, uptime=1.0))
         box.targets[0] = replace(box.targets[0], address="192.0.2.1:22")
         await monitor.refresh()
-        both = frozenset({"pd-1", "pd-2"})
-        box.targets[0] = replace(box.targets[0], address="192.0.2.2:22", servers=both)
+        box.targets[0] = replace(box.targets[0], address="192.0.2.2:22", lost=True)
         await monitor.refresh()
-    assert seen == [EventKind.RESTARTED, EventKind.ADDRESS_CHANGED, EventKind.DEPLOYED]
+        await monitor.refresh()
+    assert seen == [EventKind.RESTARTED, EventKind.ADDRESS_CHANGED, EventKind.GPU_LOST]
 
 
-async def test_a_line_that_leads_elsewhere_has_failed_over(box, monitoring, clock):
-    lines = [Line("a", target=Target("ws://127.0.0.1:1/", "pd-0"))]
-    seen = []
+async def test_a_computer_that_slept_blames_no_machine_for_it(box, monitoring, clock):
     async with monitoring(box, start=False, clock=clock) as monitor:
-        monitor.subscribe_events(seen.append)
-        await monitor.start(Workers(lines=lambda: lines))
-        lines[0] = Line("a")
-        await monitor.refresh()
-        lines[0] = Line("a", target=Target("ws://127.0.0.1:1/", "pd-1"))
-        await monitor.refresh()
-        await monitor.refresh()
-    assert [(event.kind, event.host) for event in seen] == [(EventKind.FAILED_OVER, "box")]
+        monitor.take(HOST, cards(clock.now, 1))
+        assert monitor.judge() == []
+        clock.now += 3600
+        told = []
+        for _ in range(30):
+            told += [(alarm.rule.quantity, clock.now - START - 3600) for alarm in monitor.judge()]
+            clock.now += 1
+    assert [rule for rule, _ in told] == [Quantity.SILENCE]
+    assert 20 <= told[0][1] <= 22
+
+
+async def test_a_hole_can_say_what_it_was(box, monitoring, clock):
+    hangs = Absent(T("nvidia-smi hangs."))
+    async with monitoring(box, start=False, clock=clock) as monitor:
+        for second in range(30):
+            clock.now = START + second
+            seen = cards(clock.now, 1)
+            if 5 <= second < 9:
+                stuck = (
+                    Reading(each.metric, each.part, hangs if each.part else each.value)
+                    for each in seen.readings
+                )
+                seen = replace(seen, readings=tuple(stuck))
+            monitor.take(HOST, seen)
+            monitor.take(SERVER, silent(clock.now) if second >= 20 else server(clock.now))
+        found = await monitor.gaps(START, START + 100, "box")
+        assert [(g.start - START, g.end and g.end - START, g.source) for g in found] == [
+            (5, 9, "host"), (20, None, "server")
+        ]  # fmt: skip
+        [stuck, quiet] = found
+        assert (stuck.reason, quiet.reason) == (hangs.reason, SILENT.reason)
+        assert stuck.explains(Metric.GPU_USE, START + 6)
+        assert not stuck.explains(Metric.GPU_USE, START + 9)
+        assert not stuck.explains(Metric.CPU_USE, START + 6)
+        assert not stuck.explains(Metric.SERVER_TICK, START + 6)
+        assert quiet.explains(Metric.SERVER_TICK_P99, START + 99)
+        assert await monitor.gaps(START + 10, START + 20) == []
+        # The next program finds it open: the one before was killed.
+        await monitor.history.store.end_gaps()
+        [_, quiet] = await monitor.gaps(START, START + 100)
+        assert quiet.end == START + 29
 
 
 async def test_a_machine_that_is_gone_leaves_no_alarm_and_no_memory(box, monitoring, clock):

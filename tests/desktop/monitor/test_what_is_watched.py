@@ -20,7 +20,7 @@ from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines.service import COMMAND
 from personadesk.monitor.feeds import ComputerFeed, HostFeed, ProviderFeed, ServerFeed
-from personadesk.monitor.targets import Targets
+from personadesk.monitor.targets import NO_LIMIT, MoneyLimits, Targets
 from personadesk.store.database import Database
 from personadesk.store.hosts import HostStore, Placement
 from personadesk.store.paths import folders
@@ -43,10 +43,10 @@ class World:
 
     @property
     def targets(self) -> Targets:
-        async def limit(tag: str) -> float | None:
-            return 10.0 if tag == "pd-1" else None
+        async def limits(tag: str) -> MoneyLimits:
+            return MoneyLimits(0.9, 10.0) if tag == "pd-1" else MoneyLimits()
 
-        return Targets(self.hosts, self.servers, self, lambda: self, limit)
+        return Targets(self.hosts, self.servers, self, lambda: self, limits)
 
     async def provider(self, account: str):
         async def figures(machine: Machine):
@@ -97,43 +97,48 @@ async def test_an_own_machine_is_entered_for_its_voice_or_for_who_looks(world: W
 async def test_a_rented_machine_is_entered_only_while_it_runs_and_tells_its_money_always(
     world: World,
 ):
+    targets = world.targets
     await world.hosts.know_rented("pd-1", SshAddress("192.0.2.7", 2222), KEY, "acc")
     await world.server("pd-1", "pd-1")
     machine = Machine("m1", "acc", "runpod", "nice", "pd-1", MachineState.RUNNING, price=0.7)
     world.machines = [machine]
     world.spent = {"pd-1": 2.5}
-    _, rented = await world.targets.look()
+    _, rented = await targets.look()
     assert [spec.key.source for spec in rented.specs] == [
         Source.HOST,
         Source.SERVER,
         Source.PROVIDER,
     ]
     assert (str(rented.label), rented.limit) == ("nice", 10.0)
-    feed = world.targets.make(rented.specs[2])
+    feed = targets.make(rented.specs[2])
     assert isinstance(feed, ProviderFeed)
     told = await _first(feed)
     assert told[Metric.MONEY_PRICE] == 0.7
     assert told[Metric.MONEY_SPENT] == 2.5
+    assert (told[Metric.MONEY_PRICE_LIMIT], told[Metric.MONEY_SPEND_LIMIT]) == (0.9, 10.0)
     assert told[Metric.GPU_USE] == 33.0
 
     world.machines = [replace(machine, state=MachineState.STOPPED, price=None)]
-    _, asleep = await world.targets.look()
+    _, asleep = await targets.look()
     assert [spec.key.source for spec in asleep.specs] == [Source.PROVIDER]
-    told = await _first(world.targets.make(asleep.specs[0]))
+    told = await _first(targets.make(asleep.specs[0]))
     assert isinstance(told[Metric.MONEY_PRICE], Absent)
     assert Metric.GPU_USE not in told
 
 
 async def test_a_provider_without_figures_is_not_asked(world: World):
+    targets = world.targets
     world.figures = no(T("It has none."))
     world.machines = [
         Machine("m1", "acc", "x", tag="pd-2", state=MachineState.RUNNING, price=1.0),
         Machine("m2", "acc", "x", tag="", state=MachineState.RUNNING, price=1.0),
         Machine("m3", "acc", "x", tag="pd-3", state=MachineState.ENDED, price=0.0),
     ]
-    _, only = await world.targets.look()
+    _, only = await targets.look()
     assert (only.name, only.limit) == ("pd-2", None)
-    assert Metric.GPU_USE not in await _first(world.targets.make(only.specs[0]))
+    told = await _first(targets.make(only.specs[0]))
+    assert Metric.GPU_USE not in told
+    assert told[Metric.MONEY_SPEND_LIMIT] == NO_LIMIT
 
 
 async def _first(feed) -> dict:

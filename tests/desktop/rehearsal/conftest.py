@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from peers.nimbus import Nimbus
 from peers.simulated import Clock
-from personadesk.rehearsal import catalog
+from peers.whole import personadesk
+from personadesk.rehearsal import catalog, running
+from personadesk.rehearsal.running import Running
+from personadesk.store import paths
 
 
 @pytest.fixture
@@ -21,3 +26,12 @@ def nimbus(clock: Clock) -> Nimbus:
     made = catalog.make(Nimbus, clock=clock)
     assert isinstance(made, Nimbus)
     return made
+
+
+@pytest.fixture
+async def played(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """All pretend providers in their own process, twenty times as fast as they are."""
+    monkeypatch.setenv(paths.REHEARSAL_VARIABLE, "1")
+    yield await running.ensure(paths.folders(), words=("--speed", "20"))
+    personadesk("stop")
+    await running.stop(paths.folders())

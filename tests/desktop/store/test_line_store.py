@@ -4,6 +4,7 @@ import pytest
 
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.line import Line, LineState, Target
+from personadesk.domain.text import Text
 from personadesk.store.database import Database
 from personadesk.store.lines import LineStore
 
@@ -31,13 +32,13 @@ async def test_two_lines_cannot_have_one_port(database: Database) -> None:
 async def test_a_state_is_told_only_to_the_server_it_is_about(database: Database) -> None:
     store = LineStore(database)
     await store.put(LINE)
-    assert not await store.tell("a", LineState.FAILED, 20.0, "gone", server_id="pd-0")
+    assert not await store.tell("a", LineState.FAILED, 20.0, Text("gone"), server_id="pd-0")
     assert await store.get("a") == LINE
-    assert await store.tell("a", LineState.FAILED, 20.0, "gone", server_id="pd-1")
-    assert not await store.tell("a", LineState.FAILED, 30.0, "gone", server_id="pd-1")
+    assert await store.tell("a", LineState.FAILED, 20.0, Text("gone"), server_id="pd-1")
+    assert not await store.tell("a", LineState.FAILED, 30.0, Text("gone"), server_id="pd-1")
     line = await store.get("a")
     assert line is not None
-    assert (line.state, line.since, line.reason) == (LineState.FAILED, 20.0, "gone")
+    assert (line.state, line.since, line.reason) == (LineState.FAILED, 20.0, Text("gone"))
 
 
 async def test_a_removed_line_is_gone_and_its_port_free(database: Database) -> None:

@@ -2,12 +2,20 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
+
+from personadesk.store.coding import text_from_json
 from personadesk.store.migrations import (
     MIGRATIONS,
+    account_changes,
     accounts_and_rentals,
+    budgets,
     first_tables,
     hosts,
+    line_access,
+    reasons_as_sentences,
     restart_proofs,
+    spans_of_cost,
     wishes,
 )
 
@@ -59,6 +67,78 @@ def test_wishes_and_what_was_done_for_them_come_fifth() -> None:
     connection.close()
 
 
+def test_sums_by_day_become_spans_that_cost_the_same_and_go_on_where_they_ended() -> None:
+    connection = sqlite3.connect(":memory:")
+    accounts_and_rentals_of(connection)
+    connection.execute(
+        "INSERT INTO rentals (tag, attempt, account, provider, machine_id, offer, state, asked, made) "
+        "VALUES ('pd-1', 1, 'acc', 'toy', 'm-1', '{}', 'made', 999.0, 1000.0)"
+    )
+    for row in (
+        ("pd-1", "acc", "m-1", "desk", "1970-01-01", 85_400.0, 10.0),
+        ("pd-1", "acc", "m-1", "", "1970-01-02", 3600.0, 0.5),
+        ("pd-9", "acc", "m-9", "", "1970-01-03", 7200.0, 2.0),
+    ):
+        connection.execute("INSERT INTO spending VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    spans_of_cost(connection)
+    rows = connection.execute(
+        "SELECT machine_id, began, ended, (ended - began) / 3600 * price FROM spending ORDER BY began"
+    ).fetchall()
+    connection.close()
+    assert [row[:3] for row in rows] == [
+        ("m-1", 1000.0, 86_400.0), ("m-1", 86_400.0, 90_000.0), ("m-9", 172_800.0, 180_000.0),
+    ]  # fmt: skip
+    assert [row[3] for row in rows] == pytest.approx([10.0, 0.5, 2.0])
+
+
+def test_budgets_come_last_so_far() -> None:
+    connection = sqlite3.connect(":memory:")
+    budgets(connection)
+    assert list(connection.execute("SELECT * FROM budgets")) == []
+    connection.close()
+
+
+def accounts_and_rentals_of(connection: sqlite3.Connection) -> None:
+    hosts(connection)
+    accounts_and_rentals(connection)
+
+
+def test_reasons_become_sentences_sixth() -> None:
+    connection = sqlite3.connect(":memory:")
+    first_tables(connection)
+    for name, port, reason in (("a", 1, ""), ("b", 2, 'It "broke" {oddly}.')):
+        connection.execute(
+            "INSERT INTO lines (name, port, state, since, reason) VALUES (?, ?, 'failed', 0, ?)",
+            (name, port, reason),
+        )
+    reasons_as_sentences(connection)
+    told = [row[0] for row in connection.execute("SELECT reason FROM lines ORDER BY name")]
+    connection.close()
+    assert [str(text_from_json(each)) for each in told] == ["", 'It "broke" {oddly}.']
+
+
+def test_which_lines_are_open_to_others_comes_last() -> None:
+    connection = sqlite3.connect(":memory:")
+    line_access(connection)
+    assert list(connection.execute("SELECT line, access FROM line_access")) == []
+    connection.close()
+
+
+def test_when_an_account_was_changed() -> None:
+    connection = sqlite3.connect(":memory:")
+    hosts(connection)
+    accounts_and_rentals(connection)
+    connection.execute("INSERT INTO accounts (name, provider, added) VALUES ('a', 'runpod', 1.0)")
+    account_changes(connection)
+    assert list(connection.execute("SELECT name, changed FROM accounts")) == [("a", 0.0)]
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
-    assert (first_tables, hosts, accounts_and_rentals, restart_proofs, wishes) == MIGRATIONS
+    assert (
+        first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
+        spans_of_cost, budgets,
+        account_changes,
+        line_access,
+    ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)

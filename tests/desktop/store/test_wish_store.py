@@ -36,7 +36,7 @@ async def test_the_log_tells_what_is_under_way_and_what_came_of_it(database: Dat
     assert entry.done == Done(1.0, Deed.DEPLOY, "local", True), "cut off is not failed"
     await store.end(number, at=2.0, worked=False, outcome="It broke.", seconds=1.0)
     (entry,) = await store.log("a")
-    assert entry.done == Done(2.0, Deed.DEPLOY, "local", False)
+    assert entry.done == Done(2.0, Deed.DEPLOY, "local", False, 1.0)
     assert (entry.outcome, entry.seconds) == ("It broke.", 1.0)
     for at in range(3, 9):
         await store.begin(Entry("a", float(at), Deed.WAIT, "", why, worked=True))

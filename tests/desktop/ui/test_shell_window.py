@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QCloseEvent
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QPushButton, QVBoxLayout
 
 from personadesk.domain.text import T
+from personadesk.ui import messages
 from personadesk.ui.actions import ACTIONS, ActionId
 from personadesk.ui.i18n import PSEUDO, language, mark, tr
 from personadesk.ui.messages import Action, Message, Severity, bus
@@ -334,6 +335,28 @@ def test_the_worst_message_stands_under_the_top_bar_and_the_rest_are_counted(
     settle()
     assert done == ["closed"]
     assert area.message.severity is Severity.INFO
+
+
+@pytest.mark.logs_warnings
+def test_what_can_be_undone_stands_first_for_a_few_seconds_and_ctrl_z_does_it(
+    make_window: Maker, qtbot, settle, monkeypatch
+) -> None:
+    window = make_window()
+    area = window.findChild(BannerArea)
+    undone: list[str] = []
+    bus().post(Message(Severity.ERROR, T("Failed")))
+    bus().post(Message(Severity.GOOD, T("Home"), undo=lambda: undone.append("first")))
+    settle()
+    assert area.message.what == T("Home")
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert undone == ["first"]
+    assert area.message.what == T("Failed")
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert undone == ["first"]
+    monkeypatch.setattr(messages, "UNDO_SECONDS", 0.05)
+    bus().post(Message(Severity.GOOD, T("Talk"), undo=lambda: undone.append("second")))
+    qtbot.waitUntil(lambda: area.message.what == T("Failed"), timeout=3000)
+    assert undone == ["first"]
 
 
 @pytest.mark.logs_warnings

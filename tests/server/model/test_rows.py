@@ -276,3 +276,14 @@ def test_rows_in_a_wrapping_context(write_checkpoint, speech):
         for row, answer in small.tick(now).items():
             heard[row].take(answer)
     assert heard == expected
+
+
+def test_memory_is_told_apart_into_the_model_and_the_places_for_callers(engine, parity):
+    told = engine.figures()
+    file = sum(each.stat().st_size for each in parity.checkpoint.rglob("*.safetensors"))
+    assert 0.5 * file < told["weights_bytes"] < 2.5 * file
+    less = PersonaPlexEngine.load(
+        parity.checkpoint, device="cpu", dtype="float32", rows=1
+    ).figures()
+    assert less["weights_bytes"] == pytest.approx(told["weights_bytes"], rel=0.01)
+    assert told["rows_bytes"] == pytest.approx(3 * less["rows_bytes"], rel=0.05)

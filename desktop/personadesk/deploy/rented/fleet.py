@@ -15,17 +15,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from personadesk.deploy.rented import billing
 from personadesk.domain.errors import BadRequest, NotFound, PersonaDeskError, Unreachable
-from personadesk.domain.machine import CHANGING, Action, Machine, MachineState, ResourceKind
+from personadesk.domain.machine import CHANGING, Action, Machine, MachineState
 from personadesk.domain.text import T
 from personadesk.store.rentals import OPEN_STATES, Rental, RentalState
-from personadesk.store.spending import Bill
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
     from personadesk.deploy.rented.rentals import Rentals
     from personadesk.domain.machine import Resource
+    from personadesk.domain.money import Item
     from personadesk.hosts.ssh.directory import Hosts
     from personadesk.providers.accounts import Accounts
     from personadesk.store.spending import SpendingStore
@@ -36,8 +37,6 @@ RECONCILE_SECONDS = 600.0
 OPEN_RECONCILE_SECONDS = 60.0
 """How often while something is ending or in doubt."""
 ASK_SECONDS = 60.0
-_KEPT = frozenset({ResourceKind.VOLUME, ResourceKind.KEY})
-"""Things that outlive a machine on purpose."""
 
 Lines = Callable[[], "Mapping[str, str]"]
 """Returns which line each deploy's voice stands behind, by the deploy's tag."""
@@ -71,12 +70,18 @@ class FleetView:
         strays: Machines that carry our tag and are not in the record.
         spent: Dollars that each deploy's machines have cost, by tag.
         lines: Which line each deploy's voice stands behind, by tag.
+        items: Everything of ours that is billed, or whose price is not told.
+        doubts: Names of what the record has and its provider did not show, by account.
+        held: Unix time until which a machine of a failed deploy is kept for a look, by its key; it is ended then.
     """
 
     accounts: Mapping[str, AccountView] = field(default_factory=dict)
     strays: tuple[Machine, ...] = ()
     spent: Mapping[str, float] = field(default_factory=dict)
     lines: Mapping[str, str] = field(default_factory=dict)
+    items: tuple[Item, ...] = ()
+    doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    held: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def machines(self) -> tuple[Machine, ...]:
@@ -85,9 +90,31 @@ class FleetView:
 
     @property
     def price_now(self) -> float:
-        """Dollars per hour of everything that has a price now: machines, and what is left of them."""
+        """Dollars per hour of everything of ours that has a price now: machines, and what is left of them."""
         left = (each for account in self.accounts.values() for each in account.leftovers)
-        return sum(m.price or 0.0 for m in self.machines) + sum(x.price or 0.0 for x in left)
+        return sum(m.price or 0.0 for m in self.machines if m.tag) + sum(
+            x.price or 0.0 for x in left
+        )
+
+    @property
+    def extras(self) -> tuple[Resource, ...]:
+        """What costs beside machines, or may: what has a price, and what has an untold one and no machine."""
+        return tuple(
+            each
+            for account in self.accounts.values()
+            for each in account.leftovers
+            if (each.price or 0.0) > 0.0 or (each.price is None and not each.attached)
+        )
+
+    @property
+    def untold(self) -> int:
+        """Of how many things of ours the price is not told."""
+        return sum(each.price is None for each in self.items)
+
+    @property
+    def kept(self) -> tuple[Machine, ...]:
+        """Machines of failed deploys that are kept for a look."""
+        return tuple(m for m in self.machines if m.key in self.held)
 
     def without_line(self) -> tuple[Machine, ...]:
         """Return our machines that are billed and stand behind no line."""
@@ -174,11 +201,22 @@ class Fleet:
                 and m.state is not MachineState.ENDED and m.state is not MachineState.ENDING
             )  # fmt: skip
             lines = dict(self._lines())
-            await self._bill(ordered, lines)
+            found = billing.found(ordered.values(), strays, rentals, lines, self._clock())
+            await self._spending.bill(
+                billing.bill(each, self._clock()) for each in found
+                if ordered[each.item.account].error is None
+            )  # fmt: skip
             machines = [m for view in ordered.values() for m in view.machines if m.tag]
             spent = {m.tag: await self._spending.of(m.tag) for m in machines}
             await self._follow_addresses(machines)
-            self._view = FleetView(ordered, strays, spent, lines)
+            items = tuple(each.item for each in found)
+            doubts = billing.doubts(ordered.values(), rentals)
+            held = {
+                f"{rental.account}/{rental.machine_id}": rental.hold_until
+                for rental in rentals
+                if rental.machine_id and rental.hold_until is not None
+            }
+            self._view = FleetView(ordered, strays, spent, lines, items, doubts, held)
         for watcher in tuple(self._watchers):
             watcher()
         return self._view
@@ -264,6 +302,8 @@ class Fleet:
             )
         if self._by_hand is not None and action in {Action.STOP, Action.END}:
             await self._by_hand(machine.tag)
+        if action is Action.START and machine.tag:
+            await self.rentals.within_budget(machine.tag, machine.running_price)
         if action is Action.END:
             await self.end(machine)
         else:
@@ -381,7 +421,7 @@ class Fleet:
         """Remove what hung on machines that have ended; volumes stay, since the model is on them."""
         for account in view.accounts.values():
             for resource in account.leftovers:
-                if not resource.tag or resource.attached or resource.kind in _KEPT:
+                if not resource.tag or resource.attached or resource.kind in billing.OUTLIVES:
                     continue
                 tries = await self.rentals.store.of(resource.tag)
                 if not tries or any(each.state in OPEN_STATES for each in tries):
@@ -404,22 +444,6 @@ class Fleet:
             if key is not None:
                 log.info("%s has another address now: %s", machine.tag, machine.ssh.place)
                 await self._hosts.know_rented(machine.tag, machine.ssh, key, machine.account)
-
-    async def _bill(self, accounts: Mapping[str, AccountView], lines: Mapping[str, str]) -> None:
-        """Add what every machine of ours has cost since the last look, by its price as it is told now."""
-        now = self._clock()
-        rentals = {(r.account, r.machine_id): r for r in await self.rentals.store.open()}
-        bills = [
-            Bill(
-                rental.tag, machine.account, machine.id, lines.get(rental.tag, ""),
-                rental.made or rental.asked, now, machine.price,
-            )
-            for view in accounts.values()
-            if view.error is None
-            for machine in view.machines
-            if (rental := rentals.get((machine.account, machine.id))) and machine.price is not None
-        ]  # fmt: skip
-        await self._spending.bill(bills)
 
 
 def _with_ages(

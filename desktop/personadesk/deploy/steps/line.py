@@ -10,6 +10,7 @@ from personadesk.domain.errors import BadRequest, NoCapacity, PersonaDeskError, 
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
+from personadesk.store.coding import text_from_json, text_to_json
 from personadesk.voice.handshake import shake_hands
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class LineStep(Step):
         await self._call(line.url)
         await context.lines.tell(line.name, LineState.UP)
         await context.remember(line_url=line.url)
+        if line.port != plan.port:
+            return T(
+                "port {taken} was taken meanwhile; {url} leads to it",
+                taken=str(plan.port),
+                url=line.url,
+            )
         return T("{url} leads to it", url=line.url)
 
     async def settle(self, context: Context) -> None:
@@ -137,12 +144,13 @@ def _to_json(line: Line | None) -> dict[str, Any] | None:
         "server_id": line.target.server_id if line.target else None,
         "state": str(line.state),
         "since": line.since,
-        "reason": line.reason,
+        "reason": text_to_json(line.reason),
     }
 
 
 def _from_json(name: str, values: dict[str, Any]) -> Line:
     target = Target(values["url"], values["server_id"] or "") if values["url"] else None
     return Line(
-        name, values["port"], target, LineState(values["state"]), values["since"], values["reason"]
-    )
+        name, values["port"], target, LineState(values["state"]), values["since"],
+        text_from_json(values["reason"]),
+    )  # fmt: skip

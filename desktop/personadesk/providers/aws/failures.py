@@ -111,8 +111,14 @@ def right_of(problem: Problem, operation: str) -> str:
 
 
 def failure(
-    problem: Problem, account: str, *, operation: str = "", region: str = "", offer: Offer | None = None
-) -> PersonaDeskError:  # fmt: skip
+    problem: Problem,
+    account: str,
+    *,
+    operation: str = "",
+    region: str = "",
+    offer: Offer | None = None,
+    temporary: bool = False,
+) -> PersonaDeskError:
     """Return the error for a refusal.
 
     Args:
@@ -121,6 +127,7 @@ def failure(
         operation: What was asked, as a policy names it: `ec2:RunInstances`.
         region: Where.
         offer: What was to be rented, where something was.
+        temporary: Whether the key has a session token, which ends after some hours; EC2 calls that `RequestExpired`.
     """
     code = problem.code
     if code in CAPACITY:
@@ -139,7 +146,8 @@ def failure(
             T("Upgrade it to the paid plan there: {page}", page=FACTS.billing),
             "free_plan", problem,
         )  # fmt: skip
-    if code in EXPIRED or (code in WRONG_KEY and problem.mentions("expired")):
+    ended = temporary and code == "RequestExpired"
+    if ended or code in EXPIRED or (code in WRONG_KEY and problem.mentions("expired")):
         return faults.expired_key(FACTS, account, problem)
     if code in CLOCK:
         return _told(

@@ -171,8 +171,9 @@ class Session:
             name = f"{_POLICY_NAMES.get(service, service)}:{operation}"
             problem = problem_of(error, self._credentials.values())
             raise failure(
-                problem, self._account, operation=name, region=region, offer=offer
-            ) from None
+                problem, self._account, operation=name, region=region, offer=offer,
+                temporary=bool(self._credentials.get("session_token")),
+            ) from None  # fmt: skip
         except exceptions.ParamValidationError:
             # We asked what the service's own model does not know: that is a bug, and stays loud.
             raise

@@ -273,6 +273,8 @@ def plan_of(draft: Draft) -> Plan:
         port=int(draft.port),
         model=ModelChoice(draft.model, folder),
         place=places[draft.where],
+        # It was free when the draft was checked; a new line is rather told another one than refused at the end.
+        any_port=True,
         rent=rent_draft.wish_of(draft.rent) if draft.where is Where.RENT else None,
     )
 

@@ -61,7 +61,11 @@ class LimitsCard(Card):
         self.add(row)
         self._sleep = label("", Type.SMALL, Role.TEXT3, wrap=True)
         self.add(self._sleep)
-        self._hold = CheckBox(tr("If the deploy fails, keep the machine 30 minutes for a look"))
+        self._hold = CheckBox(
+            tr(
+                "If the deploy fails, keep the machine 30 minutes for a look; no other offer is taken then"
+            )
+        )
         self._hold.toggled.connect(lambda on: self._change(hold_failed=on))
         self._address = CheckBox(tr("Keep a fixed address for it"))
         self._address.toggled.connect(lambda on: self._change(static_address=on))

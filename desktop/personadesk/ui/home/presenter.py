@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from personadesk.domain.line import Line, LineState
 from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.domain.progress import DeployState, DeployView
-from personadesk.domain.text import Text
 from personadesk.ui.deploy import words
 from personadesk.ui.home.model import HomeView, LineAction, LineVerb, LineView
 from personadesk.ui.i18n import language, mark, show, tr, trn
+from personadesk.ui.instances.words import prices_not_told
 from personadesk.ui.money import dollars
 from personadesk.ui.widgets import Kind, Shape
 
@@ -38,11 +38,13 @@ class Costs:
         now: Dollars an hour.
         today: Dollars of today.
         at: Unix time of this.
+        untold: Of how many things the price is not told.
     """
 
     now: float = 0.0
     today: float = 0.0
     at: float = 0.0
+    untold: int = 0
 
 
 FREE = Costs()
@@ -105,11 +107,11 @@ def home_view(
         up=tr("{up} of {all}", up=up, all=len(cards)),
         up_note=tr("all of them") if not others else trn("{n} is not up", "{n} are not up", others),
         now=tr("{price} /h", price=dollars(costs.now)),
-        now_note=_now_note(places, rented),
+        now_note=prices_not_told(costs.untold) if costs.untold else _now_note(places, rented),
         today=dollars(costs.today),
         today_note=(
             tr("of all accounts")
-            if rented or costs.today or costs.now
+            if rented or costs.today or costs.now or costs.untold
             else tr("Nothing costs money")
         ),
     )
@@ -183,7 +185,7 @@ def _fact_title(line: Line, deploy: DeployView | None) -> str:
 
 def _fact(line: Line, model: ModelChoice | None, deploy: DeployView | None) -> str:
     if line.state in {LineState.FAILED, LineState.STARTING} and line.reason:
-        return show(Text(line.reason))
+        return show(line.reason)
     if line.state is LineState.STOPPED:
         return tr("Its address answers callers that it is stopped.")
     measured = _first_sound(line, deploy)

@@ -1,37 +1,41 @@
-"""The graphs of one machine: eight charts with one cursor, from a quarter of an hour to a month."""
+"""The graphs of one machine: charts with one cursor, from a minute to a month. Only those in sight are drawn."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFileDialog, QGridLayout, QMenu, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
-from personadesk.domain.errors import BadRequest
 from personadesk.domain.event import EventKind
-from personadesk.domain.sample import Absent, Metric
-from personadesk.domain.text import T
+from personadesk.domain.sample import Metric
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.messages import bus
 from personadesk.ui.monitor.figures import PANELS, SPANS, Panel, scaled, written
+from personadesk.ui.monitor.notes import held_by, known, note
 from personadesk.ui.spawn import spawn
 from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.turns import Turns
 from personadesk.ui.widgets import Button, ComboBox, ElidedLabel, Kind, Segments, hbox, label, vbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from PySide6.QtCore import QPoint
     from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 
     from personadesk.domain.event import Event
+    from personadesk.domain.gap import Gap
     from personadesk.monitor.ranges import Range
-    from personadesk.ui.monitor.source import Watch
+    from personadesk.ui.monitor.source import Feed, Watch
     from personadesk.ui.widgets.time_chart import TimeChart
 
-__all__ = ["GraphsPane"]
+__all__ = ["BAD_EVENTS", "GraphsPane"]
 
 SCROLL_MS = 100
 POINTS = 300
@@ -39,8 +43,11 @@ POINTS = 300
 LEAST_SPAN, MOST_SPAN = 10.0, 30 * 86400.0
 RING_SECONDS = 3600.0
 """So much lies in memory; more comes from the history, and is read again once in a while."""
+EVENTS_SECONDS = 10.0
+"""How often events are read again while figures come from memory."""
+BAD_EVENTS = frozenset({EventKind.GPU_LOST, EventKind.ALARM_ON})
 _CHART_WIDTH = 250
-_BAD = {EventKind.GPU_LOST, EventKind.ALARM_ON}
+_FIRST_SPAN = 1
 
 
 class GraphsPane(QWidget):
@@ -63,12 +70,14 @@ class GraphsPane(QWidget):
         self._part = ""
         self._charts: list[TimeChart] = []
         self._loading = False
-        self._span_s = SPANS[0][0]
+        self._span_s = SPANS[_FIRST_SPAN][0]
         self._past: tuple[float, float] | None = None
         self._cursor: float | None = None
         self._read_at = 0.0
         self._reading = False
         self._again = False
+        self._unseen: dict[int, Callable[[], None]] = {}
+        self._turns = Turns(self)
         column = vbox(self, gap=8)
         self.bar = self._make_bar()
         self._waiting = label("", Type.BODY, Role.TEXT2, wrap=True)
@@ -90,7 +99,7 @@ class GraphsPane(QWidget):
 
     @property
     def charts(self) -> tuple[TimeChart, ...]:
-        """The charts, empty until they are loaded."""
+        """The charts, empty until they are loaded; those that nobody has figures for are hidden."""
         return tuple(self._charts)
 
     @property
@@ -127,7 +136,12 @@ class GraphsPane(QWidget):
         self._past = None
         self._read_at = 0.0
         self._say_mode()
+        self._move_charts()
         self._draw()
+
+    def finish(self) -> None:
+        """Draw all that waits for its turn now, for example because a picture is taken."""
+        self._turns.finish()
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -141,6 +155,8 @@ class GraphsPane(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._scroll.stop()
+        self._turns.forget()
+        self._unseen.clear()
         self._mind()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -187,19 +203,21 @@ class GraphsPane(QWidget):
             ]
             chart = TimeChart(
                 tr(panel.title), panel.unit, curves, high=panel.high, limit=panel.limit,
-                write=_writer(panel.unit),
+                write=_writer(panel.unit), parent=self._field,
             )  # fmt: skip
+            chart.setHidden(panel.optional)
             chart.hovered.connect(self._point)
             chart.zoomed.connect(self._zoom)
             chart.moved.connect(self._move)
             chart.live_asked.connect(self.go_live)
             chart.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
             chart.customContextMenuRequested.connect(
-                lambda where, chart=chart: self._menu(chart).popup(chart.mapToGlobal(where))
+                lambda where, chart=chart: self._open_chart_menu(chart, where)
             )
             self._charts.append(chart)
         self._columns = 0
         self._arrange()
+        self._move_charts()
         self._follow()
 
     # -- parts ------------------------------------------------------------------------------------------------
@@ -208,6 +226,7 @@ class GraphsPane(QWidget):
         bar = QWidget()
         row = hbox(bar, gap=8)
         self._ranges = Segments([text() for _, text in SPANS], tr("Shown time"))
+        self._ranges.choose(_FIRST_SPAN)
         self._ranges.chosen.connect(self.choose_span)
         row.addWidget(self._ranges)
         self._gpus = ComboBox(tr("GPU"))
@@ -227,55 +246,19 @@ class GraphsPane(QWidget):
         return bar
 
     def _open_menu(self) -> None:
-        menu = QMenu(self)
+        from personadesk.ui.monitor.chart_menu import charts_menu
+
+        shown = [chart for chart in self._charts if not chart.isHidden()]
+        menu = charts_menu(self, shown, self._host)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for chart in self._charts:
-            inner = self._menu(chart)
-            inner.setTitle(chart.title)
-            inner.setParent(menu, inner.windowFlags())
-            menu.addMenu(inner)
         menu.popup(self._more.mapToGlobal(self._more.rect().bottomLeft()))
 
-    def _menu(self, chart: TimeChart) -> QMenu:
-        menu = QMenu(self)
-        menu.addAction(tr("Show as table")).triggered.connect(lambda: self.show_table(chart))
-        menu.addSeparator()
-        menu.addAction(tr("Save as PNG…")).triggered.connect(lambda: self._save(chart, "png"))
-        menu.addAction(tr("Save as SVG…")).triggered.connect(lambda: self._save(chart, "svg"))
-        menu.addAction(tr("Save as CSV…")).triggered.connect(lambda: self._save(chart, "csv"))
-        return menu
+    def _open_chart_menu(self, chart: TimeChart, where: QPoint) -> None:
+        from personadesk.ui.monitor.chart_menu import chart_menu
 
-    def show_table(self, chart: TimeChart) -> QWidget:
-        """Show a chart's values as a table, in a window of its own; returns that window."""
-        from personadesk.ui.monitor.value_table import ValueTable
-
-        window = ValueTable(chart.title, chart.table(), self)
-        window.show()
-        return window
-
-    def _save(self, chart: TimeChart, kind: str) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, tr("Save the graph"), f"{self._host}-{chart.title}.{kind}", f"*.{kind}"
-        )
-        if name:
-            self.save(chart, name)
-
-    def save(self, chart: TimeChart, path: str) -> None:
-        """Write a chart to a file, as its ending says: PNG, SVG or CSV. A failure is told."""
-        try:
-            if path.endswith(".csv"):
-                Path(path).write_text(chart.csv(), encoding="utf-8")
-                done = True
-            else:
-                done = chart.save_svg(path) if path.endswith(".svg") else chart.save_png(path)
-        except OSError:
-            done = False
-        if not done:
-            bus().error(
-                BadRequest(
-                    T("The file {path} cannot be written.", path=path), T("Choose another folder.")
-                )
-            )
+        menu = chart_menu(self, chart, self._host)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(chart.mapToGlobal(where))
 
     # -- time -------------------------------------------------------------------------------------------------
 
@@ -290,7 +273,13 @@ class GraphsPane(QWidget):
         end = min(end, self._watch.clock())
         self._past = (end - width, end)
         self._say_mode()
+        self._move_charts()
         self._draw()
+
+    def _move_charts(self) -> None:
+        """Show the stretch at once; its figures follow."""
+        for number in range(len(self._charts)):
+            self._move_chart(number)
 
     def _zoom(self, factor: float, at: float) -> None:
         start, end = self._edges()
@@ -311,12 +300,40 @@ class GraphsPane(QWidget):
         self._pause.setText(tr("Pause") if live else tr("Follow"))
 
     def _roll(self) -> None:
-        """Move a live picture on. Where a pixel is longer than a second there is nothing to move."""
-        if self._past is not None or self._span_s > RING_SECONDS:
-            return
-        start, end = self._edges()
-        for chart in self._charts:
-            chart.set_span(start, end, live=True)
+        """Move a live picture on, and draw what came into sight.
+
+        Where a pixel is longer than a second there is nothing to move.
+        """
+        for number, job in tuple(self._unseen.items()):
+            if self._is_seen(number):
+                del self._unseen[number]
+                self._turns.put(("draw", number), job)
+        if self._past is None and self._span_s <= RING_SECONDS:
+            for number in self._shown():
+                if self._is_seen(number):
+                    self._turns.put(("move", number), partial(self._move_chart, number))
+
+    def _shown(self) -> list[int]:
+        return [number for number, chart in enumerate(self._charts) if not chart.isHidden()]
+
+    def _is_seen(self, number: int) -> bool:
+        return not self._charts[number].visibleRegion().isEmpty()
+
+    def _draw_each(self, job: Callable[[int], None]) -> None:
+        """Draw each chart in its turn; one that cannot be seen then waits until it can."""
+
+        def turn(number: int) -> None:
+            if self._is_seen(number):
+                job(number)
+            else:
+                self._unseen[number] = partial(turn, number)
+
+        self._unseen.clear()
+        for number in self._shown():
+            self._turns.put(("draw", number), partial(turn, number))
+
+    def _move_chart(self, number: int) -> None:
+        self._charts[number].set_span(*self._edges(), live=self._past is None)
 
     # -- drawing ----------------------------------------------------------------------------------------------
 
@@ -368,27 +385,47 @@ class GraphsPane(QWidget):
         feed = self._watch.feed
         if feed is None or not self._charts or self._host not in feed.hosts:
             return
-        start, end = self._edges()
-        for chart in self._charts:
-            chart.set_span(start, end, live=self._past is None)
+        self._offer_charts(feed)
+        start, _ = self._edges()
         now = self._watch.clock()
         if now - start <= RING_SECONDS:
-            from personadesk.monitor.ranges import reduced
-
-            found = [
-                [
-                    reduced(
-                        feed.series(self._host, line.metric, self._of(panel)), start, end, POINTS
-                    )
-                    for line in panel.lines
-                ]
-                for panel in PANELS
-            ]
-            self._show(found)
-            if now - self._read_at >= 10.0:
+            self._draw_each(self._draw_recent)
+            if now - self._read_at >= EVENTS_SECONDS:
                 self._read(history=False)
         elif self._past is not None or now - self._read_at >= max(1.0, self._span_s / POINTS):
+            self._move_charts()
             self._read(history=True)
+
+    def _draw_recent(self, number: int) -> None:
+        """Show what memory holds in one chart."""
+        from personadesk.monitor.ranges import reduced
+
+        feed = self._watch.feed
+        if feed is None or self._host not in feed.hosts:
+            return
+        self._move_chart(number)
+        start, end = self._edges()
+        panel, chart = PANELS[number], self._charts[number]
+        ranges = [
+            reduced(feed.series(self._host, metric, self._of(panel)), start, end, POINTS)
+            for metric in _metrics(panel)
+        ]
+        self._fill(panel, chart, ranges)
+
+    def _offer_charts(self, feed: Feed) -> None:
+        """Show the charts that somebody has figures for; the usual ones always."""
+        told = False
+        for panel, chart in zip(PANELS, self._charts, strict=True):
+            wanted = not panel.optional or any(
+                feed.latest(self._host, line.metric, self._of(panel)) is not None
+                for line in panel.lines
+            )
+            if wanted == chart.isHidden():
+                chart.setVisible(wanted)
+                told = True
+        if told:
+            self._columns = 0
+            self._arrange()
 
     def _read(self, *, history: bool) -> None:
         if self._reading:
@@ -399,12 +436,12 @@ class GraphsPane(QWidget):
         start, end = self._edges()
         host, part = self._host, self._part
 
-        def done(found: tuple[list[list[Range]], list[Event]]) -> None:
+        def done(found: _Read) -> None:
             self._reading = False
             if (host, part) == (self._host, self._part):
+                self._show_events(found)
                 if history:
-                    self._show(found[0])
-                self._show_events(found[1])
+                    self._show(found.ranges)
             if self._again:
                 self._again = False
                 self._draw()
@@ -416,64 +453,66 @@ class GraphsPane(QWidget):
         work = self._gather(start, end, history=history)
         self._watch.ask(work, "read the history", owner=self, done=done, failed=failed)
 
-    async def _gather(
-        self, start: float, end: float, *, history: bool
-    ) -> tuple[list[list[Range]], list[Event]]:
+    async def _gather(self, start: float, end: float, *, history: bool) -> _Read:
         feed = self._watch.feed
+        found: dict[int, list[Range]] = {}
         if feed is None:
-            return [], []
-        found = [
-            [
+            return _Read(found, (), ())
+        host = self._host
+        for number in self._shown() if history else ():
+            panel = PANELS[number]
+            found[number] = [
                 await feed.range(
-                    self._host, line.metric, self._of(panel), start=start, end=end, points=POINTS
+                    host, metric, self._of(panel), start=start, end=end, points=POINTS
                 )
-                for line in panel.lines
-            ]
-            for panel in (PANELS if history else ())
-        ]
-        return found, list(await feed.events(start, end, self._host))
+                for metric in _metrics(panel)
+            ]  # fmt: skip
+        events = await feed.events(start, end, host)
+        return _Read(found, events, await feed.gaps(start, end, host))
 
     def _of(self, panel: Panel) -> str:
         return self._part if panel.per_gpu else ""
 
-    def _show(self, found: list[list[Range]]) -> None:
+    def _show(self, found: dict[int, list[Range]]) -> None:
+        """Show what was read from the history, in the charts that can be seen."""
+
+        def show_one(number: int) -> None:
+            if number in found:
+                self._fill(PANELS[number], self._charts[number], found[number])
+
+        self._draw_each(show_one)
+
+    def _fill(self, panel: Panel, chart: TimeChart, ranges: list[Range]) -> None:
         feed = self._watch.feed
-        if feed is None:
+        if feed is None or self._host not in feed.hosts:
             return
-        for panel, chart, ranges in zip(PANELS, self._charts, found, strict=False):
-            for number, (line, each) in enumerate(zip(panel.lines, ranges, strict=True)):
-                by = scaled(line.metric)
-                chart.set_points(number, each.at, each.low / by, each.mean / by, each.high / by)
-            if panel.whole is not None:
-                whole = feed.latest(self._host, panel.whole, self._of(panel))
-                number_ = (
-                    None
-                    if whole is None or isinstance(whole, Absent)
-                    else whole / scaled(panel.whole)
-                )
-                chart.set_whole(number_)
-                if panel.whole is Metric.GPU_POWER_LIMIT:
-                    chart.set_limit(number_)
-            chart.set_note(self._note(panel, ranges))
+        for number, (line, each) in enumerate(zip(panel.lines, ranges, strict=False)):
+            by = scaled(line.metric)
+            chart.set_points(number, each.at, each.low / by, each.mean / by, each.high / by)
+        if panel.shade is not None:
+            chart.set_shade(ranges[-1].at, ranges[-1].high, held_by)
+        if panel.whole is not None:
+            told = known(feed, self._host, panel.whole, self._of(panel))
+            chart.set_whole(told)
+            if panel.whole is Metric.GPU_POWER_LIMIT:
+                chart.set_limit(told)
+        if panel.lines[0].metric is Metric.MONEY_SPENT:
+            chart.set_limit(known(feed, self._host, Metric.MONEY_SPEND_LIMIT))
+        chart.set_note(note(feed, self._host, self._part, panel, chart, ranges))
 
-    def _note(self, panel: Panel, ranges: list[Range]) -> str:
-        """Say why there is nothing, where somebody told."""
-        feed = self._watch.feed
-        value = (
-            feed.latest(self._host, panel.lines[0].metric, self._of(panel))
-            if feed is not None
-            else None
-        )
-        if isinstance(value, Absent):
-            return show(value.reason)
-        return "" if any(len(each) for each in ranges) else tr("nobody tells this")
+    def _show_events(self, found: _Read) -> None:
+        from personadesk.ui.widgets.time_chart import Hole, Mark
 
-    def _show_events(self, events: list[Event]) -> None:
-        from personadesk.ui.widgets.time_chart import Mark
-
-        marks = [Mark(each.at, show(each.text), each.kind in _BAD) for each in events]
-        for chart in self._charts:
-            chart.set_marks(marks)
+        marks = [Mark(each.at, show(each.text), each.kind in BAD_EVENTS) for each in found.events]
+        for number, (panel, chart) in enumerate(zip(PANELS, self._charts, strict=True)):
+            metric = panel.lines[0].metric
+            holes = [
+                Hole(each.start, math.inf if each.end is None else each.end, show(each.reason))
+                for each in found.gaps
+                if each.explains(metric, each.start)
+            ]
+            chart.set_holes(holes)
+            self._turns.put(("marks", number), partial(chart.set_marks, marks))
 
     def _arrange(self) -> None:
         columns = max(1, min(4, self.width() // theme().px(_CHART_WIDTH)))
@@ -483,10 +522,25 @@ class GraphsPane(QWidget):
         self._columns = columns
         while self._grid.count():
             self._grid.takeAt(0)
-        for number, chart in enumerate(self._charts):
+        shown = [chart for chart in self._charts if not chart.isHidden()]
+        for number, chart in enumerate(shown):
             self._grid.addWidget(chart, number // columns, number % columns)
         for column in range(4):
             self._grid.setColumnStretch(column, int(column < columns))
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of the history: curves by the number of their panel, events and gaps."""
+
+    ranges: dict[int, list[Range]]
+    events: Sequence[Event]
+    gaps: Sequence[Gap]
+
+
+def _metrics(panel: Panel) -> list[Metric]:
+    """Return what is read for a panel: its lines, then its shade."""
+    return [line.metric for line in panel.lines] + ([panel.shade] if panel.shade else [])
 
 
 def _writer(unit: str) -> Callable[[float], str]:

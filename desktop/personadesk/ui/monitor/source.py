@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from personadesk.domain.alarm import Alarm
     from personadesk.domain.event import Event
+    from personadesk.domain.gap import Gap
     from personadesk.domain.sample import Metric, Sample, Value
     from personadesk.monitor.ranges import Range
     from personadesk.monitor.state import HostState
@@ -73,8 +74,14 @@ class Feed(Protocol):
     async def events(self, start: float, end: float, host: str | None = None) -> Sequence[Event]:
         """Return what happened."""
 
+    async def gaps(self, start: float, end: float, host: str | None = None) -> Sequence[Gap]:
+        """Return when figures were missing, and why."""
+
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
         """Tell every sample."""
+
+    def subscribe_alarms(self, callback: Callable[[Alarm], None]) -> Callable[[], None]:
+        """Tell every alarm that begins or ends."""
 
 
 class Watch(QObject):

@@ -112,9 +112,9 @@ class MonitorView(QWidget):
         self._foot = self._make_foot()
         self._foot.hide()
         column.addWidget(self._foot)
-        watch.opened.connect(self._follow)
+        watch.opened.connect(self.follow_now)
         watch.sampled.connect(self._take)
-        watch.changed.connect(self._follow)
+        watch.changed.connect(self.follow_now)
 
     @property
     def tiles(self) -> tuple[Tile, ...]:
@@ -142,7 +142,7 @@ class MonitorView(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._watch.begin()
-        self._follow()
+        self.follow_now()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
@@ -243,7 +243,7 @@ class MonitorView(QWidget):
 
     # -- drawing ----------------------------------------------------------------------------------------------
 
-    def _follow(self) -> None:
+    def follow_now(self) -> None:
         feed = self._watch.feed
         if not self.isVisible() or feed is None:
             return

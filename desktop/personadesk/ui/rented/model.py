@@ -18,7 +18,7 @@ from personadesk.domain.machine import Action
 from personadesk.domain.offer import Need
 from personadesk.domain.text import T
 from personadesk.providers import catalog
-from personadesk.ui.messages import Message, Severity, bus
+from personadesk.ui.messages import UNDO_SECONDS, Message, Severity, bus
 from personadesk.ui.rented.standing import Standing, standing_of
 from personadesk.ui.spawn import spawn
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from personadesk.domain.machine import Machine
     from personadesk.domain.offer import Offer
     from personadesk.domain.provider import ProviderFacts
-    from personadesk.providers.accounts import Accounts, Given, Kept
+    from personadesk.providers.accounts import Accounts, Given, Kept, Removed
     from personadesk.store.rentals import Rental
     from personadesk.store.spending import Cost, SpendingStore
 
@@ -437,10 +437,28 @@ class Rented(QObject):
 
     async def _remove(self, name: str) -> None:
         services = await self._services()
-        await services.accounts.remove(name)
+        removed = await services.accounts.remove(name)
         self._accounts.pop(name, None)
         self._shelves.pop(name, None)
         self.accounts_changed.emit()
+        services.fleet.look_now()
+
+        def undo() -> None:
+            spawn(self._restore(removed), f"restore account {name}", owner=self)
+
+        bus().post(
+            Message(
+                Severity.GOOD,
+                T("“{name}” is disconnected.", name=name),
+                T("Its key is forgotten in {seconds} seconds.", seconds=round(UNDO_SECONDS)),
+                key=f"disconnected {name}",
+                undo=undo,
+            )
+        )
+
+    async def _restore(self, removed: Removed) -> None:
+        services = await self._services()
+        await services.accounts.restore(removed)
         services.fleet.look_now()
 
     async def _ask(self, need: Need, only: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QWidget
 
 from personadesk.ui.i18n import show, tr, trn
@@ -39,6 +40,9 @@ class BannerArea(QWidget):
         self._column = vbox(self)
         px = theme().px
         self._column.setContentsMargins(px(24), px(14), px(24), 0)
+        # In a text field the same keys take back what was typed, as everywhere.
+        undo = QShortcut(QKeySequence(QKeySequence.StandardKey.Undo), self)
+        undo.activated.connect(self._undo)
         self._bus.changed.connect(self._follow)
         self.hide()
         self._follow()
@@ -69,6 +73,8 @@ class BannerArea(QWidget):
             (show(action.title), lambda run=action.run: self._run(message, run))  # type: ignore[misc] # mypy can't type defaults
             for action in message.actions
         ]
+        if message.undo is not None:
+            doings.append((tr("Undo"), self._undo))
         if message.details:
             doings.append((tr("Details"), lambda: self._show_details(message)))
         banner = MessageBanner(
@@ -80,6 +86,11 @@ class BannerArea(QWidget):
         banner.acted.connect(lambda index: doings[index][1]())
         banner.closed.connect(lambda: self._bus.dismiss(message))
         return banner
+
+    def _undo(self) -> None:
+        message = self.message
+        if message is not None and message.undo is not None:
+            self._run(message, message.undo)
 
     def _run(self, message: Message, run: Callable[[], None]) -> None:
         self._bus.dismiss(message)

@@ -39,18 +39,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Curve",
+    "Hole",
     "Legend",
     "Mark",
     "TimeAxis",
     "ago",
+    "curve_path",
     "ground",
+    "level_lines",
     "round_step",
+    "shaded",
     "short",
     "thin",
     "thinned",
 ]
 
 HOUR, DAY = 3600.0, 86400.0
+FAR = 1e8
+"""Seconds to either side, three years: lines across reach over every edge."""
 STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
     DAY, 2 * DAY, 5 * DAY, 10 * DAY,
@@ -89,13 +95,37 @@ class Mark:
     bad: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Why there are no values for a while.
+
+    Attributes:
+        since: Unix time in seconds.
+        until: The same, infinite while it lasts.
+        reason: One sentence.
+    """
+
+    since: float
+    until: float
+    reason: str
+
+
 class TimeAxis(pg.AxisItem):
     """Says how long ago while it is live, and the clock's time while the user looks at the past."""
 
     def __init__(self) -> None:
-        super().__init__("bottom")
         self.base = 0.0
         self.now: float | None = None
+        self._shown: tuple[float, float] | None = None
+        super().__init__("bottom")
+        self.enableAutoSIPrefix(False)
+
+    def setRange(self, mn: float, mx: float) -> None:  # noqa: N802 - pyqtgraph's
+        """Take another stretch. While it is live and as long as before, every text stays where it is."""
+        shown = None if self.now is None else (round(mx - mn, 3), round(self.now - mn, 3))
+        if shown is None or shown != self._shown or self.picture is None:
+            self._shown = shown
+            super().setRange(mn, mx)
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[Any]:  # noqa: N802, N803 - pyqtgraph's
         span = maxVal - minVal
@@ -182,6 +212,39 @@ def ground(x: Floats, y: Floats, known: NDArray[np.bool_]) -> QPainterPath:
         path.addPolygon(
             QPolygonF([QPointF(a, b) for a, b in zip(xs.tolist(), ys.tolist(), strict=True)])
         )
+    return path
+
+
+def curve_path(x: Floats, y: Floats, known: NDArray[np.bool_]) -> QPainterPath:
+    """Return a curve, broken where a value is not known."""
+    if not known.any():
+        return QPainterPath()
+    whole = bool(known.all())
+    path: QPainterPath = pg.arrayToQPath(
+        x, y, connect="all" if whole else "finite", finiteCheck=not whole
+    )
+    return path
+
+
+def level_lines(values: Sequence[float]) -> QPainterPath:
+    """Return lines across at some values."""
+    path = QPainterPath()
+    for value in values:
+        path.moveTo(-FAR, value)
+        path.lineTo(FAR, value)
+    return path
+
+
+def shaded(x: Floats, y: Floats, top: float) -> QPainterPath:
+    """Return the ground where a figure that is 0 or 1 is 1, from the axis to `top`."""
+    path = QPainterPath()
+    if not len(x):
+        return path
+    on = np.concatenate(([False], np.nan_to_num(y) >= 0.5, [False])).astype(np.int8)
+    edges = np.flatnonzero(np.diff(on))
+    for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        right = x[min(last, len(x) - 1)]
+        path.addRect(QRectF(x[first], 0.0, max(1.0, right - x[first]), top))
     return path
 
 

@@ -39,11 +39,15 @@ from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets.card import Card, hbox
 from personadesk.ui.widgets.chart_parts import (
     Curve,
+    Hole,
     Legend,
     Mark,
     TimeAxis,
+    curve_path,
     ground,
+    level_lines,
     round_step,
+    shaded,
     short,
     thin,
     thinned,
@@ -57,7 +61,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Curve", "Mark", "TimeChart"]
+__all__ = ["Curve", "Hole", "Mark", "TimeChart"]
+
+
+SHADE_TOP = 1e6
+"""Above every axis; what is over the edge is clipped."""
 
 
 class TimeChart(Card):
@@ -108,14 +116,16 @@ class TimeChart(Card):
         self._cursor: float | None = None
         self._drag: QPointF | None = None
         self._marks: tuple[Mark, ...] = ()
+        self._holes: tuple[Hole, ...] = ()
         self._lines: list[Any] = []
-        self._grid: list[Any] = []
         self._span = (0.0, 1.0)
         self._live = False
         self._note = ""
         self._whole = ""
         empty = np.empty(0)
         self._data: list[tuple[Floats, Floats]] = [(empty, empty) for _ in curves]
+        self._shaded = (empty, empty)
+        self._shade_words: Callable[[float], str] = write
         self._build_head()
         self._build_plot()
         self.add(self._plot, 1)
@@ -138,6 +148,21 @@ class TimeChart(Card):
         """Value at the top of the axis."""
         return self._high
 
+    @property
+    def limit(self) -> float | None:
+        """The line that should not be crossed."""
+        return self._limit
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """Why values are missing, oldest first."""
+        return self._holes
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """What happened."""
+        return self._marks
+
     def points(self, curve: int = 0) -> tuple[Floats, Floats]:
         """Return what is drawn of a curve: Unix times and values, NaN for gaps."""
         return self._data[curve]
@@ -158,10 +183,7 @@ class TimeChart(Card):
             self._base = self._axis.base = float(x[0])
         relative = x - self._base
         known = ~np.isnan(y)
-        whole = bool(known.all())
-        self._items[curve].setData(
-            relative, y, skipFiniteCheck=whole, connect="all" if whole else "finite"
-        )
+        self._items[curve].setPath(curve_path(relative, y, known))
         self._fills[curve].setPath(
             ground(relative, y, known) if self._tinted(curve) else QPainterPath()
         )
@@ -169,7 +191,7 @@ class TimeChart(Card):
             (float(v.max()) for _, each in self._data if len(v := each[~np.isnan(each)])),
             default=0.0,
         )
-        wanted = max(self._least, top * 1.08)
+        wanted = max(self._least, top * 1.08, (self._limit or 0.0) * 1.05)
         # The axis grows at once, and shrinks only by much, so that it does not breathe.
         if wanted > self._high or wanted < 0.6 * self._high:
             self._scale(wanted)
@@ -187,12 +209,40 @@ class TimeChart(Card):
 
     def set_limit(self, limit: float | None) -> None:
         """Draw the line that should not be crossed elsewhere, or not at all."""
+        if limit == self._limit:
+            return
         self._limit = limit
         self._limit_line.setVisible(limit is not None)
         if limit is not None:
             self._limit_line.setPos(limit)
             if limit * 1.05 > self._high:
                 self._scale(limit * 1.05)
+
+    def set_shade(self, at: Floats, values: Floats, words: Callable[[float], str]) -> None:
+        """Shade the ground where a figure is not 0.
+
+        Args:
+            at: Unix times in seconds, in order, float64 [n].
+            values: What it is, NaN where nothing was measured.
+            words: Says what a value that is not 0 means.
+        """
+        if len(at) and not self._base:
+            self._base = self._axis.base = float(at[0])
+        self._shaded, self._shade_words = (at, values), words
+        self._shade.setPath(shaded(at - self._base, values, SHADE_TOP))
+
+    def shade_words(self, at: float | None = None) -> str:
+        """Return what the shade means at a Unix time, or where it was last; "" where there is none."""
+        times, values = self._shaded
+        places = np.flatnonzero(np.nan_to_num(values) >= 0.5)
+        if at is not None and len(places):
+            nearest = int(np.argmin(np.abs(times - at)))
+            places = places[places == nearest]
+        return self._shade_words(float(values[places[-1]])) if len(places) else ""
+
+    def set_holes(self, holes: Sequence[Hole]) -> None:
+        """Say why values are missing; the cursor tells it over a hole."""
+        self._holes = tuple(holes)
 
     def set_note(self, note: str) -> None:
         """Say something beside the figure, for example why there is a gap."""
@@ -213,8 +263,8 @@ class TimeChart(Card):
         pixel = (end - start) / max(1.0, self._box.width())
         before = self._span
         same = live and self._live and abs((end - start) - (before[1] - before[0])) < 1e-6
-        if same and 0 <= end - before[1] < pixel / 2:
-            return  # nobody would see it move
+        if same and 0 <= end - before[1] < 0.95 * pixel:
+            return  # without smooth edges nobody would see it move
         self._live = live
         self._span = (start, end)
         self._axis.now = end - self._base if live else None
@@ -326,6 +376,7 @@ class TimeChart(Card):
         # A view box and two axes, not a whole plot item: that makes a dozen menus that nobody would open.
         self._axis = TimeAxis()
         self._left = pg.AxisItem("left")
+        self._left.enableAutoSIPrefix(False)
         self._box = pg.ViewBox(enableMouse=False, enableMenu=False, defaultPadding=0)
         self._box.disableAutoRange()
         self._plot = pg.GraphicsLayoutWidget()
@@ -342,11 +393,19 @@ class TimeChart(Card):
         # The ends of an axis are what people look for; pyqtgraph leaves them out where they stand over the edge.
         self._left.setStyle(tickLength=0, hideOverlappingLabels=False)
         self._axis.setStyle(tickLength=0, hideOverlappingLabels=theme().px(30), tickTextOffset=5)
+        self._grid = QGraphicsPathItem()
+        self._grid.setZValue(-10)
+        self._box.addItem(self._grid, ignoreBounds=True)
         self._fills = [QGraphicsPathItem() for _ in self._curves]
         for fill in self._fills:
             fill.setPen(QPen(Qt.PenStyle.NoPen))
             self._box.addItem(fill, ignoreBounds=True)
-        self._items = [pg.PlotCurveItem() for _ in self._curves]
+        self._shade = QGraphicsPathItem()
+        self._shade.setPen(QPen(Qt.PenStyle.NoPen))
+        self._shade.setZValue(-5)
+        self._box.addItem(self._shade, ignoreBounds=True)
+        # Plain paths: the library's curve asks Python for its bounds several times a picture.
+        self._items = [QGraphicsPathItem() for _ in self._curves]
         for each in self._items:
             self._box.addItem(each, ignoreBounds=True)
         self._limit_line = pg.InfiniteLine(self._limit or 0.0, angle=0, movable=False)
@@ -375,14 +434,7 @@ class TimeChart(Card):
         texts = [(min(max(value, inside), high - inside), short(value)) for value in marks]
         self._left.setTicks([texts])
         # pyqtgraph's own grid takes the room of the labels at the ends.
-        for line in self._grid:
-            self._box.removeItem(line)
-        self._grid = [
-            pg.InfiniteLine(value, angle=0, movable=False, pen=thin(Role.GRID)) for value in marks
-        ]
-        for line in self._grid:
-            line.setZValue(-10)
-            self._box.addItem(line, ignoreBounds=True)
+        self._grid.setPath(level_lines(marks))
 
     def _follow(self) -> None:
         look = theme()
@@ -394,8 +446,7 @@ class TimeChart(Card):
             each.setTextPen(QPen(look.colour(Role.TEXT2)))
         self._left.setWidth(look.px(30))
         self._axis.setHeight(look.px(22))
-        for line in self._grid:
-            line.setPen(thin(Role.GRID))
+        self._grid.setPen(thin(Role.GRID))
         self._frame.setContentsMargins(0, look.px(7), look.px(14), 0)
         for curve, item, fill in zip(self._curves, self._items, self._fills, strict=True):
             colour = look.series(curve.series)
@@ -407,6 +458,9 @@ class TimeChart(Card):
             tint = QColor(colour)
             tint.setAlphaF(0.16)
             fill.setBrush(tint)
+        held = QColor(look.colour(Role.WARN))
+        held.setAlphaF(0.25)
+        self._shade.setBrush(held)
         self._limit_line.setPen(thin(Role.ERR, Qt.PenStyle.DashLine))
         self._cross.setPen(thin(Role.TEXT2))
         for number, (x, y) in enumerate(self._data):
@@ -424,16 +478,30 @@ class TimeChart(Card):
         else:
             newest = [self.value_at(self._cursor, number) for number in range(len(self._curves))]
         text = " / ".join("–" if value is None else self._write(value) for value in newest)
-        self._figure.setText(text)
+        if text != self._figure.text():
+            self._figure.setText(text)
         unit = " ".join(part for part in (self._whole, self.unit) if part)
         near = next((m for m in self._marks if self._cursor is not None and self._close(m)), None)
         if self._cursor is not None:
             stamp = time.strftime("%d-%m %H:%M:%S", time.localtime(self._cursor))
-            self._aside.setText(near.text if near is not None else stamp)
+            said = near.text if near is not None else self._hole_text(newest)
+            self._aside.setText(said or self.shade_words(self._cursor) or stamp)
         else:
             self._aside.setText(self._note)
-        self._after.setText(unit)
+        if unit != self._after.text():
+            self._after.setText(unit)
         self.setAccessibleName(f"{self.title}: {text} {unit}")
+
+    def _hole_text(self, values: Sequence[float | None]) -> str:
+        """Say why there is nothing below the cursor; "" where there is something, or nobody told."""
+        at = self._cursor
+        if at is None or any(value is not None for value in values):
+            return ""
+        hole = next((each for each in self._holes if each.since <= at < each.until), None)
+        if hole is None:
+            return ""
+        since = time.strftime("%H:%M", time.localtime(hole.since))
+        return tr("none since {time}: {reason}", time=since, reason=hole.reason)
 
     def _close(self, mark: Mark) -> bool:
         width = self._span[1] - self._span[0]

@@ -100,3 +100,11 @@ async def test_a_page_of_a_busy_gateway_is_asked_past(aws, door):
         "DescribeInstances", "<DescribeInstancesResponse.*", "<!doctype html><title>busy", 1
     )
     assert await aws.machines() == []
+
+
+@pytest.mark.parametrize(("temporary", "cause"), [(True, "expired_key"), (False, "clock")])
+def test_a_request_that_expired_is_the_key_where_that_ends_by_itself_else_the_clock(
+    temporary, cause
+):
+    problem = Problem(400, code="RequestExpired", message="Request has expired.")
+    assert failure(problem, "mine", temporary=temporary).cause == cause

@@ -52,7 +52,7 @@ def test_live_tiles_keep_their_place_until_the_user_sorts(qtbot):
     page = page_of(qtbot, feed)
     before = names(page)
     feed.ring("studio-a", Quantity.SERVER_SILENT, 1.0)
-    page.view._follow()
+    page.view.follow_now()
     assert names(page) == before
     assert "Voice server silent" in page.view.tiles[before.index("studio-a")].accessibleName()
     page.view._sort.setCurrentIndex(1)

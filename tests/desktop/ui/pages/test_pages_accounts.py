@@ -216,6 +216,13 @@ def test_a_key_comes_is_replaced_and_goes_and_is_never_seen(
         clicker.press(asked(session), "Disconnect")
         await wait_for(tab.form.isVisible)
         assert kept == {}
+        await wait_for(lambda: "“RunPod” is disconnected." in said(session.window))
+        clicker.press(session.window, "Undo")
+        await wait_for(lambda: "ends in 2222" in said(tab))
+        assert list(kept.values()) == [OTHER]
+        tab.connection.disconnect_.trigger()
+        clicker.press(asked(session), "Disconnect")
+        await wait_for(lambda: kept == {})
 
     live_window(story)
     files = b"".join(each.read_bytes() for each in tmp_path.rglob("*") if each.is_file())
