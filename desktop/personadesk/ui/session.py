@@ -14,7 +14,16 @@ from personadesk.store.settings import CLOSING
 from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
-from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, MONEY, MONITOR, TALK
+from personadesk.ui.places import (
+    ACCOUNTS,
+    DEPLOY,
+    HOME,
+    INSTANCES,
+    LINES,
+    MONEY,
+    MONITOR,
+    TALK,
+)
 from personadesk.ui.shell import MainWindow, PageSpec
 
 if TYPE_CHECKING:
@@ -83,6 +92,7 @@ class WindowSession(QObject):
                 PageSpec(INSTANCES, mark("Instances"), "instances", self._make_instances),
                 PageSpec(MONITOR, mark("Monitor"), "monitor", self._make_monitor),
                 PageSpec(TALK, mark("Voice console"), "voice", self._make_talk),
+                PageSpec(LINES, mark("Lines"), "lines", self._make_lines),
                 PageSpec(ACCOUNTS, mark("Accounts"), "accounts", self._make_accounts),
                 PageSpec(MONEY, mark("Money"), "coin", self._make_money),
             ],
@@ -183,6 +193,16 @@ class WindowSession(QObject):
         from personadesk.ui.talk.page import TalkPage
 
         return TalkPage(self.desk.call)
+
+    def _make_lines(self) -> Page:
+        from personadesk.ui.lines.page import LinesPage
+
+        page = LinesPage(self.desk.line_facts)
+        page.talk_asked.connect(self.desk.talk_to)
+        page.monitor_asked.connect(self._show_watched)
+        page.deploy_asked.connect(self.desk.new_line)
+        page.delete_asked.connect(self._ask_remove)
+        return page
 
     def _make_instances(self) -> Page:
         from personadesk.ui.instances.page import InstancesPage
@@ -329,7 +349,12 @@ class WindowSession(QObject):
             deploys,
             background=lambda: self._finish(keep=True),
             stop=lambda: self._finish(keep=False),
+            remember=self._remember_closing,
         )
+
+    def _remember_closing(self, way: str) -> None:
+        if self.desk.services is not None:
+            self.desk.services.settings.set(CLOSING, way)
 
     def _at_stake(self) -> tuple[int, int, str]:
         """Return lines that are up because of us, deploys under way, and what was settled about closing."""
