@@ -13,8 +13,8 @@ from personadesk.ui.spending.page import MoneyPage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from personadesk.deploy.rented.money import Money
     from personadesk.domain.budget import Budget
+    from personadesk.domain.statement import Money
     from personadesk.ui.shell import Page
 
 __all__ = ["MONEY_SCENES", "money_page", "purse_of"]
@@ -64,17 +64,8 @@ def _editing() -> Page:
     return page
 
 
-def _by(index: int) -> Page:
-    page = money_page(samples.busy(samples.BUDGETS[:1]))
-    page.by.choose(index)
-    page.follow()
-    return page
-
-
 MONEY_SCENES: dict[str, Callable[[], Page]] = {
     "money-empty": lambda: money_page(samples.quiet()),
     "money-busy": lambda: money_page(samples.busy(), places=Places("Front desk", samples.PLACES)),
     "money-editing": _editing,
-    "money-kinds": lambda: _by(2),
-    "money-things": lambda: _by(3),
 }
