@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QCheckBox
 
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.line import LineState
@@ -257,6 +258,28 @@ def test_closing_does_what_was_settled_once_and_for_all(
 
     live_window(story)
     assert fake_services.handed_over
+
+
+def test_the_answer_is_remembered_when_that_is_ticked(
+    live_window: Callable[..., None], fake_services: Any, samples: ModuleType, clicker: Any, wait_for: Wait
+) -> None:  # fmt: skip
+    fake_services.lines.show(samples.line())
+
+    async def story(session: WindowSession) -> None:
+        session.window.close()
+        (tick,) = question(session).findChildren(QCheckBox)
+        tick.click()
+        clicker.press(question(session), "Cancel")
+        await asyncio.sleep(0.02)
+        assert fake_services.settings.get(CLOSING) == "ask", "to stay is no answer for ever"
+        session.window.close()
+        (tick,) = question(session).findChildren(QCheckBox)
+        tick.click()
+        clicker.press(question(session), "Keep running in the background")
+        await wait_for(lambda: session.is_over)
+
+    live_window(story)
+    assert fake_services.settings.get(CLOSING) == "background"
 
 
 def test_lines_of_the_background_process_need_no_question(
