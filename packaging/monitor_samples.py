@@ -9,12 +9,14 @@ import numpy as np
 
 from personadesk.domain.alarm import RULES, Alarm, Quantity, Standing, told
 from personadesk.domain.event import Event, EventKind
+from personadesk.domain.gap import Gap
 from personadesk.domain.sample import Absent, Gpu, Metric, Reading, Sample, Source
 from personadesk.domain.text import T
 from personadesk.monitor.ranges import Range, nothing, of_values, reduced
 from personadesk.monitor.state import HostState
 from personadesk.monitor.targets import Target
 from personadesk.store.history import GroupKey
+from personadesk.ui.monitor.fleet import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +33,10 @@ WAVES: dict[Metric, tuple[float, float, float]] = {
     Metric.SERVER_TICK_P99: (47.0, 7.0, 53.0),
     Metric.NET_RECEIVED: (38 * 125.0, 6 * 125.0, 37.0),
     Metric.NET_SENT: (41 * 125.0, 8 * 125.0, 43.0),
+    Metric.GPU_PCIE_RECEIVED: (42e6, 9e6, 29.0),
+    Metric.GPU_PCIE_SENT: (12e6, 3e6, 23.0),
+    Metric.SERVER_LAG_P99: (96.0, 14.0, 67.0),
+    Metric.SERVER_ANSWER: (41.0, 6.0, 59.0),
     Metric.CPU_USE: (22.0, 9.0, 31.0),
     Metric.MEMORY_USED: (9.4 * _GB, 0.3 * _GB, 97.0),
 }
@@ -38,9 +44,16 @@ WAVES: dict[Metric, tuple[float, float, float]] = {
 FIXED = {
     Metric.GPU_MEMORY_TOTAL: 24 * _GB, Metric.GPU_POWER_LIMIT: 150.0, Metric.SERVER_SESSIONS: 1.0,
     Metric.SERVER_SLOTS: 4.0, Metric.SERVER_QUEUE: 0.0, Metric.MONEY_PRICE: 0.75, Metric.MONEY_SPENT: 3.86,
-    Metric.MEMORY_TOTAL: 32 * _GB,
+    Metric.MEMORY_TOTAL: 32 * _GB, Metric.SERVER_MEMORY_MODEL: 14.3 * _GB, Metric.SERVER_MEMORY_CALLS: 1.6 * _GB,
+    Metric.GPU_PCIE_GENERATION: 4.0, Metric.GPU_PCIE_WIDTH: 16.0, Metric.MONEY_SPEND_LIMIT: 10.0,
 }  # fmt: skip
-CLOCKS = (Metric.GPU_CLOCK, Metric.GPU_THROTTLED)
+CLOCKS = (Metric.GPU_CLOCK, Metric.GPU_THROTTLE_REASONS)
+OWNERS = {
+    "front-desk-1": Owner("Front desk", "Lambda"), "front-desk-2": Owner("Front desk", "Lambda"),
+    "studio-a": Owner("Studio", "My servers"), "kiosk-1": Owner("Kiosk", "RunPod"),
+    "museum-guide": Owner("Museum guide", "Modal"), "night-line-1": Owner("Night line", "AWS"),
+    "night-line-2": Owner("Night line", "AWS"), "support-demo": Owner("", "Vast.ai"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,7 @@ class SampleFeed:
         self.alarms = Active()
         self.looks: dict[str, int] = {}
         self.happened: list[Event] = []
+        self.holes: list[Gap] = []
         self.asked: list[tuple[float, float]] = []
         self.clocks: dict[str, bool] = {}
         self._callbacks: list[Callable[[str, Sample], None]] = []
@@ -155,6 +169,12 @@ class SampleFeed:
         self.clocks[host] = held
         self._put(host, self.machines[host])
 
+    def miss(self, host: str, ago: float, seconds: float | None, why: str) -> None:
+        """Write down why figures were missing; None where they still are."""
+        start = self.now - ago
+        end = None if seconds is None else start + seconds
+        self.holes.append(Gap(start, end, host, Source.HOST, "", "", T("{why}", why=why)))
+
     # -- as the monitor ---------------------------------------------------------------------------------------
 
     def look(self, host: str) -> None:
@@ -171,8 +191,7 @@ class SampleFeed:
 
     def series(self, host: str, metric: Metric, part: str = "") -> Range:
         """Return the last hour."""
-        told = metric in WAVES or metric in FIXED or (metric in CLOCKS and host in self.clocks)
-        if self.machines[host].silent or not told:
+        if not self._tells(host, metric):
             return nothing()
         at = np.arange(np.ceil(self.now - 3600), self.now + 0.5)
         return of_values(at, self._value(host, metric, part, at))
@@ -190,6 +209,8 @@ class SampleFeed:
         """Return any stretch."""  # fmt: skip
         until = self.now if end is None else end
         self.asked.append((start, until))
+        if not self._tells(host, metric):
+            return nothing()
         at = np.linspace(start, until, 4000)
         step = (until - start) / 4000
         return reduced(
@@ -202,10 +223,24 @@ class SampleFeed:
             each for each in self.happened if start <= each.at < end and host in {None, each.host}
         ]
 
+    async def gaps(self, start: float, end: float, host: str | None = None) -> Sequence[Gap]:
+        """Return when figures were missing, and why."""
+        return [
+            each
+            for each in self.holes
+            if each.start < end
+            and (each.end is None or each.end > start)
+            and host in {None, each.host}
+        ]
+
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
         """Tell every sample."""
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
+
+    def _tells(self, host: str, metric: Metric) -> bool:
+        told = metric in WAVES or metric in FIXED or (metric in CLOCKS and host in self.clocks)
+        return told and not self.machines[host].silent
 
     def _value(self, host: str, metric: Metric, part: str, at: np.ndarray) -> np.ndarray:
         machine = self.machines[host]
@@ -213,11 +248,9 @@ class SampleFeed:
         if metric in CLOCKS:
             # While it is held back, for a tenth of the time, the clock falls.
             held = (at % 600 > 540) & self.clocks[host]
-            values = (
-                np.where(held, 1.0, 0.0)
-                if metric is Metric.GPU_THROTTLED
-                else np.where(held, 1005.0, 1695.0)
-            )
+            bits = 0x24  # its power limit, and heat
+            throttled = metric is Metric.GPU_THROTTLE_REASONS
+            values = np.where(held, bits, 0.0) if throttled else np.where(held, 1005.0, 1695.0)
         elif metric in FIXED:
             value = (
                 machine.price

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from personadesk.deploy.rented import billing
 from personadesk.deploy.rented.fleet import AccountView, FleetView
 from personadesk.domain.account import KEYRING, Account, AccountInfo, Right
 from personadesk.domain.errors import Unreachable
@@ -58,6 +59,13 @@ STRAY = replace(
     SUPPORT, id="7011300", name="pd-5e5e0007", tag="pd-5e5e0007", state=MachineState.RUNNING, said="running"
 )  # fmt: skip
 
+
+def with_items(view: FleetView) -> FleetView:
+    """Return a view with what is billed in it, as a look at the accounts finds it."""
+    found = billing.found(view.accounts.values(), view.strays, (), view.lines, NOW)
+    return replace(view, items=tuple(each.item for each in found))
+
+
 VIEW = FleetView(
     {
         "Market": AccountView("Market", (SUPPORT,), seen=NOW - 4),
@@ -67,6 +75,7 @@ VIEW = FleetView(
     spent={"pd-7c41a09e": 3.86, "pd-0b2f6d11": 0.02, "pd-11f0c2aa": 5.19, "pd-99aa0001": 2.38},
     lines={"pd-7c41a09e": "Front desk", "pd-0b2f6d11": "Support demo"},
 )
+VIEW = with_items(VIEW)
 TROUBLED = replace(
     VIEW,
     accounts={
@@ -80,6 +89,24 @@ TROUBLED = replace(
     },
     strays=(STRAY,),
 )  # fmt: skip
+TROUBLED = with_items(TROUBLED)
+FAILED = replace(
+    SUPPORT, id="7011404", name="pd-6f6f0009", tag="pd-6f6f0009", state=MachineState.FAILED, said="OCI error",
+    reason=T("The container did not start."),
+)  # fmt: skip
+HELD = replace(
+    VIEW,
+    accounts={
+        **VIEW.accounts,
+        "Market": AccountView("Market", (SUPPORT, FAILED), seen=NOW - 4),
+        "Studio": AccountView(
+            "Studio", (FRONT_DESK, ENDED), seen=NOW - 4,
+            leftovers=(Resource(ResourceKind.VOLUME, "fs-2", "Studio", name="personadesk-us-west-2"),),
+        ),
+    },
+    held={FAILED.key: NOW + 1500},
+)  # fmt: skip
+HELD = with_items(HELD)
 COSTS = [
     Cost("pd-7c41a09e", "Studio", FRONT_DESK.id, "Front desk", TODAY, 17_580, 3.66),
     Cost("pd-7c41a09e", "Studio", FRONT_DESK.id, "Front desk", "2026-11-22", 960, 0.20),
@@ -121,6 +148,6 @@ def many(count: int) -> FleetView:
         made[base.account].append(
             replace(base, id=f"{base.id}-{number}", name=f"{base.name}-{number}", tag=tag)
         )
-    return FleetView(
-        {name: AccountView(name, tuple(each), seen=NOW) for name, each in made.items()}
+    return with_items(
+        FleetView({name: AccountView(name, tuple(each), seen=NOW) for name, each in made.items()})
     )

@@ -180,6 +180,7 @@ _ALL = (samples.MARKET, samples.PODS, samples.STUDIO)
 RENTED_SCENES: dict[str, Callable[[], Page]] = {
     "instances": lambda: _instances(samples.VIEW, *_ALL, chosen=samples.FRONT_DESK.key),
     "instances-trouble": lambda: _instances(samples.TROUBLED, *_ALL),
+    "instances-held": lambda: _instances(samples.HELD, *_ALL, chosen=samples.FAILED.key),
     "instances-many": lambda: _instances(samples.many(1000), *_ALL),
     "instances-empty": lambda: _instances(FleetView()),
     "accounts-lambda": lambda: _accounts(

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 import deploy_rent_scenes
 import samples
 from deploy_rent_scenes import rented_of
+from money_scenes import MONEY_SCENES
 from monitor_scenes import MONITOR_SCENES
 from personadesk.domain import fitness
 from personadesk.domain.errors import AuthFailed, HostUnfit
@@ -421,6 +422,7 @@ def _first_start() -> Page:
 SCENES: dict[str, Callable[[], Page]] = {
     **RENTED_SCENES,
     **MONITOR_SCENES,
+    **MONEY_SCENES,
     "home-first": _first_start,
     "home-line": lambda: _home([samples.line()], [samples.finished_deploy()]),
     "home-many": lambda: _home(

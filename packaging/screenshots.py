@@ -30,6 +30,7 @@ from personadesk.ui.i18n import language, mark  # noqa: E402
 from personadesk.ui.preferences import Preferences  # noqa: E402
 from personadesk.ui.shell import MainWindow, Page, PageSpec, scrolled  # noqa: E402
 from personadesk.ui.theme import Look, Role, theme  # noqa: E402
+from personadesk.ui.turns import Turns  # noqa: E402
 from personadesk.ui.widgets import (  # noqa: E402
     AddressField,
     BusyRing,
@@ -248,6 +249,7 @@ def specs(scene: str) -> list[PageSpec]:
         ("monitor", mark("Monitor"), "monitor"),
         ("talk", mark("Voice console"), "voice"),
         ("accounts", mark("Accounts"), "accounts"),
+        ("money", mark("Money"), "coin"),
     )
     return [
         PageSpec(id_, title, icon, make if id_ == place else _EMPTY) for id_, title, icon in places
@@ -280,6 +282,9 @@ def render(
     focused: QWidget | None = QApplication.focusWidget()
     if focused is not None:
         focused.clearFocus()
+    settle()
+    for turns in window.findChildren(Turns):
+        turns.finish()
     settle()
     target = folder / f"{scene}-{look.value}-{code}-{size.width()}.png"
     window.grab().save(str(target))

@@ -26,11 +26,14 @@ from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background, truth
+from personadesk.lines.control import Control, socket_path
 from personadesk.lines.guardian import Guardian
 from personadesk.lines.limits import Limits
+from personadesk.lines.outside import Outside
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
 from personadesk.providers.accounts import Accounts
 from personadesk.store import logs, paths
+from personadesk.store.access import AccessStore
 from personadesk.store.accounts import AccountStore
 from personadesk.store.budgets import BudgetStore
 from personadesk.store.database import Database
@@ -85,6 +88,8 @@ class Services:
         secrets: Keys and tokens.
         wishes: What lines shall be, and what was done for them.
         guardian: Keeps lines up.
+        outside: Opens lines to other computers.
+        control: Lets a window see and steer the process that serves the lines.
         proofs: Calls voices to hear whether they answer.
         lines_lock: Tells who serves the addresses.
         log_handler: The log file of this process.
@@ -108,6 +113,8 @@ class Services:
     limits: Limits
     wishes: WishStore
     guardian: Guardian
+    outside: Outside
+    control: Control
     proofs: Proofs
     secrets: Secrets
     lines_lock: FileLock
@@ -211,6 +218,7 @@ class Services:
             await self.deploys.close()
         finally:
             await self.limits.stop()
+            await self.control.stop()
             if self.opened_monitor is not None:
                 await self.opened_monitor.close()
                 self.opened_monitor = None
@@ -255,7 +263,12 @@ async def open_services(
     servers = PlacedServers(ServerStore(database), folders.state / "logs" / "servers", hosts)
     lock = lines_lock(folders)
     wishes = WishStore(database)
-    lines = LineService(database, LineStore(database), servers, lock, kind=kind, wishes=wishes)
+    accesses = AccessStore(database)
+    lines = LineService(
+        database, LineStore(database), servers, lock, kind=kind, wishes=wishes,
+        accesses=accesses, door=lambda name, access: outside.door(name, access),
+    )  # fmt: skip
+    outside = Outside(accesses, secrets, lines, folders.data / "tls")
     accounts = Accounts(AccountStore(database), secrets)
     rentals = Rentals(RentalStore(database), accounts, hosts)
     spending = SpendingStore(database)
@@ -284,13 +297,14 @@ async def open_services(
             lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
             spending.of_line, limits.sleep, prove=proofs.prove, allowed=money.allowance,
         ),
-        proofs, secrets, lock, handler,
+        outside, Control(lines, socket_path(folders)), proofs, secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
         services.limits.start()
         if kind != COMMAND:
             # A command ends soon; what it began to mend would be cut off.
             services.guardian.start()
+            services.control.start()
     try:
         if paths.rehearsing():
             # Loaded when it is wanted: a start in earnest has no time to lose.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peers.contracts import Judge, openapi, ready, spec
 
@@ -16,12 +16,24 @@ NETWORK = "azure-network.openapi.json"
 BASE = "https://management.azure.com"
 
 
+def compute() -> dict[str, Any]:
+    """Return the contract of compute without its list of sizes.
+
+    It says itself that the list is out of date and not to be used; new ones are not in it.
+    """
+    values = spec(COMPUTE)
+    del values["components"]["schemas"]["VirtualMachineSizeTypes"]["enum"]
+    return values
+
+
+def is_compute(path: str) -> bool:
+    """Return whether the contract of compute has a path; how a call that takes long stands is in none."""
+    return "/Microsoft.Compute/" in path and "/operations/" not in path
+
+
 @functools.cache
 def _compute() -> OpenAPI:
-    values = spec(COMPUTE)
-    # The contract says of its own list of sizes that it is out of date and not to be used; new ones are not in it.
-    del values["components"]["schemas"]["VirtualMachineSizeTypes"]["enum"]
-    return ready(values)
+    return ready(compute())
 
 
 class AzureJudge(Judge):

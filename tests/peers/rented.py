@@ -139,7 +139,7 @@ class FakeRentals:
     """A record of rentals that remembers what was held."""
 
     kept: list[Rental] = field(default_factory=list)
-    held: list[tuple[str, float]] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
 
     @property
     def store(self) -> FakeRentals:
@@ -151,8 +151,8 @@ class FakeRentals:
     async def of(self, tag: str) -> list[Rental]:
         return [rental for rental in self.kept if rental.tag == tag]
 
-    async def hold(self, tag: str, seconds: float) -> bool:
-        self.held.append((tag, seconds))
+    async def hold(self, tag: str) -> bool:
+        self.held.append(tag)
         return True
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
 from personadesk.cli import result, work
-from personadesk.cli.running import FAILED, print_json, run_command, say_error
+from personadesk.cli.instances import held_words
+from personadesk.cli.running import FAILED, print_json, run_command, say, say_error
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.progress import DeployState
 from personadesk.domain.report import Verdict
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from personadesk.app import Services
     from personadesk.cli.running import Stop
     from personadesk.domain.progress import DeployView
+    from personadesk.store.rentals import Rental
 
 LINE = "My line"
 
@@ -28,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _deploy(arguments: argparse.Namespace, stop: Stop) -> int:
     view: DeployView | None = None
+    kept: Rental | None = None
+    error: PersonaDeskError | None = None
     try:
         services = await open_services()
         try:
@@ -36,16 +40,21 @@ async def _deploy(arguments: argparse.Namespace, stop: Stop) -> int:
                 return _tell_undone(view, arguments)
             view = await _run(services, arguments, stop)
             error = work.error_of(view, stop)
-            if error is None:
+            kept = await _kept(services, view)
+            if error is None or kept is not None:
+                # Of what is kept, somebody must be there who ends it in time.
                 await services.hand_over()
         finally:
             await services.close()
     except PersonaDeskError as failure:
-        error = failure
+        error = error or failure
     if error is not None:
         say_error(error)
+    if kept is not None and kept.hold_until is not None:
+        say(held_words(f"{kept.account}/{kept.machine_id}", kept.hold_until))
     if arguments.json:
-        print_json(result.as_dict(view, error))
+        until = {} if kept is None else {"held_until": kept.hold_until}
+        print_json(result.as_dict(view, error) | until)
     elif view is not None:
         words = result.in_words(view)
         if words:
@@ -64,6 +73,12 @@ async def _run(services: Services, arguments: argparse.Namespace, stop: Stop) ->
         plan = await work.make_plan(services, arguments, arguments.line or LINE)
         deployment = await services.deploys.start(plan)
     return await work.watch(deployment, stop)
+
+
+async def _kept(services: Services, view: DeployView) -> Rental | None:
+    """Return the machine of a deploy that failed and is kept for a look."""
+    rental = await services.rentals.current(view.plan.id)
+    return rental if rental is not None and rental.hold_until is not None else None
 
 
 def _tell_undone(view: DeployView, arguments: argparse.Namespace) -> int:

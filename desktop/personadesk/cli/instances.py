@@ -11,6 +11,7 @@ from personadesk.cli.money_words import proof_dict, proof_words
 from personadesk.cli.running import FAILED, error_dict, print_json, run_command, say
 from personadesk.domain.errors import NotFound
 from personadesk.domain.machine import Action, MachineState
+from personadesk.domain.money import Kind
 from personadesk.store.rentals import RentalState
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from personadesk.cli.running import Stop
     from personadesk.deploy.rented.fleet import FleetView
     from personadesk.domain.machine import Machine, Resource
+    from personadesk.store.rentals import Rental
 
 ACTIONS = {
     "start": Action.START, "stop": Action.STOP, "restart": Action.RESTART, "terminate": Action.END,
@@ -63,6 +65,7 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
                 "strays": [m.key for m in view.strays],
                 "leftovers": [_resource_dict(r) for a in accounts.values() for r in a.leftovers],
                 "price_now": round(view.price_now, 4),
+                "prices_not_told": view.untold,
                 "failures": {name: failure.as_dict() for name, failure in failures.items()},
                 "left": [proof_dict(p) for p in proofs],
                 # As every failure is told; which account it is stands in `failures`.
@@ -71,11 +74,12 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
         )
     else:
         print("\n".join(_words(m, view) for m in machines) or "No machines.")
+        for kept in (m for m in machines if m.key in view.held):
+            say(held_words(kept.key, view.held[kept.key]))
         for stray in view.strays:
             say(f"{stray.key} carries our tag but is not in the record: adopt or terminate it.")
-        for each in (r for a in accounts.values() for r in a.leftovers):
-            if each.price != 0.0 and not each.attached:
-                say(_leftover_words(each))
+        for each in (r for r in view.extras if r.account in accounts and not r.attached):
+            say(_leftover_words(each))
         for proof in proofs:
             print(proof_words(proof))
     return FAILED if failures else 0
@@ -109,21 +113,39 @@ async def act(services: Services, arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def prove(services: Services, account: str | None) -> list[dict[str, Any]]:
-    """Ask an account's provider what is left after a line was put to sleep or removed, say it, and return it."""
-    if account is None:
+def held_words(key: str, until: float) -> str:
+    """Return until when a failed deploy's machine is kept, and how it is ended before."""
+    clock = time.strftime("%H:%M", time.localtime(until))
+    return (
+        f"{key} is kept for a look until {clock}, then ended. "
+        f"To end it now: personadesk terminate {key}"
+    )
+
+
+async def prove(services: Services, rental: Rental | None) -> list[dict[str, Any]]:
+    """Ask what is left after a line was put to sleep or removed, say it, and return it.
+
+    A machine that is on its way down is given some time.
+    """
+    if rental is None:
         return []
-    proofs = await services.money.prove((account,))
+    manners = (await services.accounts.provider(rental.account)).facts.manners
+    until = time.monotonic() + SETTLE_SECONDS
+    while True:
+        proofs = await services.money.prove((rental.account,))
+        mine = [item for each in proofs for item in each.items if item.tag == rental.tag]
+        if all(item.kind is not Kind.RUNNING for item in mine) or time.monotonic() >= until:
+            break
+        await asyncio.sleep(min(_POLL_SECONDS, manners.poll_s))
     for each in proofs:
         say(proof_words(each))
     return [proof_dict(each) for each in proofs]
 
 
-async def account_of(services: Services, line: str) -> str | None:
-    """Return the account that pays for the machine behind a line, None where none is rented."""
+async def rental_of(services: Services, line: str) -> Rental | None:
+    """Return the record of the machine behind a line, None where none is rented."""
     found = await services.lines.need(line)
-    rental = await services.rentals.current(found.target.server_id) if found.target else None
-    return rental.account if rental is not None else None
+    return await services.rentals.current(found.target.server_id) if found.target else None
 
 
 async def say_still_billed(services: Services, lines: Iterable[str]) -> None:
@@ -147,8 +169,12 @@ async def _say_price(services: Services, machine: Machine, action: Action) -> No
     if action is Action.END:
         say(f"What goes with it: {facts.end_destroys}")
     elif action is Action.STOP:
-        say(str(facts.stop_costs))
-    elif action is Action.START and machine.running_price is not None:
+        say(f"Calls on it end now. {facts.stop_costs}".rstrip())
+    elif action is Action.RESTART:
+        say(
+            "Calls on it end now; it takes some minutes until the voice is back. It costs the same."
+        )
+    elif machine.running_price is not None:
         say(f"It costs ${machine.running_price:.2f} an hour again.")
 
 
@@ -200,6 +226,7 @@ def machine_dict(machine: Machine, view: FleetView) -> dict[str, Any]:
         "running_price": machine.running_price,
         "spent": round(view.spent.get(machine.tag, 0.0), 4),
         "line": view.lines.get(machine.tag),
+        "held_until": view.held.get(machine.key),
         "created": machine.created,
         "address": machine.ssh.place if machine.ssh else None,
         "actions": sorted("terminate" if a is Action.END else str(a) for a in machine.actions),

@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
-from personadesk.cli import wishing
-from personadesk.cli.instances import account_of, prove, say_still_billed
+from personadesk.cli import line_outside, line_service, wishing
+from personadesk.cli.instances import prove, rental_of, say_still_billed
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.status import describe, line_dict
 from personadesk.domain.errors import PersonaDeskError
@@ -30,7 +30,9 @@ START_SECONDS = 60.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it."""
-    work = _serve if arguments.action == "serve" else _once
+    work = _once
+    if arguments.action == "serve":
+        work = _serve if arguments.service is None else line_service.run
     return run_command(lambda stop: work(arguments, stop), as_json=arguments.json)
 
 
@@ -58,21 +60,23 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
             )
         return 0
     if action in {"remove", "delete"}:
-        account = await account_of(services, arguments.name)
+        rental = await rental_of(services, arguments.name)
         await lines.remove(arguments.name)
-        left = await prove(services, account)
+        left = await prove(services, rental)
         if arguments.json:
             print_json({"removed": arguments.name} | ({"left": left} if left else {}))
         else:
             print(f"The line “{arguments.name}” is gone.")
         return 0
+    if action in line_outside.ACTIONS:
+        return await line_outside.run(services, arguments)
     if action == "stop":
         await lines.stop(arguments.name)
         await say_still_billed(services, (arguments.name,))
     elif action == "sleep":
-        account = await account_of(services, arguments.name)
+        rental = await rental_of(services, arguments.name)
         await services.limits.sleep(arguments.name, Rest.ASLEEP)
-        left = await prove(services, account)
+        left = await prove(services, rental)
     elif action == "create":
         await wishing.create(services, arguments)
         await services.hand_over()
@@ -118,6 +122,7 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
             say("Another PersonaDesk serves the lines; this one takes over when it ends.")
         if arguments.background:
             await _wait_for_turn(services, stop)
+        services.control.on_end = lambda: stop.tell(0)
         # What is rented goes on costing while no window is open: its limits are held from here.
         services.fleet.start()
         await _watch(services)

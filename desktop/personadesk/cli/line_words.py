@@ -30,6 +30,9 @@ def add_commands(
         ("move", "put the voice elsewhere: new one up and tested, then switched, then the old one gone", True),
         ("remove", "stop the voice and forget the line", True),
         ("delete", "the same", True),
+        ("open", "let other computers reach it, with a token and a certificate", True),
+        ("close", "let only this computer reach it", True),
+        ("token", "the address and token for other computers", True),
         ("serve", "serve the addresses until told to end", False),
     ):  # fmt: skip
         action = actions.add_parser(name, help=words)
@@ -38,6 +41,23 @@ def add_commands(
             action.add_argument("name")
         if name == "serve":
             action.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
+            ways = action.add_mutually_exclusive_group()
+            for way, meaning in (
+                ("install", "let this computer start the lines by itself"),
+                ("uninstall", "let it do so no more"),
+                (
+                    "status",
+                    "who serves them, and whether the computer starts them; 1 where nobody serves",
+                ),
+            ):
+                ways.add_argument(
+                    f"--{way}", dest="service", action="store_const", const=way, help=meaning
+                )
+        if name == "open":
+            _add_open(action)
+        if name == "token":
+            action.add_argument("--show", action="store_true", help="print it in full")
+            action.add_argument("--new", action="store_true", help="make a new one")
         if name == "move":
             action.add_argument("--to", required=True, metavar="PLACE", help=PLACE)
         if name == "create":
@@ -48,6 +68,26 @@ def add_commands(
         if name in {"create", "move"}:
             action.set_defaults(clip=None)
         add_json(action)
+
+
+def _add_open(action: argparse.ArgumentParser) -> None:
+    action.add_argument(
+        "--bind", default="0.0.0.0", metavar="ADDRESS",  # noqa: S104 - with a token, and said so
+        help="IP address to listen on (0.0.0.0: all of this computer's)",
+    )  # fmt: skip
+    action.add_argument(
+        "--outside-port", type=int, metavar="N", help="port for other computers (its own + 1000)"
+    )
+    action.add_argument(
+        "--tls", choices=("own", "off"), default="own",
+        help="a certificate that this computer makes (own), or none: then all can be read on the way",
+    )  # fmt: skip
+    action.add_argument("--tls-cert", metavar="FILE", help="a certificate of yours, PEM")
+    action.add_argument("--tls-key", metavar="FILE", help="its key, PEM")
+    action.add_argument(
+        "--allow-origin", action="append", default=[], metavar="ORIGIN",
+        help="pages of this web site may call; may be given again",
+    )  # fmt: skip
 
 
 def _add_wish(action: argparse.ArgumentParser) -> None:

@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     deploy.add_argument(
         "--hold-failed", action="store_true",
-        help="keep the machine of a failed deploy for 30 minutes, for a look",
+        help="keep the machine of a failed deploy for 30 minutes, for a look; no other offer is tried then",
     )  # fmt: skip
     deploy.add_argument(
         "--lease", type=float, metavar="HOURS",

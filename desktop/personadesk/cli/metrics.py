@@ -11,6 +11,7 @@ from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command, say
 from personadesk.domain.sample import UNITS, Absent
 from personadesk.hosts.local import port_taken
+from personadesk.hosts.metrics import WAITS
 from personadesk.hosts.proc_figures import FIRST
 from personadesk.monitor import prometheus, webhook
 from personadesk.store.settings import WEBHOOK
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from personadesk.monitor.state import HostState
 
 GAPS_SECONDS = 3600.0
-SETTLE_SECONDS = 8.0
-"""A first SSH connection and two looks for a rate take so long at most."""
+SETTLE_SECONDS = 15.0
+"""A first SSH connection, two looks for a rate and a slow start of nvidia-smi take so long at most."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,6 +59,8 @@ async def settle(monitor: Monitor, stop: Stop, limit_s: float = SETTLE_SECONDS) 
 
 def _settled(state: HostState) -> bool:
     if len(state.samples) < len(state.target.specs):
+        return False
+    if any(str(sample.gpu_reason) == str(WAITS) for sample in state.samples.values()):
         return False
     return not any(each.value == FIRST for s in state.samples.values() for each in s.readings)
 

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -17,32 +17,83 @@ from rich.text import Text as Styled
 from personadesk.app import open_services
 from personadesk.cli.metrics import settle, watched
 from personadesk.cli.running import run_command
+from personadesk.cli.top_parts import BUSY, PERCENT, bar, graph, number, share, style, table, text
 from personadesk.domain.alarm import Severity
 from personadesk.domain.quantity import size
-from personadesk.domain.sample import DASH, Absent, Metric, Source
+from personadesk.domain.sample import DASH, Metric, Source
+from personadesk.domain.throttle import reasons
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import RenderableType
 
     from personadesk.cli.running import Stop
-    from personadesk.domain.sample import Value
     from personadesk.monitor.monitor import Monitor
     from personadesk.monitor.state import HostState
 
-BAR = 10
 WIDE = 120
-"""Columns of a terminal that has room for bars."""
-FIRST_WIDTH = 14
-BAR_HEAD, WIDE_HEAD = "", "Last minute"
-SPARK = "▁▂▃▄▅▆▇█"
-SPARK_POINTS = 30
+"""Columns of a terminal that has room for everything."""
+GRAPH_LINES = 6
+MOST_GRAPHS = 4
+"""GPUs that get graphs of their own; more are rows alone."""
+LEAST_GRAPH = 16
+"""Columns of a graph."""
 TICK_LIMIT_MS = 80.0
 WARM, HOT = 75.0, 85.0
-HALF, FULL = 70.0, 95.0
-ALARMS_SHOWN = 5
+ALARMS_SHOWN = 3
+KEYS = "q end   s sort: {order}   p {pause}   ↑ ↓ scroll"
+
+
+@dataclass(slots=True)
+class View:
+    """What the user has chosen.
+
+    Attributes:
+        order: By what cards are sorted, an index of `ORDERS`.
+        offset: Rows that are scrolled past.
+        paused: Whether the picture stands still.
+    """
+
+    order: int = 0
+    offset: int = 0
+    paused: bool = False
+
+    def press(self, keys: bytes) -> bool:
+        """Take what was pressed; returns whether that ends it."""
+        if keys in {b"q", b"Q", b"\x1b"}:
+            return True
+        if keys in {b"s", b"S"}:
+            self.order = (self.order + 1) % len(ORDERS)
+        elif keys in {b"p", b"P", b" "}:
+            self.paused = not self.paused
+        elif keys in {b"\x1b[A", b"\x1bOA", b"k"}:
+            self.offset = max(0, self.offset - 1)
+        elif keys in {b"\x1b[B", b"\x1bOB", b"j"}:
+            self.offset += 1
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One GPU in the list."""
+
+    host: str
+    state: HostState
+    index: str
+
+    def figure(self, metric: Metric) -> float | None:
+        """Return a figure, None when there is none."""
+        return number(self.state.value(metric, self.index))
+
+
+ORDERS: tuple[tuple[str, Callable[[Card], float] | None], ...] = (
+    ("machine", None),
+    ("use", lambda card: card.figure(Metric.GPU_USE) or 0.0),
+    ("memory", lambda card: card.figure(Metric.GPU_MEMORY_USED) or 0.0),
+    ("temperature", lambda card: card.figure(Metric.GPU_TEMPERATURE) or 0.0),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,20 +112,29 @@ async def _top(arguments: argparse.Namespace, stop: Stop) -> int:
                 console.print(picture(monitor, console.width))
                 return 0
             services.fleet.start()
-            with _q_ends(stop), Live(console=console, screen=True, auto_refresh=False) as live:
+            view = View()
+            pressed = asyncio.Event()
+            with (
+                _keys_go_to(view, stop, pressed),
+                Live(console=console, screen=True, auto_refresh=False) as live,
+            ):
                 while stop.signal is None:
-                    live.update(picture(monitor, console.width), refresh=True)
+                    if not view.paused or pressed.is_set():
+                        live.update(
+                            picture(monitor, console.width, console.height, view), refresh=True
+                        )
+                    pressed.clear()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(max(0.1, arguments.every)):
-                            await stop.wait()
+                            await pressed.wait()
     finally:
         await services.close()
     return 0
 
 
 @contextlib.contextmanager
-def _q_ends(stop: Stop) -> Iterator[None]:
-    """Let the key q end it, where there is a terminal of the Unix kind."""
+def _keys_go_to(view: View, stop: Stop, pressed: asyncio.Event) -> Iterator[None]:
+    """Let keys work, where there is a terminal of the Unix kind; elsewhere Ctrl-C ends it."""
     if sys.platform == "win32" or not sys.stdin.isatty():
         yield
         return
@@ -84,13 +144,14 @@ def _q_ends(stop: Stop) -> Iterator[None]:
 
     loop, keyboard = asyncio.get_running_loop(), sys.stdin.fileno()
 
-    def pressed() -> None:
-        if os.read(keyboard, 16).lower() in {b"q", b"\x1b"}:
+    def read() -> None:
+        if view.press(os.read(keyboard, 16)):
             stop.tell(0)
+        pressed.set()
 
     before = termios.tcgetattr(keyboard)
     tty.setcbreak(keyboard)
-    loop.add_reader(keyboard, pressed)
+    loop.add_reader(keyboard, read)
     try:
         yield
     finally:
@@ -98,177 +159,224 @@ def _q_ends(stop: Stop) -> Iterator[None]:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
 
 
-def picture(monitor: Monitor, width: int) -> RenderableType:
-    """Return all of it, in so many columns; a narrow terminal gets no bars."""
-    wide = width >= WIDE
+def picture(
+    monitor: Monitor, width: int, height: int | None = None, view: View | None = None
+) -> RenderableType:
+    """Return all of it.
+
+    Args:
+        monitor: Has the figures.
+        width: Columns; a narrow terminal gets fewer figures.
+        height: Lines, so that lists are cut and scrolled; None for as many as it takes.
+        view: What the user chose; None for the usual, without the foot that tells the keys.
+    """
+    chosen = view or View()
     states = monitor.hosts
-    parts: list[RenderableType] = [_head(monitor)]
-    parts += _alarms(monitor)
-    heads: tuple[str, ...]
-    cards = [_cards(monitor, name, state) for name, state in states.items() if state.gpus]
-    if cards:
-        heads = ("GPU", "Use", BAR_HEAD, "Memory", BAR_HEAD, "Temp", "Power", "Clock", WIDE_HEAD)
-        parts.append(_table(heads, (row for rows in cards for row in rows), wide=wide))
-    heads = ("Machine", "CPU", BAR_HEAD, "Memory", BAR_HEAD, "Load", "Disk", "In", "Out", "$/h")
-    parts.append(_table(heads, map(_machine, states.values()), wide=wide))
-    voices = [row for state in states.values() for row in _voices(state)]
-    if voices:
-        heads = ("Voice", "Calls", "Queue", "Tick p50", "p99", "Lag p99", "Answers", "Up")
-        parts.append(_table(heads, voices, wide=wide))
+    cards = _sorted(
+        [Card(name, s, i) for name, s in states.items() for i in sorted(s.gpus, key=int)], chosen
+    )
+    voices = [row for state in states.values() for row in _voices(state, width)]
+    machines = [_machine(state, width) for state in states.values()]
+    parts: list[RenderableType] = [_head(monitor), *_alarms(monitor)]
+    lists = [len(each) + 1 for each in (cards, voices, machines) if each]
+    left = None if height is None else height - len(parts) - (view is not None)
+    graphs = 0 < len(cards) <= MOST_GRAPHS and _graph_width(width, len(cards)) >= LEAST_GRAPH
+    if left is not None and graphs and left - sum(lists) >= GRAPH_LINES + 1:
+        lines = min(2 * GRAPH_LINES, left - sum(lists) - 1)
+        parts.append(_graphs(monitor, cards, width, lines))
+        left -= lines + 1
+    rooms = _rooms([len(cards), len(voices), len(machines)], left)
+    wide = width >= WIDE
+    heads: tuple[tuple[str, ...], ...] = (
+        ("GPU", "Use", "Memory", "Temp", "Power", *(("Clock", "PCIe") if wide else ())),
+        ("Voice", "Calls", "Queue", "p50", "p99", *(("Lag p99", "Answers", "Up") if wide else ())),
+        ("Machine", "CPU", "Memory", "Load", "Disk", *(("In", "Out") if wide else ()), "$/h"),
+    )
+    rows = ([_card(each, width) for each in cards], voices, machines)
+    for titles, each, room in zip(heads, rows, rooms, strict=True):
+        if each:
+            parts += _cut(titles, each, room, chosen)
+    if view is not None:
+        parts.append(_foot(chosen))
     return Group(*parts)
+
+
+def _sorted(cards: list[Card], view: View) -> list[Card]:
+    by = ORDERS[view.order][1]
+    return cards if by is None else sorted(cards, key=by, reverse=True)
+
+
+def _rooms(counts: Sequence[int], lines: int | None) -> list[int]:
+    """Share lines among lists, each with a line of heads: who needs less leaves the rest to the others."""
+    if lines is None:
+        return list(counts)
+    rooms = [0] * len(counts)
+    waiting = sorted((count, number) for number, count in enumerate(counts) if count)
+    left = lines - len(waiting)
+    for position, (count, index) in enumerate(waiting):
+        rooms[index] = max(1, min(count, left // (len(waiting) - position)))
+        left -= rooms[index]
+    return rooms
+
+
+def _cut(
+    heads: Sequence[str], rows: Sequence[Sequence[Styled]], room: int, view: View
+) -> list[RenderableType]:
+    if len(rows) <= room:
+        return [table(heads, rows, 14)]
+    first = min(view.offset, len(rows) - room)
+    shown = f"{heads[0]} {first + 1}–{first + room} of {len(rows)}"
+    return [table((shown, *heads[1:]), rows[first : first + room], 14)]
 
 
 def _head(monitor: Monitor) -> Styled:
     states = monitor.hosts.values()
-    prices = [_number(state.value(Metric.MONEY_PRICE)) for state in states]
+    prices = [number(state.value(Metric.MONEY_PRICE)) for state in states]
     price = sum(each for each in prices if each is not None)
-    spent = sum(each for s in states if (each := _number(s.value(Metric.MONEY_SPENT))) is not None)
+    spent = sum(each for s in states if (each := number(s.value(Metric.MONEY_SPENT))) is not None)
     gpus = sum(len(state.gpus) for state in states)
-    text = Styled.assemble(
-        ("PersonaDesk top", "bold"), f"  {time.strftime('%H:%M:%S')}  ",
-        f"{len(states)} machines, {gpus} GPUs",
+    head = Styled.assemble(
+        ("PersonaDesk top", "bold cyan"), f"  {time.strftime('%H:%M:%S')}  ",
+        _count(len(states), "machine"), ", ", _count(gpus, "GPU"), no_wrap=True,
     )  # fmt: skip
     if any(each is not None for each in prices):
-        text.append(f"  ${price:.2f}/h, ${spent:.2f} so far", "yellow")
-    return text
+        head.append(f"  ${price:.2f}/h, ${spent:.2f} so far", "yellow")
+    return head
 
 
-def _alarms(monitor: Monitor) -> list[RenderableType]:
-    styles = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _alarms(monitor: Monitor) -> list[Styled]:
+    styles = {Severity.ERROR: "bold white on red", Severity.WARNING: "yellow"}
     return [
-        Styled(f"! {alarm.text}", styles[alarm.rule.severity])
+        Styled(f"! {alarm.text}", styles[alarm.rule.severity], no_wrap=True, overflow="ellipsis")
         for alarm in monitor.alarms.active[-ALARMS_SHOWN:]
     ]
 
 
-def _cards(monitor: Monitor, name: str, state: HostState) -> Iterator[tuple[Styled, ...]]:
-    for index, gpu in sorted(state.gpus.items(), key=lambda each: int(each[0])):
-        title = Styled(f"{state.target.label} {index}  {gpu.name.removeprefix('NVIDIA ')}")
-        if index in state.lost:
-            title.append("  gone", "bold red")
-        use = state.value(Metric.GPU_USE, index)
-        used, total = (
-            state.value(metric, index)
-            for metric in (Metric.GPU_MEMORY_USED, Metric.GPU_MEMORY_TOTAL)
-        )
-        full = _share(used, total)
-        power = _text(state.value(Metric.GPU_POWER, index), lambda v: f"{v:.0f}")
-        limit = _number(state.value(Metric.GPU_POWER_LIMIT, index))
-        power.append(f"/{limit:.0f} W" if limit is not None else " W")
-        clock = _text(state.value(Metric.GPU_CLOCK, index), lambda v: f"{v:.0f} MHz")
-        if state.value(Metric.GPU_THROTTLED, index) == 1.0:
-            clock.stylize("yellow")
-            clock.append(" held")
-        yield (
-            title, _text(use, lambda v: f"{v:.0f} %", (HALF, 101.0)), _bar(_number(use)),
-            _text(used, size), _bar(full),
-            _text(state.value(Metric.GPU_TEMPERATURE, index), lambda v: f"{v:.0f} °C", (WARM, HOT)),
-            power, clock, _spark(monitor, name, index),
-        )  # fmt: skip
+def _foot(view: View) -> Styled:
+    pause = "go on" if view.paused else "pause"
+    words = KEYS.format(order=ORDERS[view.order][0], pause=pause)
+    return Styled(words, "black on white" if view.paused else "dim", no_wrap=True)
 
 
-def _machine(state: HostState) -> tuple[Styled, ...]:
-    cpu = state.value(Metric.CPU_USE)
+def _graphs(monitor: Monitor, cards: Sequence[Card], width: int, lines: int) -> RenderableType:
+    """Return a graph a card: its use as blocks over the last minutes."""
+    each = _graph_width(width, len(cards))
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    drawn = []
+    for card in cards:
+        use = monitor.series(card.host, Metric.GPU_USE, card.index).mean
+        label = f"{card.state.target.label} {card.index}, use"
+        head = Styled(label, "bold", no_wrap=True, overflow="ellipsis")
+        drawn.append(Group(head, *graph(use, each, lines, BUSY)))
+        grid.add_column(width=each)
+    grid.add_row(*drawn)
+    return grid
+
+
+def _graph_width(width: int, count: int) -> int:
+    return (width - 2 * count) // count
+
+
+def _card(card: Card, width: int) -> tuple[Styled, ...]:
+    state, index = card.state, card.index
+    gpu = state.gpus[index]
+    wide = width >= WIDE
+    room = 30 if wide else 13
+    title = Styled(f"{state.target.label} {index}  {gpu.name.removeprefix('NVIDIA ')}")
+    if index in state.lost:
+        title = Styled.assemble((f"GONE  {title.plain}", "bold white on red"))
+    use = state.value(Metric.GPU_USE, index)
+    used, total = (
+        state.value(metric, index) for metric in (Metric.GPU_MEMORY_USED, Metric.GPU_MEMORY_TOTAL)
+    )
+    known, whole = number(used), number(total)
+    filled = DASH if known is None else size(known)
+    if wide and known is not None and whole is not None:
+        filled = f"{filled} of {size(whole)}"
+    busy = number(use)
+    power = text(state.value(Metric.GPU_POWER, index), lambda v: f"{v:.0f}")
+    limit = card.figure(Metric.GPU_POWER_LIMIT)
+    power.append(f"/{limit:.0f} W" if limit is not None else " W")
+    row = (
+        title,
+        bar(busy, room, DASH if busy is None else f"{busy:.0f}%", BUSY),
+        bar(share(used, total), room, filled),
+        text(state.value(Metric.GPU_TEMPERATURE, index), lambda v: f"{v:.0f}°C", (WARM, HOT)),
+        power,
+    )
+    return (*row, _clock(card), _pcie(card)) if wide else row
+
+
+def _clock(card: Card) -> Styled:
+    clock = text(card.state.value(Metric.GPU_CLOCK, card.index), lambda v: f"{v:.0f} MHz")
+    held = reasons(card.figure(Metric.GPU_THROTTLE_REASONS) or 0.0)
+    if held:
+        clock.stylize("yellow")
+        clock.append(f" {str(held[0]).lower()}", "yellow")
+    return clock
+
+
+def _pcie(card: Card) -> Styled:
+    generation, lanes = (
+        card.figure(metric) for metric in (Metric.GPU_PCIE_GENERATION, Metric.GPU_PCIE_WIDTH)
+    )
+    if generation is None or lanes is None:
+        return Styled(DASH, "dim")
+    return Styled(f"{generation:.0f} x{lanes:.0f}")
+
+
+def _machine(state: HostState, width: int) -> tuple[Styled, ...]:
+    wide = width >= WIDE
+    room = 30 if wide else 13
+    cpu = number(state.value(Metric.CPU_USE))
     used, total = state.value(Metric.MEMORY_USED), state.value(Metric.MEMORY_TOTAL)
-    disk = _share(state.value(Metric.DISK_USED, "/"), state.value(Metric.DISK_TOTAL, "/"))
+    known = number(used)
+    disk = share(state.value(Metric.DISK_USED, "/"), state.value(Metric.DISK_TOTAL, "/"))
     title = Styled(str(state.target.label))
     reason = next((str(s.gpu_reason) for s in state.of(Source.HOST) if s.gpu_reason), "")
-    if reason and _number(used) is None:
+    if reason and known is None:
         title.append(f"  {reason}", "dim")
+    net = (
+        text(state.value(metric), lambda v: f"{size(v)}/s")
+        for metric in (Metric.NET_RECEIVED, Metric.NET_SENT)
+    )
     return (
         title,
-        _text(cpu, lambda v: f"{v:.0f} %", (HALF, FULL)), _bar(_number(cpu)),
-        _text(used, size), _bar(_share(used, total)),
-        _text(state.value(Metric.LOAD), lambda v: f"{v:.2f}"),
-        Styled(DASH if disk is None else f"{disk:.0f} %", _style(disk, (HALF, FULL))),
-        _text(state.value(Metric.NET_RECEIVED), lambda v: f"{size(v)}/s"),
-        _text(state.value(Metric.NET_SENT), lambda v: f"{size(v)}/s"),
-        _text(state.value(Metric.MONEY_PRICE), lambda v: f"{v:.2f}"),
-    )  # fmt: skip
+        bar(cpu, room, DASH if cpu is None else f"{cpu:.0f}%"),
+        bar(share(used, total), room, DASH if known is None else size(known)),
+        text(state.value(Metric.LOAD), lambda v: f"{v:.2f}"),
+        Styled(DASH if disk is None else f"{disk:.0f}%", style(disk, PERCENT)),
+        *(net if wide else ()),
+        text(state.value(Metric.MONEY_PRICE), lambda v: f"{v:.2f}"),
+    )
 
 
-def _voices(state: HostState) -> Iterator[tuple[Styled, ...]]:
+def _voices(state: HostState, width: int) -> Iterator[tuple[Styled, ...]]:
+    limits = (0.9 * TICK_LIMIT_MS, TICK_LIMIT_MS)
     for key, sample in state.samples.items():
         if key.source != Source.SERVER:
             continue
         figures = {m: sample.value(m, key.origin) for m in Metric if m.startswith("server.")}
-        slots = _number(figures[Metric.SERVER_SLOTS])
-        calls = _text(figures[Metric.SERVER_SESSIONS], lambda v: f"{v:.0f}")
+        slots = number(figures[Metric.SERVER_SLOTS])
+        calls = text(figures[Metric.SERVER_SESSIONS], lambda v: f"{v:.0f}")
         calls.append(f" of {slots:.0f}" if slots is not None else "")
-        limits = (0.9 * TICK_LIMIT_MS, TICK_LIMIT_MS)
-        yield (
+        row = (
             Styled(f"{key.origin} on {state.target.label}"), calls,
-            _text(figures[Metric.SERVER_QUEUE], lambda v: f"{v:.0f}"),
-            _text(figures[Metric.SERVER_TICK_P50], _ms, limits),
-            _text(figures[Metric.SERVER_TICK_P99], _ms, limits),
-            _text(figures[Metric.SERVER_LAG_P99], _ms),
-            _text(figures[Metric.SERVER_ANSWER], _ms),
-            _text(figures[Metric.SERVER_UPTIME], lambda v: f"{v / 3600:.1f} h"),
+            text(figures[Metric.SERVER_QUEUE], lambda v: f"{v:.0f}"),
+            text(figures[Metric.SERVER_TICK_P50], _ms, limits),
+            text(figures[Metric.SERVER_TICK_P99], _ms, limits),
         )  # fmt: skip
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Styled]], *, wide: bool) -> Table:
-    """Return a table; in a narrow terminal without the columns that only please the eye."""
-    shown = [
-        number for number, head in enumerate(heads) if wide or head not in {BAR_HEAD, WIDE_HEAD}
-    ]
-    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, header_style="bold")
-    for number in shown:
-        table.add_column(
-            heads[number],
-            no_wrap=True,
-            justify="left" if number == 0 or heads[number] in {BAR_HEAD, WIDE_HEAD} else "right",
-            min_width=FIRST_WIDTH if number == 0 else None,
-            ratio=1 if number == 0 else None,
+        more = (
+            text(figures[Metric.SERVER_LAG_P99], _ms),
+            text(figures[Metric.SERVER_ANSWER], _ms),
+            text(figures[Metric.SERVER_UPTIME], lambda v: f"{v / 3600:.1f} h"),
         )
-    for row in rows:
-        table.add_row(*(row[number] for number in shown))
-    return table
-
-
-def _spark(monitor: Monitor, host: str, index: str) -> Styled:
-    values = monitor.series(host, Metric.GPU_USE, index).mean[-60:]
-    step = max(1, len(values) // SPARK_POINTS)
-    picked = values[::step][-SPARK_POINTS:]
-    marks = (
-        " " if value != value else SPARK[min(len(SPARK) - 1, int(value / 100 * len(SPARK)))]
-        for value in picked
-    )
-    return Styled("".join(marks), "green")
-
-
-def _text(
-    value: Value | None, show: Callable[[float], str], limits: tuple[float, float] | None = None
-) -> Styled:
-    number = _number(value)
-    if number is None:
-        return Styled(DASH, "dim")
-    return Styled(show(number), _style(number, limits))
-
-
-def _style(number: float | None, limits: tuple[float, float] | None) -> str:
-    if number is None or limits is None:
-        return ""
-    return "red" if number >= limits[1] else "yellow" if number >= limits[0] else "green"
-
-
-def _bar(percent: float | None) -> Styled:
-    if percent is None:
-        return Styled(" " * BAR)
-    filled = round(min(100.0, max(0.0, percent)) / 100 * BAR)
-    text = Styled("█" * filled, _style(percent, (HALF, FULL)))
-    text.append("░" * (BAR - filled), "dim")
-    return text
+        yield (*row, *more) if width >= WIDE else row
 
 
 def _ms(value: float) -> str:
     return f"{value:.0f} ms"
-
-
-def _number(value: Value | None) -> float | None:
-    return None if value is None or isinstance(value, Absent) else value
-
-
-def _share(used: Value | None, total: Value | None) -> float | None:
-    part, whole = _number(used), _number(total)
-    return None if part is None or not whole else 100 * part / whole

@@ -22,11 +22,14 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.http11 import Response
 
+from personadesk.domain.access import TOKEN_PREFIX
 from personadesk.domain.line import LineState
+from personadesk.domain.text import NOTHING, Text
+from personadesk.lines import outside
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from websockets.asyncio.client import ClientConnection
     from websockets.asyncio.connection import Connection
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from websockets.typing import Subprotocol
 
     from personadesk.domain.line import Line
+    from personadesk.lines.outside import Door
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +91,7 @@ class Gateway:
         served: Calls since the start.
         hold: Why callers wait while the line is not up, as they are told; None refuses them at once. Set it from any
             thread.
+        outside_fault: Why other computers do not reach it although they should; nothing when they do.
     """
 
     def __init__(self, line: Line) -> None:
@@ -95,6 +100,9 @@ class Gateway:
         self.hold: str | None = None
         self._waiting = 0
         self._server: Server | None = None
+        self._outer: Server | None = None
+        self._door: Door | None = None
+        self.outside_fault: Text = NOTHING
         self._dialled: dict[object, ClientConnection | str] = {}
         self._calls = 0
 
@@ -114,11 +122,50 @@ class Gateway:
         Raises:
             OSError: The port is taken.
         """
-        self._server = await serve(
+        self._server = await self._listen(HOST, self.line.port, self._request)
+
+    async def open_outside(self, door: Door) -> None:
+        """Listen to other computers too; every request must bring the door's token.
+
+        Raises:
+            OSError: The address or port cannot be had.
+            ValueError: The door has no token.
+        """
+        if not door.token:
+            raise ValueError("a door to other computers needs a token")
+        await self.close_outside()
+        self._door = door
+        access = door.access
+        self._outer = await self._listen(
+            access.bind, access.port, self._outer_request, ssl=door.context
+        )
+
+    async def close_outside(self) -> None:
+        """End listening to other computers; their calls end."""
+        if self._outer is not None:
+            self._outer.close(code=1001, reason="The line is closed to other computers.")
+            await self._outer.wait_closed()
+            self._outer = None
+        self._door = None
+
+    @property
+    def door(self) -> Door | None:
+        """What other computers come in by."""
+        return self._door
+
+    async def _listen(
+        self,
+        host: str,
+        port: int,
+        request: Callable[[ServerConnection, Request], Awaitable[Response | None]],
+        **choices: Any,
+    ) -> Server:
+        return await serve(
             self._call,
-            HOST,
-            self.line.port,
-            process_request=self._request,
+            host,
+            port,
+            process_request=request,
+            **choices,
             select_subprotocol=self._subprotocol,
             compression=None,
             max_size=protocol.MAX_MESSAGE_BYTES,
@@ -133,6 +180,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Close the address and end its calls."""
+        await self.close_outside()
         if self._server is not None:
             self._server.close(code=1001, reason="The line is closed.")
             await self._server.wait_closed()
@@ -143,6 +191,20 @@ class Gateway:
         self._dialled.clear()
 
     # -- before the call --------------------------------------------------------------------------------------
+
+    async def _outer_request(self, client: ServerConnection, request: Request) -> Response | None:
+        door = self._door
+        if door is None or not outside.allows(door, request):
+            log.info("A caller of the line %s brought no token, or a wrong one", self.line.name)
+            return _answer(
+                HTTPStatus.UNAUTHORIZED,
+                "This line asks for its token: as “Authorization: Bearer …”, as the sub-protocol "
+                "“token.…”, or as ?token=… in the address.\n",
+            )
+        if not outside.origin_allowed(door, request):
+            log.info("A page of another site was refused at the line %s", self.line.name)
+            return _answer(HTTPStatus.FORBIDDEN, "Pages of this site may not call this line.\n")
+        return await self._request(client, request)
 
     async def _request(self, client: ServerConnection, request: Request) -> Response | None:
         path = urlsplit(request.path).path
@@ -179,13 +241,14 @@ class Gateway:
             return self._why_not()
         query = urlsplit(request.path).query
         headers = Headers()
+        offered = outside.offered(request)
+        ours = self._door.token if self._door is not None else None
+        if ours is not None:
+            query = outside.without_token(query, ours)
+            offered = [each for each in offered if each != TOKEN_PREFIX + ours]
         for value in request.headers.get_all("Authorization"):
-            headers["Authorization"] = value
-        offered = [
-            name.strip()
-            for value in request.headers.get_all("Sec-WebSocket-Protocol")
-            for name in value.split(",")
-        ]
+            if ours is None or value.partition(" ")[2].strip() != ours:
+                headers["Authorization"] = value
         async with asyncio.timeout(DIAL_SECONDS):
             return await connect(
                 line.target.url + (f"?{query}" if query else ""),
@@ -207,7 +270,11 @@ class Gateway:
         self, client: ServerConnection, offered: Sequence[Subprotocol]
     ) -> Subprotocol | None:
         upstream = self._dialled.get(client.id)
-        return None if upstream is None or isinstance(upstream, str) else upstream.subprotocol
+        if upstream is not None and not isinstance(upstream, str) and upstream.subprotocol:
+            return upstream.subprotocol
+        # Browsers insist on having one chosen of those that they offer.
+        ours = f"{TOKEN_PREFIX}{self._door.token}" if self._door is not None else None
+        return next((each for each in offered if each == ours), None)
 
     def _unclaimed(self, key: object) -> None:
         upstream = self._dialled.pop(key, None)
@@ -243,6 +310,7 @@ class Gateway:
                     "calls": self._calls,
                     "served": self.served,
                     "waiting": self._waiting,
+                    "outside": self._outside_facts(),
                     "mending": self.hold if line.state is not LineState.UP else None,
                 }
             return _answer(HTTPStatus.OK, json.dumps(facts), "application/json")
@@ -251,6 +319,12 @@ class Gateway:
             f"This is the PersonaDesk line “{line.name}”. Voice programs reach it at {line.url}; "
             "how it is stands at /status.\n",
         )
+
+    def _outside_facts(self) -> dict[str, object] | None:
+        if self._door is None:
+            return {"error": str(self.outside_fault)} if self.outside_fault else None
+        access = self._door.access
+        return {"bind": access.bind, "port": access.port, "tls": str(access.tls)}
 
     # -- the call ---------------------------------------------------------------------------------------------
 

@@ -12,22 +12,28 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.line import LineState
+from personadesk.domain.text import NOTHING, T
 from personadesk.hosts import local
 from personadesk.lines import truth
 from personadesk.lines.threads import LoopThread
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
     from types import ModuleType
 
-    from personadesk.domain.errors import PersonaDeskError
+    from personadesk.domain.access import Access
     from personadesk.domain.line import Line
     from personadesk.hosts.servers import Servers
     from personadesk.lines.gateway import Gateway
+    from personadesk.lines.outside import Door
     from personadesk.store.lines import LineStore
 
 log = logging.getLogger(__name__)
 
+DOOR_SECONDS = 30.0
+"""How often a port that could not be had, or a keyring that was locked, is tried again."""
 MISSES = 2
 """A busy computer may be late with one answer; a server that misses two is not there."""
 
@@ -35,13 +41,20 @@ MISSES = 2
 class LineKeeper:
     """The gateways of this process; holding the lock is the caller's business."""
 
-    def __init__(self, store: LineStore, servers: Servers) -> None:
+    def __init__(
+        self,
+        store: LineStore,
+        servers: Servers,
+        door: Callable[[str, Access], Awaitable[Door]] | None = None,
+    ) -> None:
         self._store = store
         self._servers = servers
         self._thread: LoopThread | None = None
         self._gateways: dict[str, Gateway] = {}
         self._misses: dict[str, int] = {}
         self._held: dict[str, str] = {}
+        self._door = door
+        self._opened: dict[str, tuple[Access | None, float]] = {}
 
     @property
     def ports(self) -> frozenset[int]:
@@ -85,6 +98,7 @@ class LineKeeper:
             if line is None or line.port != gateway.line.port:
                 await self._on_thread().run(gateway.stop())
                 del self._gateways[name]
+                self._opened.pop(name, None)
             else:
                 gateway.line = line
         failures = {}
@@ -94,6 +108,39 @@ class LineKeeper:
                 if failure is not None:
                     failures[name] = failure
         return failures
+
+    async def open_doors(self, accesses: Mapping[str, Access]) -> None:
+        """Let other computers reach the lines that they shall reach, and no others."""
+        for name, gateway in self._gateways.items():
+            access = accesses.get(name)
+            opened, at = self._opened.get(name, (None, 0.0))
+            failed = bool(gateway.outside_fault)
+            if access == opened and not (failed and time.monotonic() - at > DOOR_SECONDS):
+                continue
+            self._opened[name] = (access, time.monotonic())
+            await self._open_door(gateway, access)
+
+    async def _open_door(self, gateway: Gateway, access: Access | None) -> None:
+        name = gateway.line.name
+        gateway.outside_fault = NOTHING
+        await self._on_thread().run(gateway.close_outside())
+        if access is None or self._door is None:
+            return
+        try:
+            door = await self._door(name, access)
+            await self._on_thread().run(gateway.open_outside(door))
+        except PersonaDeskError as error:
+            gateway.outside_fault = error.what
+        except OSError as error:
+            await self._on_thread().run(gateway.close_outside())
+            gateway.outside_fault = T(
+                "Port {port} of {bind} cannot be had: {reason}",
+                port=str(access.port), bind=access.bind, reason=error.strerror or str(error),
+            )  # fmt: skip
+        else:
+            log.info("Other computers reach the line %s at port %d", name, access.port)
+            return
+        log.warning("Other computers do not reach the line %s: %s", name, gateway.outside_fault)
 
     async def check(self, lines: tuple[Line, ...]) -> bool:
         """Find out how every line stands and write down what changed; return whether anything did."""
@@ -107,6 +154,7 @@ class LineKeeper:
         for gateway in self._gateways.values():
             await self._thread.run(gateway.stop())
         self._gateways.clear()
+        self._opened.clear()
         thread, self._thread = self._thread, None
         await thread.stop()
 

@@ -19,9 +19,12 @@ from personadesk.lines import truth
 from personadesk.lines.keeper import LineKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from personadesk.domain.access import Access
     from personadesk.hosts.servers import Servers
+    from personadesk.lines.outside import Door
+    from personadesk.store.access import AccessStore
     from personadesk.store.database import Database
     from personadesk.store.lines import LineStore
     from personadesk.store.locks import FileLock
@@ -58,14 +61,18 @@ class LineService:
         *,
         kind: str = COMMAND,
         wishes: WishStore | None = None,
+        accesses: AccessStore | None = None,
+        door: Callable[[str, Access], Awaitable[Door]] | None = None,
     ) -> None:
         self.kind = kind
         self._wishes = wishes
+        self._accesses = accesses
+        self._open_to: dict[str, Access] = {}
         self._database = database
         self._store = store
         self._servers = servers
         self._lock = lock
-        self._keeper = LineKeeper(store, servers)
+        self._keeper = LineKeeper(store, servers, door)
         self._lines: tuple[Line, ...] = ()
         self._version = -1
         self._watchers: list[Callable[[], None]] = []
@@ -144,6 +151,12 @@ class LineService:
         await self._reload()
         return self._lines
 
+    async def refresh(self) -> None:
+        """Follow what was changed in the store at once, not at the next pulse."""
+        await self._reload()
+        if self.serving:
+            await self._follow()
+
     async def get(self, name: str) -> Line | None:
         """Return a line, or None."""
         return next((line for line in await self.all() if line.name == name), None)
@@ -186,6 +199,8 @@ class LineService:
         await self._store.remove(name)
         if self._wishes is not None:
             await self._wishes.forget(name)
+        if self._accesses is not None:
+            await self._accesses.put(name, None)
         await self._reload()
         if self.serving:
             await self._follow()
@@ -309,6 +324,8 @@ class LineService:
 
     async def _reload(self) -> None:
         lines = await self._store.all()
+        if self._accesses is not None:
+            self._open_to = await self._accesses.all()
         if lines == self._lines:
             return
         self._lines = lines
@@ -318,6 +335,7 @@ class LineService:
     async def _follow(self) -> dict[str, PersonaDeskError]:
         async with self._following:
             failures = await self._keeper.follow(self._lines)
+            await self._keeper.open_doors(self._open_to)
         for name, failure in failures.items():
             line = next((line for line in self._lines if line.name == name), None)
             if line is not None and line.reason != failure.what:

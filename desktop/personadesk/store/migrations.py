@@ -240,6 +240,11 @@ def account_changes(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE accounts ADD COLUMN changed REAL NOT NULL DEFAULT 0")
 
 
+def line_access(connection: sqlite3.Connection) -> None:
+    """Keep which lines other computers reach, and how; never their tokens."""
+    connection.execute("CREATE TABLE line_access (line TEXT PRIMARY KEY, access TEXT NOT NULL)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
@@ -250,5 +255,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     spans_of_cost,
     budgets,
     account_changes,
+    line_access,
 )
 """Position + 1 is the version that the function leads to."""

@@ -31,6 +31,7 @@ from personadesk.ui.places import DEPLOY, TALK
 from personadesk.ui.rented.model import Rented
 from personadesk.ui.servers.model import Machines
 from personadesk.ui.spawn import drain, spawn
+from personadesk.ui.spending.model import Purse
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.throttle import Throttle
 from personadesk.ui.world import LocalWorld
@@ -60,10 +61,10 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 FOLLOW_MS = 100
+MONEY_MS = 2000
+"""Money is summed up over a month; each look at the machines tells of it several times."""
 WATCH_SECONDS = 1.0
 """After this computer was looked at, which is the last of a start."""
-HOLD_SECONDS = 30 * 60.0
-"""So long a machine is kept whose deploy was stopped."""
 
 
 class Desk(QObject):
@@ -124,6 +125,7 @@ class Desk(QObject):
             parent=self,
         )  # fmt: skip
         self.rented = Rented(self._ready, parent=self)
+        self.purse = Purse(self._ready, parent=self)
         world = LocalWorld(lambda: self.lines, self.machines, self.rented)
         self.jobs = Jobs(
             self._engine, world, self._test, self,
@@ -134,6 +136,7 @@ class Desk(QObject):
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
         self.rented.fleet_changed.connect(self._follow_soon)
+        self.rented.fleet_changed.connect(Throttle(self.purse.look, MONEY_MS, self))
         language().language_changed.connect(self._follow)
 
     @property
@@ -281,12 +284,14 @@ class Desk(QObject):
     @cached_property
     def watch(self) -> Watch:
         """What the window's graphs show; opened a moment after the services, or when one is looked at before."""
+        from personadesk.ui.monitor.owners import Owners
         from personadesk.ui.monitor.source import Watch
 
         async def monitor() -> Any:
             return await (await self._ready()).monitor()
 
-        return Watch(monitor, parent=self)
+        owners = Owners(self.rented, lambda: self.lines)
+        return Watch(monitor, owner=owners, parent=self)
 
     async def _hosts(self) -> Any:
         return (await self._ready()).hosts
@@ -339,7 +344,7 @@ class Desk(QObject):
         await self._follow_now()
 
     async def _hold(self, tag: str) -> None:
-        await (await self._ready()).rentals.hold(tag, HOLD_SECONDS)
+        await (await self._ready()).rentals.hold(tag)
 
     async def _next_plan(self, plan: Plan) -> Plan:
         services = await self._ready()
@@ -452,6 +457,7 @@ class Desk(QObject):
             now=self.rented.view.price_now,
             today=self.rented.spent(self.rented.today),
             at=self.rented.clock(),
+            untold=self.rented.view.untold,
         )
 
     def _unknown(self) -> set[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ACCOUNTS", "DEPLOY", "HOME", "INSTANCES", "MONITOR", "TALK"]
+__all__ = ["ACCOUNTS", "DEPLOY", "HOME", "INSTANCES", "MONEY", "MONITOR", "TALK"]
 
 ACCOUNTS: Final = "accounts"
 HOME: Final = "home"
 DEPLOY: Final = "deploy"
 INSTANCES: Final = "instances"
+MONEY: Final = "money"
 MONITOR: Final = "monitor"
 TALK: Final = "talk"

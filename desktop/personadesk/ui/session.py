@@ -14,7 +14,7 @@ from personadesk.store.settings import CLOSING
 from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
-from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, MONITOR, TALK
+from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, MONEY, MONITOR, TALK
 from personadesk.ui.shell import MainWindow, PageSpec
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class WindowSession(QObject):
         self.home.rent_asked.connect(lambda: self.desk.rent_gpu())
         self.home.new_line_asked.connect(lambda: self.desk.new_line())
         self.home.rehearse_asked.connect(self._open_rehearsal)
+        self.home.money_asked.connect(self._show_money)
         self.home.asked.connect(lambda name, verb: self.desk.line_asked(name, verb))
         self.window = MainWindow(
             [
@@ -83,6 +84,7 @@ class WindowSession(QObject):
                 PageSpec(MONITOR, mark("Monitor"), "monitor", self._make_monitor),
                 PageSpec(TALK, mark("Voice console"), "voice", self._make_talk),
                 PageSpec(ACCOUNTS, mark("Accounts"), "accounts", self._make_accounts),
+                PageSpec(MONEY, mark("Money"), "coin", self._make_money),
             ],
             preferences,
             rehearsal=rehearsal,
@@ -234,6 +236,14 @@ class WindowSession(QObject):
         page.machine_asked.connect(self._show_machine)
         return page
 
+    def _show_money(self) -> None:
+        self.window.open_page(MONEY)
+
+    def _make_money(self) -> Page:
+        from personadesk.ui.spending.page import MoneyPage
+
+        return MoneyPage(self.desk.purse, lambda: [line.name for line in self.desk.lines])
+
     def _show_machine(self, key: str) -> None:
         from personadesk.ui.instances.page import InstancesPage
 
@@ -290,7 +300,7 @@ class WindowSession(QObject):
         view = rented.view
         now, today = view.price_now, rented.spent(rented.today)
         silent = any(account.error is not None for account in view.accounts.values())
-        if now or today or silent:
+        if now or today or view.untold or silent:
             self.window.set_status(words.cost_of(now, today), words.accounts_of(view))
         else:
             self.window.set_status()

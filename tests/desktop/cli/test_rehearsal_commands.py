@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import time
 from contextlib import closing
+from dataclasses import replace
 
 import keyring
 import pytest
@@ -14,7 +17,8 @@ from peers.sshd import missing
 from personadesk.__main__ import main
 from personadesk.cli import rehearsing
 from personadesk.providers.aws import facts as aws
-from personadesk.rehearsal import catalog
+from personadesk.providers.runpod.calls import RunPod
+from personadesk.rehearsal import catalog, running
 from personadesk.rehearsal.faults import Fault
 from personadesk.store import paths
 from personadesk.store.secrets import VAULT_VARIABLE
@@ -190,3 +194,35 @@ def test_a_deploy_has_its_limits_and_its_failure_says_what_it_costs(type_, perso
     # A volume was made for each offer in turn, and none is left.
     there = type_("rehearsal", "status")[1]["providers"]["digitalocean"]
     assert [each for each in there["things"] if each["kind"] == "volume"] == []
+
+
+def test_a_machine_that_never_boots_is_kept_for_half_an_hour_where_that_is_wished(
+    type_, personadesk_home, monkeypatch
+):
+    monkeypatch.setenv(paths.REHEARSAL_VARIABLE, "1")
+    asyncio.run(running.ensure(paths.folders(), words=("--speed", "20")))
+    manners = replace(RunPod.facts.manners, poll_s=0.2)
+    monkeypatch.setattr(RunPod, "facts", replace(RunPod.facts, manners=manners))
+    type_("rehearsal", "start")
+    type_("rehearsal", "fault", "add", "boot-fails", "--provider", "runpod")
+    look = ("--rehearsal", "instances", "--account", "runpod")
+    begun = time.time()
+    try:
+        code, answer = type_(
+            "--rehearsal", "deploy", "--account", "runpod", "--model", "rehearsal", "--only", "--hold-failed",
+        )  # fmt: skip
+        assert (code, answer["error"]["cause"]) == (1, "hopeless")
+        assert 1800 <= answer["held_until"] - begun < 2100
+        # Whoever ends it in time is there, though the command is over.
+        assert type_("--rehearsal", "status")[1]["served_by"]["kind"] == "background"
+        (machine,) = type_(*look)[1]["instances"]
+        assert machine["held_until"] == answer["held_until"]
+        [database] = personadesk_home.rglob("personadesk.db")
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE rentals SET hold_until = ?", (begun,))
+        # PersonaDesk is started again after its time: it is ended.
+        until = time.monotonic() + 30
+        while type_(*look, "--reconcile")[1]["instances"]:
+            assert time.monotonic() < until
+    finally:
+        type_("--rehearsal", "stop")

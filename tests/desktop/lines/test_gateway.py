@@ -262,7 +262,8 @@ async def test_status_and_health_tell_how_the_line_is(voice: Any, gateway: Any) 
         health = (await web.get(http(line, "/health"))).json()
     assert status == {
         "personadesk": True, "line": "My line", "state": "up", "url": line.line.url, "since": 5.0,
-        "server": there.target.url, "server_id": "pd-1", "calls": 1, "served": 1, "waiting": 0, "mending": None,
+        "server": there.target.url, "server_id": "pd-1", "calls": 1, "served": 1, "waiting": 0, "outside": None,
+        "mending": None,
     }  # fmt: skip
     assert health == {"personadesk": True, "line": "My line", "state": "up"}
 

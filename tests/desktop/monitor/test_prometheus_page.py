@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from personadesk.domain.alarm import RULES, Standing, told
 from personadesk.domain.sample import UNITS, Absent, Gpu, Metric, Reading, Sample, Source
@@ -57,6 +58,23 @@ def test_a_page_has_every_figure_in_base_units_with_its_labels():
     assert "personadesk_gpu_fan_ratio" not in points
     for name in points:
         assert page.count(f"# TYPE {name} gauge\n") == 1
+
+
+def test_prometheus_own_parser_reads_it_as_it_was_meant():
+    alarm = told(RULES[0], "box", "0", Standing(on=True, since=1.0))
+    every = tuple(Reading(metric, "0", float(n)) for n, metric in enumerate(Metric))
+    whole = Sample(1000.0, Source.PROVIDER, every)
+    page = prometheus.page([("box", "", SAMPLE), ("b", "pd-1", SERVER), ("c", "", whole)], [alarm])
+    families = {each.name: each for each in text_string_to_metric_families(page)}
+    assert {each.type for each in families.values()} == {"gauge"}
+    told_of = {
+        (s.name, tuple(sorted(s.labels.items()))): s.value
+        for f in families.values()
+        for s in f.samples
+    }
+    ours = {(p.name, tuple(sorted(p.labels.items()))): p.value for p in exposition.parse(page)}
+    assert told_of == ours
+    assert {prometheus.metric_name(metric)[0] for metric in Metric} <= families.keys()
 
 
 def test_every_metric_has_a_name_of_its_own():

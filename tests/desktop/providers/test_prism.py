@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import NoneType
 from typing import NamedTuple
 
 import pytest
 
-from peers.prism import ToPrism, prism
+from peers.prism import ToPrism, Ways, prism
+from peers.simulated import transport
 from personadesk.domain.account import Account
 from personadesk.domain.errors import (
     AuthFailed,
     BadRequest,
+    HostUnfit,
+    NoCapacity,
+    NotFound,
+    OutOfFunds,
     PersonaDeskError,
     ProviderFault,
+    QuotaExceeded,
     RateLimited,
+    Unreachable,
 )
 from personadesk.domain.machine import Action, Machine, Order, Resource, ResourceKind, SshIdentity
 from personadesk.domain.offer import Need, Offer
 from personadesk.providers import catalog
 from personadesk.providers.base import Provider
+from personadesk.rehearsal import catalog as rehearsal
 
 pytestmark = pytest.mark.prism
 LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKJ personadesk"
@@ -80,6 +89,16 @@ CASES = {
 }  # fmt: skip
 
 
+FORCED = (400, 401, 403, 404, 409, 410, 422, 429, 500, 503)
+"""Statuses that are asked for; Prism has those that the contract has for a call, or all where it has a default."""
+TEN = {
+    AuthFailed, BadRequest, HostUnfit, NoCapacity, NotFound, OutOfFunds, ProviderFault, QuotaExceeded,
+    RateLimited, Unreachable,
+}  # fmt: skip
+KINDS = {401: AuthFailed, 429: RateLimited, 500: ProviderFault, 503: ProviderFault}
+"""What a status is whatever was asked; of others it depends on what was."""
+
+
 class EndlessList(PersonaDeskError):
     """An example's next page is the same page."""
 
@@ -92,6 +111,17 @@ async def without_end(call: Callable[[], Awaitable[object]]) -> None:
         if "never ends" not in error.details:
             raise
         raise EndlessList(error.what) from error
+
+
+async def failure_of(call: Callable[[], Awaitable[object]]) -> PersonaDeskError | None:
+    """Return how a call fails, None when it works or its example never ends."""
+    try:
+        await without_end(call)
+    except EndlessList:
+        return None
+    except PersonaDeskError as error:
+        return error
+    return None
 
 
 async def at_once(seconds: float) -> None:
@@ -109,8 +139,11 @@ def running(request, tmp_path_factory):
 async def there(running) -> AsyncIterator[tuple[Case, Provider, ToPrism]]:
     name, address = running
     way = ToPrism(address, CASES[name].strip)
+    # RunPod's GraphQL is in no contract; the simulator answers there.
+    kind = rehearsal.kind(name)
+    ways = Ways(lambda path: path != "/graphql", way, transport(rehearsal.make(kind)))
     provider = catalog.make(
-        Account("mine", name), {"api_key": "k" * 20}, transport=way, sleep=at_once
+        Account("mine", name), kind.ready.credentials, transport=ways, sleep=at_once
     )
     yield CASES[name], provider, way
     await provider.aclose()
@@ -177,9 +210,34 @@ async def test_made_up_answers_of_the_right_shape_are_understood(there):
 
 async def test_refusals_of_the_contract_are_told_in_our_words(there):
     case, provider, way = there
-    kinds = {401: AuthFailed, 429: RateLimited, 500: ProviderFault}
     for code in case.codes:
         way.prefer = f"code={code}"
-        with pytest.raises(kinds[code]) as refused:
+        with pytest.raises(KINDS[code]) as refused:
             await provider.machines()
         assert refused.value.provider_status == code
+
+
+async def test_every_refusal_of_every_request_is_one_of_the_ten(there):
+    case, provider, way = there
+    forced = set()
+    for name, call in calls_of(case, provider).items():
+        way.prefer, way.only = "", None
+        before = len(way.seen)
+        with contextlib.suppress(PersonaDeskError):
+            await without_end(call)
+        asked = [(verb, path.partition("?")[0]) for verb, path in way.seen[before:]]
+        for way.only in dict.fromkeys(asked):
+            for code in FORCED:
+                way.prefer = f"code={code}"
+                way.answers.clear()
+                error = await failure_of(call)
+                assert type(error) in TEN | {NoneType}, (name, way.only, code)
+                if error is not None and error.provider_status == code in KINDS:
+                    assert type(error) is KINDS[code], (name, way.only, code, error)
+                if (*way.only, code) in way.answers:
+                    forced.add((*way.only, code))
+    assert {code for _, _, code in forced} >= set(case.codes)
+    assert len(forced) > 20
+    print(
+        f"{case.contract}: {len(forced)} refusals of {len({each[:2] for each in forced})} requests"
+    )

@@ -7,16 +7,14 @@ as in the other tests. Groups, roles, tokens and prices are in no contract. For 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from peers.azure_judge import COMPUTE, AzureJudge
+from peers.azure_judge import COMPUTE, AzureJudge, is_compute
 from peers.contracts import spec
-from peers.prism import ToPrism, prism
+from peers.prism import ToPrism, Ways, part_of, prism
 from peers.simulated import Clock, transport
 from personadesk.domain.account import Account
 from personadesk.domain.errors import BadRequest, PersonaDeskError, ProviderFault
@@ -34,40 +32,10 @@ MACHINE = Machine("pd-1/pd-1", "mine", "azure", name="pd-1", tag="pd-1")
 THEIRS = Machine("lab/box", "mine", "azure", name="box")
 
 
-class Ways(httpx.AsyncBaseTransport):
-    """Leads each request to who knows it."""
-
-    def __init__(self, compute: ToPrism, rest: AzureJudge) -> None:
-        self.compute, self.rest = compute, rest
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.path
-        if "/Microsoft.Compute/" in path and "/operations/" not in path:
-            return await self.compute.handle_async_request(request)
-        return await self.rest.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self.compute.aclose()
-        await self.rest.aclose()
-
-
-def only(contract: str, kinds: tuple[str, ...], folder: Path) -> str:
-    """Write a contract with only these kinds of things; Prism reads the whole of it for more than a minute."""
-    values = spec(contract)
-    values["paths"] = {
-        path: each
-        for path, each in values["paths"].items()
-        if any(f"/{kind}" in path for kind in kinds) and "Scale" not in path
-    }
-    there = folder / contract
-    there.write_text(json.dumps(values), encoding="utf-8")
-    return str(there)
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prism")
-    contract = only(COMPUTE, ("virtualMachines", "skus", "usages"), folder)
+    contract = part_of(spec(COMPUTE), ("virtualMachines", "skus", "usages"), folder)
     with prism(contract, folder / "log") as address:
         yield address
 
@@ -75,7 +43,7 @@ def running(tmp_path_factory):
 @pytest.fixture
 async def ways(running) -> Ways:
     simulator = catalog.make(azure.Azure, clock=Clock())
-    return Ways(ToPrism(running), AzureJudge(transport(simulator)))
+    return Ways(is_compute, ToPrism(running), AzureJudge(transport(simulator)))
 
 
 @pytest.fixture
@@ -109,13 +77,13 @@ def calls(there: Azure):
 
 async def test_every_request_is_one_that_the_contracts_allow(there, ways):
     for call in calls(there).values():
-        before = len(ways.compute.seen)
+        before = len(ways.judged.seen)
         with contextlib.suppress(BadRequest, ProviderFault):
             await call()  # An example may have a next page elsewhere.
-        assert len(ways.compute.seen) > before
-    assert ways.compute.broken == []
+        assert len(ways.judged.seen) > before
+    assert ways.judged.broken == []
     assert [
-        path for verb, path in ways.compute.seen if verb == "PUT" and "virtualMachines/pd-1" in path
+        path for verb, path in ways.judged.seen if verb == "PUT" and "virtualMachines/pd-1" in path
     ]
     puts = {
         path.split("/")[7] for verb, path in ways.rest.seen if verb == "PUT" and "Network" in path
@@ -126,7 +94,7 @@ async def test_every_request_is_one_that_the_contracts_allow(there, ways):
 
 
 async def test_made_up_answers_of_the_right_shape_are_understood(there, ways):
-    ways.compute.prefer = "dynamic=true"
+    ways.judged.prefer = "dynamic=true"
     unread = []
     for name, call in calls(there).items():
         for _ in range(2):
@@ -147,4 +115,4 @@ async def test_another_version_of_the_contract_is_refused(ways):
             f"https://management.azure.com{path}", headers={"Authorization": "Bearer x"}
         )
     assert answer.status_code == 422
-    assert "must be equal to one of the allowed values: 2026-03-01" in ways.compute.broken[0]
+    assert "must be equal to one of the allowed values: 2026-03-01" in ways.judged.broken[0]

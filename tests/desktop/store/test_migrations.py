@@ -12,6 +12,7 @@ from personadesk.store.migrations import (
     budgets,
     first_tables,
     hosts,
+    line_access,
     reasons_as_sentences,
     restart_proofs,
     spans_of_cost,
@@ -116,7 +117,14 @@ def test_reasons_become_sentences_sixth() -> None:
     assert [str(text_from_json(each)) for each in told] == ["", 'It "broke" {oddly}.']
 
 
-def test_when_an_account_was_changed_comes_last() -> None:
+def test_which_lines_are_open_to_others_comes_last() -> None:
+    connection = sqlite3.connect(":memory:")
+    line_access(connection)
+    assert list(connection.execute("SELECT line, access FROM line_access")) == []
+    connection.close()
+
+
+def test_when_an_account_was_changed() -> None:
     connection = sqlite3.connect(":memory:")
     hosts(connection)
     accounts_and_rentals(connection)
@@ -131,5 +139,6 @@ def test_every_migration_says_what_it_does_and_has_a_test() -> None:
         first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
         spans_of_cost, budgets,
         account_changes,
+        line_access,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)

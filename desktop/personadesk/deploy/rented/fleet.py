@@ -72,6 +72,7 @@ class FleetView:
         lines: Which line each deploy's voice stands behind, by tag.
         items: Everything of ours that is billed, or whose price is not told.
         doubts: Names of what the record has and its provider did not show, by account.
+        held: Unix time until which a machine of a failed deploy is kept for a look, by its key; it is ended then.
     """
 
     accounts: Mapping[str, AccountView] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class FleetView:
     lines: Mapping[str, str] = field(default_factory=dict)
     items: tuple[Item, ...] = ()
     doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    held: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def machines(self) -> tuple[Machine, ...]:
@@ -88,9 +90,31 @@ class FleetView:
 
     @property
     def price_now(self) -> float:
-        """Dollars per hour of everything that has a price now: machines, and what is left of them."""
+        """Dollars per hour of everything of ours that has a price now: machines, and what is left of them."""
         left = (each for account in self.accounts.values() for each in account.leftovers)
-        return sum(m.price or 0.0 for m in self.machines) + sum(x.price or 0.0 for x in left)
+        return sum(m.price or 0.0 for m in self.machines if m.tag) + sum(
+            x.price or 0.0 for x in left
+        )
+
+    @property
+    def extras(self) -> tuple[Resource, ...]:
+        """What costs beside machines, or may: what has a price, and what has an untold one and no machine."""
+        return tuple(
+            each
+            for account in self.accounts.values()
+            for each in account.leftovers
+            if (each.price or 0.0) > 0.0 or (each.price is None and not each.attached)
+        )
+
+    @property
+    def untold(self) -> int:
+        """Of how many things of ours the price is not told."""
+        return sum(each.price is None for each in self.items)
+
+    @property
+    def kept(self) -> tuple[Machine, ...]:
+        """Machines of failed deploys that are kept for a look."""
+        return tuple(m for m in self.machines if m.key in self.held)
 
     def without_line(self) -> tuple[Machine, ...]:
         """Return our machines that are billed and stand behind no line."""
@@ -187,7 +211,12 @@ class Fleet:
             await self._follow_addresses(machines)
             items = tuple(each.item for each in found)
             doubts = billing.doubts(ordered.values(), rentals)
-            self._view = FleetView(ordered, strays, spent, lines, items, doubts)
+            held = {
+                f"{rental.account}/{rental.machine_id}": rental.hold_until
+                for rental in rentals
+                if rental.machine_id and rental.hold_until is not None
+            }
+            self._view = FleetView(ordered, strays, spent, lines, items, doubts, held)
         for watcher in tuple(self._watchers):
             watcher()
         return self._view
@@ -273,6 +302,8 @@ class Fleet:
             )
         if self._by_hand is not None and action in {Action.STOP, Action.END}:
             await self._by_hand(machine.tag)
+        if action is Action.START and machine.tag:
+            await self.rentals.within_budget(machine.tag, machine.running_price)
         if action is Action.END:
             await self.end(machine)
         else:

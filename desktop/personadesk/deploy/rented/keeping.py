@@ -144,8 +144,7 @@ class RentedMachines:
         until = self._clock() + provider.facts.manners.boot_limit_s
         while self._clock() < until:
             if machine.state is MachineState.STOPPED and not asked:
-                if self._rentals.may_start is not None:
-                    await self._rentals.may_start(tag, machine.running_price or rental.price)
+                await self._rentals.within_budget(tag, machine.running_price or rental.price)
                 await provider.act(machine, Action.START)
                 asked = True
             elif machine.state is MachineState.RUNNING and machine.ssh is not None:

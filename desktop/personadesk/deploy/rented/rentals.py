@@ -53,6 +53,8 @@ LOOK_AGAIN_SECONDS = (0.0, 2.0, 5.0)
 """When the tag is looked for after an answer that left it open; lists lag behind a little."""
 DOUBT_SECONDS = 15 * 60.0
 """So long after the request a machine that no list shows does not exist."""
+HOLD_SECONDS = 30 * 60.0
+"""How long a failed deploy's machine is kept where that is wished."""
 GONE = frozenset({MachineState.ENDED})
 
 
@@ -86,6 +88,19 @@ class Rentals:
         tries = await self.store.of(tag)
         return next((each for each in reversed(tries) if each.state in OPEN_STATES), None)
 
+    async def within_budget(self, tag: str, price: float | None) -> None:
+        """See to it that something may begin to cost.
+
+        Args:
+            tag: The deploy's.
+            price: Dollars per hour, None where it is not known.
+
+        Raises:
+            BadRequest: A budget does not pay for an hour of it (cause `budget`).
+        """
+        if self.may_start is not None:
+            await self.may_start(tag, price)
+
     async def make(self, order: Order) -> tuple[Rental, Machine]:
         """Write an order down, place it, and write down what came of it.
 
@@ -93,8 +108,7 @@ class Rentals:
             PersonaDeskError: It was refused, and nothing exists; or (cause `maybe_made`) it is not known whether
                 something exists: the record stays open, and whoever compares accounts with the record finds out.
         """
-        if self.may_start is not None:
-            await self.may_start(order.tag, order.offer.price)
+        await self.within_budget(order.tag, order.offer.price)
         provider = await self.accounts.provider(order.offer.account)
         tries = await self.store.of(order.tag)
         rental = Rental(
@@ -209,7 +223,7 @@ class Rentals:
         log.info("%s of %s has ended", rental.machine_id or rental.tag, rental.account)
         return done
 
-    async def hold(self, tag: str, seconds: float) -> bool:
+    async def hold(self, tag: str, seconds: float = HOLD_SECONDS) -> bool:
         """Keep a failed deploy's machine for a while; it is ended afterwards. Return whether there is one."""
         rental = await self.current(tag)
         if rental is None:

@@ -117,6 +117,7 @@ class Renting:
 
         Raises:
             AuthFailed: An account was refused; nothing else is tried, since a wrong key is not a matter of luck.
+            BadRequest: A budget does not pay for an hour (cause `budget`).
             NoCapacity: No offer could be had; every one that was tried is in the details.
             PersonaDeskError: It is not known whether something was rented.
         """
@@ -124,6 +125,7 @@ class Renting:
         there = await self._there(tag)
         if there is not None:
             return there
+        await self.rentals.within_budget(tag, None)
         wish = _wish(context.plan)
         found = await market.look(
             self.rentals.accounts,
@@ -146,6 +148,8 @@ class Renting:
                 None,
             )  # fmt: skip
             try:
+                # Before anything is made for it; a cheaper one may fit.
+                await self.rentals.within_budget(tag, offer.price)
                 rental = await self._ask(context, offer, wish)
             except (NoCapacity, BadRequest) as error:
                 tried.append(Tried(offer, error))
@@ -169,6 +173,8 @@ class Renting:
                 )
                 return rental
             context.log("rent", f"{_name(offer)}: {tried[-1].error.what}", True)
+        if tried and all(each.error.cause == "budget" for each in tried):
+            raise tried[0].error
         raise _nothing_left(tried, found.failures)
 
     async def wait(self, context: Context, rental: Rental) -> Machine:

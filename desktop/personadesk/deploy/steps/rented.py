@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from personadesk.deploy.rented.renting import END_SECONDS, Tried
 from personadesk.deploy.step import Context, Step
 from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
+from personadesk.domain.machine import MachineState
 from personadesk.domain.plan import RENT
 from personadesk.domain.progress import DeployState, StepName
 from personadesk.domain.text import T, Text
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from personadesk.domain.plan import Plan
     from personadesk.store.rentals import Rental
 
-HOLD_SECONDS = 30 * 60.0
 RENT_LIMIT_SECONDS = 15 * 60.0
 BOOT_LIMIT_SECONDS = 2 * 3600.0
 """Each machine has its own, shorter limit from its provider; several may be tried."""
@@ -52,7 +52,7 @@ class RentStep(Step):
         wish = context.plan.rent
         failed = context.ending is DeployState.FAILED
         if failed and wish is not None and wish.hold_failed:
-            await rentals.hold(tag, HOLD_SECONDS)
+            await rentals.hold(tag)
         current = await rentals.current(tag)
         # Whoever stops a deploy may have asked for the same a moment ago; going on takes that back.
         stopped = context.ending in {DeployState.FAILED, DeployState.CANCELLED}
@@ -95,6 +95,10 @@ class BootStep(Step):
                     raise
                 more = "" if error.details in str(error.what) else f" {error.details}"
                 context.log(self.name, f"{error.what}{more}", True)
+                wish = context.plan.rent
+                if wish is not None and wish.hold_failed and await self._is_there(rental):
+                    # The next offer would be a second bill; undoing keeps this machine.
+                    raise _kept(error, rental) from error
                 await self._give_up(context, rental, error)
                 refused.append(Tried(rental.offer, error))
             else:
@@ -102,6 +106,17 @@ class BootStep(Step):
                 where = address.place if address is not None else ""
                 return T("{machine} lets us in at {address}", machine=machine.name or machine.id,
                          address=where)  # fmt: skip
+
+    async def _is_there(self, rental: Rental) -> bool:
+        try:
+            machine = await self._renting.rentals.find(rental)
+        except PersonaDeskError:
+            # A provider that cannot be asked has not said that it is gone.
+            return True
+        return machine is not None and machine.state not in {
+            MachineState.ENDING,
+            MachineState.ENDED,
+        }
 
     async def _give_up(self, context: Context, rental: Rental, error: PersonaDeskError) -> None:
         """End a machine that will not come up; the next is taken only when that is certain."""
@@ -113,6 +128,18 @@ class BootStep(Step):
         states = {each.state for each in await rentals.store.of(context.plan.id)}
         if states & {RentalState.ASKED, RentalState.MADE, RentalState.ENDING}:
             raise error
+
+
+def _kept(error: PersonaDeskError, rental: Rental) -> PersonaDeskError:
+    """Return why a machine did not come up, with what happens to one that is kept for a look."""
+    price = f"${rental.price:.2f} /h" if rental.price is not None else "?"
+    return type(error)(
+        error.what,
+        T("Look at it under Instances. Go on with it, or end it now."),
+        money=T("The machine is kept for 30 minutes, then ended. It costs {price}.", price=price),
+        cause=error.cause,
+        details=error.details,
+    )
 
 
 def told(rental: Rental) -> Text:

@@ -65,7 +65,15 @@ class LimitsCard(Card):
         self._hold.toggled.connect(lambda on: self._change(hold_failed=on))
         self._address = CheckBox(tr("Keep a fixed address for it"))
         self._address.toggled.connect(lambda on: self._change(static_address=on))
-        self.add(self._hold)
+        self._hold_place = QWidget()
+        held = vbox(self._hold_place, gap=2)
+        held.addWidget(self._hold)
+        self._hold_note = label(
+            tr("No other offer is taken then. It costs money until it has ended."),
+            Type.SMALL, Role.TEXT3, wrap=True,
+        )  # fmt: skip
+        held.addWidget(self._hold_note)
+        self.add(self._hold_place)
         self._address_place = QWidget()
         kept = vbox(self._address_place, gap=2)
         kept.addWidget(self._address)

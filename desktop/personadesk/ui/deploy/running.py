@@ -227,7 +227,9 @@ class RunningView(QWidget):
         self._left.set_value(words.rough_time(words.seconds_left(view)) if running else "–")
 
     def _show_panel(self, view: DeployView) -> None:
-        key = (view.plan.id, view.state, view.error, self._standing is not None)
+        standing = self._standing
+        held = standing is not None and standing.held
+        key = (view.plan.id, view.state, view.error, standing is not None, held)
         if key == self._panel_key:
             return
         self._panel_key = key
@@ -246,7 +248,10 @@ class RunningView(QWidget):
             )
         if view.state is DeployState.FAILED and view.error is not None:
             doings = [(tr("Try again"), self.retry_wanted)]
-            if view.plan.rent is not None:
+            if self._standing is not None and self._standing.held:
+                # Another one beside it would be a second bill.
+                doings.append((tr("End it now"), self.undo_wanted))
+            elif view.plan.rent is not None:
                 doings.append((tr("Take the next offer"), self.next_wanted))
             doings.append((tr("Change something…"), self.change_wanted))
             panel = ErrorPanel.of(view.error, [text for text, _ in doings])
@@ -299,11 +304,11 @@ class RunningView(QWidget):
         standing = self._standing
         if standing is None or not standing.price:
             return tr("Nothing costs money.")
-        if standing.held:
+        if standing.held_until is not None:
             return tr(
-                "The machine is kept for a look, costs {price}, and is ended then.",
-                price=standing.hourly,
-            )
+                "The machine is kept for a look until {time}, costs {price}, and is ended then.",
+                time=words.time_of_day(standing.held_until), price=standing.hourly,
+            )  # fmt: skip
         return tr("The machine costs {price} until it has ended.", price=standing.hourly)
 
     def _show_foot(self, view: DeployView) -> None:

@@ -242,6 +242,13 @@ def clock_time(at: float) -> str:
     return language().locale.toString(moment, "d MMMM, HH:mm")
 
 
+def time_of_day(at: float) -> str:
+    """Return a moment within the next hours: `14:12`."""
+    from PySide6.QtCore import QDateTime
+
+    return language().locale.toString(QDateTime.fromSecsSinceEpoch(int(at)), "HH:mm")
+
+
 def model_name(model: ModelChoice) -> str:
     """Return how a model is called, in a few words."""
     if model.kind is ModelKind.REHEARSAL:

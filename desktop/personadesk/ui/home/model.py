@@ -122,6 +122,7 @@ class HomeModel(QObject):
         rent_asked: The user pressed *Rent a GPU*.
         rehearse_asked: The user wants a rehearsal.
         new_line_asked: The user pressed *New line*.
+        money_asked: The user wants to know what costs money.
     """
 
     changed = Signal()
@@ -131,6 +132,7 @@ class HomeModel(QObject):
     rent_asked = Signal()
     rehearse_asked = Signal()
     new_line_asked = Signal()
+    money_asked = Signal()
 
     def __init__(self, parent: QObject | None = None, *, rehearsal: bool = False) -> None:
         """Make an empty Home.

@@ -126,6 +126,9 @@ class HomePage(Page):
             column.addWidget(note)
             self._figures.append((figure, note))
             row.addWidget(box, 1)
+        self.money = Button(tr("Money"), kind=Kind.LINK, name=tr("What costs money, in full"))
+        self.money.clicked.connect(self._model.money_asked)
+        row.addWidget(self.money)
         strip.add(row)
         return strip
 

@@ -12,6 +12,7 @@ from personadesk.domain.progress import DeployState, DeployView
 from personadesk.ui.deploy import words
 from personadesk.ui.home.model import HomeView, LineAction, LineVerb, LineView
 from personadesk.ui.i18n import language, mark, show, tr, trn
+from personadesk.ui.instances.words import prices_not_told
 from personadesk.ui.money import dollars
 from personadesk.ui.widgets import Kind, Shape
 
@@ -37,11 +38,13 @@ class Costs:
         now: Dollars an hour.
         today: Dollars of today.
         at: Unix time of this.
+        untold: Of how many things the price is not told.
     """
 
     now: float = 0.0
     today: float = 0.0
     at: float = 0.0
+    untold: int = 0
 
 
 FREE = Costs()
@@ -104,11 +107,11 @@ def home_view(
         up=tr("{up} of {all}", up=up, all=len(cards)),
         up_note=tr("all of them") if not others else trn("{n} is not up", "{n} are not up", others),
         now=tr("{price} /h", price=dollars(costs.now)),
-        now_note=_now_note(places, rented),
+        now_note=prices_not_told(costs.untold) if costs.untold else _now_note(places, rented),
         today=dollars(costs.today),
         today_note=(
             tr("of all accounts")
-            if rented or costs.today or costs.now
+            if rented or costs.today or costs.now or costs.untold
             else tr("Nothing costs money")
         ),
     )

@@ -11,9 +11,17 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QStackedWidget, QTabBar, QWidget
 
 from personadesk.providers import catalog
+from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.instances import words
-from personadesk.ui.instances.rows import Column, Row, cell, provider_title, state_shape, state_word
+from personadesk.ui.instances.rows import (
+    Column,
+    Row,
+    cell,
+    provider_title,
+    state_shape,
+    state_word,
+)
 from personadesk.ui.money import dollars
 from personadesk.ui.monitor.graphs import GraphsPane
 from personadesk.ui.shell.pages import scrolled
@@ -150,6 +158,7 @@ class DetailsPane(QFrame):
             self._rented.view.lines.get(machine.tag, ""),
             self._rented.view.spent.get(machine.tag) if machine.tag else None,
             self._rented.today_by_machine().get(machine.key, 0.0) if machine.tag else None,
+            self._rented.view.held.get(machine.key),
         )
         if self.graphs is not None:
             self.graphs.show_host(machine.tag)
@@ -193,6 +202,7 @@ class DetailsPane(QFrame):
                 (tr("Tag"), machine.tag or tr("none: it is not ours")),
                 (tr("Provider’s word"), told),
                 (tr("Why"), show(machine.reason) or "–"),
+                *self._kept_fact(row),
             ]
         )
         self._more_facts.set_facts(
@@ -203,6 +213,12 @@ class DetailsPane(QFrame):
                 (tr("Asked"), cell(row, Column.SEEN, now).text),
             ]
         )
+
+    def _kept_fact(self, row: Row) -> list[tuple[str, str]]:
+        if row.held_until is None:
+            return []
+        told = tr("until {time}, then it is ended", time=time_of_day(row.held_until))
+        return [(tr("Kept for a look"), told)]
 
     def _show_events(self, machine: Machine) -> None:
         clear_layout(self._event_column)

@@ -8,15 +8,19 @@ from PySide6.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPushButton, QSplitter, QWidget
 
+from personadesk.deploy.rented.money import MoneyService
 from personadesk.domain.machine import Action, Machine
+from personadesk.domain.proof import Left
 from personadesk.ui.i18n import tr, trn
 from personadesk.ui.instances import words
 from personadesk.ui.instances.details import DetailsPane
+from personadesk.ui.instances.figures import Figures, Sight
 from personadesk.ui.instances.questions import ask_action
 from personadesk.ui.instances.rows import COLUMNS, STATES, TITLES, Column, Filter, rows_of
 from personadesk.ui.instances.strip import Notices
 from personadesk.ui.instances.table import InstanceTable
 from personadesk.ui.shell.pages import Page
+from personadesk.ui.spending.words import left
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
     Button,
@@ -30,6 +34,7 @@ from personadesk.ui.widgets import (
     vbox,
 )
 from personadesk.ui.widgets.data_table import DataTable
+from personadesk.ui.widgets.spark import SparkDelegate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +74,8 @@ class InstancesPage(Page):
         self._deploy = Button(tr("Deploy"), kind=Kind.PRIMARY, icon="plus", parent=self)
         self._deploy.hide()
         self._deploy.clicked.connect(self.deploy_asked)
-        self.model = InstanceTable(clock=rented.clock, parent=self)
+        figures = Figures(watch) if watch is not None else None
+        self.model = InstanceTable(clock=rented.clock, figures=figures, parent=self)
         px = theme().px
         outer = vbox(self, gap=12)
         outer.setContentsMargins(px(24), px(14), px(24), px(16))
@@ -84,6 +90,9 @@ class InstancesPage(Page):
         self._split.setHandleWidth(px(8))
         frame = Card(padding=0, gap=0)
         self.table = DataTable(tr("Machines"), self.model, several=True)
+        self.table.setItemDelegate(SparkDelegate(self.table))
+        if watch is not None:
+            self._sight = Sight(watch, self.table, self.model)
         self.table.setSortingEnabled(True)
         self.table.horizontalHeader().setSortIndicator(0, Qt.SortOrder.AscendingOrder)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -103,6 +112,9 @@ class InstancesPage(Page):
         self._split.setStretchFactor(1, 2)
         outer.addWidget(self._split, 1)
         outer.addLayout(self._make_foot())
+        self._left = label("", Type.SMALL, Role.TEXT2, wrap=True)
+        self._left.setObjectName("what-is-left")
+        outer.addWidget(self._left)
         menu_key = QShortcut(QKeySequence("Shift+F10"), self.table)
         menu_key.setContext(Qt.ShortcutContext.WidgetShortcut)
         menu_key.activated.connect(self._menu_by_key)
@@ -242,7 +254,11 @@ class InstancesPage(Page):
         has_accounts = bool(self._rented.accounts)
         self._empty_title.setText(tr("No machines") if has_accounts else tr("No account yet"))
         self._empty_text.setText(
-            tr("Nothing runs in your accounts, and nothing is billed.")
+            (
+                tr("Nothing shows in your accounts. What their providers say stands below.")
+                if view.accounts
+                else tr("Your accounts are being asked.")
+            )
             if has_accounts
             else tr(
                 "Add an account at a provider; every machine in it then shows here, yours and others."
@@ -250,11 +266,20 @@ class InstancesPage(Page):
         )
         self._begin.setText(tr("Deploy") if has_accounts else tr("Add account"))
         self._notices.follow()
+        self._tell_left()
         self._tell_sum()
         self._marked()
         if not self.details.isHidden():
             self.details.follow()
         self.title_changed.emit()
+
+    def _tell_left(self) -> None:
+        """Say of which accounts the provider confirms that nothing of ours runs, and of which nobody can say."""
+        view = self._rented.view
+        proofs = [p for p in MoneyService.proofs(view) if p.left is not Left.RUNNING]
+        told = [left(each) for each in proofs if view.accounts[each.account].error is None]
+        self._left.setText("\n".join(f"{text} ({when})" for _, text, when in told))
+        self._left.setVisible(bool(told))
 
     def _fill_filters(self) -> None:
         rows = self.model.all()

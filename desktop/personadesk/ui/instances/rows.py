@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from personadesk.domain.machine import Machine, MachineState
 from personadesk.domain.quantity import duration
 from personadesk.providers import catalog
+from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.i18n import mark, show, tr
 from personadesk.ui.money import dollars
 from personadesk.ui.widgets.data_table import Cell
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
 
     from personadesk.deploy.rented.fleet import FleetView
 
-__all__ = ["COLUMNS", "OPTIONAL", "Column", "Filter", "Row", "cell", "rows_of", "sort_key"]
+__all__ = [
+    "COLUMNS",
+    "MEASURED",
+    "OPTIONAL",
+    "Column",
+    "Filter",
+    "Row",
+    "cell",
+    "rows_of",
+    "sort_key",
+]
 
 NOTHING = "–"
 
@@ -36,6 +47,10 @@ class Column(StrEnum):
     STATE = "state"
     GPU = "gpu"
     WHERE = "where"
+    USE = "use"
+    MEMORY = "memory"
+    FRAME = "frame"
+    CALLS = "calls"
     PRICE = "price"
     TODAY = "today"
     SPENT = "spent"
@@ -53,6 +68,10 @@ TITLES: dict[Column, str] = {
     Column.STATE: mark("State"),
     Column.GPU: mark("GPU"),
     Column.WHERE: mark("Where"),
+    Column.USE: mark("GPU use"),
+    Column.MEMORY: mark("GPU memory"),
+    Column.FRAME: mark("Frame p99"),
+    Column.CALLS: mark("Calls"),
     Column.PRICE: mark("Price"),
     Column.TODAY: mark("Today"),
     Column.SPENT: mark("Spent"),
@@ -65,8 +84,8 @@ TITLES: dict[Column, str] = {
     Column.SEEN: mark("Asked"),
 }
 COLUMNS = (
-    Column.MACHINE, Column.STATE, Column.GPU, Column.WHERE, Column.PRICE, Column.TODAY, Column.SPENT,
-    Column.AGE,
+    Column.MACHINE, Column.STATE, Column.GPU, Column.WHERE, Column.USE, Column.MEMORY, Column.FRAME, Column.CALLS,
+    Column.PRICE, Column.TODAY,
 )  # fmt: skip
 """Shown at first."""
 OPTIONAL = tuple(column for column in Column if column not in COLUMNS)
@@ -102,12 +121,14 @@ class Row:
         line: The line whose voice runs on it, "" for none.
         spent: Dollars that it has cost in all; None for one that is not ours.
         today: Dollars of today.
+        held_until: Unix time until which it is kept for a look, None when it is not.
     """
 
     machine: Machine
     line: str = ""
     spent: float | None = None
     today: float | None = None
+    held_until: float | None = None
 
     @property
     def key(self) -> str:
@@ -170,6 +191,7 @@ def rows_of(view: FleetView, today: Mapping[str, float]) -> list[Row]:
             view.lines.get(machine.tag, ""),
             view.spent.get(machine.tag) if machine.tag else None,
             today.get(machine.key, 0.0) if machine.tag else None,
+            view.held.get(machine.key),
         )
         for machine in view.machines
     ]
@@ -247,7 +269,9 @@ def _machine(row: Row, _now: float) -> Cell:
 def _state(row: Row, _now: float) -> Cell:
     machine = row.machine
     tip = " ".join(part for part in (show(machine.reason), machine.said) if part)
-    return Cell(state_word(machine), "", tip, state_shape(machine))
+    held = row.held_until
+    below = "" if held is None else tr("kept until {time}", time=time_of_day(held))
+    return Cell(state_word(machine), below, tip, state_shape(machine))
 
 
 def _gpu(row: Row, _now: float) -> Cell:
@@ -298,11 +322,15 @@ def _seen(row: Row, now: float) -> Cell:
     return Cell(tr("{time} ago", time=duration(max(0.0, now - row.machine.seen))))
 
 
+MEASURED = (Column.USE, Column.MEMORY, Column.FRAME, Column.CALLS)
+"""What is measured second by second; `figures` has these cells."""
+
 _CELLS: dict[Column, Callable[[Row, float], Cell]] = {
     Column.MACHINE: _machine,
     Column.STATE: _state,
     Column.GPU: _gpu,
     Column.WHERE: _where,
+    **dict.fromkeys(MEASURED, lambda _row, _now: Cell(NOTHING, faint=True)),
     Column.PRICE: _price,
     Column.TODAY: lambda row, _now: _money(row.today),
     Column.SPENT: lambda row, _now: _money(row.spent),

@@ -1,4 +1,4 @@
-"""What wants the user's eye above the table: machines without a line, accounts that did not answer, leftovers."""
+"""What wants the user's eye above the table: machines without a line or kept for a look, silent accounts, leftovers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
 from personadesk.domain.quantity import duration
+from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.money import dollars
 from personadesk.ui.theme import Role, Type
@@ -24,7 +25,9 @@ from personadesk.ui.widgets import (
 )
 
 if TYPE_CHECKING:
-    from personadesk.domain.machine import Machine
+    from collections.abc import Sequence
+
+    from personadesk.domain.machine import Machine, Resource
     from personadesk.ui.rented.model import Rented
 
 __all__ = ["Notices"]
@@ -58,14 +61,13 @@ class Notices(QFrame):
             for name, account in view.accounts.items()
             if account.error is not None
         )
-        leftovers = tuple(
-            each
-            for account in view.accounts.values()
-            for each in account.leftovers
-            if (each.price or 0.0) > 0.0
-        )
-        adrift = tuple(m for m in view.without_line() if m not in strays)
-        what = (strays, failed, leftovers, tuple(m.key for m in adrift))
+        leftovers = view.extras
+        kept = tuple((m, view.held[m.key]) for m in view.kept)
+        adrift = tuple(m for m in view.without_line() if m not in strays and m.key not in view.held)
+        what = (
+            strays, failed, leftovers, tuple(m.key for m in adrift),
+            tuple((m.key, m.price, until) for m, until in kept),
+        )  # fmt: skip
         if what == self._shown:
             return
         self._shown = what
@@ -74,21 +76,13 @@ class Notices(QFrame):
             self._add_stray(machine)
         for machine in adrift[:MOST]:
             self._add_adrift(machine)
+        for machine, until in kept:
+            self._add_kept(machine, until)
         for name, why, seen in failed:
             self._add_failed(name, show(why), seen)
         if leftovers:
-            price = sum(each.price or 0.0 for each in leftovers)
-            count = len(leftovers)
-            self._add_row(
-                Shape.UNKNOWN,
-                trn(
-                    "{n} other thing of yours costs {price} /h: {names}.",
-                    "{n} other things of yours cost {price} /h: {names}.",
-                    count, price=dollars(price),
-                    names=", ".join(each.name or each.id for each in leftovers[:MOST]),
-                ),
-            )  # fmt: skip
-        self.setVisible(bool(strays or failed or leftovers or adrift))
+            self._add_row(Shape.UNKNOWN, _left(leftovers))
+        self.setVisible(bool(strays or failed or leftovers or adrift or kept))
 
     def _add_stray(self, machine: Machine) -> None:
         name = machine.name or machine.id
@@ -119,6 +113,22 @@ class Notices(QFrame):
             end,
         )
 
+    def _add_kept(self, machine: Machine, until: float) -> None:
+        name = machine.name or machine.id
+        end = Button(
+            tr("End it now…"), kind=Kind.DANGER_OUTLINE, size=Size.SMALL,
+            name=tr("End {name} now…", name=name),
+        )  # fmt: skip
+        end.clicked.connect(lambda: self.end_asked.emit(machine))
+        self._add_row(
+            Shape.WARN,
+            tr(
+                "{name} did not work and is kept for a look until {time}, then ended: {price}.",
+                name=name, time=time_of_day(until), price=_price(machine),
+            ),
+            end,
+        )  # fmt: skip
+
     def _add_failed(self, name: str, why: str, seen: float | None) -> None:
         again = Button(tr("Try again"), size=Size.SMALL, name=tr("Ask {name} again", name=name))
         again.clicked.connect(self._rented.look_now)
@@ -139,6 +149,30 @@ class Notices(QFrame):
         for button in buttons:
             row.addWidget(button)
         self._column.addLayout(row)
+
+
+def _left(leftovers: Sequence[Resource]) -> str:
+    """Return what goes on without a machine, and what it costs as far as that is told."""
+    names = ", ".join(each.name or each.id for each in leftovers[:MOST])
+    priced = sum(each.price or 0.0 for each in leftovers)
+    untold = sum(each.price is None for each in leftovers)
+    if untold == len(leftovers):
+        return trn(
+            "{n} other thing of yours may cost money; its price is not told: {names}.",
+            "{n} other things of yours may cost money; their price is not told: {names}.",
+            untold, names=names,
+        )  # fmt: skip
+    told = trn(
+        "{n} other thing of yours costs {price} /h: {names}.",
+        "{n} other things of yours cost {price} /h: {names}.",
+        len(leftovers), price=dollars(priced), names=names,
+    )  # fmt: skip
+    if not untold:
+        return told
+    more = trn(
+        "The price of {n} of them is not told.", "The price of {n} of them is not told.", untold
+    )
+    return f"{told} {more}"
 
 
 def _price(machine: Machine) -> str:

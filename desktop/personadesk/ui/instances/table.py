@@ -20,11 +20,23 @@ from PySide6.QtCore import (
 )
 
 from personadesk.ui.i18n import language, tr
-from personadesk.ui.instances.rows import COLUMNS, TITLES, Column, Filter, Row, cell, sort_key
+from personadesk.ui.instances.rows import (
+    COLUMNS,
+    MEASURED,
+    TITLES,
+    Column,
+    Filter,
+    Row,
+    cell,
+    sort_key,
+)
 from personadesk.ui.widgets.data_table import CELL_ROLE, Cell
+from personadesk.ui.widgets.spark import SPARK_ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from personadesk.ui.instances.figures import Figures
 
     Index = QModelIndex | QPersistentModelIndex
 
@@ -38,8 +50,7 @@ _ROLES = [
     Qt.ItemDataRole.AccessibleTextRole,
     CELL_ROLE,
 ]
-
-
+_MEASURED_ROLES = [*_ROLES, SPARK_ROLE]
 MANY = 20
 """More new rows than that are put in together; each alone would cost a search."""
 
@@ -54,10 +65,21 @@ class InstanceTable(QAbstractTableModel):
     shown_changed = Signal()
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.time, parent: QObject | None = None
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        figures: Figures | None = None,
+        parent: QObject | None = None,
     ) -> None:
+        """Make an empty table.
+
+        Args:
+            clock: Unix time.
+            figures: What is measured of the machines; without it such cells stay empty.
+        """
         super().__init__(parent)
         self._clock = clock
+        self._figures = figures
         self._rows: dict[str, Row] = {}
         self._order: list[str] = []
         self._cells: dict[str, tuple[Cell, ...]] = {}
@@ -100,6 +122,11 @@ class InstanceTable(QAbstractTableModel):
         """Return where a machine is shown, -1 when it is not."""
         return self._order.index(key) if key in self._rows and key in self._order else -1
 
+    def tags(self, first: int, last: int) -> list[str]:
+        """Return what the machines in some rows are called in the monitor, where it can have them."""
+        rows = (self._rows[key] for key in self._order[first : last + 1])
+        return [row.machine.tag for row in rows if row.machine.tag]
+
     # -- changing ---------------------------------------------------------------------------------------------
 
     def show_rows(self, rows: Sequence[Row]) -> None:
@@ -131,6 +158,14 @@ class InstanceTable(QAbstractTableModel):
         for key in self._order:
             self._tell_changed(key)
 
+    def tell_figures(self, first: int, last: int) -> None:
+        """Time has passed: tell the measured cells of some rows."""
+        places = [n for n, column in enumerate(self._columns) if column in MEASURED]
+        if places and self._figures is not None and 0 <= first <= last < len(self._order):
+            self.dataChanged.emit(
+                self.index(first, places[0]), self.index(last, places[-1]), _MEASURED_ROLES
+            )
+
     def set_filter(self, wanted: Filter) -> None:
         """Keep other rows."""
         if wanted != self._filter:
@@ -156,7 +191,7 @@ class InstanceTable(QAbstractTableModel):
 
     def _sorted(self, keys: Sequence[str]) -> list[str]:
         column, descending = self._sort
-        values = [sort_key(self._rows[key], column) for key in keys]
+        values = [self._sort_key(key, column) for key in keys]
         if not values:
             return []
         names = np.array(keys)
@@ -170,6 +205,15 @@ class InstanceTable(QAbstractTableModel):
             if descending:
                 order = order[::-1]
         return [keys[index] for index in order]
+
+    def _sort_key(self, key: str, column: Column) -> float | str:
+        row = self._rows[key]
+        if column not in MEASURED:
+            return sort_key(row, column)
+        number = (
+            self._figures.number(row.machine.tag, column) if self._figures is not None else None
+        )
+        return float("inf") if number is None else number
 
     def _arrange(self) -> None:
         """Filter and sort anew; selection and current index follow their machines."""
@@ -251,7 +295,13 @@ class InstanceTable(QAbstractTableModel):
             return None
         if role == KEY_ROLE:
             return row.key
-        said = self._cells_of(row.key)[index.column()]
+        column = self._columns[index.column()]
+        if self._figures is not None and column in MEASURED:
+            if role == SPARK_ROLE:
+                return self._figures.spark(row.machine.tag, column)
+            said = self._figures.cell(row.machine.tag, column)
+        else:
+            said = self._cells_of(row.key)[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return said.text

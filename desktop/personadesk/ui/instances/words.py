@@ -22,6 +22,7 @@ __all__ = [
     "consequence",
     "cost_of",
     "named_verb",
+    "prices_not_told",
     "sum_of",
     "verb",
 ]
@@ -71,11 +72,18 @@ def cost_of(now: float, today: float) -> str:
     return tr("{now} /h · {today} today", now=dollars(now), today=dollars(today))
 
 
+def prices_not_told(count: int) -> str:
+    """Return that providers do not tell some prices."""
+    return trn("{n} price not told", "{n} prices not told", count)
+
+
 def accounts_of(view: FleetView) -> str:
-    """Return what the foot of the side bar says about the accounts."""
+    """Return what the foot of the side bar says about the accounts, and about prices that they do not tell."""
     failed = sum(account.error is not None for account in view.accounts.values())
     if failed:
         return trn("{n} account does not answer", "{n} accounts do not answer", failed)
+    if view.untold:
+        return prices_not_told(view.untold)
     count = len(view.accounts)
     return trn("Online · {n} account OK", "Online · {n} accounts OK", count)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,18 @@ from personadesk.ui.i18n import language, mark, tr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DRAWN_METRICS", "FRAME_MS", "PANELS", "SPANS", "Line", "Panel", "scaled", "written"]
+__all__ = ["FRAME_MS", "PANELS", "SPANS", "Line", "Panel", "clock_time", "scaled", "written"]
 
 FRAME_MS = 80.0
 """A frame of sound lasts so long; a tick that takes longer is heard."""
 FIRST_SOUND_S = next(each.most for each in LIMITS if each.key == "first_audio_s")
 """People expect an answer within so long."""
 _GB, _KBIT = 1e9, 125.0
+_DAY = 86_400.0
+_OTHERWISE = {
+    Metric.GPU_PCIE_RECEIVED: 1e6, Metric.GPU_PCIE_SENT: 1e6, Metric.VOICE_ROUND_TRIP: 1e-3,
+}  # fmt: skip
+"""What is not drawn in the unit that its kind is usually drawn in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Panel:
         limit: A line that should not be crossed, in `unit`; a metric tells it, or it is fixed.
         whole: Figure that the value is a part of ("of 24 GB").
         per_gpu: Whether each GPU has its own.
-        shade: Where this figure is 1, the ground is shaded; it is the GPU's too.
+        shade: Where this figure is not 0, the ground is shaded; it is the GPU's too.
         optional: Whether it only shows where somebody tells it.
     """
 
@@ -94,7 +100,15 @@ PANELS = (
     Panel(mark("Cost"), "$", (Line(Metric.MONEY_SPENT, "", 0),), 1.0),
     Panel(
         mark("Clock"), "MHz", (Line(Metric.GPU_CLOCK, "", 0),), 1000.0, per_gpu=True,
-        shade=Metric.GPU_THROTTLED, optional=True,
+        shade=Metric.GPU_THROTTLE_REASONS, optional=True,
+    ),
+    Panel(
+        mark("PCIe"), "MB/s",
+        (
+            Line(Metric.GPU_PCIE_RECEIVED, mark("in"), 2),
+            Line(Metric.GPU_PCIE_SENT, mark("out"), 5, dashed=True),
+        ),
+        100.0, per_gpu=True, optional=True,
     ),
     Panel(
         mark("Lag"), "ms", (Line(Metric.SERVER_LAG_P99, mark("p99"), 3),), 100.0, optional=True,
@@ -103,7 +117,12 @@ PANELS = (
         mark("Frames passed over"), "1/s", (Line(Metric.SERVER_DROPPED, "", 1),), 1.0, optional=True,
     ),
     Panel(
-        mark("Way there and back"), "ms", (Line(Metric.SERVER_ANSWER, "", 5),), 100.0, optional=True,
+        mark("Way there and back"), "ms",
+        (
+            Line(Metric.SERVER_ANSWER, mark("figures"), 2),
+            Line(Metric.VOICE_ROUND_TRIP, mark("call"), 5, dashed=True),
+        ),
+        100.0, optional=True,
     ),
     Panel(
         mark("Test call"), "s",
@@ -120,9 +139,6 @@ PANELS = (
     ),
 )  # fmt: skip
 
-DRAWN_METRICS = frozenset(line.metric for panel in PANELS for line in panel.lines)
-"""What some graph shows."""
-
 SPANS: tuple[tuple[float, Callable[[], str]], ...] = (
     (60.0, lambda: tr("1 min")),
     (900.0, lambda: tr("15 min")),
@@ -136,8 +152,7 @@ SPANS: tuple[tuple[float, Callable[[], str]], ...] = (
 
 def scaled(metric: Metric) -> float:
     """Return by how much a figure is divided before it is drawn or written."""
-    unit = UNITS[metric]
-    return _GB if unit == "B" else _KBIT if unit == "B/s" else 1.0
+    return _OTHERWISE.get(metric) or {"B": _GB, "B/s": _KBIT}.get(UNITS[metric], 1.0)
 
 
 def written(value: float, unit: str) -> str:
@@ -149,3 +164,9 @@ def written(value: float, unit: str) -> str:
     if unit in {"s", "1/s"}:
         return language().locale.toString(value, "f", 2)
     return f"{value:.0f}"
+
+
+def clock_time(at: float, now: float) -> str:
+    """Return a Unix time as the clock showed it; with its day where that is not the last one before `now`."""
+    near = now - at < _DAY
+    return time.strftime("%H:%M" if near else "%d-%m %H:%M", time.localtime(at))

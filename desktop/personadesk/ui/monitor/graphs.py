@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,25 +13,27 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from personadesk.domain.event import EventKind
-from personadesk.domain.sample import Absent, Metric
+from personadesk.domain.sample import Metric
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.messages import bus
 from personadesk.ui.monitor.figures import PANELS, SPANS, Panel, scaled, written
+from personadesk.ui.monitor.notes import held_by, known, note
 from personadesk.ui.spawn import spawn
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.turns import Turns
 from personadesk.ui.widgets import Button, ComboBox, ElidedLabel, Kind, Segments, hbox, label, vbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from PySide6.QtCore import QPoint
     from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 
     from personadesk.domain.event import Event
+    from personadesk.domain.gap import Gap
     from personadesk.monitor.ranges import Range
     from personadesk.ui.monitor.source import Feed, Watch
-    from personadesk.ui.widgets.time_chart import Hole, TimeChart
+    from personadesk.ui.widgets.time_chart import TimeChart
 
 __all__ = ["BAD_EVENTS", "GraphsPane"]
 
@@ -215,6 +217,7 @@ class GraphsPane(QWidget):
             self._charts.append(chart)
         self._columns = 0
         self._arrange()
+        self._move_charts()
         self._follow()
 
     # -- parts ------------------------------------------------------------------------------------------------
@@ -433,12 +436,12 @@ class GraphsPane(QWidget):
         start, end = self._edges()
         host, part = self._host, self._part
 
-        def done(found: tuple[dict[int, list[Range]], list[Event]]) -> None:
+        def done(found: _Read) -> None:
             self._reading = False
             if (host, part) == (self._host, self._part):
+                self._show_events(found)
                 if history:
-                    self._show(found[0])
-                self._show_events(found[1])
+                    self._show(found.ranges)
             if self._again:
                 self._again = False
                 self._draw()
@@ -450,13 +453,11 @@ class GraphsPane(QWidget):
         work = self._gather(start, end, history=history)
         self._watch.ask(work, "read the history", owner=self, done=done, failed=failed)
 
-    async def _gather(
-        self, start: float, end: float, *, history: bool
-    ) -> tuple[dict[int, list[Range]], list[Event]]:
+    async def _gather(self, start: float, end: float, *, history: bool) -> _Read:
         feed = self._watch.feed
         found: dict[int, list[Range]] = {}
         if feed is None:
-            return found, []
+            return _Read(found, (), ())
         host = self._host
         for number in self._shown() if history else ():
             panel = PANELS[number]
@@ -466,7 +467,8 @@ class GraphsPane(QWidget):
                 )
                 for metric in _metrics(panel)
             ]  # fmt: skip
-        return found, list(await feed.events(start, end, host))
+        events = await feed.events(start, end, host)
+        return _Read(found, events, await feed.gaps(start, end, host))
 
     def _of(self, panel: Panel) -> str:
         return self._part if panel.per_gpu else ""
@@ -488,50 +490,28 @@ class GraphsPane(QWidget):
             by = scaled(line.metric)
             chart.set_points(number, each.at, each.low / by, each.mean / by, each.high / by)
         if panel.shade is not None:
-            chart.set_shade(ranges[-1].at, ranges[-1].high)
+            chart.set_shade(ranges[-1].at, ranges[-1].high, held_by)
         if panel.whole is not None:
-            whole = feed.latest(self._host, panel.whole, self._of(panel))
-            told = (
-                None if whole is None or isinstance(whole, Absent) else whole / scaled(panel.whole)
-            )
+            told = known(feed, self._host, panel.whole, self._of(panel))
             chart.set_whole(told)
             if panel.whole is Metric.GPU_POWER_LIMIT:
                 chart.set_limit(told)
         if panel.lines[0].metric is Metric.MONEY_SPENT:
-            chart.set_limit(feed.hosts[self._host].target.limit)
-        chart.set_holes(self._holes(panel))
-        chart.set_note(self._note(panel, chart, ranges))
+            chart.set_limit(known(feed, self._host, Metric.MONEY_SPEND_LIMIT))
+        chart.set_note(note(feed, self._host, self._part, panel, chart, ranges))
 
-    def _holes(self, panel: Panel) -> list[Hole]:
-        from personadesk.ui.widgets.time_chart import Hole
+    def _show_events(self, found: _Read) -> None:
+        from personadesk.ui.widgets.time_chart import Hole, Mark
 
-        start, end = self._edges()
-        found = self._watch.silences.between(
-            self._host, panel.lines[0].metric, self._of(panel), start, end
-        )
-        return [Hole(each.since, each.until, show(each.reason)) for each in found]
-
-    def _note(self, panel: Panel, chart: TimeChart, ranges: list[Range]) -> str:
-        """Say why there is nothing, or was nothing, where somebody told; else what the limit is."""
-        hole = next(reversed(chart.holes), None)
-        if hole is not None:
-            since = time.strftime("%H:%M", time.localtime(hole.since))
-            if math.isinf(hole.until):
-                return tr("none since {time}: {reason}", time=since, reason=hole.reason)
-            return tr("gap at {time}: {reason}", time=since, reason=hole.reason)
-        if not any(len(each) for each in ranges):
-            return tr("nobody tells this")
-        if chart.is_shaded:
-            return tr("held back")
-        if panel.lines[0].metric is Metric.MONEY_SPENT and chart.limit is not None:
-            return tr("limit {limit}", limit=written(chart.limit, panel.unit))
-        return ""
-
-    def _show_events(self, events: list[Event]) -> None:
-        from personadesk.ui.widgets.time_chart import Mark
-
-        marks = [Mark(each.at, show(each.text), each.kind in BAD_EVENTS) for each in events]
-        for number, chart in enumerate(self._charts):
+        marks = [Mark(each.at, show(each.text), each.kind in BAD_EVENTS) for each in found.events]
+        for number, (panel, chart) in enumerate(zip(PANELS, self._charts, strict=True)):
+            metric = panel.lines[0].metric
+            holes = [
+                Hole(each.start, math.inf if each.end is None else each.end, show(each.reason))
+                for each in found.gaps
+                if each.explains(metric, each.start)
+            ]
+            chart.set_holes(holes)
             self._turns.put(("marks", number), partial(chart.set_marks, marks))
 
     def _arrange(self) -> None:
@@ -547,6 +527,15 @@ class GraphsPane(QWidget):
             self._grid.addWidget(chart, number // columns, number % columns)
         for column in range(4):
             self._grid.setColumnStretch(column, int(column < columns))
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of the history: curves by the number of their panel, events and gaps."""
+
+    ranges: dict[int, list[Range]]
+    events: Sequence[Event]
+    gaps: Sequence[Gap]
 
 
 def _metrics(panel: Panel) -> list[Metric]:

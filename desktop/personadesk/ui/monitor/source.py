@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from personadesk.ui.messages import bus
-from personadesk.ui.monitor.figures import DRAWN_METRICS
-from personadesk.ui.monitor.silences import Silences
 from personadesk.ui.spawn import spawn
 from personadesk.ui.throttle import Throttle
 
@@ -18,9 +16,11 @@ if TYPE_CHECKING:
 
     from personadesk.domain.alarm import Alarm
     from personadesk.domain.event import Event
+    from personadesk.domain.gap import Gap
     from personadesk.domain.sample import Metric, Sample, Value
     from personadesk.monitor.ranges import Range
     from personadesk.monitor.state import HostState
+    from personadesk.ui.monitor.fleet import Owner
 
 __all__ = ["Feed", "Watch"]
 
@@ -75,6 +75,9 @@ class Feed(Protocol):
     async def events(self, start: float, end: float, host: str | None = None) -> Sequence[Event]:
         """Return what happened."""
 
+    async def gaps(self, start: float, end: float, host: str | None = None) -> Sequence[Gap]:
+        """Return when figures were missing, and why."""
+
     def subscribe(self, callback: Callable[[str, Sample], None]) -> Callable[[], None]:
         """Tell every sample."""
 
@@ -87,7 +90,7 @@ class Watch(QObject):
 
     Attributes:
         clock: Unix time.
-        silences: Since when and why figures are missing.
+        owner: Tells which line a machine carries, and whose it is; None where nobody can.
 
     Signals:
         opened: The monitor is open.
@@ -103,6 +106,7 @@ class Watch(QObject):
         self,
         opener: Callable[[], Awaitable[Any]],
         *,
+        owner: Callable[[HostState], Owner] | None = None,
         clock: Callable[[], float] = time.time,
         parent: QObject | None = None,
     ) -> None:
@@ -110,14 +114,15 @@ class Watch(QObject):
 
         Args:
             opener: Opens the monitor.
+            owner: Tells which line a machine carries, and whose it is.
             clock: Unix time.
         """
         super().__init__(parent)
         self._opener = opener
+        self.owner = owner
         self.clock = clock
         self._feed: Feed | None = None
         self._begun = False
-        self.silences = Silences(DRAWN_METRICS)
         self._tell = Throttle(self.changed.emit, ROUND_MS, self)
 
     @property
@@ -160,6 +165,5 @@ class Watch(QObject):
         bus().error(error)
 
     def _hear(self, host: str, sample: Sample) -> None:
-        self.silences.take(host, sample)
         self.sampled.emit(host, sample)
         self._tell()

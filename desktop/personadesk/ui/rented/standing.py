@@ -38,7 +38,7 @@ class Standing:
         spent: Dollars so far, by what was last added up.
         today: Dollars of today.
         seen: Unix time up to which that was added up; 0 for never.
-        held: Whether it is kept for a look and ended afterwards.
+        held_until: Unix time until which it is kept for a look, None when it is not; it is ended then.
     """
 
     tag: str
@@ -52,7 +52,12 @@ class Standing:
     spent: float = 0.0
     today: float = 0.0
     seen: float = 0.0
-    held: bool = False
+    held_until: float | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it is kept for a look."""
+        return self.held_until is not None
 
     @property
     def facts(self) -> ProviderFacts:
@@ -146,7 +151,7 @@ def standing_of(rental: Rental, view: FleetView, costs: Iterable[Cost], today: s
         spent,
         sum(cost.dollars for cost in mine if cost.day == today),
         seen,
-        rental.hold_until is not None,
+        rental.hold_until,
     )
 
 

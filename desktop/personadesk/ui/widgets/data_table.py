@@ -84,7 +84,7 @@ class CellDelegate(QStyledItemDelegate):
             painter.setPen(look.colour(Role.FOCUS))
             painter.drawRect(box.adjusted(1, 1, -2, -2))
         if isinstance(cell, Cell):
-            self._paint_cell(painter, box, cell)
+            self.paint_inside(painter, box, cell, index)
         painter.restore()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
@@ -99,7 +99,8 @@ class CellDelegate(QStyledItemDelegate):
             round(max(first + shape, second) + 2 * px(_PADDING)) + 2, theme().px(_ROW_HEIGHT)
         )
 
-    def _paint_cell(self, painter: QPainter, box: QRectF, cell: Cell) -> None:
+    def paint_inside(self, painter: QPainter, box: QRectF, cell: Cell, _index: Index) -> None:
+        """Paint what stands in a cell; its ground is there."""
         look = theme()
         px = look.pxf
         inner = box.adjusted(px(_PADDING), 0, -px(_PADDING), 0)

@@ -16,9 +16,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import (
     QEvent,
     QObject,
-    QPoint,
     QPointF,
-    QRect,
     QSize,
     Qt,
     Signal,
@@ -26,12 +24,10 @@ from PySide6.QtCore import (
 from PySide6.QtGui import (
     QColor,
     QMouseEvent,
-    QPainter,
     QPainterPath,
     QPen,
     QWheelEvent,
 )
-from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsPathItem, QSizePolicy, QWidget
 
 from personadesk.ui.i18n import tr
@@ -52,6 +48,7 @@ from personadesk.ui.widgets.chart_parts import (
     thin,
     thinned,
 )
+from personadesk.ui.widgets.picture import save_png, save_svg
 from personadesk.ui.widgets.text import ElidedLabel, label
 
 if TYPE_CHECKING:
@@ -124,6 +121,8 @@ class TimeChart(Card):
         self._whole = ""
         empty = np.empty(0)
         self._data: list[tuple[Floats, Floats]] = [(empty, empty) for _ in curves]
+        self._shaded = (empty, empty)
+        self._shade_words: Callable[[float], str] = write
         self._build_head()
         self._build_plot()
         self.add(self._plot, 1)
@@ -155,11 +154,6 @@ class TimeChart(Card):
     def holes(self) -> tuple[Hole, ...]:
         """Why values are missing, oldest first."""
         return self._holes
-
-    @property
-    def is_shaded(self) -> bool:
-        """Whether some of its ground is shaded."""
-        return not self._shade.path().isEmpty()
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -221,16 +215,27 @@ class TimeChart(Card):
             if limit * 1.05 > self._high:
                 self._scale(limit * 1.05)
 
-    def set_shade(self, at: Floats, values: Floats) -> None:
-        """Shade the ground where a figure is 1.
+    def set_shade(self, at: Floats, values: Floats, words: Callable[[float], str]) -> None:
+        """Shade the ground where a figure is not 0.
 
         Args:
             at: Unix times in seconds, in order, float64 [n].
-            values: 0 or 1, NaN where nothing was measured.
+            values: What it is, NaN where nothing was measured.
+            words: Says what a value that is not 0 means.
         """
         if len(at) and not self._base:
             self._base = self._axis.base = float(at[0])
+        self._shaded, self._shade_words = (at, values), words
         self._shade.setPath(shaded(at - self._base, values, SHADE_TOP))
+
+    def shade_words(self, at: float | None = None) -> str:
+        """Return what the shade means at a Unix time, or where it was last; "" where there is none."""
+        times, values = self._shaded
+        places = np.flatnonzero(np.nan_to_num(values) >= 0.5)
+        if at is not None and len(places):
+            nearest = int(np.argmin(np.abs(times - at)))
+            places = places[places == nearest]
+        return self._shade_words(float(values[places[-1]])) if len(places) else ""
 
     def set_holes(self, holes: Sequence[Hole]) -> None:
         """Say why values are missing; the cursor tells it over a hole."""
@@ -325,27 +330,11 @@ class TimeChart(Card):
 
     def save_png(self, path: str) -> bool:
         """Write the picture as it is on the screen, twice as fine; returns whether that worked."""
-        from PySide6.QtGui import QImage
-
-        image = QImage(self.size() * 2, QImage.Format.Format_ARGB32)
-        image.setDevicePixelRatio(2.0)
-        image.fill(theme().colour(Role.SURFACE))
-        self.render(image)
-        return image.save(path)
+        return save_png(self, path, ground=theme().colour(Role.SURFACE))
 
     def save_svg(self, path: str) -> bool:
         """Write the picture as SVG; returns whether that worked."""
-        sheet = QSvgGenerator()
-        sheet.setFileName(path)
-        sheet.setSize(self.size())
-        sheet.setViewBox(QRect(0, 0, self.width(), self.height()))
-        sheet.setTitle(self.title)
-        painter = QPainter()
-        if not painter.begin(sheet):
-            return False
-        painter.fillRect(self.rect(), theme().colour(Role.SURFACE))
-        self.render(painter, QPoint(), renderFlags=QWidget.RenderFlag.DrawChildren)
-        return painter.end()
+        return save_svg(self, path, self.title, ground=theme().colour(Role.SURFACE))
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -476,7 +465,8 @@ class TimeChart(Card):
         near = next((m for m in self._marks if self._cursor is not None and self._close(m)), None)
         if self._cursor is not None:
             stamp = time.strftime("%d-%m %H:%M:%S", time.localtime(self._cursor))
-            self._aside.setText(near.text if near is not None else self._hole_text(newest) or stamp)
+            said = near.text if near is not None else self._hole_text(newest)
+            self._aside.setText(said or self.shade_words(self._cursor) or stamp)
         else:
             self._aside.setText(self._note)
         if unit != self._after.text():

@@ -178,6 +178,19 @@ async def test_a_stopped_machine_is_not_woken_for_a_budget_that_is_used_up(world
     assert (await money.allowance("shop")).left == pytest.approx(0.2)
 
 
+async def test_a_person_starts_nothing_past_a_budget_either(world, money):
+    _, machine = await world.rentals.make(order("pd-1"))
+    await passed(world, 2)
+    world.cloud.machines[machine.id] = stopped = replace(
+        machine, state=MachineState.STOPPED, price=0.01, actions=frozenset({Action.START})
+    )
+    await money.set_budget(Budget("desk", per_day=1.2))
+    with pytest.raises(BadRequest, match=r"\$0.20 are left"):
+        await world.fleet.act(stopped, Action.START)
+    await money.lift("desk", 1.0)
+    await world.fleet.act(stopped, Action.START)
+
+
 async def test_what_is_due_is_what_runs_behind_a_line_whose_budget_is_reached(world, money):
     await world.rentals.make(order("pd-1"))
     await passed(world, 2)

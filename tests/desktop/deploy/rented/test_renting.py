@@ -7,18 +7,20 @@ from dataclasses import replace
 
 import pytest
 
+from personadesk.deploy.rented.fleet import Fleet
 from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.step import Context
 from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.errors import (
     AuthFailed,
+    BadRequest,
     NoCapacity,
     OutOfFunds,
     ProviderFault,
     QuotaExceeded,
     Unreachable,
 )
-from personadesk.domain.machine import MachineState, Resource, ResourceKind
+from personadesk.domain.machine import Action, MachineState, Resource, ResourceKind
 from personadesk.domain.offer import Stock
 from personadesk.domain.plan import RENT, Plan, RentWish
 from personadesk.domain.progress import DeployState
@@ -27,6 +29,7 @@ from personadesk.domain.text import T
 from personadesk.store import paths
 from personadesk.store.journal import Journal, Purpose
 from personadesk.store.rentals import RentalState
+from personadesk.store.spending import SpendingStore
 
 
 @pytest.fixture
@@ -184,6 +187,81 @@ async def test_a_failed_deploy_may_keep_its_machine_for_a_look(world, renting, m
     assert world.cloud.machines == {}
 
 
+@pytest.mark.parametrize("next_best", [True, False])
+@pytest.mark.parametrize("way", ["never boots", "never answers"])
+async def test_a_machine_that_does_not_come_up_is_kept_for_a_look_where_that_is_wished(
+    world, renting, make_context, monkeypatch, next_best, way
+):
+    made = world.cloud.make
+
+    def make(order, now):
+        machine = made(order, now)
+        if way == "never boots":
+            machine = replace(machine, state=MachineState.FAILED, said="OCI error")
+        world.cloud.machines[machine.id] = machine
+        return machine
+
+    async def wait(seconds):
+        world.clock.now += 300.0
+        await asyncio_sleep(0)
+
+    asyncio_sleep = asyncio.sleep
+    monkeypatch.setattr(world.cloud, "make", make)
+    monkeypatch.setattr("personadesk.deploy.rented.renting.asyncio.sleep", wait)
+    context = await make_context(hold_failed=True, next_best=next_best)
+    await RentStep(renting).run(context)
+    with pytest.raises((ProviderFault, Unreachable)) as failed:
+        await BootStep(renting).run(context)
+    assert failed.value.cause == ("hopeless" if way == "never boots" else "boot_timeout")
+    assert "end it now" in str(failed.value.next)
+    assert "kept for 30 minutes" in str(failed.value.money)
+    context.ending = DeployState.FAILED
+    assert not await BootStep(renting).undo(context)
+    assert not await RentStep(renting).undo(context)
+    assert [order.offer.ref for order in world.cloud.orders] == ["small"]
+    view = await world.fleet.reconcile()
+    (machine,) = view.kept
+    until = world.clock.now + 1800
+    assert view.held == {machine.key: until}
+    # PersonaDesk is started again, and knows from its record alone.
+    again = Fleet(
+        world.accounts, world.rentals, SpendingStore(world.database), world.hosts, dict, clock=world.clock
+    )  # fmt: skip
+    assert (await again.reconcile()).held == {machine.key: until}
+    assert len(world.cloud.machines) == 1
+    world.clock.now = until + 1
+    assert not (await again.reconcile()).kept
+    assert world.cloud.machines == {}
+
+
+async def test_one_that_is_kept_can_be_ended_at_once_or_gone_on_with(world, renting, make_context):
+    context = await make_context(hold_failed=True)
+    await RentStep(renting).run(context)
+    context.ending = DeployState.FAILED
+    await RentStep(renting).undo(context)
+    # Going on takes the end back.
+    await RentStep(renting).run(context)
+    assert (await world.fleet.reconcile()).held == {}
+    await RentStep(renting).undo(context)
+    (machine,) = (await world.fleet.refresh()).kept
+    await world.fleet.act(machine, Action.END)
+    assert world.cloud.machines == {}
+    assert (await world.fleet.reconcile()).held == {}
+
+
+async def test_of_a_machine_that_is_gone_already_nothing_is_kept_and_the_next_is_taken(
+    world, renting, make_context, monkeypatch
+):
+    context = await make_context(hold_failed=True)
+    await RentStep(renting).run(context)
+    world.cloud.machines.clear()
+    monkeypatch.setattr("personadesk.deploy.rented.renting.SILENCE_SECONDS", -1.0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await BootStep(renting).run(context)
+    assert [order.offer.ref for order in world.cloud.orders][:2] == ["small", "large"]
+
+
 async def test_a_deploy_that_is_stopped_keeps_its_machine_when_that_was_asked(
     world, renting, make_context
 ):
@@ -276,3 +354,24 @@ async def test_what_was_known_of_a_lost_machine_is_not_believed_of_the_next(
     assert context.facts["machine"] != first
     assert {"folder", "proved"}.isdisjoint(context.facts)
     assert context.facts["line_before"] == {"port": 8998}
+
+
+async def test_a_budget_lets_a_cheaper_offer_through_and_says_itself_when_none_fits(
+    world, renting, make_context
+):
+    left = [0.6]
+
+    async def may_start(tag: str, price: float | None) -> None:
+        if (price or 0.0) > left[0] or not left[0]:
+            raise BadRequest("The budget does not pay for it.", cause="budget")
+
+    world.rentals.may_start = may_start
+    context = await make_context(offers=("acc|large||own",))
+    assert (await renting.rent(context)).offer.ref == "small"
+    await world.rentals.wait_until_ended("pd-1", 5, 0.0)
+    for money in (0.3, 0.0):
+        left[0] = money
+        with pytest.raises(BadRequest, match="does not pay"):
+            await renting.rent(context)
+    assert len(await world.rentals.store.of("pd-1")) == 1
+    assert world.cloud.orders[1:] == []

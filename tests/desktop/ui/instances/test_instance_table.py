@@ -40,6 +40,7 @@ def names(table: InstanceTable) -> list[str]:
 
 
 def test_it_says_what_there_is(table):
+    table.set_columns(tuple(Column))
     table.show_rows(rows(2))
     texts = {c: table.index(1, n).data() for n, c in enumerate(table.columns)}
     assert texts[Column.MACHINE] == "m0001"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtWidgets import QLabel, QLineEdit
 
 import rented_samples as samples
-from personadesk.deploy.rented.fleet import FleetView
-from personadesk.domain.machine import Action
+from personadesk.deploy.rented import billing
+from personadesk.deploy.rented.fleet import AccountView, FleetView
+from personadesk.domain.machine import Action, Resource, ResourceKind
+from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.dialogs import Question
 from personadesk.ui.instances.page import InstancesPage
+from personadesk.ui.instances.rows import Column, cell
+from personadesk.ui.instances.words import accounts_of
 from rented_scenes import rented_of
 
 LEFT = Qt.MouseButton.LeftButton
@@ -121,7 +125,6 @@ def test_a_double_click_shows_the_details_and_escape_closes_them(still, qtbot):
 def test_what_happens_to_a_machine_is_told_among_its_events(still):
     from dataclasses import replace
 
-    from personadesk.deploy.rented.fleet import AccountView
     from personadesk.domain.machine import MachineState
 
     stopped = replace(samples.FRONT_DESK, state=MachineState.ENDING, said="terminating")
@@ -157,8 +160,57 @@ def test_without_an_account_the_way_to_one_is_shown(qtbot):
 
 
 def test_columns_can_be_added(still, qtbot):
-    from personadesk.ui.instances.rows import Column
-
     still.page._column_actions[Column.ID].trigger()
     assert Column.ID in still.page.model.columns
     assert still.page.table.model().columnCount() == len(still.page.model.columns)
+
+
+def told(page) -> str:
+    return " | ".join(each.text() for each in page.findChildren(QLabel) if each.isVisible())
+
+
+def test_a_machine_that_is_kept_for_a_look_says_until_when_and_can_be_ended_now(qtbot):
+    still = Still(qtbot, samples.HELD, samples.MARKET, samples.PODS, samples.STUDIO)
+    until = time_of_day(samples.HELD.held[samples.FAILED.key])
+    name = samples.FAILED.name
+    said = told(still.page._notices)
+    assert f"{name} did not work and is kept for a look until {until}, then ended" in said
+    # It is told once, though no line stands on it.
+    assert f"{name} is billed without a line" not in said
+    (row,) = [each for each in still.page.model.shown() if each.machine.name == name]
+    assert cell(row, Column.STATE, samples.NOW).below == f"kept until {until}"
+    still.click(name)
+    qtbot.keyClick(still.page.table, Qt.Key.Key_Return)
+    details = {name.text(): value.text() for name, value in still.page.details._facts._rows}
+    assert details["Kept for a look"] == f"until {until}, then it is ended"
+    still.press("End it now…")
+    qtbot.mouseClick(still.question().button("do"), LEFT)
+    assert still.acted == [([name], Action.END)]
+
+
+def leftover(price: float | None, attached: str = "") -> Resource:
+    return Resource(
+        ResourceKind.VOLUME, "v", "Studio", name=f"at {price}", price=price, attached=attached
+    )
+
+
+@pytest.mark.parametrize(
+    ("prices", "says"),
+    [
+        ((None,), "1 other thing of yours may cost money; its price is not told: at None."),
+        ((None, None), "2 other things of yours may cost money; their price is not told: at None, at None."),
+        ((0.5, None), "2 other things of yours cost $0.50 /h: at 0.5, at None. The price of 1 of them is not told."),
+        ((0.5,), "1 other thing of yours costs $0.50 /h: at 0.5."),
+        ((0.0,), ""),
+    ],
+)  # fmt: skip
+def test_what_is_left_over_is_told_also_where_its_price_is_not(qtbot, prices, says):
+    left = (*(leftover(price) for price in prices), leftover(None, attached="m-1"))
+    account = AccountView("Studio", leftovers=left)
+    items = tuple(each.item for each in billing.found([account], (), (), {}, samples.NOW))
+    view = FleetView({"Studio": account}, items=items)
+    still = Still(qtbot, view, samples.STUDIO)
+    assert told(still.page._notices) == says
+    # What hangs on a machine has no told price either, and is counted at the foot of the side bar.
+    assert view.untold == prices.count(None) + 1
+    assert accounts_of(view).endswith("not told")

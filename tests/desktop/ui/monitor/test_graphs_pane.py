@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-
 import pyqtgraph  # noqa: F401 - loaded before, as it is in a window that showed graphs once
 import pytest
 from PySide6.QtCore import Qt
@@ -16,9 +13,10 @@ from monitor_scenes import watch_of
 from personadesk.domain.event import EventKind
 from personadesk.domain.sample import Absent, Metric, Reading, Sample, Source
 from personadesk.domain.text import T
+from personadesk.store.history import GroupKey
 from personadesk.ui.messages import bus
 from personadesk.ui.monitor.chart_menu import save_chart, show_table
-from personadesk.ui.monitor.figures import PANELS
+from personadesk.ui.monitor.figures import PANELS, clock_time
 from personadesk.ui.monitor.graphs import GraphsPane
 from personadesk.ui.monitor.value_table import ValueTable
 
@@ -163,41 +161,52 @@ def test_sample_data_has_gaps():
 
 def test_a_graph_says_since_when_and_why_there_is_nothing(qtbot, pane, feed):
     away = Absent(T("The tunnel is down."))
-    readings = (Reading(Metric.GPU_USE, "0", away),)
-    pane._watch._hear(HOST, Sample(NOW - 60, Source.HOST, readings))
-    pane._draw()
-    settle(qtbot, pane)
-    clock = time.strftime("%H:%M", time.localtime(NOW - 60))
-    assert pane.charts[0]._aside.text() == f"none since {clock}: The tunnel is down."
-    feed.machines[HOST] = Machine(("A10",), gap=(NOW - 60, NOW - 30))
-    pane._watch._hear(HOST, Sample(NOW - 30, Source.HOST, (Reading(Metric.GPU_USE, "0", 5.0),)))
-    pane._draw()
-    settle(qtbot, pane)
-    assert pane.charts[0]._aside.text() == f"gap at {clock}: The tunnel is down."
-    pane.charts[0].hovered.emit(NOW - 45)
-    assert "The tunnel is down." in pane.charts[0]._aside.text()
-
-
-def test_cost_has_the_machines_limit_and_stays_below_it(qtbot, pane, feed):
     state = feed.hosts[HOST]
-    state.target = replace(state.target, limit=10.0)
-    pane._draw()
+    state.take(
+        GroupKey(HOST, Source.HOST), Sample(NOW, Source.HOST, (Reading(Metric.GPU_USE, "0", away),))
+    )
+    feed.miss(HOST, 60, None, "The tunnel is down.")
+    pane.go_live()
     settle(qtbot, pane)
-    cost = pane.charts[7]
+    said = f"none since {clock_time(NOW - 60, NOW)}: The tunnel is down."
+    assert pane.charts[0]._aside.text() == said
+    feed.machines[HOST] = Machine(("A10",), gap=(NOW - 60, NOW - 30))
+    feed.holes[:] = []
+    feed.miss(HOST, 60, 30, "The tunnel was down.")
+    feed._put(HOST, feed.machines[HOST])
+    pane.go_live()
+    settle(qtbot, pane)
+    assert (
+        pane.charts[0]._aside.text() == f"gap at {clock_time(NOW - 60, NOW)}: The tunnel was down."
+    )
+    pane.charts[0].hovered.emit(NOW - 45)
+    assert "The tunnel was down." in pane.charts[0]._aside.text()
+    assert "The tunnel was down." not in pane.charts[2]._aside.text(), "the voice server answered"
+
+
+def test_what_else_is_known_stands_beside_the_figure(pane):
+    titles = {chart.title: chart for chart in pane.charts}
+    cost = titles["Cost"]
     assert cost.limit == 10.0
     assert cost.high > 10.0
     assert cost._aside.text() == "limit 10.00"
     assert cost._limit_line.isVisible()
+    assert titles["GPU memory"]._aside.text() == "model 14.3 · calls 1.6"
+    assert titles["PCIe"].value_at(NOW) == pytest.approx(42, abs=10)
 
 
 def test_what_nobody_tells_takes_no_place_and_throttling_is_shaded(qtbot, pane, feed):
-    titles = {chart.title: chart for chart in pane.charts}
-    assert titles["Clock"].isHidden()
+    clock = {chart.title: chart for chart in pane.charts}["Clock"]
+    assert clock.isHidden()
     feed.tell_clock(HOST, held=True)
     pane._draw()
-    settle(qtbot, pane)
-    qtbot.waitUntil(lambda: titles["Clock"].isVisible() and titles["Clock"].is_shaded)
-    assert titles["Clock"]._aside.text() == "held back"
+    qtbot.waitUntil(lambda: bool(clock.shade_words()))
+    assert clock._aside.text() == "held back: Its power limit, Heat"
+    held = next(at for at in range(int(NOW) - 900, int(NOW)) if at % 600 > 560)
+    pane.charts[0].hovered.emit(float(held))
+    assert clock._aside.text() == "Its power limit, Heat"
+    pane.charts[0].hovered.emit(held - 300.0)
+    assert "Heat" not in clock._aside.text()
 
 
 def test_only_graphs_in_sight_are_drawn(qtbot, pane, feed):

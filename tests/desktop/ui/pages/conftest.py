@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -20,12 +20,17 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
+import money_samples
 import samples as sample_data
 import scenes as sample_scenes
 from peers.rented import FakeAccounts, FakeFleet, FakeLimits, FakeRentals, FakeSpending
+from personadesk.deploy.rented.elsewhere import Elsewhere
+from personadesk.deploy.rented.money import Money
+from personadesk.domain.budget import Budget
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.host import HostCheck, HostKey, HostRecord, RestartProof, SshAddress
 from personadesk.domain.line import Line, LineState
+from personadesk.domain.money import Span
 from personadesk.domain.plan import Plan
 from personadesk.domain.progress import DeployState, DeployView
 from personadesk.domain.text import T, Text
@@ -34,6 +39,7 @@ from personadesk.lines.uninstall import Uninstalled
 from personadesk.store.journal import DeployRecord, Purpose
 from personadesk.store.paths import folders
 from personadesk.store.settings import Settings
+from personadesk.ui import desk
 from personadesk.ui.preferences import Preferences
 from personadesk.ui.session import WindowSession
 
@@ -145,7 +151,9 @@ class FakeEngine:
 
     async def undo(self, plan_id: str) -> DeployView:
         self.undone.append(plan_id)
-        view = sample_data.deploy(0, replace(sample_data.PLAN, id=plan_id))
+        plans = [each.view.plan for each in self.deployments]
+        plan = next((each for each in plans if each.id == plan_id), None)
+        view = sample_data.deploy(0, plan or replace(sample_data.PLAN, id=plan_id))
         return replace(view, state=DeployState.UNDONE)
 
     def _make(self, plan: Plan) -> Any:
@@ -270,6 +278,52 @@ class FakeHosts:
 
 
 @dataclass
+class FakeBudgets:
+    """Budgets in memory."""
+
+    kept: dict[str, Budget] = field(default_factory=dict)
+
+    async def remove(self, line: str) -> bool:
+        return self.kept.pop(line, None) is not None
+
+
+@dataclass
+class FakeMoney:
+    """Sums of sample data, with the budgets that are kept; it remembers what was asked."""
+
+    sums: Callable[[Sequence[Budget]], Money] = lambda _budgets: money_samples.quiet()
+    budgets: FakeBudgets = field(default_factory=FakeBudgets)
+    spent: list[Span] = field(default_factory=list)
+    lifts: list[tuple[str, float]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    zone: None = None
+    proved: int = 0
+
+    async def look(self, *, ask: bool = False) -> Money:
+        return self.sums(list(self.budgets.kept.values()))
+
+    async def prove(self) -> tuple[Any, ...]:
+        self.proved += 1
+        return ()
+
+    async def elsewhere(self, line: str) -> Elsewhere:
+        self.asked.append(line)
+        return money_samples.PLACES
+
+    async def consequences(self, budget: Budget) -> list[Text]:
+        return [T("{line} would stop by {act}.", line=budget.line or "All", act=str(budget.act))]
+
+    async def set_budget(self, budget: Budget) -> None:
+        self.budgets.kept[budget.line] = budget
+
+    async def lift(self, line: str, dollars: float) -> None:
+        self.lifts.append((line, dollars))
+
+    async def spans(self, since: float, until: float) -> list[Span]:
+        return [span for span in self.spent if span.ended > since and span.began < until]
+
+
+@dataclass
 class FakeServices:
     """Stands for everything below the window."""
 
@@ -281,6 +335,7 @@ class FakeServices:
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     fleet: FakeFleet = field(default_factory=FakeFleet)
     spending: FakeSpending = field(default_factory=FakeSpending)
+    money: FakeMoney = field(default_factory=FakeMoney)
     rentals: FakeRentals = field(default_factory=FakeRentals)
     limits: FakeLimits = field(default_factory=FakeLimits)
     folders: Any = field(default_factory=folders)
@@ -292,6 +347,10 @@ class FakeServices:
     tokens: list[str] = field(default_factory=list)
     has_keyring: bool = True
     uninstall_refusals: list[PersonaDeskError] = field(default_factory=list)
+
+    async def monitor(self) -> Any:
+        """Nothing is measured here; a window on a busy computer asks all the same."""
+        await asyncio.Event().wait()
 
     async def uninstall(self, host_name: str, tell: Callable[[Text], None]) -> Uninstalled:
         self.uninstalls.append(host_name)
@@ -350,8 +409,11 @@ def live_window(
     fake_services: FakeServices,
     personadesk_home: Path,
     wait_for: Callable[..., Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., None]:
     """Returns a function that opens the window, lets a coroutine use it, and closes it."""
+    # On a busy computer a story lasts longer than the window waits before it watches machines; here are none.
+    monkeypatch.setattr(desk, "WATCH_SECONDS", 600.0)
 
     def use(story: Callable[[WindowSession], Awaitable[None]], **choices: Any) -> None:
         async def opener() -> Any:

@@ -24,6 +24,7 @@ from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.account_page import AccountPage
 from personadesk.ui.deploy.gpu_page import GpuPage
 from personadesk.ui.deploy.page import DeployPage
+from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home import HomePage
 from personadesk.ui.messages import bus
@@ -344,7 +345,7 @@ async def running(
     return services.deploys.deployments[0]
 
 
-@pytest.mark.parametrize(("key", "held"), [("end", []), ("keep", [("pd-93ce1f70", 1800.0)])])
+@pytest.mark.parametrize(("key", "held"), [("end", []), ("keep", ["pd-93ce1f70"])])
 def test_stopping_a_rented_deploy_asks_what_becomes_of_the_machine(
     key: str,
     held: list[Any],
@@ -416,6 +417,30 @@ def test_a_failed_one_begins_again_with_the_next_offer_and_says_when_there_is_no
         clicker.press(session.window, "Take the next offer")
         await wait_for(lambda: bus().messages)
         assert str(bus().messages[0].what) == "There is no other offer within your limits."
+
+    live_window(story)
+
+
+@pytest.mark.logs_warnings
+def test_a_failed_one_that_is_kept_for_a_look_says_until_when_and_can_be_ended_now(
+    live_window: Callable[..., None],
+    fake_services: Any,
+    samples: ModuleType,
+    clicker: Any,
+    wait_for: Wait,
+) -> None:
+    async def story(session: WindowSession) -> None:
+        deployment = await running(session, fake_services, samples, wait_for)
+        until = samples.STARTED + 1800.0
+        fake_services.rentals.kept = [replace(samples.RENTAL, hold_until=until)]
+        error = NoCapacity(T("It did not come up."), T("Look at it."))
+        deployment.move(replace(deployment.view, state=DeployState.FAILED, error=error))
+        kept = f"The machine is kept for a look until {time_of_day(until)}, costs $0.75 /h, and is ended then."
+        await wait_for(lambda: kept in said(session.window))
+        # Another one beside it would be a second bill.
+        assert "Take the next offer" not in said(session.window)
+        clicker.press(session.window, "End it now")
+        await wait_for(lambda: fake_services.deploys.undone == [samples.RENT_PLAN.id])
 
     live_window(story)
 

@@ -1,0 +1,1 @@
+"""Money: what everything costs, what may be spent, and what is left."""
