@@ -19,7 +19,7 @@ from personadesk.store.settings import CLOSING
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.messages import Severity, bus, catch_everything
-from personadesk.ui.places import DEPLOY, HOME, TALK
+from personadesk.ui.places import DEPLOY, HOME, MONITOR, TALK
 from personadesk.ui.session import WindowSession
 from personadesk.ui.spawn import running, spawn
 
@@ -187,6 +187,29 @@ def test_closing_with_nothing_up_asks_nothing_and_closes_the_services(
         assert not session.window.isVisible()
 
     live_window(story)
+    assert fake_services.closed
+    assert running() == ()
+
+
+def test_quitting_closes_windows_that_only_watch_too(
+    live_window: Callable[..., None], fake_services: Any, clicker: Any, wait_for: Wait
+) -> None:
+    seen: list[str] = []
+
+    async def story(session: WindowSession) -> None:
+        session.window.open_page(MONITOR)
+        clicker.press(session.window, "Own window")
+        (window,) = session._watching.values()
+        window.closed.connect(lambda: seen.append("closed"))
+        window.destroyed.connect(lambda: seen.append("gone"))
+        window.full_screen(True)
+        await asyncio.sleep(0.05)
+        assert window.isFullScreen()
+        session.window.close()
+        await wait_for(lambda: session.is_over)
+
+    live_window(story)
+    assert seen == ["closed", "gone"]
     assert fake_services.closed
     assert running() == ()
 
