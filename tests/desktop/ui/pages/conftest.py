@@ -25,7 +25,6 @@ import samples as sample_data
 import scenes as sample_scenes
 from peers.rented import FakeAccounts, FakeFleet, FakeLimits, FakeRentals, FakeSpending
 from personadesk.deploy.rented.elsewhere import Elsewhere
-from personadesk.deploy.rented.money import Money
 from personadesk.domain.budget import Budget
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.host import HostCheck, HostKey, HostRecord, RestartProof, SshAddress
@@ -33,12 +32,14 @@ from personadesk.domain.line import Line, LineState
 from personadesk.domain.money import Span
 from personadesk.domain.plan import Plan
 from personadesk.domain.progress import DeployState, DeployView
+from personadesk.domain.statement import Money
 from personadesk.domain.text import T, Text
 from personadesk.hosts.ssh import errors
 from personadesk.lines.uninstall import Uninstalled
 from personadesk.store.journal import DeployRecord, Purpose
 from personadesk.store.paths import folders
 from personadesk.store.settings import Settings
+from personadesk.store.wishes import Entry
 from personadesk.ui import desk
 from personadesk.ui.preferences import Preferences
 from personadesk.ui.session import WindowSession
@@ -207,6 +208,16 @@ class FakeJournal:
         return DeployRecord(known[plan_id], Purpose.DEPLOY, DeployState.DONE, sample_data.STARTED)
 
 
+class FakeWishes:
+    """The guardian's log."""
+
+    def __init__(self) -> None:
+        self.entries: tuple[Entry, ...] = ()
+
+    async def recent(self) -> tuple[Entry, ...]:
+        return self.entries
+
+
 class FakeHosts:
     """Stands for the directory of machines and for their checks; what it meets for the first time wants consent."""
 
@@ -337,6 +348,7 @@ class FakeServices:
     spending: FakeSpending = field(default_factory=FakeSpending)
     money: FakeMoney = field(default_factory=FakeMoney)
     rentals: FakeRentals = field(default_factory=FakeRentals)
+    wishes: FakeWishes = field(default_factory=lambda: FakeWishes())
     limits: FakeLimits = field(default_factory=FakeLimits)
     folders: Any = field(default_factory=folders)
     notices: tuple[Any, ...] = ()
