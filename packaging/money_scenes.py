@@ -64,17 +64,8 @@ def _editing() -> Page:
     return page
 
 
-def _by(index: int) -> Page:
-    page = money_page(samples.busy(samples.BUDGETS[:1]))
-    page.by.choose(index)
-    page.follow()
-    return page
-
-
 MONEY_SCENES: dict[str, Callable[[], Page]] = {
     "money-empty": lambda: money_page(samples.quiet()),
     "money-busy": lambda: money_page(samples.busy(), places=Places("Front desk", samples.PLACES)),
     "money-editing": _editing,
-    "money-kinds": lambda: _by(2),
-    "money-things": lambda: _by(3),
 }

@@ -16,6 +16,7 @@ from personadesk.monitor.ranges import Range, nothing, of_values, reduced
 from personadesk.monitor.state import HostState
 from personadesk.monitor.targets import Target
 from personadesk.store.history import GroupKey
+from personadesk.ui.monitor.fleet import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +48,12 @@ FIXED = {
     Metric.GPU_PCIE_GENERATION: 4.0, Metric.GPU_PCIE_WIDTH: 16.0, Metric.MONEY_SPEND_LIMIT: 10.0,
 }  # fmt: skip
 CLOCKS = (Metric.GPU_CLOCK, Metric.GPU_THROTTLE_REASONS)
+OWNERS = {
+    "front-desk-1": Owner("Front desk", "Lambda"), "front-desk-2": Owner("Front desk", "Lambda"),
+    "studio-a": Owner("Studio", "My servers"), "kiosk-1": Owner("Kiosk", "RunPod"),
+    "museum-guide": Owner("Museum guide", "Modal"), "night-line-1": Owner("Night line", "AWS"),
+    "night-line-2": Owner("Night line", "AWS"), "support-demo": Owner("", "Vast.ai"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import monitor_samples
 from monitor_samples import Machine, SampleFeed
 from personadesk.domain.event import EventKind
+from personadesk.ui.monitor.fleet import Owner
 from personadesk.ui.monitor.page import MonitorPage
 from personadesk.ui.monitor.source import Watch
 
@@ -44,7 +45,11 @@ class StillWatch(Watch):
 
 def watch_of(feed: SampleFeed | None) -> Watch:
     """Return what the window knows of this monitor; None stands for one that is not open yet."""
-    watch = StillWatch(_never, clock=lambda: feed.now if feed is not None else monitor_samples.NOW)
+    watch = StillWatch(
+        _never,
+        owner=lambda state: monitor_samples.OWNERS.get(state.target.name, Owner("", "AWS")),
+        clock=lambda: feed.now if feed is not None else monitor_samples.NOW,
+    )
     if feed is None:
         watch._begun = True  # it opens for ever
     else:

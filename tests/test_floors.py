@@ -85,7 +85,7 @@ def test_the_server_loads_without_personadesk_and_qt() -> None:
 
 def test_the_wire_protocol_brings_nothing_heavy_along() -> None:
     loaded = set(load("personaplex_server.protocol")["loaded"])
-    assert not {"torch", "numpy", "starlette", "uvicorn", "sphn"} & loaded
+    assert not {"torch", "numpy", "starlette", "uvicorn", "opuslib_next"} & loaded
 
 
 def test_starting_the_terminal_brings_nothing_heavy_along() -> None:

@@ -99,6 +99,7 @@ class Scheduler:
         self.engine_figures: dict[str, float] = {}
         self._figures_at = float("-inf")
         self._failures = 0
+        self._hungry = False
         self._stopping = False
         self._draining = False
         self.on_news: Callable[[], None] | None = None
@@ -230,8 +231,10 @@ class Scheduler:
         return await asyncio.wrap_future(done)
 
     def _wake(self) -> None:
-        with self._news:
-            self._news.notify_all()
+        # Before the next tick is due a frame is no news, and waking the thread for each costs both threads time.
+        if self._hungry:
+            with self._news:
+                self._news.notify_all()
 
     def _command(self, command: Command) -> None:
         with self._news:
@@ -326,8 +329,10 @@ class Scheduler:
                     return None
                 if not any(seat.open for seat in self._seats.values()):
                     pace.idle()
-                ready = any(seat.open and seat.session.ready() for seat in self._seats.values())
                 left = pace.due - self._clock()
+                # Set before the callers are looked at: a frame that comes after the look finds it set, and wakes.
+                self._hungry = left <= 0
+                ready = any(seat.open and seat.session.ready() for seat in self._seats.values())
                 if left <= 0:
                     was_ready = ready if was_ready is None else was_ready
                     if ready:
@@ -356,19 +361,20 @@ class Scheduler:
             return
         self._failures = 0
         took = self._clock() - started
+        said: list[tuple[Session, Spoken]] = []
         for seat in due:
             answer, session = answers[seat.row], seat.session
-            session.say(
-                Spoken(
-                    pcm=answer.pcm,
-                    text=answer.text,
-                    frame=session.taken - 1,
-                    tick_ms=took * 1000,
-                    lag_ms=(waits[seat.row] + took) * 1000,
-                    queue=session.queue,
-                )
+            spoken = Spoken(
+                pcm=answer.pcm,
+                text=answer.text,
+                frame=session.taken - 1,
+                tick_ms=took * 1000,
+                lag_ms=(waits[seat.row] + took) * 1000,
+                queue=session.queue,
             )
+            said.append((session, spoken))
             self.lag_s.observe(waits[seat.row] + took)
+        Session.say_all(said)
         with self._news:
             self._ticks.append(took * 1000)
         self.tick_s.observe(took)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UNSENT_BYTES: Final = 16_384
-"""What may wait for a caller in our memory, and about as much in the system's: some 4 s of audio each. The usual
+"""What may wait for a caller in our memory, and about as much in the system's: some 2 s of audio each. The usual
 sizes hold minutes, so that a caller who does not read would go unnoticed."""
 _PING_S: Final = 20.0
 _FAREWELL_S: Final = 2.0

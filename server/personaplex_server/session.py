@@ -19,7 +19,7 @@ from personaplex_server.opus import OpusReader
 from personaplex_server.protocol import CLOSE_FAILED, FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -82,7 +82,7 @@ class Ended:
 class Session:
     """The two queues of one caller.
 
-    `hear`, `start` and `answer` belong to the event loop it is made on; `ready`, `take` and `say` to the model
+    `hear`, `start` and `answer` belong to the event loop it is made on; `ready`, `take` and `say_all` to the model
     thread; `end` to both.
 
     Attributes:
@@ -260,21 +260,20 @@ class Session:
         """Frames that wait."""
         return len(self._heard)
 
-    def say(self, spoken: Spoken) -> None:
-        """Hand over what the model said; returns at once."""
-        self._post(self._spoke, spoken)
+    @staticmethod
+    def say_all(said: Sequence[tuple[Session, Spoken]]) -> None:
+        """Hand over what the model said to each caller of a tick; returns at once.
+
+        One call wakes the event loop for all of them: each alone costs the model's thread a system call.
+        """
+        loops = {session._loop for session, _ in said}
+        for loop in loops:
+            here = [each for each in said if each[0]._loop is loop]
+            _post(loop, _spoke_to_all, here)
 
     def end(self, reason: str, code: int = CLOSE_FAILED) -> None:
         """End the conversation after what was said so far; the caller is told `reason`."""
-        self._post(self._end, Ended(reason, code))
-
-    def _post(self, call: Callable[[_T], None], value: _T) -> None:
-        try:
-            self._loop.call_soon_threadsafe(call, value)
-        except RuntimeError:
-            # The loop is closed: the server is going down, and nobody is left to tell.
-            if not self._loop.is_closed():
-                raise
+        _post(self._loop, self._end, Ended(reason, code))
 
     def _spoke(self, spoken: Spoken) -> None:
         if self._ended is not None:
@@ -290,6 +289,20 @@ class Session:
         if self._ended is None:
             self._ended = ended
             self._news.set()
+
+
+def _post(loop: asyncio.AbstractEventLoop, call: Callable[[_T], None], value: _T) -> None:
+    try:
+        loop.call_soon_threadsafe(call, value)
+    except RuntimeError:
+        # The loop is closed: the server is going down, and nobody is left to tell.
+        if not loop.is_closed():
+            raise
+
+
+def _spoke_to_all(said: Sequence[tuple[Session, Spoken]]) -> None:
+    for session, spoken in said:
+        session._spoke(spoken)
 
 
 def _quiet(pcm: NDArray[np.float32]) -> bool:

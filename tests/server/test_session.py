@@ -115,7 +115,7 @@ async def test_frames_know_how_long_they_waited(tone, clock):
 
 async def test_what_was_said_comes_before_the_end():
     session = Session(1, lambda: None)
-    await asyncio.to_thread(session.say, spoken(7))
+    await asyncio.to_thread(Session.say_all, [(session, spoken(7))])
     await asyncio.to_thread(session.end, "Enough.", 1012)
     first = await session.answer()
     assert isinstance(first, Spoken)
@@ -126,7 +126,7 @@ async def test_what_was_said_comes_before_the_end():
 async def test_one_who_does_not_read_is_noticed():
     session = Session(1, lambda: None)
     for number in range(SPOKEN_FRAMES + 1):
-        session.say(spoken(number))
+        Session.say_all([(session, spoken(number))])
     ended = await asyncio.wait_for(session.unread(), 5)
     assert ended.unread
     assert (await session.answer()) == ended
@@ -137,7 +137,7 @@ def test_the_model_may_speak_after_the_loop_has_gone():
         return Session(1, lambda: None)
 
     session = asyncio.run(make())
-    session.say(spoken())
+    Session.say_all([(session, spoken())])
     session.end("Gone.")
 
 
@@ -164,7 +164,7 @@ async def test_a_new_connection_finds_empty_queues_and_a_fresh_stream(tone):
     session.start()
     for page in frames_of(tone, 0.24):
         session.hear(page)
-    session.say(spoken())
+    Session.say_all([(session, spoken())])
     await asyncio.sleep(0)
     session.rejoin()
     assert (session.queue, session.dropped) == (0, 4)

@@ -230,7 +230,7 @@ def test_it_needs_a_command(folder):
 
 def test_it_loads_nothing_but_the_standard_library():
     words = "import sys, personaplex_server.supervise; "
-    words += "print({'numpy', 'starlette', 'uvicorn', 'torch', 'sphn'} & set(sys.modules))"
+    words += "print({'numpy', 'starlette', 'uvicorn', 'torch', 'opuslib_next'} & set(sys.modules))"
     checked = subprocess.run(
         [sys.executable, "-c", words], capture_output=True, text=True, timeout=20, check=True
     )

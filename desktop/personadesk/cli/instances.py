@@ -11,6 +11,7 @@ from personadesk.cli.money_words import proof_dict, proof_words
 from personadesk.cli.running import FAILED, error_dict, print_json, run_command, say
 from personadesk.domain.errors import NotFound
 from personadesk.domain.machine import Action, MachineState
+from personadesk.domain.money import Kind
 from personadesk.store.rentals import RentalState
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from personadesk.cli.running import Stop
     from personadesk.deploy.rented.fleet import FleetView
     from personadesk.domain.machine import Machine, Resource
+    from personadesk.store.rentals import Rental
 
 ACTIONS = {
     "start": Action.START, "stop": Action.STOP, "restart": Action.RESTART, "terminate": Action.END,
@@ -120,21 +122,30 @@ def held_words(key: str, until: float) -> str:
     )
 
 
-async def prove(services: Services, account: str | None) -> list[dict[str, Any]]:
-    """Ask an account's provider what is left after a line was put to sleep or removed, say it, and return it."""
-    if account is None:
+async def prove(services: Services, rental: Rental | None) -> list[dict[str, Any]]:
+    """Ask what is left after a line was put to sleep or removed, say it, and return it.
+
+    A machine that is on its way down is given some time.
+    """
+    if rental is None:
         return []
-    proofs = await services.money.prove((account,))
+    manners = (await services.accounts.provider(rental.account)).facts.manners
+    until = time.monotonic() + SETTLE_SECONDS
+    while True:
+        proofs = await services.money.prove((rental.account,))
+        mine = [item for each in proofs for item in each.items if item.tag == rental.tag]
+        if all(item.kind is not Kind.RUNNING for item in mine) or time.monotonic() >= until:
+            break
+        await asyncio.sleep(min(_POLL_SECONDS, manners.poll_s))
     for each in proofs:
         say(proof_words(each))
     return [proof_dict(each) for each in proofs]
 
 
-async def account_of(services: Services, line: str) -> str | None:
-    """Return the account that pays for the machine behind a line, None where none is rented."""
+async def rental_of(services: Services, line: str) -> Rental | None:
+    """Return the record of the machine behind a line, None where none is rented."""
     found = await services.lines.need(line)
-    rental = await services.rentals.current(found.target.server_id) if found.target else None
-    return rental.account if rental is not None else None
+    return await services.rentals.current(found.target.server_id) if found.target else None
 
 
 async def say_still_billed(services: Services, lines: Iterable[str]) -> None:

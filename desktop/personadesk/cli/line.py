@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli import line_outside, line_service, wishing
-from personadesk.cli.instances import account_of, prove, say_still_billed
+from personadesk.cli.instances import prove, rental_of, say_still_billed
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.status import describe, line_dict
 from personadesk.domain.errors import PersonaDeskError
@@ -60,9 +60,9 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
             )
         return 0
     if action in {"remove", "delete"}:
-        account = await account_of(services, arguments.name)
+        rental = await rental_of(services, arguments.name)
         await lines.remove(arguments.name)
-        left = await prove(services, account)
+        left = await prove(services, rental)
         if arguments.json:
             print_json({"removed": arguments.name} | ({"left": left} if left else {}))
         else:
@@ -74,9 +74,9 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
         await lines.stop(arguments.name)
         await say_still_billed(services, (arguments.name,))
     elif action == "sleep":
-        account = await account_of(services, arguments.name)
+        rental = await rental_of(services, arguments.name)
         await services.limits.sleep(arguments.name, Rest.ASLEEP)
-        left = await prove(services, account)
+        left = await prove(services, rental)
     elif action == "create":
         await wishing.create(services, arguments)
         await services.hand_over()

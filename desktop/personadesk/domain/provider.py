@@ -197,6 +197,7 @@ class ProviderFacts:
     Attributes:
         id: Short name for programs: `runpod`.
         title: "RunPod".
+        short: What stands on a tab, where that is shorter than the title: "AWS"; else "".
         site: Its console, a URL.
         billing: Where money is put in, a URL.
         quota: Where more GPUs are asked for, a URL; "" where there is no quota.
@@ -233,6 +234,7 @@ class ProviderFacts:
     cheapest: Estimate | None = None
     proven: bool = False
     fading: bool = False
+    short: str = ""
 
 
 def by_promise(facts: Iterable[ProviderFacts]) -> list[ProviderFacts]:

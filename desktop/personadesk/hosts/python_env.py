@@ -40,7 +40,7 @@ VERIFY_SECONDS = 180.0
 
 _VERIFY = """
 import json, sys
-import numpy, torch, starlette, uvicorn, websockets, safetensors, sentencepiece, sphn, pyloudnorm
+import numpy, torch, starlette, uvicorn, websockets, safetensors, sentencepiece, opuslib_next, pyloudnorm
 import personaplex_server, personaplex_server.web
 torch.from_numpy(numpy.zeros(2, numpy.float32)).numpy()
 print("FACTS " + json.dumps({"torch": torch.__version__, "torch_file": torch.__file__,

@@ -284,12 +284,14 @@ class Desk(QObject):
     @cached_property
     def watch(self) -> Watch:
         """What the window's graphs show; opened a moment after the services, or when one is looked at before."""
+        from personadesk.ui.monitor.owners import Owners
         from personadesk.ui.monitor.source import Watch
 
         async def monitor() -> Any:
             return await (await self._ready()).monitor()
 
-        return Watch(monitor, parent=self)
+        owners = Owners(self.rented, lambda: self.lines)
+        return Watch(monitor, owner=owners, parent=self)
 
     async def _hosts(self) -> Any:
         return (await self._ready()).hosts

@@ -152,6 +152,7 @@ QTabBar::tab { background: transparent; color: $text2; padding: ${s8}px ${s12}px
   border-bottom: 2px solid transparent; }
 QTabBar::tab:selected { color: $text; border-bottom-color: $accent; font-weight: 600; }
 QTabBar::tab:hover { color: $text; }
+QTabBar[many="true"]::tab { padding: ${s8}px ${s8}px; }
 QTabBar::tear { width: 0; border: none; }
 QTabBar QToolButton { background: $surface; border: ${edge}px solid $border; border-radius: ${r5}px; }
 QTabBar QToolButton:hover { background: $hover; }

@@ -13,20 +13,20 @@ import time
 from typing import Final
 
 import numpy as np
-import sphn
 import websockets
 
-from personaplex_server.protocol import FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE, Kind
+from personaplex_server.opus import OpusWriter
+from personaplex_server.protocol import FRAME_SAMPLES, FRAME_SECONDS, Kind
 
 RAMP_S: Final = 2.0
 """Talk that is not counted: everybody has to be there first."""
 
 
 def _messages(count: int) -> list[bytes]:
-    writer = sphn.OpusStreamWriter(SAMPLE_RATE)
+    writer = OpusWriter()
     noise = np.random.default_rng(1).standard_normal((count, FRAME_SAMPLES))
     sound = (0.1 * noise).astype(np.float32)
-    return [bytes([Kind.AUDIO]) + writer.append_pcm(frame) for frame in sound]
+    return [bytes([Kind.AUDIO]) + writer.encode(frame) for frame in sound]
 
 
 async def _call(

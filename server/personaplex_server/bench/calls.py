@@ -64,6 +64,7 @@ class AgedEngine(PersonaPlexEngine):
         config: ModelConfig,
         folder: Path,
         rows: int,
+        threads: int = 1,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         generator = torch.Generator().manual_seed(1)
@@ -78,7 +79,7 @@ class AgedEngine(PersonaPlexEngine):
         )
         (folder / TEXT_FILE).write_bytes(sentencepiece_model(_PIECES))
         tokenizer = Tokenizer(folder, config.lm.text_card)
-        super().__init__(config, lm, codec, tokenizer, VoiceLibrary(folder), rows)
+        super().__init__(config, lm, codec, tokenizer, VoiceLibrary(folder), rows, threads)
         self.renew = False
         self.took: list[float] = []
         self.worked: list[float] = []
@@ -130,7 +131,7 @@ def hold(
         RuntimeError: The callers failed; the text is what they said.
     """
     with tempfile.TemporaryDirectory() as folder:
-        engine = AgedEngine(config(codec), Path(folder), calls, clock)
+        engine = AgedEngine(config(codec), Path(folder), calls, threads, clock)
 
         def build(report: Callable[[float, str], None]) -> PersonaPlexEngine:
             # A thread has its own number; the model's is another than this one.

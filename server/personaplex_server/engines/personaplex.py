@@ -1,14 +1,13 @@
 """The voice model as an engine: many callers, one batched tick.
 
-Callers keep the row they were given; inside, the rows in use lie packed at the front of all state, so that a tick
-costs what its callers cost. A row whose frame is late sits the tick out and keeps its state.
+Callers keep the row they were given, wherever its state lies (`parts`). A row whose frame is late sits the tick out
+and keeps its state.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,18 +21,17 @@ from personaplex_server.engines.devices import (
     pick_device,
     pick_dtype,
 )
+from personaplex_server.engines.parts import Parts, Row
 from personaplex_server.engines.prompts import Prompts
 from personaplex_server.model.codec import Codec
 from personaplex_server.model.config import FRAME_SAMPLES, CheckpointError, load_config
 from personaplex_server.model.foreign import open_weights, weight_bytes
-from personaplex_server.model.graph import CudaRecorder, Recorder, Replays, recorded
+from personaplex_server.model.graph import CudaRecorder, Recorder, recorded
 from personaplex_server.model.lm import Lm, Snapshot
 from personaplex_server.model.prompt import build_prompt, wrap
 from personaplex_server.model.quant import Quant
-from personaplex_server.model.renewal import Renewal, due
-from personaplex_server.model.sampling import RowSampler, draws
+from personaplex_server.model.sampling import RowSampler
 from personaplex_server.model.text import TextStream, Tokenizer
-from personaplex_server.model.tick import Asked, Sight, Tick
 from personaplex_server.model.voices import VoiceError, VoiceLibrary
 
 if TYPE_CHECKING:
@@ -45,30 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LATER = 300
-"""Positions beyond the memory at which an aged row is."""
-
-
-@dataclass(slots=True)
-class _Row:
-    """What the host knows about a row in use.
-
-    Attributes:
-        sampler: How it draws, and its randomness.
-        words: Joins its text tokens.
-        call: Its next call; 0 only before the first frame of a conversation without a prompt.
-        forced_until: The first call that has no forced tokens any more.
-        prompt: What its memory began with.
-        renewal: A fresh memory on its way, before the old one is full.
-    """
-
-    sampler: RowSampler
-    words: TextStream
-    call: int
-    forced_until: int
-    prompt: Snapshot
-    renewal: Renewal | None = None
-
 
 class PersonaPlexEngine:
     """PersonaPlex on this machine; made by `load`.
@@ -78,7 +52,6 @@ class PersonaPlexEngine:
         rows: Callers at once.
         config: Sizes of the loaded model.
         renew: Keep the persona of a call that outlasts the model's memory; the reference lets it fade.
-        renewals: How often a row's memory was renewed in a long call.
         stage_s: How long the parts of the last tick took; empty where ticks are replayed in one piece.
     """
 
@@ -92,23 +65,20 @@ class PersonaPlexEngine:
         tokenizer: Tokenizer,
         library: VoiceLibrary,
         rows: int,
+        threads: int = 1,
     ) -> None:
         self.config, self.rows = config, rows
         self.library, self.tokenizer = library, tokenizer
         self._lm, self._device = lm, lm.device
-        self._model = Tick(lm, codec, rows)
+        self._prompts = Prompts(lm, codec)
+        self._parts = Parts(lm, codec, rows, threads)
         weights = held_bytes(lm, codec)
         self._memory = {
             "weights_bytes": weights,
-            "rows_bytes": held_bytes(lm, codec, self._model) - weights,
+            "rows_bytes": held_bytes(lm, codec, self._parts.all) - weights,
         }
-        self._prompts = Prompts(lm, codec)
-        self._replays: Replays | None = None
         self.stage_s: dict[str, float] = {}
-        # Rows in use, in the order in which their state lies.
-        self._order: list[int] = []
-        self.renew, self.renewals = True, 0
-        self._open: dict[int, _Row] = {}
+        self.renew = True
 
     @classmethod
     def load(
@@ -172,7 +142,8 @@ class PersonaPlexEngine:
                 lm_file, codec_file = open_weights(folder, config, where, kind, on_bytes)
                 codec = Codec(codec_file, config.codec, config.lm.own_codebooks, rows)
                 lm = Lm(lm_file, config.lm, rows, matrices)
-                engine = cls(config, lm, codec, tokenizer, VoiceLibrary(folder, voices_dir), rows)
+                library = VoiceLibrary(folder, voices_dir)
+                engine = cls(config, lm, codec, tokenizer, library, rows, torch.get_num_threads())
                 report(0.95, "warming up")
                 engine._warm_up()
                 if where.type == "cuda":
@@ -207,7 +178,8 @@ class PersonaPlexEngine:
             "quant": str(self._lm.quant),
             "threads": torch.get_num_threads(),
             "rows": self.rows,
-            "graphs": self._replays is not None,
+            "parts": len(self._parts.all),
+            "graphs": self._parts.all[0].replays is not None,
             "dim": lm.dim,
             "layers": lm.num_layers,
             "context": lm.context,
@@ -258,7 +230,7 @@ class PersonaPlexEngine:
         """
         if not 0 <= row < self.rows:
             raise EngineError(f"There is no row {row}; this engine has {self.rows}.")
-        if row in self._open:
+        if row in self._parts:
             raise EngineError(f"Row {row} is in use; close it first.")
         lm = self.config.lm
         try:
@@ -283,19 +255,17 @@ class PersonaPlexEngine:
                 snapshot = piece
             else:
                 yield piece
-        if row in self._open or len(self._order) >= self.rows:
+        if row in self._parts:
             raise EngineError(f"Row {row} was taken while its prompt was prepared.")
-        place = len(self._order)
-        with torch.inference_mode():
-            self._model.begin(place, snapshot)
-        self._order.append(row)
-        self._open[row] = _Row(
+        facts = Row(
             sampler,
             TextStream(self.tokenizer),
             snapshot.calls,
             max(snapshot.calls, 1) + lm.max_delay,
             snapshot,
         )
+        with torch.inference_mode():
+            self._parts.begin(row, facts)
         yield 1.0
 
     def tick(self, frames: Mapping[int, NDArray[np.float32]]) -> dict[int, FrameOut]:
@@ -306,46 +276,33 @@ class PersonaPlexEngine:
         """
         if not frames:
             return {}
-        count = len(self._order)
-        pcm = np.zeros((count, FRAME_SAMPLES), np.float32)
-        heard = [row in frames for row in self._order]
         for row, frame in frames.items():
-            if row not in self._open:
+            if row not in self._parts:
                 raise EngineError(f"Row {row} is not open.")
             if frame.shape != (FRAME_SAMPLES,):
                 raise EngineError(f"A frame has {FRAME_SAMPLES} samples, not {frame.shape}.")
-            # One bad sample would stay in the row's attention for good.
-            pcm[self._order.index(row)] = np.nan_to_num(frame, posinf=1.0, neginf=-1.0)
-        with torch.inference_mode():
-            answers = self._tick(torch.from_numpy(pcm), heard)
-            if self.renew:
-                self._go_on_renewing()
-            return answers
+        answers = self._parts.tick(frames, renew=self.renew)
+        self.stage_s = self._parts.stage_s()
+        return answers
 
     def age(self, row: int) -> None:
         """Put an open row so far into its call that its memory is full: what a tick costs at most, for measuring.
 
         What it remembers is nonsense then; close it before anybody is seated there.
         """
-        place, far = self._order.index(row), self.config.lm.context + _LATER
-        self._open[row].call = far
         with torch.inference_mode():
-            self._model.state.call[place] = far
-            for side in (self._model.hearing, self._model.speaking):
-                side.frames[place] = side.attention.window
-                side.attention.position[place] = 2 * side.attention.window
-                side.stream.first[place] = False
+            self._parts[row].age(row)
 
     def close(self, row: int) -> None:
         """Free `row`; a row that is not open stays so."""
-        if self._open.pop(row, None) is None:
-            return
-        place, last = self._order.index(row), len(self._order) - 1
-        if place != last:
+        if row in self._parts:
             with torch.inference_mode():
-                self._model.move(last, place)
-            self._order[place] = self._order[last]
-        self._order.pop()
+                self._parts[row].close(row)
+
+    @property
+    def renewals(self) -> int:
+        """Return how often a row's memory was renewed in a long call."""
+        return sum(part.renewals for part in self._parts.all)
 
     def figures(self) -> dict[str, float]:
         """Return figures for the metrics."""
@@ -362,96 +319,8 @@ class PersonaPlexEngine:
         """Record ticks, to replay them from now on; only while no row is open."""
         start = list(self._lm.prefill(build_prompt(self.config.lm, None, [])))[-1]
         if isinstance(start, Snapshot):
-            self._replays = recorded(self._model, recorder, start)
-
-    def _tick(self, pcm: torch.Tensor, heard: list[bool]) -> dict[int, FrameOut]:
-        rows = [self._open[row] for row in self._order]
-        # Call 0 only takes its place in the count: the model begins with call 1.
-        thinks = [here and row.call > 0 for here, row in zip(heard, rows, strict=True)]
-        speaks = [
-            here and row.call > self.config.lm.max_delay
-            for here, row in zip(heard, rows, strict=True)
-        ]
-        samplers = [row.sampler for row in rows]
-        replays = self._replays
-        if replays is not None and replays.cover(samplers):
-            masks = (heard, thinks, speaks)
-            found = replays(pcm, masks, samplers, max(row.call for row in rows))
-            self.stage_s = {}
-        else:
-            found = self._eager(pcm, heard, thinks, speaks)
-            self.stage_s = self._model.stage_s if self._device.type == "cpu" else {}
-        self._model.hearing.advance(len(rows), heard)
-        self._model.speaking.advance(len(rows), speaks)
-        tokens, samples = found[0].tolist(), found[1].cpu().numpy()
-        answers: dict[int, FrameOut] = {}
-        for place, row in enumerate(rows):
-            if not heard[place]:
-                continue
-            row.call += 1
-            if not speaks[place]:
-                answers[self._order[place]] = FrameOut(None)
-                continue
-            spoken = tuple(tokens[place])
-            # A copy: the next replay writes to the same place.
-            answers[self._order[place]] = FrameOut(
-                samples[place].copy(), row.words.push(spoken[0]), spoken
-            )
-        return answers
-
-    def _eager(
-        self, pcm: torch.Tensor, heard: list[bool], thinks: list[bool], speaks: list[bool]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        rows = [self._open[row] for row in self._order]
-        model, window, count = self._model, self._lm.window, len(rows)
-        # A row that sits out is looked at with what it holds.
-        calls = [row.call for row, active in zip(rows, thinks, strict=True) if active] or [1]
-        furthest = max(calls)
-        # Rows that are equally far need no mask, and then not a slot more than there is.
-        full = min(calls) == furthest or min(calls) >= window
-        text, audio = draws([row.sampler for row in rows], thinks, self._device)
-        asked = Asked(
-            pcm.to(self._device),
-            self._mask(heard),
-            self._mask(thinks),
-            self._mask(speaks),
-            text,
-            audio,
-        )
-        sight = Sight(
-            hearing=model.hearing.prefix(count),
-            thinking=min(furthest, window) if full else self._lm.prefix(furthest),
-            speaking=model.speaking.prefix(count),
-            full=full,
-            forcing=any(row.call < row.forced_until for row in rows),
-        )
-        return model(asked, sight)
-
-    def _go_on_renewing(self) -> None:
-        """Do a piece of the renewal under way, or begin one; one row at a time keeps the tick short."""
-        rows = [self._open[row] for row in self._order]
-        working = next((row for row in rows if row.renewal is not None), None)
-        if working is None:
-            working = next((row for row in rows if self._is_due(row)), None)
-            if working is None:
-                return
-            working.renewal = Renewal(self._lm, working.prompt, working.call)
-        place = rows.index(working)
-        if working.renewal is not None and working.renewal.advance(
-            self._lm, self._model.state, place, working.call
-        ):
-            back = working.renewal.switch(self._model.state, place)
-            working.call -= back
-            working.forced_until -= back
-            working.renewal = None
-            self.renewals += 1
-            log.info("memory renewed in row %d, %d positions dropped", self._order[place], back)
-
-    def _is_due(self, row: _Row) -> bool:
-        return due(self._lm.window, row.prompt.memory.shape[3], row.call)
-
-    def _mask(self, active: list[bool]) -> torch.Tensor | None:
-        return None if all(active) else torch.tensor(active, device=self._device)
+            for part in self._parts.all:
+                part.replays = recorded(part.model, recorder, start)
 
     def _warm_up(self) -> None:
         """Run two frames, so that kernels are chosen before anybody waits."""

@@ -6,6 +6,7 @@ caller's audio, which a server always overrides; leaving them out saves half of 
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -84,16 +85,13 @@ class Depth:
 
     Raises:
         CheckpointError: A weight is missing or has another shape.
-
-    Attributes:
-        took_s: How long the last frame took to be worked out on a CPU, or to be launched on a GPU.
     """
 
     def __init__(
         self, file: TensorFile, config: LmConfig, rows: int = 1, quant: Quant = Quant.NONE
     ) -> None:
         make = maker(quant)
-        self.took_s = 0.0
+        self._times = threading.local()
         self.steps, self.dim = config.own_codebooks, config.depth_dim
         self.heads = config.depth_heads
         self.width = self.dim // self.heads
@@ -155,8 +153,14 @@ class Depth:
                 previous = torch.where(given[1][:, step], given[0][:, step], previous)
             tokens.append(previous)
         out = torch.stack(tokens, 1)
-        self.took_s = time.perf_counter() - began
+        self._times.took_s = time.perf_counter() - began
         return out
+
+    @property
+    def took_s(self) -> float:
+        """How long this thread's last frame took to be worked out on a CPU, or to be launched on a GPU."""
+        took: float = self._times.took_s
+        return took
 
     def _attend(self, layer: _Layer, step: int, cache: Tensor, x: Tensor) -> Tensor:
         rows = x.shape[0]

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import dataclasses
 import io
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from peers.sshd import missing
 from personadesk.__main__ import main
 from personadesk.app import open_services
+from personadesk.domain.host import HostKey, SshAddress
+from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.machine import Order
 from personadesk.domain.offer import Need
 from personadesk.hosts import local
 from personadesk.store import paths
+from personadesk.store.hosts import Placement
+from personadesk.store.servers import ServerIntent, ServerRecord
 
 ACCOUNT = "runpod"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIi1qHeNSVSPXS4MTb9zbGDhUpmzG3ZVL5xQmHSKVa3b test"
@@ -103,19 +109,29 @@ def test_who_has_no_account_sees_what_the_tables_tell(type_, capsys):
 
 
 def rented(tag: str) -> str:
-    """Rent a pretend machine, and let an hour of it be spent; returns its id."""
+    """Rent a pretend machine as if ten minutes ago, behind a line; returns its id. Other accounts are put away."""
 
     async def work() -> str:
         services = await open_services(serve_lines=False)
         try:
+            for account in await services.accounts.all():
+                if account.name != ACCOUNT:
+                    await services.accounts.remove(account.name)
             provider = await services.accounts.provider(ACCOUNT)
             offers = await provider.offers(Need())
             offer = min((o for o in offers if o.price), key=lambda o: o.price or 0.0)
             rental, machine = await services.rentals.make(Order(tag, offer, KEY))
-            import dataclasses
-
             earlier = dataclasses.replace(rental, made=time.time() - 600)
             await services.rentals.store.put(earlier)
+            key = HostKey("ssh-ed25519", "AAAA", "SHA256:x")
+            await services.hosts.know_rented(tag, SshAddress("127.0.0.9", 22, "root"), key, ACCOUNT)
+            url = f"ws://127.0.0.1:{local.pick_port()}/api/chat"
+            await services.servers.store.put(
+                ServerRecord(tag, Path("x"), (), url, "m", ServerIntent.STOPPED, 1.0)
+            )
+            await services.hosts.store.place(Placement(tag, tag, "/servers/x", 9001, 1.0))
+            line = Line("desk", local.pick_port(), Target(url, tag), LineState.STOPPED)
+            await services.lines._store.put(line)
             return machine.id
         finally:
             await services.close()
@@ -137,10 +153,8 @@ def test_what_was_rented_is_told_exported_and_after_its_end_confirmed_to_be_gone
     assert found["kinds"]["running"]["today"]["dollars"] + 1e-3 > 0
     assert found["all"]["month"]["dollars"] == pytest.approx(price / 6, rel=0.2)
     [item] = found["items"]
-    assert (item["id"], item["kind"], item["deploy"]) == (number, "running", "pd-money01")
-    left = {each["account"]: each["left"] for each in found["left"]}
-    assert left[ACCOUNT] == "running"
-    assert set(left.values()) == {"running", "nothing"}
+    assert (item["id"], item["kind"], item["line"]) == (number, "running", "desk")
+    assert {each["account"]: each["left"] for each in found["left"]} == {ACCOUNT: "running"}
 
     file = tmp_path / "costs.csv"
     assert (
@@ -156,9 +170,15 @@ def test_what_was_rented_is_told_exported_and_after_its_end_confirmed_to_be_gone
     capsys.readouterr()
     assert type_("--rehearsal", "budget", "set", "--per-day", "1000")[1]["would_stop"]
     assert type_("--rehearsal", "money", "check", "--account", ACCOUNT)[0] == 1
-    code, ended = type_("--rehearsal", "terminate", number)
-    assert (code, ended["state"]) == (0, "ended")
-    assert [each["left"] for each in ended["left"]] == ["nothing"]
+    assert type_("--rehearsal", "instances")[1]["left"][0]["left"] == "running"
+    type_("--rehearsal", "budget", "set", "--per-day", "0.00001")
+    deploy = ("--rehearsal", "deploy", "--account", ACCOUNT, "--line", "other")
+    code, refused = type_(*deploy)
+    assert (code, refused["error"]["cause"]) == (1, "budget")
+    assert refused["error"]["message"] == "The budget of $0.00 a day for everything is used up."
+    code, gone = type_("--rehearsal", "line", "delete", "desk")
+    assert (code, gone["removed"]) == (0, "desk")
+    assert [each["left"] for each in gone["left"]] == ["nothing"]
     code, checked = type_("--rehearsal", "money", "check", "--account", ACCOUNT)
     assert (code, checked["left"][0]["left"]) == (0, "nothing")
     assert checked["left"][0]["seen"] == pytest.approx(time.time(), abs=60)

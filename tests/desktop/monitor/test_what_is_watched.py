@@ -19,7 +19,9 @@ from personadesk.domain.text import T
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines.service import COMMAND
+from personadesk.monitor.alarms import Alarms, measure
 from personadesk.monitor.feeds import ComputerFeed, HostFeed, ProviderFeed, ServerFeed
+from personadesk.monitor.state import HostState
 from personadesk.monitor.targets import NO_LIMIT, MoneyLimits, Targets
 from personadesk.store.database import Database
 from personadesk.store.hosts import HostStore, Placement
@@ -169,3 +171,34 @@ async def test_one_process_keeps_the_history_and_the_next_takes_over(monkeypatch
     finally:
         for services in (first, second, command):
             await services.close()
+
+
+async def test_a_budget_that_is_near_is_an_alarm_of_each_machine_that_counts_for_it(
+    world: World,
+) -> None:
+    shares: dict[str, float | None] = {"pd-1": 0.9, "pd-2": None}
+
+    async def near(tag: str) -> float | None:
+        return shares[tag]
+
+    async def limits(tag: str) -> MoneyLimits:
+        return MoneyLimits()
+
+    world.machines = [
+        Machine(f"m-{tag}", "acc", "toy", tag, tag, MachineState.RUNNING, price=0.5)
+        for tag in shares
+    ]
+    targets = Targets(world.hosts, world.servers, world, lambda: world, limits, near)
+    alarms = Alarms()
+
+    async def rung() -> list[str]:
+        told = []
+        for target in await targets.look():
+            state = HostState(target)
+            told += alarms.judge(target.name, measure(state, 0.0, lambda key: 10.0), 0.0)
+        return [str(alarm.text) for alarm in told]
+
+    assert await rung() == ["pd-1 counts for a budget of which 90 % is used."]
+    assert await rung() == []
+    shares["pd-1"] = None
+    assert await rung() == ["The budget that pd-1 counts for has room again."]

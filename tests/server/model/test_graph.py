@@ -138,7 +138,9 @@ def talk(engine, speech, personas=PERSONAS):
             if moment == 4 * row:
                 engine.open(row, persona)
         here = [
-            row for row in engine._open if given[row] < COUNT and (moment + row) % (row + 3) > 0
+            row
+            for row in engine._parts.all[0].open
+            if given[row] < COUNT and (moment + row) % (row + 3) > 0
         ]
         for row, answer in engine.tick({row: speech[row][given[row]] for row in here}).items():
             heard[row][0].append(answer.tokens)
@@ -173,7 +175,7 @@ def test_every_shape_serves_a_row_as_it_is_served_alone(replaying, speech):
 
 def test_every_bucket_gives_each_row_the_same(replaying):
     """However many rows take part, alone included, and however far back is looked where there is nothing yet."""
-    replays = replaying._replays
+    replays = replaying._parts.all[0].replays
     start = list(replaying._lm.prefill(build_prompt(replaying.config.lm, None, [])))[-1]
 
     def tokens(bucket):
@@ -202,7 +204,7 @@ def test_replays_give_the_references_tokens(parity, replaying):
 
 
 def test_nothing_moves_in_memory_over_100_ticks(replaying, speech):
-    replays, model = replaying._replays, replaying._model
+    replays, model = replaying._parts.all[0].replays, replaying._parts.all[0].model
     inputs = vars(replays._inputs).values()
     everything = [
         *model.tensors(),

@@ -38,8 +38,8 @@ def sound(count, seed=1):
 
 def thought_through(engine, row, kept):
     """Return what a model would remember that was given the prompt and then the kept positions, and nothing else."""
-    lm, state, facts = engine._lm, engine._model.state, engine._open[row]
-    place = engine._order.index(row)
+    lm, state, facts = engine._lm, engine._parts.all[0].model.state, engine._parts.all[0].open[row]
+    place = engine._parts.all[0].order.index(row)
     prompt = facts.prompt.memory.shape[3]
     history = state.history[place].long()
     memory = lm.room(facts.call - 1)
@@ -52,34 +52,34 @@ def thought_through(engine, row, kept):
 
 def test_the_new_memory_is_that_of_the_prompt_and_the_recent_call(engine):
     engine.open(0, ROLE)
-    prompt = engine._open[0].prompt.memory.shape[3]
+    prompt = engine._parts.all[0].open[0].prompt.memory.shape[3]
     kept = keep(CONTEXT - 1, prompt)
-    calls = [engine._open[0].call]
+    calls = [engine._parts.all[0].open[0].call]
     for frame in sound(CONTEXT):
         engine.tick({0: frame})
-        calls.append(engine._open[0].call)
+        calls.append(engine._parts.all[0].open[0].call)
         if calls[-1] < calls[-2]:
             break
     assert engine.renewals == 1
     assert max(calls) <= CONTEXT - 1
     assert calls[-1] - 1 - prompt >= kept
-    assert int(engine._model.state.call[0]) == calls[-1]
+    assert int(engine._parts.all[0].model.state.call[0]) == calls[-1]
     expected = thought_through(engine, 0, kept)
-    got = engine._model.state.memory[:, :, 0, :, : calls[-1] - 1]
+    got = engine._parts.all[0].model.state.memory[:, :, 0, :, : calls[-1] - 1]
     torch.testing.assert_close(got, expected, atol=2e-5, rtol=1e-4)
     # The prompt is in it, bit by bit.
-    assert torch.equal(got[:, :, :, :prompt], engine._open[0].prompt.memory)
+    assert torch.equal(got[:, :, :, :prompt], engine._parts.all[0].open[0].prompt.memory)
 
 
 def test_tokens_stay_in_their_places_at_the_switch(engine):
     """What the next calls are given is what they would have been given without the switch."""
     engine.open(0, ROLE)
-    lm, slots = engine.config.lm, engine._model.state.slots
+    lm, slots = engine.config.lm, engine._parts.all[0].model.state.slots
     given = {}
     for moment, frame in enumerate(sound(3 * CONTEXT)):
-        call = engine._open[0].call
+        call = engine._parts.all[0].open[0].call
         answer = engine.tick({0: frame})[0]
-        ring, now = engine._model.state.ring[0], engine._open[0].call
+        ring, now = engine._parts.all[0].model.state.ring[0], engine._parts.all[0].open[0].call
         # The newest position of text and first codebook: said in this call.
         newest = ring[:2, (now - 1) % slots].tolist()
         given[moment] = (answer.tokens, newest, now < call)
@@ -130,12 +130,17 @@ def test_an_hour_long_call_keeps_its_persona(engine):
         answer = engine.tick(now)[0]
         assert answer.pcm is not None
         assert np.isfinite(answer.pcm).all()
-        facts = engine._open[0]
+        facts = engine._parts.all[0].open[0]
         assert facts.call <= CONTEXT - 1
-        assert int(engine._model.state.call[engine._order.index(0)]) == facts.call
+        assert (
+            int(engine._parts.all[0].model.state.call[engine._parts.all[0].order.index(0)])
+            == facts.call
+        )
     assert engine.renewals > moments // CONTEXT
-    place, prompt = engine._order.index(0), facts.prompt.memory
-    assert torch.equal(engine._model.state.memory[:, :, place, :, : prompt.shape[3]], prompt)
+    place, prompt = engine._parts.all[0].order.index(0), facts.prompt.memory
+    assert torch.equal(
+        engine._parts.all[0].model.state.memory[:, :, place, :, : prompt.shape[3]], prompt
+    )
 
 
 def test_without_a_prompt_or_where_it_is_not_wanted_nothing_is_renewed(engine):
@@ -144,13 +149,13 @@ def test_without_a_prompt_or_where_it_is_not_wanted_nothing_is_renewed(engine):
         pass
     for frame in frames:
         engine.tick({0: frame})
-    assert engine._open[0].call > CONTEXT
+    assert engine._parts.all[0].open[0].call > CONTEXT
     engine.close(0)
     engine.renew = False
     engine.open(0, ROLE)
     for frame in frames:
         engine.tick({0: frame})
-    assert engine._open[0].call > CONTEXT
+    assert engine._parts.all[0].open[0].call > CONTEXT
     assert engine.renewals == 0
 
 

@@ -101,7 +101,7 @@ def test_rows_may_come_late_pause_and_leave(engine, speech, by_itself):
         ready = [
             row
             for row, pause in ((0, 3), (1, 5), (2, 2))
-            if row in engine._open and given[row] < COUNT and moment % pause
+            if row in engine._parts and given[row] < COUNT and moment % pause
         ]
         answers = engine.tick({row: speech[row][given[row]] for row in ready})
         assert sorted(answers) == ready
@@ -161,7 +161,7 @@ def test_capacity_is_measured_with_full_memories_and_leaves_nothing_behind(
     tick = engine.tick
 
     def watched(frames):
-        seen.append(min(each.call for each in engine._open.values()))
+        seen.append(min(each.call for each in engine._parts.all[0].open.values()))
         return tick(frames)
 
     monkeypatch.setattr(engine, "tick", watched)
@@ -169,7 +169,7 @@ def test_capacity_is_measured_with_full_memories_and_leaves_nothing_behind(
     monkeypatch.undo()
     assert set(found.tick_ms) <= {1, 2, 3}
     assert min(seen) > engine.config.lm.context
-    assert not engine._open
+    assert not engine._parts.all[0].open
     assert alone(engine, PERSONAS[0], speech[0]) == by_itself[0]
 
 

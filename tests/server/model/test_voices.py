@@ -233,7 +233,7 @@ def engine(parity, tmp_path_factory):
 )
 def test_clips_take_one_call_a_frame(engine, voice, steps):
     engine.open(0, Persona(voice=voice))
-    assert engine._open[0].call == steps + 12
+    assert engine._parts.all[0].open[0].call == steps + 12
     engine.close(0)
 
 
@@ -259,5 +259,5 @@ def test_a_voice_that_changes_on_disk_is_heard_again(engine):
     engine.close(0)
     write_wav(engine.library.find("whole-frames"), spoken_clip(220.0, 0.8))
     engine.open(0, Persona(voice="whole-frames.wav"))
-    assert engine._open[0].call == 10 + 12
+    assert engine._parts.all[0].open[0].call == 10 + 12
     engine.close(0)

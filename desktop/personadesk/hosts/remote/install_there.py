@@ -36,7 +36,7 @@ print("FACTS " + json.dumps(facts))
 """
 VERIFY = """
 import json
-import numpy, torch, starlette, uvicorn, websockets, safetensors, sentencepiece, sphn
+import numpy, torch, starlette, uvicorn, websockets, safetensors, sentencepiece, opuslib_next
 import personaplex_server, personaplex_server.web
 torch.from_numpy(numpy.zeros(2, numpy.float32)).numpy()
 print("FACTS " + json.dumps({"torch": torch.__version__, "torch_file": torch.__file__,

@@ -76,6 +76,7 @@ ADDRESS_QUOTA = "L-0263D0A3"
 FACTS = ProviderFacts(
     id="aws",
     title="AWS EC2",
+    short="AWS",
     site="https://console.aws.amazon.com/ec2/home#Instances:",
     billing="https://console.aws.amazon.com/billing/home",
     docs="https://docs.aws.amazon.com/AWSEC2/latest/APIReference/",

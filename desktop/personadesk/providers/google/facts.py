@@ -21,6 +21,7 @@ from personadesk.providers.google import prices
 FACTS = ProviderFacts(
     id="google",
     title="Google Compute Engine",
+    short="Google",
     site="https://console.cloud.google.com/compute/instances",
     billing="https://console.cloud.google.com/billing",
     quota="https://console.cloud.google.com/iam-admin/quotas",

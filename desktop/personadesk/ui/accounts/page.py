@@ -65,6 +65,7 @@ class AccountsPage(Page):
         self.servers.title_changed.connect(self.title_changed)
         px = theme().px
         self.tabs = QTabBar()
+        self.tabs.setProperty("many", True)
         self.tabs.setAccessibleName(tr("Accounts"))
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
@@ -169,7 +170,7 @@ class AccountsPage(Page):
         while self.tabs.count():
             self.tabs.removeTab(0)
         for each in self._order:
-            self.tabs.addTab(self._title(each))
+            self.tabs.addTab(self._name(each))
         self.tabs.setCurrentIndex(self._order.index(self._chosen))
         self.tabs.blockSignals(False)
         self._marks.clear()
@@ -197,11 +198,16 @@ class AccountsPage(Page):
                 continue
             self._marks[each] = mark
             self.tabs.setTabIcon(index, self._icon(mark[0]))
-            self.tabs.setTabToolTip(index, mark[1])
+            self.tabs.setTabToolTip(index, f"{self._title(each)}: {mark[1]}")
             self.tabs.setAccessibleTabName(index, f"{self._title(each)}, {mark[1]}")
 
     def _title(self, provider_id: str) -> str:
         return tr("My servers") if provider_id == SERVERS else self._facts[provider_id].title
+
+    def _name(self, provider_id: str) -> str:
+        """Return what stands on a tab: short, so that all of them are seen at once in a narrow window."""
+        facts = self._facts.get(provider_id)
+        return (facts and facts.short) or self._title(provider_id)
 
     def _icon(self, shape: Shape) -> QIcon:
         size, ratio = theme().px(ICON), self.devicePixelRatioF()

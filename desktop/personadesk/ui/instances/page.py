@@ -254,7 +254,11 @@ class InstancesPage(Page):
         has_accounts = bool(self._rented.accounts)
         self._empty_title.setText(tr("No machines") if has_accounts else tr("No account yet"))
         self._empty_text.setText(
-            tr("Nothing shows in your accounts. What their providers say stands below.")
+            (
+                tr("Nothing shows in your accounts. What their providers say stands below.")
+                if view.accounts
+                else tr("Your accounts are being asked.")
+            )
             if has_accounts
             else tr(
                 "Add an account at a provider; every machine in it then shows here, yours and others."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from personadesk.domain.alarm import Severity
@@ -12,13 +13,15 @@ from personadesk.ui.i18n import show, tr
 from personadesk.ui.money import dollars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from personadesk.domain.alarm import Alarm
     from personadesk.domain.sample import Sample
     from personadesk.monitor.state import HostState
 
-__all__ = ["CARD_METRICS", "Card", "Fleet", "Sums"]
+__all__ = [
+    "CARD_METRICS", "Card", "Fleet", "Grouping", "Owner", "Section", "Sums", "state_word",
+]  # fmt: skip
 
 TICK = Metric.SERVER_TICK_P99
 CARD_METRICS = (TICK, Metric.GPU_USE, Metric.GPU_MEMORY_USED, Metric.GPU_TEMPERATURE)
@@ -35,6 +38,8 @@ class Card:
         part: The GPU's index, "" for a machine without GPU.
         title: What it is called.
         below: Which GPU.
+        line: The line whose voice runs on it, "" for none.
+        provider: Whose machine it is.
         metrics: What is drawn of it.
         values: The newest figures; one that is not known is missing.
         why: Why there are no figures; "" when there are.
@@ -49,6 +54,8 @@ class Card:
     values: dict[Metric, float] = field(default_factory=dict)
     why: str = ""
     trouble: Alarm | None = None
+    line: str = ""
+    provider: str = ""
 
     @property
     def key(self) -> str:
@@ -65,6 +72,41 @@ class Card:
         slow = self.values.get(TICK, 0.0) / 80
         hot = self.values.get(Metric.GPU_TEMPERATURE, 0.0) / 85
         return (first, -max(slow, hot), self.title)
+
+
+class Grouping(StrEnum):
+    """By what cards stand together."""
+
+    NONE = "none"
+    LINE = "line"
+    PROVIDER = "provider"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Cards that stand together.
+
+    Attributes:
+        title: What they have in common; "" where they are not grouped.
+        cards: In order.
+    """
+
+    title: str
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose machine it is.
+
+    Attributes:
+        line: The line whose voice runs on it, "" for none.
+        provider: Where it is.
+    """
+
+    line: str
+    provider: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +129,17 @@ class Sums:
 class Fleet:
     """All cards."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Callable[[HostState], Owner] | None = None) -> None:
+        """Make an empty one.
+
+        Args:
+            owner: Tells which line a machine carries, and whose it is.
+        """
+        self._owner = owner
         self.cards: dict[str, Card] = {}
         self._figures: dict[str, dict[tuple[Metric, str], float]] = {}
         self._by_host: dict[str, list[Card]] = {}
+        self._sums: dict[str, tuple[float, float, float | None]] = {}
 
     def take(self, host: str, sample: Sample) -> None:
         """Take one sample; a figure that is not known any more is forgotten."""
@@ -100,6 +149,7 @@ class Fleet:
                 figures.pop((each.metric, each.part), None)
             else:
                 figures[each.metric, each.part] = each.value
+        self._sums[host] = _sum(figures)
         self._fill(self._by_host.get(host, ()), figures)
 
     def follow(self, hosts: Mapping[str, HostState], alarms: Iterable[Alarm]) -> bool:
@@ -130,6 +180,9 @@ class Fleet:
             self._by_host[name] = made
             for card in made:
                 card.why = _why(state)
+                if self._owner is not None:
+                    owner = self._owner(state)
+                    card.line, card.provider = owner.line, owner.provider
                 own = on.get((name, card.part)) if card.part else None
                 whole = on.get((name, ""))
                 card.trouble = own or (whole if whole is not None and not _of_card(whole) else None)
@@ -137,6 +190,7 @@ class Fleet:
             self._fill(made, figures)
         for name in set(self._figures) - set(hosts):
             del self._figures[name]
+            self._sums.pop(name, None)
         self.cards = cards
         return list(cards) != were
 
@@ -145,19 +199,38 @@ class Fleet:
         cards = list(self.cards.values())
         return sorted(cards, key=lambda card: card.rank) if by_trouble else cards
 
+    def sections(
+        self, *, by_trouble: bool, grouping: Grouping = Grouping.NONE, text: str = ""
+    ) -> list[Section]:
+        """Return the cards in order, grouped, and only those that a text is found in.
+
+        Args:
+            by_trouble: Whether the worst comes first, of the groups too.
+            grouping: What stands together.
+            text: Words that all must be found in a card's name, GPU, line, provider or state; "" keeps all.
+        """
+        words = text.casefold().split()
+        kept = [
+            card
+            for card in self.sorted(by_trouble=by_trouble)
+            if not words or all(word in _said(card) for word in words)
+        ]
+        if grouping is Grouping.NONE:
+            return [Section("", tuple(kept))] if kept else []
+        groups: dict[str, list[Card]] = {}
+        for card in kept:
+            groups.setdefault(_group(card, grouping), []).append(card)
+        return [Section(title, tuple(cards)) for title, cards in groups.items()]
+
     def sums(self) -> Sums:
         """Add up."""
-        calls, price, worst = 0.0, 0.0, None
-        for figures in self._figures.values():
-            for (metric, _part), value in figures.items():
-                if metric is Metric.SERVER_SESSIONS:
-                    calls += value
-                elif metric is Metric.MONEY_PRICE:
-                    price += value
-                elif metric is TICK:
-                    worst = value if worst is None else max(worst, value)
+        sums = self._sums.values()
+        ticks = [tick for _, _, tick in sums if tick is not None]
         return Sums(
-            round(calls), sum(bool(card.part) for card in self.cards.values()), price, worst
+            round(sum(calls for calls, _, _ in sums)),
+            sum(bool(card.part) for card in self.cards.values()),
+            sum(price for _, price, _ in sums),
+            max(ticks, default=None),
         )
 
     def foot(self, card: Card) -> tuple[str, str]:
@@ -210,6 +283,41 @@ class Fleet:
                     card.values.pop(metric, None)
                 else:
                     card.values[metric] = value
+
+
+def _sum(figures: Mapping[tuple[Metric, str], float]) -> tuple[float, float, float | None]:
+    """Return a machine's calls, price an hour and slowest voice; adding up hundreds of them anew each second costs."""
+    calls, price, worst = 0.0, 0.0, None
+    for (metric, _part), value in figures.items():
+        if metric is Metric.SERVER_SESSIONS:
+            calls += value
+        elif metric is Metric.MONEY_PRICE:
+            price += value
+        elif metric is TICK:
+            worst = value if worst is None else max(worst, value)
+    return calls, price, worst
+
+
+def state_word(card: Card) -> str:
+    """Return a card's state in a word."""
+    if card.trouble is not None:
+        return show(card.trouble.rule.title)
+    return tr("No figures") if card.why else tr("Fine")
+
+
+def _group(card: Card, grouping: Grouping) -> str:
+    match grouping:
+        case Grouping.LINE:
+            return card.line or tr("Without a line")
+        case Grouping.PROVIDER:
+            return card.provider or tr("Elsewhere")
+        case _:
+            return state_word(card)
+
+
+def _said(card: Card) -> str:
+    parts = (card.title, card.below, card.line, card.provider, state_word(card))
+    return " ".join(parts).casefold()
 
 
 def _of_card(alarm: Alarm) -> bool:

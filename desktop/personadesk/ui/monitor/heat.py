@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import (
@@ -17,7 +19,7 @@ from PySide6.QtGui import QColor, QPainter
 from personadesk.domain.sample import Metric
 from personadesk.ui.i18n import mark, tr
 from personadesk.ui.monitor.figures import scaled, written
-from personadesk.ui.monitor.fleet import CARD_METRICS, TICK
+from personadesk.ui.monitor.fleet import CARD_METRICS, TICK, state_word
 from personadesk.ui.monitor.tile import DRAWN, state_of
 from personadesk.ui.theme import Role, theme
 from personadesk.ui.widgets.data_table import CELL_ROLE, Cell, CellDelegate
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QStyleOptionViewItem
 
-    from personadesk.ui.monitor.fleet import Card
+    from personadesk.ui.monitor.fleet import Card, Section
 
     Index = QModelIndex | QPersistentModelIndex
 
@@ -47,6 +49,19 @@ class HeatTable(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cards: list[Card] = []
+        self._groups: dict[str, str] = {}
+
+    def show_sections(self, sections: Sequence[Section]) -> None:
+        """Show these; where they are grouped, a column says by what."""
+        titles = {card.key: each.title for each in sections for card in each.cards if each.title}
+        if bool(titles) != bool(self._groups):
+            self.beginResetModel()
+            self._groups = titles
+            self._cards = [card for each in sections for card in each.cards]
+            self.endResetModel()
+            return
+        self._groups = titles
+        self.show_cards([card for each in sections for card in each.cards])
 
     def show_cards(self, cards: Sequence[Card]) -> None:
         """Show these; rows that stay in their places only tell their new figures."""
@@ -79,7 +94,9 @@ class HeatTable(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._cards)
 
     def columnCount(self, parent: Index = _NOWHERE) -> int:
-        return 0 if parent.isValid() else len(_TITLES) + len(CARD_METRICS)
+        if parent.isValid():
+            return 0
+        return len(_TITLES) + len(CARD_METRICS) + bool(self._groups)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -88,18 +105,20 @@ class HeatTable(QAbstractTableModel):
             return None
         if section < len(_TITLES):
             return tr(_TITLES[section])
-        return tr(DRAWN[CARD_METRICS[section - len(_TITLES)]].title)
+        number = section - len(_TITLES)
+        return tr(DRAWN[CARD_METRICS[number]].title) if number < len(CARD_METRICS) else tr("Group")
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role not in _ROLES:
             return None
         card, column = self._cards[index.row()], index.column() - len(_TITLES)
         if role == HEAT_ROLE:
-            metric = CARD_METRICS[column] if column >= 0 else None
+            metric = CARD_METRICS[column] if 0 <= column < len(CARD_METRICS) else None
             value = card.values.get(metric) if metric is not None else None
             full = _FULL.get(metric) if metric is not None else None
             return None if value is None or full is None else min(1.0, max(0.0, value / full))
-        cell = self._cell(card, column)
+        grouped = column == len(CARD_METRICS)
+        cell = Cell(self._groups.get(card.key, "")) if grouped else self._cell(card, column)
         return cell if role == CELL_ROLE else cell.spoken
 
     @staticmethod
@@ -114,6 +133,28 @@ class HeatTable(QAbstractTableModel):
         if value is None:
             return Cell("–", faint=True)
         return Cell(f"{written(value / scaled(metric), DRAWN[metric].unit)} {DRAWN[metric].unit}")
+
+
+def sections_csv(sections: Sequence[Section]) -> str:
+    """Return what is known of all cards now as comma separated values, in the units that are shown."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    metrics = list(
+        dict.fromkeys(m for each in sections for card in each.cards for m in card.metrics)
+    )
+    units = [f"{tr(DRAWN[metric].title)} ({DRAWN[metric].unit})" for metric in metrics]
+    named = [tr("Machine"), tr("GPU"), tr("Line"), tr("Where"), tr("State"), tr("Group")]
+    writer.writerow([*named, *units])
+    for each in sections:
+        for card in each.cards:
+            values = [card.values.get(metric) for metric in metrics]
+            figures = [
+                "" if value is None else f"{value / scaled(metric):.6g}"
+                for metric, value in zip(metrics, values, strict=True)
+            ]
+            words = [card.title, card.below, card.line, card.provider, state_word(card), each.title]
+            writer.writerow([*words, *figures])
+    return out.getvalue()
 
 
 class HeatDelegate(CellDelegate):

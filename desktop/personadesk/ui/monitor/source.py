@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from personadesk.domain.sample import Metric, Sample, Value
     from personadesk.monitor.ranges import Range
     from personadesk.monitor.state import HostState
+    from personadesk.ui.monitor.fleet import Owner
 
 __all__ = ["Feed", "Watch"]
 
@@ -89,6 +90,7 @@ class Watch(QObject):
 
     Attributes:
         clock: Unix time.
+        owner: Tells which line a machine carries, and whose it is; None where nobody can.
 
     Signals:
         opened: The monitor is open.
@@ -104,6 +106,7 @@ class Watch(QObject):
         self,
         opener: Callable[[], Awaitable[Any]],
         *,
+        owner: Callable[[HostState], Owner] | None = None,
         clock: Callable[[], float] = time.time,
         parent: QObject | None = None,
     ) -> None:
@@ -111,10 +114,12 @@ class Watch(QObject):
 
         Args:
             opener: Opens the monitor.
+            owner: Tells which line a machine carries, and whose it is.
             clock: Unix time.
         """
         super().__init__(parent)
         self._opener = opener
+        self.owner = owner
         self.clock = clock
         self._feed: Feed | None = None
         self._begun = False

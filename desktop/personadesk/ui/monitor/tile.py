@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QLinearGradient, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from personadesk.domain.alarm import Severity
 from personadesk.domain.sample import Metric
 from personadesk.ui.i18n import mark, show, tr
 from personadesk.ui.monitor.figures import FRAME_MS, scaled, written
-from personadesk.ui.monitor.fleet import TICK
+from personadesk.ui.monitor.fleet import TICK, state_word
 from personadesk.ui.theme import Role, Type
 from personadesk.ui.widgets import SHAPE_ROLE, Painted, Shape, paint_shape
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+    from PySide6.QtCore import QEvent
+    from PySide6.QtGui import QKeyEvent, QMouseEvent, QPaintEvent
 
     from personadesk.monitor.ranges import Range
     from personadesk.ui.monitor.fleet import Card
@@ -58,12 +60,10 @@ DRAWN: dict[Metric, Drawn] = {
 
 def state_of(card: Card) -> tuple[Shape, str]:
     """Return a card's state: its shape and its word."""
+    shape = Shape.UNKNOWN if card.why else Shape.OK
     if card.trouble is not None:
-        bad = card.trouble.rule.severity.value == "error"
-        return (Shape.ERR if bad else Shape.WARN), show(card.trouble.rule.title)
-    if card.why:
-        return Shape.UNKNOWN, tr("No figures")
-    return Shape.OK, tr("Fine")
+        shape = Shape.ERR if card.trouble.rule.severity is Severity.ERROR else Shape.WARN
+    return shape, state_word(card)
 
 
 class Tile(Painted):
@@ -71,9 +71,11 @@ class Tile(Painted):
 
     Signals:
         chosen: The user wants to see more of it (the machine).
+        hovered: The pointer is over a moment of its curves (Unix time), or over none (None).
     """
 
     chosen = Signal(str)
+    hovered = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +84,9 @@ class Tile(Painted):
         self._foot = ("", "")
         self._edges = (0.0, 1.0)
         self._wholes: dict[Metric, float] = {}
+        self._marks: tuple[tuple[float, str, bool], ...] = ()
+        self._cursor: float | None = None
+        self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -98,6 +103,7 @@ class Tile(Painted):
         edges: tuple[float, float],
         foot: tuple[str, str],
         wholes: dict[Metric, float],
+        marks: tuple[tuple[float, str, bool], ...] = (),
     ) -> None:
         """Show a GPU as it is now.
 
@@ -107,7 +113,9 @@ class Tile(Painted):
             edges: Unix times of the left and right edge.
             foot: What stands at its foot, left and right.
             wholes: Tops of the axes, in the metric's unit, where they are known.
+            marks: What happened: Unix time, one sentence, whether it is trouble.
         """
+        self._marks = marks
         self._card, self._ranges, self._edges, self._foot = card, ranges, edges, foot
         self._wholes = wholes
         _, word = state_of(card)
@@ -115,8 +123,37 @@ class Tile(Painted):
         self.setAccessibleName(
             ", ".join([card.title, card.below, word, card.why or ", ".join(said)])
         )
-        self.setToolTip(show(card.trouble.text) if card.trouble is not None else card.why)
+        happened = [text for _, text, _ in marks]
+        told = show(card.trouble.text) if card.trouble is not None else card.why
+        self.setToolTip("\n".join(part for part in (told, *happened) if part))
         self.update()
+
+    def set_cursor(self, at: float | None) -> None:
+        """Show the values at a Unix time, or the newest ones."""
+        if at != self._cursor:
+            self._cursor = at
+            self.update()
+
+    @property
+    def cursor_at(self) -> float | None:
+        """The moment whose values are shown, None for now."""
+        return self._cursor
+
+    def value_of(self, metric: Metric) -> float | None:
+        """Return the value that is shown: the newest, or the one below the cursor; None in a gap."""
+        card = self._card
+        if card is None or metric not in card.metrics:
+            return None
+        number = card.metrics.index(metric)
+        if self._cursor is None or number >= len(self._ranges):
+            return card.values.get(metric)
+        curve = self._ranges[number]
+        if not len(curve):
+            return None
+        place = int(np.argmin(np.abs(curve.at - self._cursor)))
+        near = max(15.0, (self._edges[1] - self._edges[0]) / 60)
+        value = float(curve.high[place])
+        return None if np.isnan(value) or abs(curve.at[place] - self._cursor) > near else value
 
     def sizeHint(self) -> QSize:
         return QSize(self.look.px(320), self.look.px(350))
@@ -137,6 +174,19 @@ class Tile(Painted):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self._card is not None and self.rect().contains(event.position().toPoint()):
             self.chosen.emit(self._card.host)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        box = self.graph_rect(0)
+        x = event.position().x()
+        inside = box.left() <= x <= box.right() and event.position().y() >= box.top()
+        start, end = self._edges
+        self.hovered.emit(
+            start + (x - box.left()) / box.width() * (end - start) if inside else None
+        )
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.hovered.emit(None)
 
     # -- painting ---------------------------------------------------------------------------------------------
 
@@ -162,7 +212,8 @@ class Tile(Painted):
             self._paint_why(painter, card.why)
         else:
             for number, metric in enumerate(card.metrics):
-                self._paint_figure(painter, card, number, metric)
+                self._paint_figure(painter, number, metric)
+            self._paint_times(painter)
         self._paint_foot(painter)
         painter.end()
 
@@ -189,7 +240,17 @@ class Tile(Painted):
         self._text(painter, name, card.title)
         painter.setFont(small)
         painter.setPen(self.look.colour(Role.TEXT2))
-        self._text(painter, QRectF(left, px(28), width - size - px(8), px(17)), card.below)
+        where_text = ", ".join(part for part in (card.provider, card.below) if part)
+        where_width = (
+            min(QFontMetricsF(small).horizontalAdvance(where_text) + px(4), width * 0.6)
+            if card.line
+            else 0.0
+        )
+        second = QRectF(left, px(28), width - size - px(16) - where_width, px(17))
+        self._text(painter, second, card.line or where_text)
+        if card.line:
+            right = QRectF(self.width() - px(14) - where_width, px(28), where_width, px(17))
+            self._text(painter, right, where_text, Qt.AlignmentFlag.AlignRight)
         painter.setFont(self.look.font(Type.SMALL, 600))
         role = SHAPE_ROLE[shape]
         painter.setPen(
@@ -209,11 +270,29 @@ class Tile(Painted):
         flags = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
         painter.drawText(box.adjusted(px(14), px(8), -px(14), -px(8)), flags, why)
 
-    def _paint_figure(self, painter: QPainter, card: Card, number: int, metric: Metric) -> None:
+    def _paint_times(self, painter: QPainter) -> None:
+        """Draw what happened, and the cursor, over all curves."""
+        box = self.graph_rect(0)
+        bottom = self.graph_rect(max(0, len(self._ranges) - 1)).bottom()
+        start, end = self._edges
+
+        def line(at: float, pen: QPen) -> None:
+            if start <= at <= end:
+                x = box.left() + (at - start) / max(1e-9, end - start) * box.width()
+                painter.setPen(pen)
+                painter.drawLine(QLineF(x, box.top(), x, bottom))
+
+        for at, _text, bad in self._marks:
+            role = Role.ERR if bad else Role.ACCENT_TEXT
+            line(at, QPen(self.look.colour(role), 1, Qt.PenStyle.DotLine))
+        if self._cursor is not None:
+            line(self._cursor, QPen(self.look.colour(Role.TEXT2), 1))
+
+    def _paint_figure(self, painter: QPainter, number: int, metric: Metric) -> None:
         px = self.look.pxf
         drawn = DRAWN[metric]
         graph = self.graph_rect(number)
-        value = card.values.get(metric)
+        value = self.value_of(metric)
         over = value is not None and drawn.limit is not None and value > drawn.limit
         left = QRectF(px(14), graph.top() - px(2), graph.left() - px(20), px(16))
         painter.setFont(self.look.font(Type.AXIS))
@@ -255,8 +334,11 @@ class Tile(Painted):
             if self.look.palette.graph_fills:
                 self._paint_ground(painter, run, box, colour)
             # Segments, not a polyline: a wide smooth polyline costs Qt over a second at 600 points.
-            painter.setPen(QPen(colour, 1.5))
+            smooth = len(points) < box.width() / 2
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=smooth)
+            painter.setPen(QPen(colour, 1.5 if smooth else 1))
             painter.drawLines([QLineF(a, b) for a, b in itertools.pairwise(run)])
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         return high
 
     @staticmethod
@@ -286,7 +368,7 @@ class Tile(Painted):
         self._text(painter, box, self._foot[1], Qt.AlignmentFlag.AlignRight)
 
     def _write(self, metric: Metric) -> str:
-        value = self._card.values.get(metric) if self._card is not None else None
+        value = self.value_of(metric)
         drawn = DRAWN[metric]
         return (
             "–" if value is None else f"{written(value / scaled(metric), drawn.unit)} {drawn.unit}"

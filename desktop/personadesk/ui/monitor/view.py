@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QStackedWidget, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QStackedWidget, QWidget
 
-from personadesk.domain.alarm import Severity
 from personadesk.domain.plan import LOCAL
-from personadesk.domain.sample import Absent, Metric
-from personadesk.ui.i18n import show, tr, trn
-from personadesk.ui.money import dollars
-from personadesk.ui.monitor.fleet import Fleet
-from personadesk.ui.monitor.heat import HeatDelegate, HeatTable
-from personadesk.ui.monitor.tile import Tile
+from personadesk.ui.i18n import tr
+from personadesk.ui.monitor.curves import Curves
+from personadesk.ui.monitor.fleet import Fleet, Grouping
+from personadesk.ui.monitor.heat import HeatDelegate, HeatTable, sections_csv
+from personadesk.ui.monitor.news import NewsFoot
+from personadesk.ui.monitor.tile_grid import TileGrid
 from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
@@ -23,32 +23,42 @@ from personadesk.ui.widgets import (
     ComboBox,
     ElidedLabel,
     IconLabel,
+    Kind,
     Segments,
-    Shape,
-    StateShape,
     hbox,
     label,
-    set_tone,
     vbox,
 )
 from personadesk.ui.widgets.data_table import DataTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 
-    from personadesk.domain.alarm import Alarm
     from personadesk.domain.sample import Sample
-    from personadesk.ui.monitor import fleet
+    from personadesk.ui.monitor.fleet import Section
     from personadesk.ui.monitor.source import Watch
+    from personadesk.ui.monitor.tile import Tile
 
 __all__ = ["MOST_TILES", "MonitorView"]
 
 MOST_TILES = 32
 """More GPUs than that are rows of a table."""
-_FEW = 8
-SPANS = (60.0, 300.0, 900.0, 3600.0)
-_POINTS = 240
-_TOTALS = {Metric.GPU_MEMORY_USED: Metric.GPU_MEMORY_TOTAL, Metric.MEMORY_USED: Metric.MEMORY_TOTAL}
+SPANS: tuple[tuple[float, Callable[[], str]], ...] = (
+    (60.0, lambda: tr("1 min")),
+    (300.0, lambda: tr("5 min")),
+    (900.0, lambda: tr("15 min")),
+    (3600.0, lambda: tr("1 h")),
+    (86_400.0, lambda: tr("24 h")),
+    (30 * 86_400.0, lambda: tr("30 days")),
+)
+"""Seconds that the tiles can show, and how that is called."""
+_ORDERS = (
+    (True, Grouping.NONE), (False, Grouping.NONE), (True, Grouping.LINE), (True, Grouping.PROVIDER),
+    (True, Grouping.STATE),
+)  # fmt: skip
+"""Of each order that can be chosen: whether trouble comes first, and what stands together."""
 
 
 class MonitorView(QWidget):
@@ -73,11 +83,12 @@ class MonitorView(QWidget):
         """
         super().__init__(parent)
         self._watch = watch
-        self.fleet = Fleet()
+        self.fleet = Fleet(watch.owner)
+        self.curves = Curves(watch, self)
         self._looked: set[str] = set()
-        self._order: list[fleet.Card] = []
-        self._span_s = SPANS[1]
-        self._worst = ""
+        self._sections: list[Section] = []
+        self._span_s = SPANS[1][0]
+        self._past: tuple[float, float] | None = None
         column = vbox(self, gap=0)
         px = theme().px
         top = QWidget()
@@ -86,15 +97,13 @@ class MonitorView(QWidget):
         self._fill_bar(self.bar)
         column.addWidget(top)
         self._stack = QStackedWidget()
-        self._waiting = self._make_note()
+        self._waiting = _note(tr("Waiting for the first reading, about 5 seconds."))
         self._empty = self._make_empty()
-        holder = QWidget()
-        self._grid = QGridLayout(holder)
-        self._grid.setSpacing(px(12))
-        self._grid.setContentsMargins(px(20), px(10), px(20), px(14))
-        self._tiles: list[Tile] = []
-        self._places: list[tuple[int, int]] = []
-        self._tile_area = scrolled(holder)
+        self._nothing = _note(tr("Nothing is found by these words."))
+        self.grid = TileGrid(watch, self.fleet, self.curves)
+        self.grid.chosen.connect(self.machine_asked)
+        self.curves.arrived.connect(self._draw)
+        self._tile_area = scrolled(self.grid)
         self._heat = HeatTable(self)
         self.table = DataTable(tr("GPUs"), self._heat)
         self.table.setItemDelegate(HeatDelegate(self.table))
@@ -106,10 +115,11 @@ class MonitorView(QWidget):
         rows.add(self.table)
         inner.addWidget(rows)
         self._table_area = frame
-        for each in (self._waiting, self._empty, self._tile_area, self._table_area):
+        for each in (self._waiting, self._empty, self._nothing, self._tile_area, self._table_area):
             self._stack.addWidget(each)
         column.addWidget(self._stack, 1)
-        self._foot = self._make_foot()
+        self._foot = NewsFoot()
+        self._foot.machine_asked.connect(self.machine_asked)
         self._foot.hide()
         column.addWidget(self._foot)
         watch.opened.connect(self.follow_now)
@@ -119,7 +129,7 @@ class MonitorView(QWidget):
     @property
     def tiles(self) -> tuple[Tile, ...]:
         """The tiles that show, in order."""
-        return tuple(tile for tile in self._tiles if not tile.isHidden())
+        return self.grid.tiles
 
     @property
     def shows_table(self) -> bool:
@@ -132,10 +142,28 @@ class MonitorView(QWidget):
         return self._stack.currentWidget() is self._empty
 
     def choose_span(self, number: int) -> None:
-        """Show another stretch of time."""
-        self._span_s = SPANS[number]
+        """Show another stretch of time, up to now."""
+        self._span_s = SPANS[number][0]
         self._spans.choose(number)
+        self._past = None
+        self._say_mode()
+        self.curves.show(*self._edges(), fresh=True)
+        self._show_body()
         self._draw()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the right edge is now."""
+        return self._past is None
+
+    def toggle_pause(self) -> None:
+        """Keep what is shown where it is, or follow again."""
+        self._past = self._edges() if self._past is None else None
+        self._say_mode()
+        self.follow_now()
+
+    def _say_mode(self) -> None:
+        self.pause.setText(tr("Pause") if self._past is None else tr("Follow"))
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -146,11 +174,12 @@ class MonitorView(QWidget):
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
+        self.grid.forget()
         self._look_at(set())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._arrange()
+        self.grid.arrange()
 
     def _look_at(self, wanted: set[str]) -> None:
         feed = self._watch.feed
@@ -169,25 +198,38 @@ class MonitorView(QWidget):
     # -- parts ------------------------------------------------------------------------------------------------
 
     def _fill_bar(self, bar: QHBoxLayout) -> None:
-        self._sort = ComboBox(tr("Order"))
-        self._sort.addItem(tr("Trouble first"), True)
-        self._sort.addItem(tr("As they are listed"), False)
-        self._sort.currentIndexChanged.connect(self._reorder)
-        bar.addWidget(self._sort)
-        self._spans = Segments(
-            [tr("1 min"), tr("5 min"), tr("15 min"), tr("1 h")], tr("Shown time")
-        )
+        self.search = QLineEdit()
+        self.search.setObjectName("monitorFilter")
+        self.search.setPlaceholderText(tr("Filter GPUs"))
+        self.search.setAccessibleName(tr("Filter GPUs"))
+        self.search.setClearButtonEnabled(True)
+        self.search.setMinimumWidth(theme().px(110))
+        self.search.setMaximumWidth(theme().px(200))
+        self.search.textChanged.connect(self.reorder)
+        bar.addWidget(self.search, 1)
+        self.order = ComboBox(tr("Order"))
+        self.order.setObjectName("monitorOrder")
+        for text in (
+            tr("Trouble first"), tr("As they are listed"), tr("Grouped by line"),
+            tr("Grouped by provider"), tr("Grouped by state"),
+        ):  # fmt: skip
+            self.order.addItem(text)
+        self.order.currentIndexChanged.connect(self.reorder)
+        bar.addWidget(self.order)
+        self._spans = Segments([text() for _, text in SPANS], tr("Shown time"))
         self._spans.choose(1)
         self._spans.chosen.connect(self.choose_span)
         bar.addWidget(self._spans)
         self._mode = ElidedLabel("", Type.SMALL, Role.TEXT2)
         self._mode.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar.addWidget(self._mode, 1)
-
-    def _make_note(self) -> QWidget:
-        made = label(tr("Waiting for the first reading, about 5 seconds."), Type.BODY, Role.TEXT2)
-        made.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        return made
+        self.pause = Button(tr("Pause"))
+        self.pause.setObjectName("monitorPause")
+        self.pause.clicked.connect(self.toggle_pause)
+        bar.addWidget(self.pause)
+        self.more = Button(kind=Kind.ICON, icon="more", name=tr("Save what is shown"))
+        self.more.clicked.connect(self._open_menu)
+        bar.addWidget(self.more)
 
     def _make_empty(self) -> QWidget:
         outside = QWidget()
@@ -222,28 +264,10 @@ class MonitorView(QWidget):
         column.addStretch(1)
         return outside
 
-    def _make_foot(self) -> QFrame:
-        foot = QFrame()
-        foot.setProperty("kind", "footbar")
-        row = hbox(foot, gap=10)
-        px = theme().px
-        row.setContentsMargins(px(20), px(10), px(20), px(10))
-        self._news_shape = hbox()
-        row.addLayout(self._news_shape)
-        self._news = ElidedLabel("", Type.BODY)
-        row.addWidget(self._news, 3)
-        self._news_button = Button(tr("Show machine"))
-        self._news_button.clicked.connect(lambda: self.machine_asked.emit(self._worst))
-        row.addWidget(self._news_button)
-        self._sums = ElidedLabel("", Type.SMALL, Role.TEXT2, weight=600)
-        self._sums.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        row.addWidget(self._sums, 2)
-        self._shape: Shape | None = None
-        return foot
-
     # -- drawing ----------------------------------------------------------------------------------------------
 
     def follow_now(self) -> None:
+        """Show the newest figures; done once a second by itself while it can be seen."""
         feed = self._watch.feed
         if not self.isVisible() or feed is None:
             return
@@ -259,119 +283,106 @@ class MonitorView(QWidget):
             # This computer without GPU and without voice says nothing about voices.
             del shown[LOCAL]
         other = self.fleet.follow(shown, feed.alarms.active)
-        if other or not self._order:
-            self._order = self.fleet.sorted(by_trouble=bool(self._sort.currentData()))
+        if other or not self._sections:
+            self._sort_cards()
         self._show_body()
         self._draw()
-        self._show_foot(feed.alarms.active)
+        self._foot.tell(feed.alarms.active, self.fleet.sums())
 
-    def _reorder(self) -> None:
-        self._order = self.fleet.sorted(by_trouble=bool(self._sort.currentData()))
+    def reorder(self) -> None:
+        """Sort, group and filter anew."""
+        self._sort_cards()
+        self._show_body()
         self._draw()
 
-    def _show_body(self) -> None:
-        count = len(self._order)
-        wanted = (
-            self._empty
-            if not count
-            else self._table_area
-            if count > MOST_TILES
-            else self._tile_area
+    def _sort_cards(self) -> None:
+        by_trouble, grouping = _ORDERS[self.order.currentIndex()]
+        self._sections = self.fleet.sections(
+            by_trouble=by_trouble, grouping=grouping, text=self.search.text()
         )
+
+    def _show_body(self) -> None:
+        count = sum(len(section.cards) for section in self._sections)
+        if not self.fleet.cards:
+            wanted = self._empty
+        elif not count:
+            wanted = self._nothing
+        else:
+            wanted = self._tile_area if count <= MOST_TILES else self._table_area
         if self._stack.currentWidget() is not wanted:
             self._stack.setCurrentWidget(wanted)
+        there = bool(self.fleet.cards)
         self._spans.setVisible(wanted is self._tile_area)
-        self._sort.setVisible(bool(count))
-        self._foot.setVisible(bool(count))
-        self._mode.setText(tr("live, once a second") if count else "")
+        for part in (self.order, self.search, self.pause, self.more, self._foot):
+            part.setVisible(there)
+        live = tr("live, once a second") if self._past is None else tr("paused")
+        self._mode.setText(live if there else "")
+
+    def _edges(self) -> tuple[float, float]:
+        if self._past is not None:
+            return self._past
+        end = self._watch.clock()
+        return end - self._span_s, end
 
     def _draw(self) -> None:
-        feed = self._watch.feed
-        if feed is None or not self.isVisible():
+        if self._watch.feed is None or not self.isVisible():
             return
         if self.shows_table:
-            first = not self._heat.rowCount()
-            self._heat.show_cards(self._order)
-            if first:
-                self.table.fit_columns()
-            return
-        if self._stack.currentWidget() is not self._tile_area:
-            return
-        from personadesk.monitor.ranges import reduced
-
-        self._arrange()
-        end = self._watch.clock()
-        edges = (end - self._span_s, end)
-        for tile, card in zip(self._tiles, self._order, strict=False):
-            ranges = tuple(
-                reduced(
-                    feed.series(card.host, metric, "" if metric.value.startswith("server.") else card.part),
-                    *edges, _POINTS,
-                )
-                for metric in card.metrics
-            )  # fmt: skip
-            tile.show_card(card, ranges, edges, self.fleet.foot(card), self._wholes(card))
-
-    def _wholes(self, card: fleet.Card) -> dict[Metric, float]:
-        feed = self._watch.feed
-        found = {}
-        for metric in card.metrics:
-            if metric in _TOTALS and feed is not None:
-                whole = feed.latest(card.host, _TOTALS[metric], card.part)
-                if whole is not None and not isinstance(whole, Absent):
-                    found[metric] = whole
-        return found
-
-    def _arrange(self) -> None:
-        count = min(len(self._order), MOST_TILES)
-        while len(self._tiles) < count:
-            tile = Tile(self._grid.parentWidget())
-            tile.chosen.connect(self.machine_asked)
-            self._tiles.append(tile)
-        least = 300 if count <= _FEW else 250
-        columns = max(1, min(4 if count <= _FEW else 6, self.width() // theme().px(least)))
-        if 0 < count < columns:
-            columns = count
-        wanted = [(number // columns, number % columns) for number in range(count)]
-        if wanted == self._places:
-            return
-        self._places = wanted
-        while self._grid.count():
-            self._grid.takeAt(0)
-        for number, tile in enumerate(self._tiles):
-            tile.setVisible(number < count)
-            if number < count:
-                self._grid.addWidget(tile, *wanted[number])
-                tile.show()
-        for column in range(6):
-            self._grid.setColumnStretch(column, int(column < columns))
+            if self._past is None:
+                first = not self._heat.rowCount()
+                self._heat.show_sections(self._sections)
+                if first:
+                    self.table.fit_columns()
+        elif self._stack.currentWidget() is self._tile_area:
+            self.curves.show(*self._edges())
+            self.grid.show_sections(self._sections)
 
     def _opened(self, index: QModelIndex) -> None:
         self.machine_asked.emit(self._heat.card_at(index).host)
 
-    def _show_foot(self, alarms: tuple[Alarm, ...]) -> None:
-        worst = next((each for each in alarms if each.rule.severity is Severity.ERROR), None)
-        worst = worst or next(iter(alarms), None)
-        self._worst = worst.host if worst is not None else ""
-        self._news_button.setVisible(worst is not None)
-        if worst is None:
-            shape = Shape.OK
-            self._news.setText(tr("Nothing is wrong."))
-        else:
-            shape = Shape.ERR if worst.rule.severity is Severity.ERROR else Shape.WARN
-            more = trn("and {n} more", "and {n} more", len(alarms) - 1) if len(alarms) > 1 else ""
-            self._news.setText(" ".join(part for part in (show(worst.text), more) if part))
-        if shape is not self._shape:
-            self._shape = shape
-            while (item := self._news_shape.takeAt(0)) is not None:
-                if (widget := item.widget()) is not None:
-                    widget.deleteLater()
-            self._news_shape.addWidget(StateShape(shape, "", size=16))
-        sums = self.fleet.sums()
-        parts = [
-            trn("{n} call", "{n} calls", sums.calls), trn("{n} GPU", "{n} GPUs", sums.gpus),
-            tr("{price} /h", price=dollars(sums.price)) if sums.price else "",
-            tr("worst frame p99 {ms} ms", ms=round(sums.worst_ms)) if sums.worst_ms is not None else "",
-        ]  # fmt: skip
-        self._sums.setText("  ·  ".join(part for part in parts if part))
-        set_tone(self._sums, Role.WARN if (sums.worst_ms or 0) > 80 else Role.TEXT2)
+    # -- taking it elsewhere ----------------------------------------------------------------------------------
+
+    def export_menu(self) -> QMenu:
+        """Return how what is shown can be taken elsewhere."""
+        menu = QMenu(self)
+        for text, kind in (
+            (tr("Save as PNG…"), "png"), (tr("Save as SVG…"), "svg"), (tr("Save as CSV…"), "csv")
+        ):  # fmt: skip
+            menu.addAction(text).triggered.connect(lambda _on=False, kind=kind: self._save_as(kind))
+        return menu
+
+    def save(self, path: str) -> bool:
+        """Write what is shown to a file, as its ending says: PNG, SVG or CSV. A failure is told.
+
+        Returns:
+            Whether it was written.
+        """
+        from personadesk.ui.monitor.chart_menu import written_or_told
+        from personadesk.ui.widgets.picture import save_png, save_svg
+
+        def write() -> bool:
+            if path.endswith(".csv"):
+                Path(path).write_text(sections_csv(self._sections), encoding="utf-8")
+                return True
+            shown = self._table_area if self.shows_table else self._tile_area
+            return (save_svg if path.endswith(".svg") else save_png)(shown, path, tr("Monitor"))
+
+        return written_or_told(path, write)
+
+    def _open_menu(self) -> None:
+        menu = self.export_menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+
+    def _save_as(self, kind: str) -> None:
+        from personadesk.ui.monitor.chart_menu import ask_path
+
+        path = ask_path(self, "monitor", kind)
+        if path:
+            self.save(path)
+
+
+def _note(text: str) -> QWidget:
+    made = label(text, Type.BODY, Role.TEXT2)
+    made.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    return made

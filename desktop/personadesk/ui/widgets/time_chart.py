@@ -16,9 +16,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import (
     QEvent,
     QObject,
-    QPoint,
     QPointF,
-    QRect,
     QSize,
     Qt,
     Signal,
@@ -26,12 +24,10 @@ from PySide6.QtCore import (
 from PySide6.QtGui import (
     QColor,
     QMouseEvent,
-    QPainter,
     QPainterPath,
     QPen,
     QWheelEvent,
 )
-from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsPathItem, QSizePolicy, QWidget
 
 from personadesk.ui.i18n import tr
@@ -52,6 +48,7 @@ from personadesk.ui.widgets.chart_parts import (
     thin,
     thinned,
 )
+from personadesk.ui.widgets.picture import save_png, save_svg
 from personadesk.ui.widgets.text import ElidedLabel, label
 
 if TYPE_CHECKING:
@@ -333,27 +330,11 @@ class TimeChart(Card):
 
     def save_png(self, path: str) -> bool:
         """Write the picture as it is on the screen, twice as fine; returns whether that worked."""
-        from PySide6.QtGui import QImage
-
-        image = QImage(self.size() * 2, QImage.Format.Format_ARGB32)
-        image.setDevicePixelRatio(2.0)
-        image.fill(theme().colour(Role.SURFACE))
-        self.render(image)
-        return image.save(path)
+        return save_png(self, path, ground=theme().colour(Role.SURFACE))
 
     def save_svg(self, path: str) -> bool:
         """Write the picture as SVG; returns whether that worked."""
-        sheet = QSvgGenerator()
-        sheet.setFileName(path)
-        sheet.setSize(self.size())
-        sheet.setViewBox(QRect(0, 0, self.width(), self.height()))
-        sheet.setTitle(self.title)
-        painter = QPainter()
-        if not painter.begin(sheet):
-            return False
-        painter.fillRect(self.rect(), theme().colour(Role.SURFACE))
-        self.render(painter, QPoint(), renderFlags=QWidget.RenderFlag.DrawChildren)
-        return painter.end()
+        return save_svg(self, path, self.title, ground=theme().colour(Role.SURFACE))
 
     # -- parts ------------------------------------------------------------------------------------------------
 

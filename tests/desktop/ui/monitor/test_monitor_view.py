@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QImage, QMouseEvent
 from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QApplication, QPushButton
 
 import monitor_samples
 from monitor_samples import Machine, SampleFeed
 from monitor_scenes import watch_of
 from personadesk.domain.alarm import Quantity
+from personadesk.domain.event import EventKind
 from personadesk.domain.sample import Metric
 from personadesk.ui.monitor.heat import HEAT_ROLE, HeatTable
 from personadesk.ui.monitor.page import MonitorPage
 from personadesk.ui.monitor.window import MonitorWindow
-from personadesk.ui.theme import theme
+from personadesk.ui.theme import Role, theme
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -38,11 +43,11 @@ def test_trouble_comes_first_and_the_foot_tells_the_worst(qtbot):
     page = page_of(qtbot, monitor_samples.studio())
     assert names(page)[:2] == ["kiosk-1", "museum-guide"]
     assert len(names(page)) == 8
-    assert "kiosk-1 is too slow" in page.view._news.text()
-    assert "7 calls" in page.view._sums.text()
+    assert "kiosk-1 is too slow" in page.view._foot.news.text()
+    assert "7 calls" in page.view._foot.sums.text()
     asked = []
     page.machine_asked.connect(asked.append)
-    qtbot.mouseClick(page.view._news_button, LEFT)
+    qtbot.mouseClick(page.view._foot.button, LEFT)
     qtbot.mouseClick(page.view.tiles[2], LEFT)
     assert asked == ["kiosk-1", names(page)[2]]
 
@@ -54,10 +59,11 @@ def test_live_tiles_keep_their_place_until_the_user_sorts(qtbot):
     feed.ring("studio-a", Quantity.SERVER_SILENT, 1.0)
     page.view.follow_now()
     assert names(page) == before
-    assert "Voice server silent" in page.view.tiles[before.index("studio-a")].accessibleName()
-    page.view._sort.setCurrentIndex(1)
+    tile = page.view.tiles[before.index("studio-a")]
+    qtbot.waitUntil(lambda: "Voice server silent" in tile.accessibleName())
+    page.view.order.setCurrentIndex(1)
     assert names(page) == list(feed.machines)
-    page.view._sort.setCurrentIndex(0)
+    page.view.order.setCurrentIndex(0)
     assert set(names(page)[:2]) == {"studio-a", "kiosk-1"}
 
 
@@ -156,6 +162,160 @@ def test_new_figures_show_within_a_second(qtbot):
     for _ in range(7):
         feed.tick()
     qtbot.waitUntil(lambda: page.view.tiles[0].accessibleName() != before, timeout=3000)
+
+
+def press(qtbot, page: MonitorPage, text: str) -> None:
+    buttons = page.findChildren(QPushButton)
+    qtbot.mouseClick(next(b for b in buttons if b.text() == text and b.isVisible()), LEFT)
+
+
+def test_tiles_are_grouped_by_line_provider_and_state(qtbot):
+    page = page_of(qtbot, monitor_samples.studio())
+    page.view.order.setCurrentIndex(2)
+    assert page.view.grid.headings[0] == "Kiosk"
+    assert "Without a line" in page.view.grid.headings
+    tiles = names(page)
+    assert abs(tiles.index("night-line-1") - tiles.index("night-line-2")) == 1
+    page.view.order.setCurrentIndex(3)
+    assert set(page.view.grid.headings) == {
+        "RunPod",
+        "Modal",
+        "Lambda",
+        "AWS",
+        "My servers",
+        "Vast.ai",
+    }
+    page.view.order.setCurrentIndex(4)
+    assert page.view.grid.headings == ("Voice too slow", "No figures", "Fine")
+    page.view.order.setCurrentIndex(0)
+    assert page.view.grid.headings == ()
+
+
+def test_what_is_typed_filters_by_name_line_provider_and_state(qtbot):
+    page = page_of(qtbot, monitor_samples.studio())
+    qtbot.keyClicks(page.view.search, "lambda front")
+    assert set(names(page)) == {"front-desk-1", "front-desk-2"}
+    page.view.search.clear()
+    qtbot.keyClicks(page.view.search, "too slow")
+    assert names(page) == ["kiosk-1"]
+    qtbot.keyClicks(page.view.search, "zzz")
+    assert page.view._stack.currentWidget() is page.view._nothing
+    page.view.search.clear()
+    assert len(names(page)) == 8
+
+
+def test_rows_are_grouped_and_filtered_too(qtbot):
+    page = page_of(qtbot, monitor_samples.wall(6))
+    page.view.order.setCurrentIndex(4)
+    model = page.view.table.model()
+    last = model.columnCount() - 1
+    assert model.headerData(last, Qt.Orientation.Horizontal) == "Group"
+    assert model.index(0, last).data() == "GPU too hot"
+    page.view.search.setText("node-003")
+    assert len(names(page)) == 8
+
+
+def test_a_day_is_read_from_the_history_and_drawn(qtbot):
+    feed = SampleFeed({"one": Machine(("L4",))})
+    page = page_of(qtbot, feed)
+    press(qtbot, page, "24 h")
+    tile = page.view.tiles[0]
+    qtbot.waitUntil(
+        lambda: all(len(each) and each.at[0] < feed.now - 3600 for each in tile._ranges)
+    )
+    assert feed.asked
+    assert all(end - start == 86_400 for start, end in feed.asked)
+    assert tile._ranges[0].at[0] < feed.now - 86_000
+    assert len(tile._ranges[0]) <= 160
+    asked = len(feed.asked)
+    feed.tick()
+    page.view.follow_now()
+    qtbot.wait(50)
+    assert len(feed.asked) == asked, "a day does not change within a second"
+
+
+def test_a_click_on_pause_holds_the_tiles_and_follow_goes_on(qtbot):
+    feed = SampleFeed({"one": Machine(("L4",))})
+    page = page_of(qtbot, feed)
+    press(qtbot, page, "Pause")
+    assert page.view._mode.text() == "paused"
+    held = page.view.curves.edges
+    feed.tick(9)
+    page.view.follow_now()
+    assert page.view.curves.edges == held
+    press(qtbot, page, "Follow")
+    assert page.view.curves.edges[1] == feed.now
+    assert page.view._mode.text() == "live, once a second"
+
+
+def test_one_cursor_over_all_tiles_tells_the_values_there(qtbot):
+    feed = SampleFeed(
+        {"one": Machine(("L4",)), "two": Machine(("L4",), gap=(0, monitor_samples.NOW - 100))}
+    )
+    page = page_of(qtbot, feed)
+    first, second = sorted(page.view.tiles, key=lambda tile: tile.card.host)
+    qtbot.waitUntil(lambda: first.width() > 300)
+    box = first.graph_rect(1)
+    place, none = box.center(), Qt.MouseButton.NoButton
+    move = QMouseEvent(
+        QEvent.Type.MouseMove,
+        place,
+        first.mapToGlobal(place),
+        none,
+        none,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(first, move)
+    at = feed.now - 150
+    assert first.cursor_at == pytest.approx(at, abs=3)
+    assert second.cursor_at == first.cursor_at
+    shown = first.value_of(Metric.GPU_USE)
+    curve = feed.series("one", Metric.GPU_USE, "0")
+    near = curve.mean[(curve.at > at - 5) & (curve.at < at + 5)]
+    assert near.min() - 1 <= shown <= near.max() + 1
+    assert second.value_of(Metric.GPU_USE) is None
+    page.view.grid._point(None)
+    assert first.value_of(Metric.GPU_USE) == feed.latest("one", Metric.GPU_USE, "0")
+
+
+def test_what_happened_is_marked_on_the_tiles(qtbot):
+    feed = SampleFeed({"one": Machine(("L4",)), "two": Machine(("L4",))})
+    feed.happen("one", EventKind.GPU_LOST, 100, "GPU 0 is gone.")
+    page = page_of(qtbot, feed)
+    marked = {tile.card.host: tile._marks for tile in page.view.tiles}
+    qtbot.waitUntil(
+        lambda: all(
+            "GPU 0 is gone." in t.toolTip() for t in page.view.tiles if t.card.host == "one"
+        )
+    )
+    marked = {tile.card.host: tile._marks for tile in page.view.tiles}
+    assert marked == {"one": ((feed.now - 100, "GPU 0 is gone.", True),), "two": ()}
+    tile = next(t for t in page.view.tiles if t.card.host == "one")
+    image, box = tile.grab().toImage(), tile.graph_rect(0)
+    x = round(box.left() + 200 / 300 * box.width())
+    red = theme().colour(Role.ERR)
+    hits = sum(
+        any(abs(image.pixelColor(x + dx, y).red() - red.red()) < 40 and image.pixelColor(x + dx, y).green() < 190
+            for dx in (-1, 0, 1))
+        for y in range(int(box.bottom()) + 2, int(tile.graph_rect(1).top()))
+    )  # fmt: skip
+    assert hits >= 1
+
+
+def test_what_is_shown_leaves_as_png_svg_and_csv(qtbot, tmp_path):
+    page = page_of(qtbot, monitor_samples.studio())
+    assert [action.text() for action in page.view.export_menu().actions()] == [
+        "Save as PNG…", "Save as SVG…", "Save as CSV…",
+    ]  # fmt: skip
+    for kind in ("png", "svg", "csv"):
+        assert page.view.save(str(tmp_path / f"all.{kind}"))
+    assert QImage(str(tmp_path / "all.png")).width() > 1000
+    assert "<svg" in (tmp_path / "all.svg").read_text()
+    rows = list(csv.DictReader((tmp_path / "all.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 8
+    assert rows[0]["Machine"] == "kiosk-1"
+    assert rows[0]["Where"] == "RunPod"
+    assert float(rows[0]["Frame p99 (ms)"]) > 80
 
 
 @pytest.fixture

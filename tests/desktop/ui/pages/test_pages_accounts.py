@@ -328,6 +328,12 @@ def test_two_accounts_at_one_provider_and_the_keyboard_between_them(
     async def story(session: WindowSession) -> None:
         page = page_of(session)
         await wait_for(lambda: page.tabs.tabText(1) == "RunPod")
+        # Every provider is seen at once in a narrow window too.
+        session.window.resize(1024, 700)
+        await wait_for(lambda: page.tabs.width() <= 1000)
+        last = page.tabs.tabRect(page.tabs.count() - 1)
+        assert page.tabs.count() == 9
+        assert last.right() < page.tabs.width()
         tab = runpod(session)
         add = tab.primary_action
         assert add is not None
