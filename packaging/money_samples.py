@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import rented_samples as samples
 from personadesk.deploy.rented.elsewhere import Elsewhere
-from personadesk.deploy.rented.money import Money, Share
 from personadesk.domain import money
-from personadesk.domain.budget import ALL, Act, Budget, Spent, standings
+from personadesk.domain.budget import ALL, Act, Budget
 from personadesk.domain.elsewhere import Alternative
-from personadesk.domain.forecast import Forecast, forecast
-from personadesk.domain.money import Amount, Item, Kind, Rate, Span
+from personadesk.domain.money import Item, Kind, Span
 from personadesk.domain.proof import Left, Proof
+from personadesk.domain.statement import Money, Outlook, add_up
 from personadesk.domain.text import T
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["BUDGETS", "NOW", "PLACES", "busy", "quiet"]
 
@@ -85,50 +84,15 @@ def _spans() -> list[Span]:
 
 def busy(budgets: Sequence[Budget] = BUDGETS) -> Money:
     """Return money of a busy month."""
-    spans = _spans()
-    today, month = money.day_bounds(NOW, UTC), money.month_bounds(NOW, UTC)
-
-    def shares(of_span: Callable[[Span], str], of_item: Callable[[Item], str]) -> tuple[Share, ...]:
-        days = money.totals(spans, today[0], NOW, of_span)
-        months = money.totals(spans, month[0], NOW, of_span)
-        names = sorted({*days, *months, *map(of_item, ITEMS)})
-        return tuple(
-            Share(
-                name, money.rate(item for item in ITEMS if of_item(item) == name),
-                days.get(name, Amount()), months.get(name, Amount()),
-            )
-            for name in names
-        )  # fmt: skip
-
-    whole = Share(
-        "", money.rate(ITEMS), money.total(spans, today[0], NOW), money.total(spans, month[0], NOW)
-    )
-    first = money.day_start(money.day_of(NOW, UTC) - timedelta(days=29), UTC)
-    found = []
-    for budget in budgets:
-        mine = [span for span in spans if budget.line in {ALL, span.line}]
-        spent = Spent(money.total(mine, today[0], NOW), money.total(mine, month[0], NOW))
-        found += standings(budget, spent, NOW)
-    days = money.per_day(spans, first, NOW, UTC)
-    return Money(
-        NOW, ITEMS, whole,
-        shares(lambda span: span.kind, lambda item: item.kind),
-        shares(lambda span: span.line, lambda item: item.line),
-        shares(lambda span: span.account, lambda item: item.account),
-        days, tuple(found),
-        forecast(whole.month, NOW, month[1], whole.rate, list(days.values())[-8:-1], sleeps=True),
-        (
-            Proof("Market", Left.RUNNING, tuple(x for x in ITEMS if x.account == "Market"), NOW - 4),
-            Proof("Pods", Left.KEPT, tuple(x for x in ITEMS if x.account == "Pods"), NOW - 4),
-            Proof("Studio", Left.UNCONFIRMED, ITEMS[:1], NOW - 780, T("“Studio” didn't answer within 60 seconds.")),
-            Proof("Spare", Left.NOTHING, (), NOW - 4),
-        ),
+    proofs = (
+        Proof("Market", Left.RUNNING, tuple(x for x in ITEMS if x.account == "Market"), NOW - 4),
+        Proof("Pods", Left.KEPT, tuple(x for x in ITEMS if x.account == "Pods"), NOW - 4),
+        Proof("Studio", Left.UNCONFIRMED, ITEMS[:1], NOW - 780, T("“Studio” didn't answer within 60 seconds.")),
+        Proof("Spare", Left.NOTHING, (), NOW - 4),
     )  # fmt: skip
+    return add_up(NOW, UTC, ITEMS, _spans(), budgets, Outlook(ITEMS, sleeps=True), proofs)
 
 
 def quiet() -> Money:
     """Return money of somebody who has rented nothing."""
-    empty = Share("", Rate(), Amount(), Amount())
-    days = {money.day_of(NOW, UTC) - timedelta(days=29 - number): Amount() for number in range(30)}
-    how = T("If nothing more is started; nothing costs now.")
-    return Money(NOW, (), empty, (), (), (), days, (), Forecast(Amount(), how), ())
+    return add_up(NOW, UTC, (), (), (), Outlook(()), ())

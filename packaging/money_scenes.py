@@ -13,8 +13,8 @@ from personadesk.ui.spending.page import MoneyPage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from personadesk.deploy.rented.money import Money
     from personadesk.domain.budget import Budget
+    from personadesk.domain.statement import Money
     from personadesk.ui.shell import Page
 
 __all__ = ["MONEY_SCENES", "money_page", "purse_of"]

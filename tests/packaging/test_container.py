@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -156,3 +157,17 @@ def test_the_image_copies_what_is_there_and_runs_without_rights() -> None:
     assert users[-1] not in {"root", "0"}
     labels = " ".join(" ".join(words) for words in said if words[0] == "LABEL")
     assert 'com.amazonaws.sagemaker.capabilities.bidirectional-streaming="true"' in labels
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    program = shutil.which("hadolint", path=Path(sys.executable).parent)
+    if program is None:
+        pytest.skip("hadolint has no wheel for this system")
+    done = subprocess.run(
+        [program, "--no-color", HOME / "Dockerfile"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -34,7 +34,7 @@ from personaplex_server.scheduler import Scheduler
 T = TypeVar("T")
 
 
-OPT_IN = ("browser", "transformers", "schemathesis", "soak", "fleet")
+OPT_IN = ("browser", "transformers", "schemathesis", "soak", "fleet", "moshi")
 """Marks of tests that want something large, or long; docs/server.md says how to run them."""
 
 

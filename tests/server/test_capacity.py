@@ -34,7 +34,7 @@ def busy(scripted):
 
 
 @pytest.mark.parametrize(
-    ("seconds_a_row", "seats"), [(0.001, 16), (0.005, 8), (0.012, 4), (0.02, 2), (0.2, 1)]
+    ("seconds_a_row", "seats"), [(0.001, 16), (0.005, 8), (0.012, 4), (0.02, 3), (0.2, 1)]
 )
 def test_seats_are_given_while_a_tick_is_in_time(busy, seconds_a_row, seats):
     engine, clock = busy(16, seconds_a_row)
@@ -73,11 +73,11 @@ def test_the_scheduler_seats_and_tells_what_was_measured(busy):
         pass
     scheduler.stop()
     scheduler.join()
-    assert status.slots == status.free == 2
+    assert status.slots == status.free == 3
     assert status.facts["capacity"] == {
-        "seats": 2,
-        "limit_ms": 50.0,
-        "tick_ms": {"1": 20.0, "2": 40.0, "3": 60.0},
+        "seats": 3,
+        "limit_ms": 63.5,
+        "tick_ms": {"1": 20.0, "2": 40.0, "3": 60.0, "4": 80.0},
     }
 
 
@@ -89,7 +89,7 @@ def test_rows_fit_into_free_memory(tmp_path, monkeypatch):
         monkeypatch.setattr(gpu, "readings", lambda told=told: told)
         fits.append(capacity.rows_that_fit(tmp_path / "model", "cpu", "auto"))
     assert fits[0] == 1
-    assert 1 < fits[1] < 16
-    assert fits[2] == 16
+    assert 1 < fits[1] < 64
+    assert fits[2] == 64
     monkeypatch.setattr(gpu, "readings", lambda: {"cpu": {}})
     assert capacity.rows_that_fit(tmp_path / "model", "cpu", "auto") == 1

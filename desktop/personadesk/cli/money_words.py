@@ -9,11 +9,11 @@ from personadesk.domain.budget import ALL, Level
 from personadesk.domain.quantity import duration
 
 if TYPE_CHECKING:
-    from personadesk.deploy.rented.money import Money, Share
     from personadesk.domain.budget import Budget, Standing
     from personadesk.domain.elsewhere import Alternative
     from personadesk.domain.money import Amount, Item, Rate
     from personadesk.domain.proof import Proof
+    from personadesk.domain.statement import Money, Share
 
 
 def amount_words(amount: Amount) -> str:

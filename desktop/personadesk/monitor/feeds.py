@@ -7,14 +7,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.sample import Absent, Metric, Reading, Sample, Source
+from personadesk.domain.text import T
 from personadesk.hosts import computer_metrics, metrics
 from personadesk.hosts.server_metrics import ServerMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from personadesk.domain.errors import PersonaDeskError
     from personadesk.hosts.base import Host
 
     Take = Callable[[Sample], None]
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PROVIDER_SECONDS = 15.0
 PROVIDER_CALM_SECONDS = 60.0
 """Providers refuse who asks more often."""
+NOT_TOLD_NOW = Absent(T("The provider does not tell it now."))
 
 
 class Feed(Protocol):
@@ -163,6 +165,7 @@ class ProviderFeed:
         self._money = money
         self._figures = figures
         self._clock = clock
+        self._names: dict[tuple[Metric, str], None] = {(Metric.GPU_USE, "0"): None}
 
     def pace(self, every_s: float) -> float:
         """Return what the provider likes."""
@@ -171,8 +174,22 @@ class ProviderFeed:
     async def run(self, take: Take, tell: Tell, every_s: float) -> None:
         """Hand on samples; see `Feed.run`."""
         while True:
-            readings = tuple(self._money())
-            if self._figures is not None:
-                readings += tuple(await self._figures())
+            # What it costs is known here, whether the provider answers or not.
+            readings = (*self._money(), *await self._asked())
             take(Sample(self._clock(), Source.PROVIDER, readings))
             await asyncio.sleep(self.pace(every_s))
+
+    async def _asked(self) -> tuple[Reading, ...]:
+        """Return the provider's figures; those that it told before, or should tell, with why they are missing."""
+        if self._figures is None:
+            return ()
+        missing = NOT_TOLD_NOW
+        told: tuple[Reading, ...] = ()
+        try:
+            told = tuple(await self._figures())
+        except PersonaDeskError as error:
+            missing = Absent(error.what)
+        names = {(each.metric, each.part): None for each in told}
+        self._names |= names
+        absent = (Reading(*name, missing) for name in self._names if name not in names)
+        return (*told, *absent)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tarfile
 import tempfile
+import warnings
 import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -155,7 +156,10 @@ def read_embeddings(path: Path, config: LmConfig) -> VoiceEmbeddings:
     if path.stat().st_size > _MAX_BYTES:
         raise VoiceError(f"The voice {name} is too large to be one.")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Torch warns of what it is about to refuse; who brought the file is told in our words.
+            warnings.simplefilter("ignore", UserWarning)
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch answers a broken or hostile file with errors of many types
         log.info("voice %s was refused", name, exc_info=True)
         raise VoiceError(

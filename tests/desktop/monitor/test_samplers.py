@@ -10,6 +10,7 @@ from personadesk.domain.errors import Unreachable
 from personadesk.domain.sample import Absent, Metric, Reading, Sample, Source
 from personadesk.domain.text import T
 from personadesk.hosts.proc_figures import FIRST
+from personadesk.monitor.feeds import NOT_TOLD_NOW, ProviderFeed
 from personadesk.monitor.sampler import NO_FIGURES, FeedSpec, Sampler
 from personadesk.store.history import GroupKey
 
@@ -167,3 +168,30 @@ async def test_another_place_is_another_source_and_the_same_is_left_alone():
         world.sampler.set_feeds([], world.make)
         await asyncio.sleep(0.01)
         assert world.feed.running == 0
+
+
+async def test_a_provider_s_figure_is_a_value_or_the_reason_and_money_is_known_all_the_same():
+    answers = [
+        (Reading(Metric.GPU_USE, "0", 30.0), Reading(Metric.CPU_USE, "", 5.0)),
+        (Reading(Metric.GPU_USE, "0", 40.0),),
+        Unreachable(T("The provider is away."), T("Wait.")),
+        (),
+    ]
+
+    async def figures():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    feed = ProviderFeed(lambda: [Reading(Metric.MONEY_PRICE, "", 0.5)], figures)
+    told = []
+    for _ in range(4):
+        work = asyncio.create_task(feed.run(told.append, print, 1.0))
+        await asyncio.sleep(0.01)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    away = Absent(T("The provider is away."))
+    assert [each.value(Metric.MONEY_PRICE) for each in told] == [0.5] * 4
+    assert [each.value(Metric.GPU_USE, "0") for each in told] == [30.0, 40.0, away, NOT_TOLD_NOW]
+    assert [each.value(Metric.CPU_USE) for each in told] == [5.0, NOT_TOLD_NOW, away, NOT_TOLD_NOW]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import defaultdict
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from personadesk.deploy.rented import elsewhere
-from personadesk.domain import money
+from personadesk.domain import money, statement
 from personadesk.domain.budget import (
     ALL,
     UNLIMITED,
@@ -17,80 +16,31 @@ from personadesk.domain.budget import (
     Allowance,
     Budget,
     Level,
-    Spent,
     allowance,
-    standings,
     worst,
 )
 from personadesk.domain.errors import BadRequest, NotFound
-from personadesk.domain.forecast import MOST_DAYS, Forecast, forecast
 from personadesk.domain.hours import share_up
-from personadesk.domain.money import Amount, Item, Kind, Rate
+from personadesk.domain.money import Item, Kind
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.proof import Proof, proof
+from personadesk.domain.statement import Outlook
 from personadesk.domain.text import NOTHING, T, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import date, tzinfo
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import tzinfo
 
     from personadesk.deploy.rented.elsewhere import Elsewhere
     from personadesk.deploy.rented.fleet import Fleet, FleetView
     from personadesk.domain.budget import Standing
     from personadesk.domain.money import Span
     from personadesk.domain.plan import Plan
+    from personadesk.domain.statement import Money
     from personadesk.store.budgets import BudgetStore
     from personadesk.store.journal import Journal
     from personadesk.store.spending import SpendingStore
     from personadesk.store.wishes import WishStore
-
-CHART_DAYS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a line, an account or a kind costs.
-
-    Attributes:
-        name: Its name; "" for what stands behind no line.
-        rate: What it costs now.
-        today: What it cost today.
-        month: What it cost this month.
-    """
-
-    name: str
-    rate: Rate
-    today: Amount
-    month: Amount
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """Everything about money at one moment.
-
-    Attributes:
-        at: Unix time.
-        items: Everything of ours that is billed.
-        all: The sum of it.
-        kinds: Running, kept and forgotten.
-        lines: By line; they sum up to `all`.
-        accounts: By account; they sum up to `all`.
-        days: What each of the last days cost, today the last.
-        budgets: How each limit of each budget stands.
-        forecast: What this month will have cost.
-        proofs: What each account's provider says is left.
-    """
-
-    at: float
-    items: tuple[Item, ...]
-    all: Share
-    kinds: tuple[Share, ...]
-    lines: tuple[Share, ...]
-    accounts: tuple[Share, ...]
-    days: Mapping[date, Amount]
-    budgets: tuple[Standing, ...]
-    forecast: Forecast
-    proofs: tuple[Proof, ...]
 
 
 class MoneyService:
@@ -139,43 +89,11 @@ class MoneyService:
             await self._fleet.refresh()
         now = self._clock()
         items = await self._items()
-        today = money.day_bounds(now, self.zone)
-        month = money.month_bounds(now, self.zone)
-        first = money.day_start(
-            money.day_of(now, self.zone) - timedelta(days=CHART_DAYS - 1), self.zone
-        )
-        spans = await self._spending.spans(min(first, month[0]), now)
-
-        def shares(
-            key_of_span: Callable[[Span], str], key_of_item: Callable[[Item], str]
-        ) -> tuple[Share, ...]:
-            days = money.totals(spans, today[0], now, key_of_span)
-            months = money.totals(spans, month[0], now, key_of_span)
-            rated = defaultdict(list)
-            for item in items:
-                rated[key_of_item(item)].append(item)
-            names = sorted({*days, *months, *rated})
-            return tuple(
-                Share(
-                    name, money.rate(rated[name]), days.get(name, Amount()),
-                    months.get(name, Amount()),
-                )
-                for name in names
-            )  # fmt: skip
-
-        spent = money.total(spans, month[0], now)
-        rate = money.rate(items)
-        return Money(
-            now,
-            items,
-            Share("", rate, money.total(spans, today[0], now), spent),
-            shares(lambda span: span.kind, lambda item: item.kind),
-            shares(lambda span: span.line, lambda item: item.line),
-            shares(lambda span: span.account, lambda item: item.account),
-            money.per_day(spans, first, now, self.zone) if now > first else {},
-            tuple(self._standings(await self.budgets.all(), spans, now)),
-            await self._forecast(spent, now, month[1], items, self._whole_days(spans, now)),
-            self.proofs(self._fleet.view),
+        spans = await self._spending.spans(statement.since(now, self.zone), now)
+        # A month of many machines takes longer to add up than a window may stand still.
+        return await asyncio.to_thread(
+            statement.add_up, now, self.zone, items, spans, await self.budgets.all(),
+            await self._outlook(items, now), self.proofs(self._fleet.view),
         )  # fmt: skip
 
     async def prove(self, only: Sequence[str] = ()) -> tuple[Proof, ...]:
@@ -205,11 +123,9 @@ class MoneyService:
             line: For which line; `ALL` compares with the dearest machine that there is.
         """
         items = await self._items()
-        plans = [await self._plan(item.tag) for item in items if item.tag and item.line == line]
-        # Without a voice on a rented machine it is asked for the model that people rent GPUs for.
-        model = next(
-            (plan.model.kind for plan in plans if plan is not None), ModelKind.PERSONAPLEX_7B
-        )
+        wish = await self._wishes.get(line) if line else None
+        # Without a line it is asked for the model that people rent GPUs for.
+        model = wish.model.kind if wish is not None else ModelKind.PERSONAPLEX_7B
         return await elsewhere.look(self._fleet.accounts, items, line, model)
 
     async def spans(self, since: float, until: float) -> list[Span]:
@@ -251,13 +167,13 @@ class MoneyService:
 
     async def due(self, line: str) -> Standing | None:
         """Return the budget by which a line's machine must not run on; None when it may, or none runs."""
-        if not any(i.line == line and i.kind is Kind.RUNNING for i in await self._items()):
-            return None
         found = [
             each for each in await self.budgets.all()
             if each.line in {line, ALL} and each.act is not Act.WARN
         ]  # fmt: skip
         if not found:
+            return None
+        if not any(i.line == line and i.kind is Kind.RUNNING for i in await self._items()):
             return None
         reached = [
             each for each in self._standings(found, *await self._this_month())
@@ -369,25 +285,9 @@ class MoneyService:
     def _standings(
         self, budgets: Iterable[Budget], spans: Sequence[Span], now: float
     ) -> list[Standing]:
-        day, month = money.day_bounds(now, self.zone)[0], money.month_bounds(now, self.zone)[0]
-        found = []
-        for budget in budgets:
-            mine = [span for span in spans if budget.line in {ALL, span.line}]
-            spent = Spent(money.total(mine, day, now), money.total(mine, month, now))
-            found += standings(budget, spent, now)
-        return found
+        return statement.stand(budgets, spans, now, self.zone)
 
-    def _whole_days(self, spans: Sequence[Span], now: float) -> list[Amount]:
-        """Return what the last whole days cost, from the first on which there was anything."""
-        today = money.day_start(money.day_of(now, self.zone), self.zone)
-        first = money.day_start(money.day_of(now, self.zone) - timedelta(days=MOST_DAYS), self.zone)
-        began = min((span.began for span in spans), default=today)
-        days = money.per_day(spans, first, today, self.zone)
-        return [amount for day, amount in days.items() if money.day_start(day, self.zone) >= began]
-
-    async def _forecast(
-        self, spent: Amount, now: float, end: float, items: Sequence[Item], days: Sequence[Amount]
-    ) -> Forecast:
+    async def _outlook(self, items: Sequence[Item], now: float) -> Outlook:
         expected, by_hours = [], False
         for item in items:
             wish = await self._wishes.get(item.line) if item.line and item.running_price else None
@@ -398,17 +298,12 @@ class MoneyService:
             # Asleep or up now: by the end of the week it was both.
             share = share_up(wish.hours, now)
             expected.append(replace(item, price=(item.running_price or 0.0) * share, guessed=True))
-        return forecast(
-            spent, now, end, money.rate(expected), days, sleeps=await self._sleeps(items),
-            by_hours=by_hours,
-        )  # fmt: skip
-
-    async def _sleeps(self, items: Iterable[Item]) -> bool:
         plans = [await self._plan(item.tag) for item in items if item.tag]
-        return any(
+        sleeps = any(
             plan is not None and plan.rent is not None and plan.rent.idle_stop_minutes is not None
             for plan in plans
         )
+        return Outlook(expected, sleeps, by_hours)
 
     async def _items(self) -> tuple[Item, ...]:
         return tuple(

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from personadesk.deploy.rented.elsewhere import Elsewhere
-    from personadesk.deploy.rented.money import Money, MoneyService
+    from personadesk.deploy.rented.money import MoneyService
     from personadesk.domain.budget import Standing
+    from personadesk.domain.statement import Money
 
 __all__ = ["Places", "Purse"]
 

@@ -35,8 +35,8 @@ from personadesk.ui.widgets.data_table import DataTable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from personadesk.deploy.rented.money import Money
     from personadesk.domain.proof import Proof
+    from personadesk.domain.statement import Money
     from personadesk.ui.spending.model import Purse
 
 __all__ = ["MoneyPage"]

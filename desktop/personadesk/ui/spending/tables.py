@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from personadesk.deploy.rented.elsewhere import Elsewhere
-    from personadesk.deploy.rented.money import Money, Share
+    from personadesk.domain.statement import Money, Share
 
     Index = QModelIndex | QPersistentModelIndex
 

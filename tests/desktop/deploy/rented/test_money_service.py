@@ -294,6 +294,11 @@ async def test_elsewhere_compares_live_offers_and_tables_for_who_has_no_account(
     ]  # fmt: skip
     assert live[0].per_hour == pytest.approx(-0.18)
     assert live[0].per_month == pytest.approx(-0.18 * 730)
+    # What the line runs decides what fits: a card that is too small for the 7B is enough for the rehearsal model.
+    world.cloud.offers.append(Offer("", "toy", "d", "T4", 16, price=0.2, stock=Stock.HIGH))
+    assert (await money.elsewhere("desk")).places[0].gpu == "L4"
+    await WishStore(world.database).put(Wish("desk"))
+    assert (await money.elsewhere("desk")).places[0].gpu == "T4"
 
 
 async def test_the_table_for_other_programs_is_what_the_sums_are_made_of(world, money):

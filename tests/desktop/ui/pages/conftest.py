@@ -25,7 +25,6 @@ import samples as sample_data
 import scenes as sample_scenes
 from peers.rented import FakeAccounts, FakeFleet, FakeLimits, FakeRentals, FakeSpending
 from personadesk.deploy.rented.elsewhere import Elsewhere
-from personadesk.deploy.rented.money import Money
 from personadesk.domain.budget import Budget
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.host import HostCheck, HostKey, HostRecord, RestartProof, SshAddress
@@ -33,6 +32,7 @@ from personadesk.domain.line import Line, LineState
 from personadesk.domain.money import Span
 from personadesk.domain.plan import Plan
 from personadesk.domain.progress import DeployState, DeployView
+from personadesk.domain.statement import Money
 from personadesk.domain.text import T, Text
 from personadesk.hosts.ssh import errors
 from personadesk.lines.uninstall import Uninstalled
