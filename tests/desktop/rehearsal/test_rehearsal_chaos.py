@@ -170,13 +170,14 @@ async def settled_and_equal(cloud, *, empty: bool = False) -> None:
         told = cloud.ask("GET", "/status")["providers"]
         there = {(name, each["id"]) for name, p in told.items() for each in p["machines"]}
         # Groups, addresses and disks of one machine carry its tag; volumes for all of them do not.
-        tags = {
-            each["name"][:TAG_LENGTH]
-            for p in told.values()
+        tagged = {
+            (each["name"][:TAG_LENGTH], name, each["kind"])
+            for name, p in told.items()
             for each in p["things"]
             if each["name"].startswith(TAG_PREFIX)
         }
-        unknown = tags - {each.tag for each in rentals}
+        known = {each.tag for each in rentals}
+        unknown = {each for each in tagged if each[0] not in known}
         elsewhere = {
             (each.tag, places[each.tag], (m["host"], m["port"]))
             for each in rentals
