@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 import deploy_rent_scenes
 import samples
 from deploy_rent_scenes import rented_of
+from lines_scenes import ENTRIES, LINES_SCENES
 from money_scenes import MONEY_SCENES
 from monitor_scenes import MONITOR_SCENES
 from personadesk.domain import fitness
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from personadesk.domain.host import HostRecord
     from personadesk.domain.line import Line
     from personadesk.domain.progress import DeployView, LogLine
+    from personadesk.store.wishes import Entry
     from personadesk.ui.rented.model import Rented
     from personadesk.ui.shell import Page
 
@@ -391,7 +393,9 @@ def _nobody() -> Page:
     return page
 
 
-def _home(lines: Sequence[Line], deploys: Sequence[DeployView]) -> Page:
+def _home(
+    lines: Sequence[Line], deploys: Sequence[DeployView], decisions: Sequence[Entry] = ()
+) -> Page:
     model = HomeModel()
     models = {samples.PLAN.id: ModelChoice(), samples.HOST_PLAN.id: ModelChoice()}
     places = {samples.HOST_PLAN.id: "studio"}
@@ -403,6 +407,7 @@ def _home(lines: Sequence[Line], deploys: Sequence[DeployView]) -> Page:
         presenter.home_view(
             lines, deploys, models, places=places, rented=mine,
             costs=costs if mine else presenter.FREE,
+            decisions=decisions,
         )
     )  # fmt: skip
     page = HomePage(model)
@@ -422,9 +427,11 @@ def _first_start() -> Page:
 SCENES: dict[str, Callable[[], Page]] = {
     **RENTED_SCENES,
     **MONITOR_SCENES,
+    **LINES_SCENES,
     **MONEY_SCENES,
     "home-first": _first_start,
     "home-line": lambda: _home([samples.line()], [samples.finished_deploy()]),
+    "home-guarded": lambda: _home([samples.line()], [], ENTRIES),
     "home-many": lambda: _home(
         [
             samples.line(),

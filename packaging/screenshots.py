@@ -247,6 +247,7 @@ def specs(scene: str) -> list[PageSpec]:
         ("deploy", mark("Deploy"), "deploy"),
         ("instances", mark("Instances"), "instances"),
         ("monitor", mark("Monitor"), "monitor"),
+        ("lines", mark("Lines"), "lines"),
         ("talk", mark("Voice console"), "voice"),
         ("accounts", mark("Accounts"), "accounts"),
         ("money", mark("Money"), "coin"),

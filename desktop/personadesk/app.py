@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from personadesk import resources
 from personadesk.deploy.engine import DeployEngine
@@ -26,11 +26,12 @@ from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
 from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background, truth
-from personadesk.lines.control import Control, socket_path
+from personadesk.lines.control import Control, ask, socket_path
 from personadesk.lines.guardian import Guardian
 from personadesk.lines.limits import Limits
 from personadesk.lines.outside import Outside
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
+from personadesk.lines.wanting import Wanting
 from personadesk.providers.accounts import Accounts
 from personadesk.store import logs, paths
 from personadesk.store.access import AccessStore
@@ -88,6 +89,7 @@ class Services:
         secrets: Keys and tokens.
         wishes: What lines shall be, and what was done for them.
         guardian: Keeps lines up.
+        wanting: Makes and changes lines as people want them.
         outside: Opens lines to other computers.
         control: Lets a window see and steer the process that serves the lines.
         proofs: Calls voices to hear whether they answer.
@@ -113,6 +115,7 @@ class Services:
     limits: Limits
     wishes: WishStore
     guardian: Guardian
+    wanting: Wanting
     outside: Outside
     control: Control
     proofs: Proofs
@@ -203,6 +206,10 @@ class Services:
         """
         return await background.hand_over(self.lines, self.lines_lock, self.folders)
 
+    async def background_state(self) -> dict[str, Any] | None:
+        """Return what another process that serves the lines tells; None where there is none that tells."""
+        return await ask(socket_path(self.folders), "state")
+
     async def end_background(self) -> bool:
         """End the background process that serves the lines, if there is one."""
         return await background.end(self.lines_lock)
@@ -290,13 +297,14 @@ async def open_services(
     limits = Limits(lines, journal, spending.of, machines, due=money.due)
     limits.in_hours = wishes.in_hours
     limits.own_call = proofs.is_calling
+    guardian = Guardian(
+        lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
+        spending.of_line, limits.sleep, prove=proofs.prove, allowed=money.allowance,
+    )  # fmt: skip
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
         fleet, spending, money, limits, wishes,
-        Guardian(
-            lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
-            spending.of_line, limits.sleep, prove=proofs.prove, allowed=money.allowance,
-        ),
+        guardian, Wanting(lines, wishes, guardian, hosts, accounts, spending.of_line),
         outside, Control(lines, socket_path(folders)), proofs, secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:

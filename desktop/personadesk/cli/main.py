@@ -20,12 +20,31 @@ EPILOG = "Without a command, the window opens. PERSONADESK_HOME moves all of Per
 
 def run(words: Sequence[str]) -> int:
     """Do what the words say; returns the exit status: 0 done (or passed), 1 failed, 2 not understood."""
-    arguments = parser().parse_args(words)
+    try:
+        arguments = parser().parse_args(words)
+    except SystemExit as ended:
+        if ended.code == 2 and "--json" in words:
+            _tell_not_understood()
+        raise
     if arguments.rehearsal:
         # However it was written: what is meant as a rehearsal never touches a real account.
         os.environ[REHEARSAL_VARIABLE] = "1"
     module = importlib.import_module(f"personadesk.cli.{arguments.module}")
     return int(module.run(arguments))
+
+
+def _tell_not_understood() -> None:
+    """Tell programs in their form; what exactly was wrong stands on stderr."""
+    from personadesk.cli.running import tell_error
+    from personadesk.domain.errors import BadRequest
+    from personadesk.domain.text import T
+
+    error = BadRequest(
+        T("The command was not understood."),
+        T("Look at its words with: personadesk COMMAND --help"),
+        cause="usage",
+    )
+    tell_error(error, as_json=True)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 from personadesk.cli import work
 from personadesk.cli.running import say
 from personadesk.domain import hours as calendar
-from personadesk.domain.errors import BadRequest
 from personadesk.domain.guarding import Deed
-from personadesk.domain.line import Line
-from personadesk.domain.plan import LOCAL, RENT, ModelChoice, RentWish, new_plan_id
-from personadesk.domain.text import T
-from personadesk.domain.wish import Place, Rest, Wish, plan_for
+from personadesk.domain.plan import LOCAL, ModelChoice
+from personadesk.domain.wish import Place, Rest, Wish
 from personadesk.hosts import local
+from personadesk.lines.wanting import place_of
 
 if TYPE_CHECKING:
     import argparse
@@ -34,19 +32,10 @@ async def create(services: Services, arguments: argparse.Namespace) -> None:
         BadRequest: There is one of that name, or a figure or place makes no sense.
     """
     name = arguments.name
-    if not 1 <= len(name) <= 40:
-        raise BadRequest(T("A line's name has 1 to 40 characters."), T("Give another name."))
-    if await services.lines.get(name) is not None:
-        raise BadRequest(
-            T("There is a line called “{name}” already.", name=name),
-            T("Change it with: personadesk line wish"),
-            cause="exists",
-        )
     wish = Wish(name, ModelChoice.parse(arguments.model), rest=Rest.ASLEEP)
-    wish = await _changed(services, wish, arguments)
+    wish = await _changed(wish, arguments)
     port = arguments.port if arguments.port is not None else await work.free_port(services, name)
-    await services.lines.put(Line(name, port, since=time.time()))
-    await services.wishes.put(wish)
+    await services.wanting.create(wish, port)
 
 
 async def change(services: Services, arguments: argparse.Namespace) -> None:
@@ -56,8 +45,8 @@ async def change(services: Services, arguments: argparse.Namespace) -> None:
         NotFound: There is no such line.
         BadRequest: It has no wish yet, or a figure or place makes no sense.
     """
-    wish = await _need(services, arguments.name)
-    await services.wishes.put(await _changed(services, wish, arguments))
+    wish = await services.wanting.wish(arguments.name)
+    await services.wanting.change(await _changed(wish, arguments))
 
 
 async def put(services: Services, arguments: argparse.Namespace, stop: Stop) -> None:
@@ -67,10 +56,9 @@ async def put(services: Services, arguments: argparse.Namespace, stop: Stop) -> 
         PersonaDeskError: It failed; what was behind the line before is behind it still.
     """
     line = await services.lines.need(arguments.name)
-    wish = await _need(services, arguments.name)
+    place = None
     if arguments.action == "move":
-        place = _place(arguments.to, wish)
-        await _check(services, place)
+        place = place_of(arguments.to, await services.wanting.wish(line.name))
         here = line.target.server_id if line.target is not None else ""
         record = await services.journal.load(here)
         if (
@@ -78,10 +66,7 @@ async def put(services: Services, arguments: argparse.Namespace, stop: Stop) -> 
             and Place(record.plan.place, record.plan.rent).key == place.key != LOCAL
         ):
             say(f"It is at {place.key} already; a new one is put there beside the old.")
-    else:
-        place = wish.places[0]
-    spent = await services.spending.of_line(line.name)
-    plan = plan_for(wish, place, new_plan_id(), line.port, spent=spent)
+    plan = await services.wanting.plan(line.name, place)
     view = await work.watch(await services.deploys.start(plan), stop)
     error = work.error_of(view, stop)
     if error is not None:
@@ -133,31 +118,12 @@ def in_words(kept: dict[str, Any]) -> str:
     return "\n".join(words)
 
 
-async def _need(services: Services, name: str) -> Wish:
-    wish = await services.guardian.wish(await services.lines.need(name))
-    if wish is None:
-        raise BadRequest(
-            T("The line “{name}” has no wish yet.", name=name),
-            T("Deploy a voice to it; that says what it shall be."),
-            cause="no_wish",
-        )
-    return wish
-
-
-async def _changed(services: Services, wish: Wish, arguments: argparse.Namespace) -> Wish:
-    for figure in (arguments.max_price, arguments.spend_limit):
-        if figure is not None and figure <= 0:
-            raise BadRequest(
-                T("A limit is a number of dollars above 0."), T("Give another."), cause="bad_price"
-            )
-    places = tuple(_place(word, wish) for word in arguments.place) or wish.places
-    for place in places:
-        await _check(services, place)
+async def _changed(wish: Wish, arguments: argparse.Namespace) -> Wish:
     choices = {"on": True, "off": False}
     return replace(
         wish,
-        places=places,
-        **await _hours(wish, arguments),
+        places=tuple(place_of(word, wish) for word in arguments.place) or wish.places,
+        hours=await _hours(wish, arguments),
         max_price=wish.max_price if arguments.max_price is None else arguments.max_price,
         spend_limit=wish.spend_limit if arguments.spend_limit is None else arguments.spend_limit,
         wake_on_connect=choices.get(arguments.wake, wish.wake_on_connect),
@@ -165,42 +131,13 @@ async def _changed(services: Services, wish: Wish, arguments: argparse.Namespace
     )
 
 
-async def _hours(wish: Wish, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what the hours that were typed change; from now on they count, whatever was said before."""
+async def _hours(wish: Wish, arguments: argparse.Namespace) -> calendar.Hours | None:
+    """Return the hours that were typed, or those that it has."""
     week, zone = arguments.hours, arguments.zone
     if week is None and zone is None:
-        return {}
+        return wish.hours
     if week is None:
         week = calendar.written(wish.hours)
     if zone is None:
         zone = wish.hours.zone if wish.hours is not None and not wish.hours.always else None
-    hours = calendar.parse(week, zone or await asyncio.to_thread(local.time_zone))
-    return {"hours": hours, "rest_at": 0.0}
-
-
-def _place(word: str, wish: Wish) -> Place:
-    known = next((place for place in wish.places if place.key == word), None)
-    if known is not None:
-        return known
-    kind, _, name = word.partition(":")
-    if word == LOCAL or (kind == "host" and name):
-        return Place(word)
-    if kind == "account" and name:
-        return Place(RENT, RentWish(account=name))
-    raise BadRequest(
-        T("“{place}” is not a place.", place=word),
-        T("Say local, host:NAME or account:NAME."),
-        cause="bad_place",
-    )
-
-
-async def _check(services: Services, place: Place) -> None:
-    """Find out that the machine or account is known here.
-
-    Raises:
-        NotFound: It is not.
-    """
-    if place.rent is not None:
-        await services.accounts.store.get(place.rent.account)
-    elif place.place != LOCAL:
-        await services.hosts.store.get(place.place.partition(":")[2])
+    return calendar.parse(week, zone or await asyncio.to_thread(local.time_zone))

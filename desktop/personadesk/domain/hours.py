@@ -297,15 +297,21 @@ def _days(text: str, row: str) -> tuple[int, ...]:
     return tuple(sorted(days))
 
 
-def _days_written(days: Sequence[int]) -> str:
+def runs_of(days: Sequence[int]) -> list[list[int]]:
+    """Return days as runs of those that follow each other."""
     runs: list[list[int]] = []
     for day in sorted(days):
         if runs and day == runs[-1][-1] + 1:
             runs[-1].append(day)
         else:
             runs.append([day])
+    return runs
+
+
+def _days_written(days: Sequence[int]) -> str:
     return ",".join(
-        DAYS[run[0]] if len(run) == 1 else f"{DAYS[run[0]]}-{DAYS[run[-1]]}" for run in runs
+        DAYS[run[0]] if len(run) == 1 else f"{DAYS[run[0]]}-{DAYS[run[-1]]}"
+        for run in runs_of(days)
     )
 
 

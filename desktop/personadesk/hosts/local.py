@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import BadRequest
+from personadesk.domain.plan import DEFAULT_LINE_PORT
 from personadesk.domain.text import T
 from personadesk.hosts import commands
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 NVIDIA_SMI_SECONDS = 8.0
@@ -129,6 +131,14 @@ def time_zone() -> str:
         return tzlocal.get_localzone_name() or "UTC"
     except (LookupError, ValueError, OSError):
         return "UTC"
+
+
+def next_free_port(taken: Collection[int], first: int = DEFAULT_LINE_PORT) -> int:
+    """Return the first loopback port from `first` on that neither `taken` names nor a program has."""
+    port = first
+    while port in taken or not port_is_free(port):
+        port += 1
+    return port
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:

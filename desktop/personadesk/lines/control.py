@@ -86,8 +86,13 @@ class Control:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _open(self) -> None:
-        made = await asyncio.to_thread(_bound, self._path)
-        self._server = await asyncio.start_unix_server(self._connected, sock=made)
+        # Some tenths of a millisecond: not worth a thread, in which a cancel would leave it behind.
+        made = _bound(self._path)
+        try:
+            self._server = await asyncio.start_unix_server(self._connected, sock=made)
+        except BaseException:
+            made.close()
+            raise
 
     async def _close(self) -> None:
         if self._server is None:

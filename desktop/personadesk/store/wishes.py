@@ -150,6 +150,19 @@ class WishStore:
 
         return await self._database.run(work)
 
+    async def recent(self, limit: int = 5) -> tuple[Entry, ...]:
+        """Return the last decisions for all lines, oldest first."""
+
+        def work(connection: sqlite3.Connection) -> tuple[Entry, ...]:
+            rows = connection.execute(
+                "SELECT line, at, deed, place, why, worked, outcome, plan_id, seconds FROM guardian_log "
+                "ORDER BY id DESC LIMIT ?",
+                (limit,),
+            )
+            return tuple(_entry(row) for row in rows)[::-1]
+
+        return await self._database.run(work)
+
 
 def _put(connection: sqlite3.Connection, wish: Wish) -> None:
     connection.execute(

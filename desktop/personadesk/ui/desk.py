@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from personadesk.deploy.rented import market
 from personadesk.domain.errors import NoCapacity
@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from personadesk.domain.text import Text
     from personadesk.hosts.local import Computer
     from personadesk.lines.uninstall import Uninstalled
+    from personadesk.store.wishes import Entry
     from personadesk.ui.home.model import HomeModel
+    from personadesk.ui.lines.model import LinesModel
     from personadesk.ui.monitor.source import Watch
     from personadesk.ui.rented.standing import Standing
     from personadesk.ui.servers.model import Directory, Looker
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = ["Desk"]
 
 FOLLOW_MS = 100
+DECISIONS_MS = 5000
 MONEY_MS = 2000
 """Money is summed up over a month; each look at the machines tells of it several times."""
 WATCH_SECONDS = 1.0
@@ -115,6 +118,12 @@ class Desk(QObject):
         self._models: dict[str, ModelChoice] = {}
         self._places: dict[str, str] = {}
         self._asked: set[str] = set()
+        self._decisions: tuple[Entry, ...] = ()
+        self._decided_soon = QTimer(self)
+        self._decided_soon.setInterval(DECISIONS_MS)
+        self._decided_soon.timeout.connect(
+            lambda: spawn(self._read_decisions(), "read what the guardian did", owner=self)
+        )
         self._told: dict[str, LineState] = {}
         self._computer: Computer | None = None
         self._free_bytes = 0
@@ -171,6 +180,7 @@ class Desk(QObject):
         for notice in services.notices:
             bus().post(Message(Severity.WARNING, notice))
         services.lines.subscribe(self._follow_soon)
+        self._decided_soon.start()
         self._opened.set()
         self.opened.emit()
         self.machines.load()
@@ -185,6 +195,7 @@ class Desk(QObject):
         if self._opening is not None:
             # Half-opened services could not be closed; a whole opening takes a moment.
             await asyncio.wait({self._opening})
+        self._decided_soon.stop()
         # What was asked of the services must not reach them while they close.
         await drain()
         await self.call.close()
@@ -280,6 +291,17 @@ class Desk(QObject):
         if self._services is None:
             raise asyncio.CancelledError
         return self._services
+
+    @cached_property
+    def line_facts(self) -> LinesModel:
+        """What the Lines page shows."""
+        from personadesk.ui.lines.model import LinesModel
+
+        return LinesModel(self._ready, self._begin, parent=self)
+
+    async def _begin(self, plan: Plan) -> None:
+        await self.jobs.begin(plan)
+        self.page_asked.emit(DEPLOY)
 
     @cached_property
     def watch(self) -> Watch:
@@ -441,6 +463,7 @@ class Desk(QObject):
                 places=self._places,
                 rented=self.rented.standings,
                 costs=self._costs(),
+                decisions=self._decisions,
             )
         )
         if self._unknown():
@@ -476,6 +499,13 @@ class Desk(QObject):
                 if host is not None and record.plan.rent is None:
                     self._places[server_id] = host
         self._follow()
+
+    async def _read_decisions(self) -> None:
+        services = await self._ready()
+        found = await services.wishes.recent()
+        if found != self._decisions:
+            self._decisions = found
+            self._follow()
 
     def _is_rehearsal(self, line: Line) -> bool:
         model = self._models.get(line.target.server_id) if line.target is not None else None

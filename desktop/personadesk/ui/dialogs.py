@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QDialog, QWidget
 from personadesk.ui.i18n import tr, trn
 from personadesk.ui.money import dollars
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.widgets import Button, Kind, Shape, StateShape, hbox, label, vbox
+from personadesk.ui.widgets import Button, CheckBox, Kind, Shape, StateShape, hbox, label, vbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,6 +74,7 @@ class Question(QDialog):
         *,
         shape: Shape = Shape.WARN,
         stay: str = "",
+        remember: str = "",
     ) -> None:
         """Make the question; `open()` shows it.
 
@@ -84,6 +85,7 @@ class Question(QDialog):
             choices: The buttons besides Cancel, the wanted one first.
             shape: State shape beside the question.
             stay: The safe button instead of Cancel.
+            remember: Text of a box to tick, "" for none; see `remembered`.
         """
         super().__init__(parent)
         self.setWindowTitle("PersonaDesk")
@@ -107,6 +109,9 @@ class Question(QDialog):
                 )
         head.addLayout(words, 1)
         column.addLayout(head)
+        self._remember = CheckBox(remember) if remember else None
+        if self._remember is not None:
+            column.addWidget(self._remember)
         row = hbox(gap=8) if len(choices) < 3 else vbox(gap=8)
         if len(choices) < 3:
             row.addStretch(1)
@@ -124,6 +129,11 @@ class Question(QDialog):
         self.finished.connect(self._tell)
         cancel.setDefault(True)
         cancel.setFocus()
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the answer shall count from now on, unasked."""
+        return self._remember is not None and self._remember.isChecked()
 
     def button(self, key: str) -> Button:
         """Return the button of an answer."""
@@ -350,8 +360,18 @@ def ask_close(
     *,
     background: Callable[[], None],
     stop: Callable[[], None],
+    remember: Callable[[str], None],
 ) -> Question:
-    """Ask what becomes of lines and deploys when the window closes."""
+    """Ask what becomes of lines and deploys when the window closes.
+
+    Args:
+        parent: Window that the question belongs to.
+        lines_up: How many lines are up because of it.
+        deploys: How many deploys run.
+        background: Hands the lines over.
+        stop: Stops them.
+        remember: Called first with `background` or `stop`, where the user wants that from now on.
+    """
     if lines_up:
         title = trn("{n} line is up.", "{n} lines are up.", lines_up)
         text = tr("Addresses on this computer only work while PersonaDesk runs.")
@@ -365,7 +385,12 @@ def ask_close(
         title = trn("{n} deploy is running.", "{n} deploys are running.", deploys)
         text = tr("Quitting stops it and undoes what was begun. What was downloaded is kept.")
         choices = [Choice("stop", tr("Stop and quit"), Kind.DANGER_OUTLINE)]
-    return _open(Question(parent, title, text, choices), {"background": background, "stop": stop})
+    ticked = tr("Remember my choice") if lines_up and not deploys else ""
+    question = Question(parent, title, text, choices, remember=ticked)
+    question.answered.connect(
+        lambda key: remember(key) if key != CANCEL and question.remembered else None
+    )
+    return _open(question, {"background": background, "stop": stop})
 
 
 def _open(question: Question, deeds: dict[str, Callable[[], None]]) -> Question:

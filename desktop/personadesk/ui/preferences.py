@@ -108,10 +108,19 @@ class Preferences:
     def monitor_geometry(self, geometry: QByteArray) -> None:
         self._write("monitor", geometry)
 
-    def _write(self, key: str, geometry: QByteArray) -> None:
+    @property
+    def monitor_dark(self) -> bool:
+        """Whether windows that only watch are dark whatever the program's look is."""
+        return self._place().value("monitor-dark", "false") == "true"
+
+    @monitor_dark.setter
+    def monitor_dark(self, wanted: bool) -> None:
+        self._write("monitor-dark", "true" if wanted else "false")
+
+    def _write(self, key: str, value: QByteArray | str) -> None:
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
         place = self._place()
-        place.setValue(key, geometry)
+        place.setValue(key, value)
         place.sync()
 
     def _place(self) -> QSettings:

@@ -14,14 +14,26 @@ from personadesk.store.settings import CLOSING
 from personadesk.ui.home.model import HomeModel
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.i18n import mark
-from personadesk.ui.places import ACCOUNTS, DEPLOY, HOME, INSTANCES, MONEY, MONITOR, TALK
+from personadesk.ui.places import (
+    ACCOUNTS,
+    DEPLOY,
+    HOME,
+    INSTANCES,
+    LINES,
+    MONEY,
+    MONITOR,
+    TALK,
+)
 from personadesk.ui.shell import MainWindow, PageSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from personadesk.domain.machine import Machine
     from personadesk.ui.deploy.jobs import Job
     from personadesk.ui.desk import Desk, Opener
     from personadesk.ui.instance import SingleInstance
-    from personadesk.ui.monitor.window import MonitorWindow
+    from personadesk.ui.monitor.window import WatchWindow
     from personadesk.ui.preferences import Preferences
     from personadesk.ui.shell import Page
 
@@ -62,7 +74,7 @@ class WindowSession(QObject):
         super().__init__()
         self._opener = opener
         self._preferences = preferences
-        self._monitor_window: MonitorWindow | None = None
+        self._watching: dict[str, WatchWindow] = {}
         self._devices = devices
         self._leaving = False
         self._painted = False
@@ -83,6 +95,7 @@ class WindowSession(QObject):
                 PageSpec(INSTANCES, mark("Instances"), "instances", self._make_instances),
                 PageSpec(MONITOR, mark("Monitor"), "monitor", self._make_monitor),
                 PageSpec(TALK, mark("Voice console"), "voice", self._make_talk),
+                PageSpec(LINES, mark("Lines"), "lines", self._make_lines),
                 PageSpec(ACCOUNTS, mark("Accounts"), "accounts", self._make_accounts),
                 PageSpec(MONEY, mark("Money"), "coin", self._make_money),
             ],
@@ -184,11 +197,22 @@ class WindowSession(QObject):
 
         return TalkPage(self.desk.call)
 
+    def _make_lines(self) -> Page:
+        from personadesk.ui.lines.page import LinesPage
+
+        page = LinesPage(self.desk.line_facts)
+        page.talk_asked.connect(self.desk.talk_to)
+        page.monitor_asked.connect(self._show_watched)
+        page.deploy_asked.connect(self.desk.new_line)
+        page.delete_asked.connect(self._ask_remove)
+        return page
+
     def _make_instances(self) -> Page:
         from personadesk.ui.instances.page import InstancesPage
 
         page = InstancesPage(self.desk.rented, self.desk.watch)
         page.deploy_asked.connect(self.desk.new_line)
+        page.detach_asked.connect(self._detach_machine)
         page.accounts_asked.connect(lambda: self.window.open_page(ACCOUNTS))
         return page
 
@@ -203,13 +227,30 @@ class WindowSession(QObject):
 
     def _detach_monitor(self) -> None:
         """Show the monitor in a window of its own; there is one."""
-        if self._monitor_window is None:
-            from personadesk.ui.monitor.window import MonitorWindow
+        from personadesk.ui.monitor.window import MonitorWindow
 
-            self._monitor_window = made = MonitorWindow(self.desk.watch, self._preferences)
+        def make() -> MonitorWindow:
+            made = MonitorWindow(self.desk.watch, self._preferences)
             made.deploy_asked.connect(self.desk.new_line)
             made.machine_asked.connect(self._show_watched)
-        window = self._monitor_window
+            return made
+
+        self._detach("", make)
+
+    def _detach_machine(self, machine: Machine) -> None:
+        """Show a machine's graphs in a window of their own; there is one a machine."""
+        from personadesk.ui.monitor.window import MachineWindow
+
+        name = machine.name or machine.id
+        self._detach(
+            machine.tag,
+            lambda: MachineWindow(self.desk.watch, self._preferences, machine.tag, name),
+        )
+
+    def _detach(self, key: str, make: Callable[[], WatchWindow]) -> None:
+        window = self._watching.get(key)
+        if window is None:
+            window = self._watching[key] = make()
         window.show()
         window.raise_()
         window.activateWindow()
@@ -329,7 +370,12 @@ class WindowSession(QObject):
             deploys,
             background=lambda: self._finish(keep=True),
             stop=lambda: self._finish(keep=False),
+            remember=self._remember_closing,
         )
+
+    def _remember_closing(self, way: str) -> None:
+        if self.desk.services is not None:
+            self.desk.services.settings.set(CLOSING, way)
 
     def _at_stake(self) -> tuple[int, int, str]:
         """Return lines that are up because of us, deploys under way, and what was settled about closing."""
@@ -371,10 +417,10 @@ class WindowSession(QObject):
 
         from personadesk.ui.messages import bus
 
-        if self._monitor_window is not None:
-            self._monitor_window.close()
-            self._monitor_window.deleteLater()
-            self._monitor_window = None
+        for window in self._watching.values():
+            window.close()
+            window.deleteLater()
+        self._watching.clear()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.desk.close()

@@ -5,6 +5,9 @@ A widget asks ``theme()`` and listens to ``theme_changed``; it names no colour a
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QStyle, QStyleFactory
@@ -13,15 +16,23 @@ from personadesk.ui.fonts import SCALE, Faces, Type, load_faces, make_font
 from personadesk.ui.palettes import Look, Palette, Role, load_palette
 from personadesk.ui.stylesheet import build_stylesheet
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PySide6.QtWidgets import QWidget
+
 __all__ = [
     "DESIGN_PIXELS",
     "TEXT_SIZES",
+    "FixedTheme",
     "Look",
     "Role",
     "Theme",
     "Type",
     "install_theme",
     "theme",
+    "wear",
+    "worn",
 ]
 
 DESIGN_PIXELS = 13
@@ -192,7 +203,71 @@ class Theme(QObject):
         self.theme_changed.emit()
 
 
+class FixedTheme(Theme):
+    """The theme in colours that stay, for a window on a wall; sizes and fonts are those of the program's theme.
+
+    It is worn while such a window is built and painted, see `wear`; the program's own look is not touched.
+    """
+
+    def __init__(self, base: Theme, look: Look) -> None:
+        """Make it.
+
+        Args:
+            base: The program's theme.
+            look: Its colours; not ``SYSTEM``.
+        """
+        # Not Theme's: that dresses the application.
+        QObject.__init__(self, base)
+        self._base = base
+        self._look = look
+        self.palette = load_palette(look)
+        self._colours = {}
+        self.faces = base.faces
+        base.theme_changed.connect(self._follow)
+
+    @property
+    def text_percent(self) -> int:
+        return self._base.text_percent
+
+    @property
+    def reduced_motion(self) -> bool:
+        return self._base.reduced_motion
+
+    @property
+    def body_pixels(self) -> float:
+        return self._base.body_pixels
+
+    def dress(self, window: QWidget) -> None:
+        """Give a window its colours."""
+        window.setPalette(_qt_palette(self))
+        window.setStyleSheet(build_stylesheet(self))
+
+    def _follow(self) -> None:
+        self.faces = self._base.faces
+        with wear(self):
+            self.theme_changed.emit()
+
+
 _current: Theme | None = None
+_worn: list[Theme] = []
+
+
+@contextmanager
+def wear(wanted: Theme | None) -> Iterator[None]:
+    """Let ``theme()`` return another theme meanwhile; None changes nothing."""
+    if wanted is None:
+        yield
+        return
+    _worn.append(wanted)
+    try:
+        yield
+    finally:
+        _worn.pop()
+
+
+def worn() -> Theme | None:
+    """Return the theme that is worn instead of the program's, None for none."""
+    return _worn[-1] if _worn else None
 
 
 def install_theme(theme: Theme) -> Theme:
@@ -208,6 +283,8 @@ def theme() -> Theme:
     Raises:
         RuntimeError: when no theme was installed yet.
     """
+    if _worn:
+        return _worn[-1]
     if _current is None:
         raise RuntimeError("install_theme() must be called before the first widget is made")
     return _current

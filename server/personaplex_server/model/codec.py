@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .config import FRAME_SAMPLES
-from .layers import rotary_frequencies, rotate_, rotation
+from .layers import attend, rotary_frequencies, rotate_, rotation
 from .linear import Linear
 from .seanet import Conv, Decoder, DepthwiseUpsample, Encoder, StreamState
 
@@ -151,6 +151,8 @@ class _Transformer:
         slots = torch.arange(prefix, device=x.device)
         held = last - (last - slots) % window
         seen = (held >= 0).unsqueeze(1) & (held.unsqueeze(1) <= position.unsqueeze(2))
+        hidden = torch.zeros_like(seen, dtype=torch.float32)
+        hidden = hidden.masked_fill(~seen, float("-inf")).unsqueeze(1)
         if self.enter is not None:
             x = self.enter(x)
         for layer, memory in zip(self.layers, state.memory.unbind(), strict=True):
@@ -159,13 +161,13 @@ class _Transformer:
             joint = joint.view(rows, count, 3, heads, self.width)
             rotate_(joint[:, :, :2], turn)
             memory.view(-1, self.width).index_copy_(0, at, joint[:, :, 1:].reshape(-1, self.width))
-            mixed = F.scaled_dot_product_attention(
+            mixed = attend(
                 joint[:, :, 0].transpose(1, 2),
                 memory[0, :rows, :, :prefix],
                 memory[1, :rows, :, :prefix],
-                attn_mask=seen.unsqueeze(1),
+                hidden,
             )
-            x = x + layer.attend_out(mixed.transpose(1, 2).reshape(rows, count, self.dim))
+            x = x + layer.attend_out(mixed)
             normed = F.layer_norm(x, (self.dim,), gain2, bias2, _NORM_EPSILON)
             x = x + layer.narrow(F.gelu(layer.widen(normed)))
         state.position[:rows].add_(count if active is None else active * count)

@@ -104,6 +104,8 @@ def _spin(chances: Floats, spins: Floats) -> Whole:
         padded[:, :count] = chances
         chances = padded
     blocks = chances.reshape(rows, -1, _BLOCK)
+    if rows == 1:
+        return np.array([_spin_one(blocks[0], spins[0])], np.int64)
     sums = np.cumsum(np.add.reduce(blocks, 2), axis=1)
     target = spins * sums[:, -1]
     # Rounding must never lead past the last token that has a chance.
@@ -114,3 +116,16 @@ def _spin(chances: Floats, spins: Floats) -> Whole:
     last = _BLOCK - 1 - (blocks[every, block, ::-1] > 0).argmax(1)
     tokens: Whole = block * _BLOCK + np.minimum(place, last)
     return tokens
+
+
+def _spin_one(blocks: Floats, spin: np.float32) -> int:
+    """Return what `_spin` does for one row [blocks, 64], with a third of its calls and the very same sums."""
+    sums = np.add.reduce(blocks, 1).cumsum()
+    target = spin * sums[-1]
+    block = min(int(sums.searchsorted(target, "right")), len(sums) - 1)
+    among = blocks[block]
+    before = sums[block - 1] if block else np.float32(0.0)
+    place = int(among.cumsum().searchsorted(target - before, "right"))
+    if place == _BLOCK or not among[place]:
+        place = min(place, int(np.flatnonzero(among)[-1]))
+    return block * _BLOCK + place

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .depth import Depth
-from .layers import attend_one, gated, rms_norm, rotary_frequencies, rotate_, rotation
+from .layers import attend, gated, rms_norm, rotary_frequencies, rotate_, rotation
 from .quant import Quant, maker
 from .sampling import AnyDraw, choose
 
@@ -276,19 +276,19 @@ class Lm:
         if not full:
             seen = torch.arange(prefix, device=x.device) <= position.unsqueeze(1)
             hidden = torch.zeros_like(seen, dtype=torch.float32)
-            hidden = hidden.masked_fill(~seen, float("-inf")).unsqueeze(1)
+            hidden = hidden.masked_fill(~seen, float("-inf")).view(rows, 1, 1, prefix)
         for layer, memory in zip(self.layers, state.memory.unbind(), strict=True):
             joint = layer.attend_in(rms_norm(x, layer.norm1)).view(rows, 3, heads, self.width)
             turned = rotate_(joint[:, :2], turn)
             fresh = joint[:, 1:] if in_place else torch.stack([turned[:, 1], joint[:, 2]], 1)
             memory.view(-1, self.width).index_copy_(0, at, fresh.reshape(-1, self.width))
-            mixed = attend_one(
-                turned[:, 0],
+            mixed = attend(
+                turned[:, 0].unsqueeze(2),
                 memory[0, :rows, :, :prefix],
                 memory[1, :rows, :, :prefix],
                 hidden,
             )
-            x = x + layer.attend_out(mixed)
+            x = x + layer.attend_out(mixed.squeeze(1))
             x = x + layer.gate_out(gated(layer.gate_in(rms_norm(x, layer.norm2))))
         return rms_norm(x, self.out_norm)
 

@@ -52,6 +52,18 @@ def test_what_is_not_understood_ends_with_status_2(
     assert "usage: personadesk" in capsys.readouterr().err
 
 
+def test_what_is_not_understood_is_told_to_programs_in_their_form(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["offers", "--min-memory-gb", "many", "--json"])
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    error = json.loads(told.out)["error"]
+    assert (error["type"], error["cause"]) == ("BadRequest", "usage")
+    assert "many" in told.err
+
+
 def test_without_a_display_the_window_is_not_tried(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from personadesk.domain.budget import Allowance
 from personadesk.domain.errors import NoCapacity, ProviderFault, Unreachable
 from personadesk.domain.guarding import Box, Deed
 from personadesk.domain.hours import parse
@@ -324,3 +325,32 @@ async def test_a_day_of_a_line_with_hours(guardian, world, wishes):
     assert [str(entry.why) for entry in await wishes.log("a", 9)][-3:] == [
         "Its hours begin at 08:30.", "The voice answers.", "Its hours ended at 18:00.",
     ]  # fmt: skip
+
+
+async def test_a_budget_keeps_it_from_renting_and_callers_are_told_why(world, wishes):
+    allowed = Allowance(0.0, T("The budget of $5.00 a day for everything is used up."))
+    asked: list[str] = []
+
+    async def allowance(line: str) -> Allowance:
+        asked.append(line)
+        return allowed
+
+    guardian = Guardian(
+        world, wishes, world, world, world, world, world.spent, world.put_to_sleep,
+        prove=world.prove, allowed=allowance, clock=lambda: world.now,
+    )  # fmt: skip
+    world.box_now = Box.GONE
+    for _ in range(3):
+        decision = await guardian.look(world.line)
+        world.now += 60
+    assert decision is not None
+    assert (decision.deed, decision.stuck) == (Deed.WAIT, True)
+    assert "used up" in str(decision.why)
+    assert (world.plans, set(asked)) == ([], {"a"})
+    # One that cannot be helped by waiting is not held.
+    assert world.held is None
+    entries = await wishes.log("a", 10)
+    assert str(entries[-1].why) == str(decision.why)
+    allowed = Allowance(2.0, allowed.why)
+    await guardian.look(world.line)
+    assert len(world.plans) == 1

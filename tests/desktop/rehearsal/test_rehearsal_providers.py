@@ -6,13 +6,16 @@ import pytest
 
 from peers.simulated import Clock
 from personadesk.domain.account import Account, Right
-from personadesk.domain.machine import MachineState, Order
+from personadesk.domain.errors import NoCapacity
+from personadesk.domain.machine import Action, Machine, MachineState, Order
 from personadesk.domain.offer import Need, Stock
 from personadesk.hosts.ssh import keys
 from personadesk.providers import catalog as providers
 from personadesk.rehearsal import catalog
 from personadesk.rehearsal.bodies import NoBodies
+from personadesk.rehearsal.faults import Fault
 from personadesk.rehearsal.serving import Served
+from personadesk.rehearsal.things import State
 
 USER, PORT = "somebody", 2222
 
@@ -26,6 +29,38 @@ class OnOnePort(NoBodies):
 
 def test_every_provider_can_be_rehearsed_with():
     assert catalog.ids() == providers.ids()
+
+
+async def until(provider, simulator, state, clock) -> Machine:
+    for _ in range(30):
+        clock.pass_s(20)
+        simulator.world.settle()
+        (machine,) = await provider.find("pd-00000001")
+        if machine.state is state:
+            return machine
+    raise AssertionError(machine)
+
+
+async def stopped_and_started(provider, simulator, machine, clock) -> Machine:
+    """Stop it; its GPU is found taken, then free, and its address is another one where it is not fixed."""
+    await provider.act(machine, Action.STOP)
+    machine = await until(provider, simulator, MachineState.STOPPED, clock)
+    (inside,) = simulator.world.machines()
+    before = inside.host
+    faults = simulator.world.faults
+    faults.add(Fault.ADDRESS_CHANGES)
+    rule = faults.add(Fault.GPU_GONE_AT_START)
+    if not simulator.keeps_gpu:
+        with pytest.raises(NoCapacity) as caught:
+            await provider.act(machine, Action.START)
+        assert caught.value.cause == "gpu_taken"
+        assert inside.state is State.STOPPED
+    faults.remove(rule.id)
+    await provider.act(machine, Action.START)
+    machine = await until(provider, simulator, MachineState.RUNNING, clock)
+    assert (inside.host != before) is not bool(inside.fixed_address)
+    assert machine.ssh.host == inside.host
+    return machine
 
 
 @pytest.mark.parametrize("provider_id", catalog.ids())
@@ -49,17 +84,14 @@ async def test_the_ready_made_account_rents_and_ends_a_machine(provider_id, cloc
         identity = await keys.make_identity() if provider.facts.can.known_host_key else None
         order = Order("pd-00000001", offers[0], key, identity, token="pd-00000001-1")
         await provider.create(order)
-        for _ in range(30):
-            clock.pass_s(20)
-            simulator.world.settle()
-            (machine,) = await provider.find("pd-00000001")
-            if machine.state is MachineState.RUNNING:
-                break
+        machine = await until(provider, simulator, MachineState.RUNNING, clock)
         (inside,) = simulator.world.machines()
         assert machine.ssh is not None, machine
         assert (machine.ssh.host, machine.ssh.port, machine.ssh.user) == (inside.host, PORT, USER)
         assert any(key.split()[1] in line for line in inside.keys)
         assert not identity or inside.host_key.split() == identity.private.split()
+        if provider.facts.can.stop:
+            machine = await stopped_and_started(provider, simulator, machine, clock)
         await provider.end(machine)
         clock.pass_s(60)
         simulator.world.settle()

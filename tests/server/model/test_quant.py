@@ -16,7 +16,7 @@ from personaplex_server.model import quant as module
 from personaplex_server.model.layers import rms_norm
 from personaplex_server.model.lm import Lm
 from personaplex_server.model.prompt import PromptCalls, VoiceCodes, build_prompt
-from personaplex_server.model.quant import Int8Linear, Quant, product_works, rounded
+from personaplex_server.model.quant import Int8Linear, Quant, direct_rows, product_works, rounded
 from personaplex_server.model.weights import LM_FILE, TensorFile
 
 
@@ -129,3 +129,80 @@ def test_weights_for_a_gpu_read_nothing_back():
         assert linear.weight.dtype == torch.int8
         assert out.shape == (3, 64)
         assert out.dtype == torch.bfloat16
+
+
+def widened(**kwargs):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "product_works", lambda: False)
+        return Int8Linear(torch.randn(48, 64, **kwargs))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_gpus_product_is_the_widened_one(dtype, monkeypatch):
+    """The operator that a GPU would use, by its CPU version."""
+    linear = widened(dtype=dtype)
+    x = torch.randn(2, 3, 64, dtype=dtype)
+    wanted = linear(x)
+    linear.direct = 6
+    used = []
+    product = torch._weight_int8pack_mm
+    monkeypatch.setattr(
+        torch, "_weight_int8pack_mm", lambda *given: used.append(1) or product(*given)
+    )
+    got = linear(x)
+    assert used
+    assert got.dtype == dtype
+    assert (got - wanted).norm() < 0.01 * wanted.norm()
+    linear(torch.randn(7, 64, dtype=dtype))
+    assert len(used) == 1
+
+
+def test_a_gpus_product_reads_nothing_back():
+    with FakeTensorMode():
+        linear = Int8Linear(torch.empty(64, 32, dtype=torch.bfloat16))
+        linear.direct = 4
+        out = linear(torch.empty(3, 32, dtype=torch.bfloat16))
+        assert (out.shape, out.dtype) == ((3, 64), torch.bfloat16)
+
+
+def tried():
+    direct_rows.cache_clear()
+    try:
+        return direct_rows(torch.device("cpu"), torch.bfloat16, 64)
+    finally:
+        direct_rows.cache_clear()
+
+
+def test_the_quicker_product_is_taken(monkeypatch):
+    now, price = [0.0], {1: 0.5, 2: 0.9, 4: 1.5}
+    product, wide = torch._weight_int8pack_mm, module._widened
+
+    def taking(seconds, work):
+        def run(x, *given):
+            now[0] += seconds(len(x))
+            return work(x, *given)
+
+        return run
+
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(module, "_widened", taking(lambda rows: 1.0, wide))
+    monkeypatch.setattr(torch, "_weight_int8pack_mm", taking(lambda rows: price[rows], product))
+    assert tried() == 2
+    price.update(dict.fromkeys((1, 2, 4, 8, 16, 32), 0.5))
+    assert tried() == 32
+    price[1] = 2.0
+    assert tried() == 0
+
+
+@pytest.mark.parametrize("wrong", ["result", "absent"])
+def test_a_product_that_fails_its_trial_is_not_used(monkeypatch, caplog, wrong):
+    product = torch._weight_int8pack_mm
+
+    def broken(*given):
+        if wrong == "absent":
+            raise NotImplementedError("not for this device")
+        return product(*given) * 1.2
+
+    monkeypatch.setattr(torch, "_weight_int8pack_mm", broken)
+    assert tried() == 0
+    assert "8-bit weights are widened when used" in caplog.text

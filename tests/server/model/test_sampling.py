@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from personaplex_server.model import sampling
+from personaplex_server.model import host, sampling
 from personaplex_server.model.host import HostDraw
 from personaplex_server.model.sampling import Draw, RowSampler, choose, draws, likeliest
 
@@ -113,6 +113,19 @@ def test_a_row_draws_the_same_among_neighbours_of_any_kind():
     expected = run([])
     assert run([sampler(1)]) == expected
     assert run([sampler(1, text=(0.0, 0)), sampler(2, text=(3.0, 6), audio=(1.0, 1))]) == expected
+
+
+@pytest.mark.parametrize("tokens", [5, 64, 2048])
+def test_a_row_alone_is_spun_by_the_same_sums(tokens):
+    luck = np.random.default_rng(tokens)
+    chances = luck.random((300, tokens), np.float32)
+    chances[luck.random(chances.shape) < 0.6] = 0.0
+    chances[:, 0] += np.float32(1e-3)
+    spins = luck.random(300, np.float32)
+    spins[:4] = 0.0, 1.0 - 2**-24, 0.5, 2**-24
+    alone = [int(host._spin(chances[row : row + 1], spins[row : row + 1])[0]) for row in range(300)]
+    assert host._spin(chances, spins).tolist() == alone
+    assert (chances[np.arange(300), alone] > 0).all()
 
 
 def test_a_row_that_sits_out_keeps_its_luck():

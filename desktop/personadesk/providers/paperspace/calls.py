@@ -273,6 +273,15 @@ class Paperspace(Provider):
             await self._end(machine)
             return
         try:
+            await self._change(machine, action)
+        except NoCapacity as error:
+            problem = Problem(
+                error.provider_status, message=error.details, request_id=error.request_id
+            )
+            raise faults.gpu_taken(FACTS, problem) from error
+
+    async def _change(self, machine: Machine, action: Action) -> None:
+        try:
             answer = await self._api.call(
                 "PATCH", f"/machines/{machine.id}/{_WORDS[action]}", wire.Started
             )

@@ -13,7 +13,7 @@ from personadesk.ui.widgets import Kind, Quarter, Shape
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["HomeModel", "HomeView", "LineAction", "LineVerb", "LineView"]
+__all__ = ["Decided", "HomeModel", "HomeView", "LineAction", "LineVerb", "LineView"]
 
 
 class LineVerb(StrEnum):
@@ -87,6 +87,21 @@ class LineView:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision of the guardian; all words in the user's language.
+
+    Attributes:
+        shape: What became of it.
+        what: When, for which line, what.
+        why: Its cause.
+    """
+
+    shape: Shape
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class HomeView:
     """All that Home shows.
 
@@ -99,6 +114,7 @@ class HomeView:
         now_note: Line below it.
         today: Figure "Today".
         today_note: Line below it.
+        decided: The guardian's last decisions, newest first.
     """
 
     lines: tuple[LineView, ...] = ()
@@ -109,6 +125,7 @@ class HomeView:
     now_note: str = ""
     today: str = ""
     today_note: str = ""
+    decided: tuple[Decided, ...] = ()
 
 
 class HomeModel(QObject):

@@ -12,12 +12,23 @@ from personadesk.ui.home.line_card import LineCard
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.shell.pages import Page, scrolled
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.widgets import Button, Card, ElidedLabel, Figure, Kind, Rule, hbox, vbox
+from personadesk.ui.widgets import (
+    Button,
+    Card,
+    DecisionRow,
+    ElidedLabel,
+    Figure,
+    Kind,
+    Rule,
+    clear_layout,
+    hbox,
+    vbox,
+)
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
 
-    from personadesk.ui.home.model import HomeModel
+    from personadesk.ui.home.model import Decided, HomeModel
 
 __all__ = ["HomePage"]
 
@@ -42,6 +53,7 @@ class HomePage(Page):
         self._new_line.clicked.connect(model.new_line_asked)
         self._cards: dict[str, LineCard] = {}
         self._columns = 0
+        self._shown: tuple[Decided, ...] = ()
         self._first = FirstStart(model.view.computer, rehearsal=model.rehearsal)
         self._first.try_here_asked.connect(model.try_here_asked)
         self._first.rent_asked.connect(model.rent_asked)
@@ -106,6 +118,10 @@ class HomePage(Page):
         self._grid = QGridLayout()
         self._grid.setSpacing(px(16))
         column.addLayout(self._grid)
+        self._decided = Card(tr("What the guardian did, and why"), padding=18, gap=10)
+        self._decisions = vbox(gap=10)
+        self._decided.add(self._decisions)
+        column.addWidget(self._decided)
         column.addStretch(1)
         return content
 
@@ -157,8 +173,19 @@ class HomePage(Page):
                 self._cards[line.name] = card
         if names != placed:
             self._place()
+        self._follow_decided()
         self._views.setCurrentIndex(1 if lines else 0)
         self.title_changed.emit()
+
+    def _follow_decided(self) -> None:
+        decided = self._model.view.decided
+        self._decided.setVisible(bool(decided))
+        if decided == self._shown:
+            return
+        self._shown = decided
+        clear_layout(self._decisions)
+        for each in decided:
+            self._decisions.addWidget(DecisionRow(each.shape, each.what, each.why, short=True))
 
     def _place(self) -> None:
         self._columns = self._wanted_columns()

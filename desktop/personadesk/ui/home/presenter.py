@@ -10,9 +10,10 @@ from personadesk.domain.line import Line, LineState
 from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.domain.progress import DeployState, DeployView
 from personadesk.ui.deploy import words
-from personadesk.ui.home.model import HomeView, LineAction, LineVerb, LineView
+from personadesk.ui.home.model import Decided, HomeView, LineAction, LineVerb, LineView
 from personadesk.ui.i18n import language, mark, show, tr, trn
 from personadesk.ui.instances.words import prices_not_told
+from personadesk.ui.lines import words as line_words
 from personadesk.ui.money import dollars
 from personadesk.ui.widgets import Kind, Shape
 
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from personadesk.hosts.local import Computer
+    from personadesk.store.wishes import Entry
     from personadesk.ui.rented.standing import Standing
 
 __all__ = ["Costs", "describe_computer", "home_view", "state_word"]
 
 DAY_SECONDS = 20 * 3600
 GIB = 1024**3
+DECISIONS = 5
+"""So many of the guardian's stand on Home; all are with their line."""
 NOWHERE_ELSE: Mapping[str, str] = {}
 NOTHING_RENTED: Mapping[str, Standing] = {}
 
@@ -67,6 +71,7 @@ def home_view(
     places: Mapping[str, str] = NOWHERE_ELSE,
     rented: Mapping[str, Standing] = NOTHING_RENTED,
     costs: Costs = FREE,
+    decisions: Sequence[Entry] = (),
 ) -> HomeView:
     """Return what Home shows.
 
@@ -78,6 +83,7 @@ def home_view(
         places: Names of the machines that servers run on, by the server's id; the rest run here.
         rented: How the machines stand that are rented, by their deploy's tag, which is the server's id.
         costs: What everything costs.
+        decisions: The guardian's, oldest first.
     """
     newest = {view.plan.line: view for view in deploys}
     cards = []
@@ -114,7 +120,13 @@ def home_view(
             if rented or costs.today or costs.now or costs.untold
             else tr("Nothing costs money")
         ),
+        decided=tuple(_decided(entry) for entry in reversed(decisions[-DECISIONS:])),
     )
+
+
+def _decided(entry: Entry) -> Decided:
+    shape, deed, why = line_words.decision(entry)
+    return Decided(shape, f"{line_words.when(entry.at)}  ·  {entry.line}: {deed}", why)
 
 
 def _now_note(places: Mapping[str, str], rented: Mapping[str, Standing]) -> str:

@@ -63,9 +63,11 @@ class DetailsPane(QFrame):
     Signals:
         closed: The user closed it.
         action_asked: Something is to be done (the machine, the action).
+        detach_asked: The graphs are wanted in a window of their own (the machine).
     """
 
     closed = Signal()
+    detach_asked = Signal(object)
     action_asked = Signal(object, object)
 
     def __init__(
@@ -94,6 +96,13 @@ class DetailsPane(QFrame):
         head.addWidget(self._line, 1)
         self._buttons = hbox(gap=8)
         head.addLayout(self._buttons)
+        self.detach = Button(
+            kind=Kind.ICON, icon="detach", name=tr("Graphs in a window of their own")
+        )
+        self.detach.setObjectName("detachGraphs")
+        self.detach.clicked.connect(lambda: self.detach_asked.emit(self._machine))
+        self.detach.setVisible(False)
+        head.addWidget(self.detach)
         close = Button(kind=Kind.ICON, icon="close", name=tr("Close details"))
         close.clicked.connect(self.closed)
         head.addWidget(close)
@@ -162,6 +171,7 @@ class DetailsPane(QFrame):
         )
         if self.graphs is not None:
             self.graphs.show_host(machine.tag)
+            self.detach.setVisible(bool(machine.tag))
         clear_layout(self._shape_place)
         self._shape_place.addWidget(StateShape(state_shape(machine), state_word(machine), size=20))
         self._name.setText(machine.name or machine.id)

@@ -55,10 +55,12 @@ class InstancesPage(Page):
     Signals:
         deploy_asked: A new machine is wanted.
         accounts_asked: The accounts are wanted.
+        detach_asked: A machine's graphs are wanted in a window of their own (the machine).
     """
 
     deploy_asked = Signal()
     accounts_asked = Signal()
+    detach_asked = Signal(object)
 
     def __init__(
         self, rented: Rented, watch: Watch | None = None, parent: QWidget | None = None
@@ -104,6 +106,7 @@ class InstancesPage(Page):
         self._split.addWidget(frame)
         self.details = DetailsPane(rented, watch)
         self.details.closed.connect(self._close_details)
+        self.details.detach_asked.connect(self.detach_asked)
         self.details.action_asked.connect(lambda machine, action: self._ask([machine], action))
         self._split.addWidget(self.details)
         self.details.hide()

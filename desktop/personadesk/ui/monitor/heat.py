@@ -21,7 +21,7 @@ from personadesk.ui.i18n import mark, tr
 from personadesk.ui.monitor.figures import scaled, written
 from personadesk.ui.monitor.fleet import CARD_METRICS, TICK, state_word
 from personadesk.ui.monitor.tile import DRAWN, state_of
-from personadesk.ui.theme import Role, theme
+from personadesk.ui.theme import Role, theme, wear, worn
 from personadesk.ui.widgets.data_table import CELL_ROLE, Cell, CellDelegate
 
 if TYPE_CHECKING:
@@ -160,7 +160,15 @@ def sections_csv(sections: Sequence[Section]) -> str:
 class HeatDelegate(CellDelegate):
     """Paints the ground of a figure: cool while it is low, in the colour of trouble above its limit."""
 
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._worn = worn()
+
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        with wear(self._worn):
+            self._paint(painter, option, index)
+
+    def _paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         heat = index.data(HEAT_ROLE)
         if isinstance(heat, float):
             look = theme()

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 from personadesk.domain.alarm import Severity
 from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.money import dollars
-from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.theme import Role, Type, theme, wear, worn
 from personadesk.ui.widgets import (
     Button,
     ElidedLabel,
@@ -42,6 +42,7 @@ class NewsFoot(QFrame):
         self.setProperty("kind", "footbar")
         self._worst = ""
         self._shape: Shape | None = None
+        self._worn = worn()
         row = hbox(self, gap=10)
         px = theme().px
         row.setContentsMargins(px(20), px(10), px(20), px(10))
@@ -72,7 +73,8 @@ class NewsFoot(QFrame):
         if shape is not self._shape:
             self._shape = shape
             clear_layout(self._shape_place)
-            self._shape_place.addWidget(StateShape(shape, "", size=16))
+            with wear(self._worn):
+                self._shape_place.addWidget(StateShape(shape, "", size=16))
         parts = [
             trn("{n} call", "{n} calls", sums.calls), trn("{n} GPU", "{n} GPUs", sums.gpus),
             tr("{price} /h", price=dollars(sums.price)) if sums.price else "",

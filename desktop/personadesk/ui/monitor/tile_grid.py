@@ -12,7 +12,7 @@ from personadesk.domain.sample import Absent, Metric
 from personadesk.ui.i18n import show
 from personadesk.ui.monitor.graphs import BAD_EVENTS
 from personadesk.ui.monitor.tile import Tile
-from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.theme import Role, Type, theme, wear, worn
 from personadesk.ui.turns import Turns
 from personadesk.ui.widgets import label
 
@@ -57,6 +57,7 @@ class TileGrid(QWidget):
         self._heads: list[QLabel] = []
         self._placed: list[tuple[str, int]] = []
         self._turns = Turns(self)
+        self._worn = worn()
 
     @property
     def tiles(self) -> tuple[Tile, ...]:
@@ -77,11 +78,8 @@ class TileGrid(QWidget):
     def arrange(self) -> None:
         """Put the tiles in as many columns as there is room for."""
         count = sum(len(section.cards) for section in self._sections)
-        while len(self._tiles) < count:
-            tile = Tile(self)
-            tile.chosen.connect(self.chosen)
-            tile.hovered.connect(self._point)
-            self._tiles.append(tile)
+        with wear(self._worn):
+            self._make(count)
         least = 300 if count <= _FEW else 250
         columns = max(
             1, min(4 if count <= _FEW else _MOST_COLUMNS, self.width() // theme().px(least))
@@ -96,7 +94,7 @@ class TileGrid(QWidget):
             self._grid.takeAt(0)
         for part in (*self._tiles[count:], *self._heads):
             part.hide()
-        heads, tiles, row = iter(self._enough_heads()), iter(self._tiles), 0
+        heads, tiles, row = iter(self._heads), iter(self._tiles), 0
         for section in self._sections:
             if section.title:
                 head = next(heads)
@@ -155,9 +153,14 @@ class TileGrid(QWidget):
         for tile in self.tiles:
             tile.set_cursor(at)
 
-    def _enough_heads(self) -> list[QLabel]:
+    def _make(self, count: int) -> None:
+        """Make the tiles and headings that lack."""
+        while len(self._tiles) < count:
+            tile = Tile(self)
+            tile.chosen.connect(self.chosen)
+            tile.hovered.connect(self._point)
+            self._tiles.append(tile)
         while len(self._heads) < len(self._sections):
             head = label("", Type.CARD_TITLE, Role.TEXT2)
             head.setParent(self)
             self._heads.append(head)
-        return self._heads

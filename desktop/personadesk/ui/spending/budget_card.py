@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
-from personadesk.domain.budget import ALL, WARN_SHARE, Act, Budget, Level
+from personadesk.domain.budget import ALL, WARN_SHARE, Act, Budget
 from personadesk.ui.deploy.form import FormField
 from personadesk.ui.i18n import language, show, tr
-from personadesk.ui.money import dollars
 from personadesk.ui.spending import words
+from personadesk.ui.spending.rows import BudgetRow
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
     Button,
     Card,
     ComboBox,
-    ElidedLabel,
     Kind,
-    ProgressBar,
-    Shape,
     Size,
-    StateShape,
-    clear_layout,
     hbox,
     label,
     vbox,
@@ -57,6 +52,7 @@ class BudgetCard(Card):
         self._purse = purse
         self._lines = lines
         self._shown: tuple[Standing, ...] | None = None
+        self._rows: list[BudgetRow] = []
         self.setAccessibleName(tr("Budgets"))
         self._set = Button(tr("Set a budget…"), size=Size.SMALL)
         self._set.setObjectName("set-budget")
@@ -95,48 +91,20 @@ class BudgetCard(Card):
         if standings == self._shown:
             return
         self._shown = standings
-        clear_layout(self._bars)
         self._none.setVisible(not standings and self.form.isHidden())
-        for each in standings:
-            self._add_bar(each)
-
-    # -- bars -------------------------------------------------------------------------------------------------
-
-    def _add_bar(self, standing: Standing) -> None:
-        name = words.budget_name(standing.budget.line)
-        told = words.limit(standing)
-        head = hbox(gap=8)
-        if standing.level is not Level.FINE:
-            near = standing.level is Level.NEAR
-            head.addWidget(
-                StateShape(
-                    Shape.WARN if near else Shape.ERR,
-                    tr("nearly used up") if near else tr("used up"), size=14,
-                )
-            )  # fmt: skip
-        head.addWidget(ElidedLabel(name, Type.BODY, weight=600), 1)
-        if standing.level is not Level.FINE:
-            more = max(1, round(standing.limit / 2))
-            lift = Button(
-                tr("Allow {price} more", price=dollars(more)), size=Size.SMALL,
-                name=tr("Allow {price} more for {name}", price=dollars(more), name=name),
-            )  # fmt: skip
-            lift.clicked.connect(lambda: self._purse.lift(standing.budget.line, more))
-            head.addWidget(lift)
-        change = Button(
-            tr("Change…"), size=Size.SMALL, name=tr("Change the budget of {name}", name=name)
-        )
-        change.clicked.connect(lambda: self.edit(standing.budget.line))
-        head.addWidget(change)
-        bar = ProgressBar(f"{name}: {told}", tone=words.LEVELS[standing.level], height=8)
-        bar.set_fraction(standing.share)
-        row = vbox(gap=4)
-        row.addLayout(head)
-        row.addWidget(bar)
-        parts = [told, words.untold(standing.spent)]
-        parts.append(tr("Then: {deed}", deed=tr(words.ACTS[standing.budget.act])))
-        row.addWidget(ElidedLabel(" · ".join(filter(None, parts)), Type.SMALL, Role.TEXT2))
-        self._bars.addLayout(row)
+        while len(self._rows) > len(standings):
+            gone = self._rows.pop()
+            gone.hide()
+            gone.deleteLater()
+        for index, each in enumerate(standings):
+            if index < len(self._rows):
+                self._rows[index].show_standing(each)
+                continue
+            row = BudgetRow(each)
+            row.change_asked.connect(self.edit)
+            row.more_asked.connect(self._purse.lift)
+            self._rows.append(row)
+            self._bars.addWidget(row)
 
     # -- form -------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from personadesk.ui.shell.pages import Page, scrolled
 from personadesk.ui.spending import tables, words
 from personadesk.ui.spending.budget_card import BudgetCard
 from personadesk.ui.spending.chart import DayBars
+from personadesk.ui.spending.rows import LeftRow
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
     Button,
@@ -24,8 +25,6 @@ from personadesk.ui.widgets import (
     Rule,
     Segments,
     Size,
-    StateShape,
-    clear_layout,
     hbox,
     label,
     vbox,
@@ -157,6 +156,9 @@ class MoneyPage(Page):
         self.check.clicked.connect(self._purse.check)
         card.add_to_head(self.check)
         self._left = vbox(gap=8)
+        self._left_rows: list[LeftRow] = []
+        self._none_left = label(tr("No account yet, so nothing is rented."), Type.BODY, Role.TEXT2)
+        self._left.addWidget(self._none_left)
         card.add(self._left)
         return card
 
@@ -209,25 +211,25 @@ class MoneyPage(Page):
 
     def _follow_shares(self) -> None:
         by = tables.BY[self.by.current]
-        self.shares.show_rows(tables.share_titles(by), tables.share_rows(self._purse.found, by))
-        _fit(self.shares_table, self.shares.rowCount())
+        rows = tables.share_rows(self._purse.found, by)
+        if self.shares.show_rows(tables.share_titles(by), rows):
+            _fit(self.shares_table, len(rows))
 
     def _follow_left(self, proofs: tuple[Proof, ...]) -> None:
         if proofs == self._proofs:
             return
         self._proofs = proofs
-        clear_layout(self._left)
-        if not proofs:
-            self._left.addWidget(
-                label(tr("No account yet, so nothing is rented."), Type.BODY, Role.TEXT2)
-            )
-        for each in proofs:
-            shape, text, when = words.left(each)
-            row = hbox(gap=10)
-            row.addWidget(StateShape(shape, "", size=16))
-            row.addWidget(label(text, Type.BODY, wrap=True), 1)
-            row.addWidget(label(when, Type.SMALL, Role.TEXT3))
-            self._left.addLayout(row)
+        self._none_left.setVisible(not proofs)
+        while len(self._left_rows) > len(proofs):
+            gone = self._left_rows.pop()
+            gone.hide()
+            gone.deleteLater()
+        for index, each in enumerate(proofs):
+            if index < len(self._left_rows):
+                self._left_rows[index].show_proof(each)
+            else:
+                self._left_rows.append(LeftRow(each))
+                self._left.addWidget(self._left_rows[-1])
 
     def _fill_lines(self) -> None:
         names = ["", *self._lines()]
@@ -242,10 +244,9 @@ class MoneyPage(Page):
     def _follow_places(self) -> None:
         places = self._purse.places
         self.ask.setEnabled(not places.asking)
-        self.places.show_rows(
-            tables.places_titles(), tables.places_rows(places.found, self._purse.clock())
-        )
-        _fit(self.places_table, self.places.rowCount())
+        rows = tables.places_rows(places.found, self._purse.clock())
+        if self.places.show_rows(tables.places_titles(), rows):
+            _fit(self.places_table, len(rows))
         self.places_table.setVisible(places.found is not None)
         if places.asking:
             self._here.setText(tr("Asking all accounts…"))

@@ -45,19 +45,20 @@ class CellTable(QAbstractTableModel):
         self._titles = tuple(titles)
         self._rows: tuple[tuple[Cell, ...], ...] = ()
 
-    def show_rows(self, titles: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> None:
-        """Show other rows; what is the same is left alone."""
+    def show_rows(self, titles: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> bool:
+        """Show other rows; what is the same is left alone. Return whether there are others in number or kind."""
         if (self._titles, self._rows) == (tuple(titles), tuple(rows)):
-            return
+            return False
         if self._titles == tuple(titles) and len(self._rows) == len(rows):
             self._rows = tuple(rows)
             self.dataChanged.emit(
                 self.index(0, 0), self.index(len(rows) - 1, len(self._titles) - 1)
             )
-            return
+            return False
         self.beginResetModel()
         self._titles, self._rows = tuple(titles), tuple(rows)
         self.endResetModel()
+        return True
 
     @property
     def rows(self) -> tuple[tuple[Cell, ...], ...]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter
 from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 
-from personadesk.ui.theme import Role, Theme, Type, theme
+from personadesk.ui.theme import Role, Theme, Type, theme, wear, worn
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QEvent
 
 __all__ = ["Painted", "Rule", "repolish"]
 
@@ -15,12 +20,13 @@ class Painted(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._worn = worn()
         theme().theme_changed.connect(self.follow_theme)
 
     @property
     def look(self) -> Theme:
-        """The theme in use."""
-        return theme()
+        """The theme in use: the one that was worn when this was made, else the program's."""
+        return self._worn or theme()
 
     def metrics(self, type_: Type = Type.BODY, weight: int | None = None) -> QFontMetricsF:
         """Return the measures of a type, as it will be painted."""
@@ -30,6 +36,12 @@ class Painted(QWidget):
         """Forget what was measured and drawn in the old theme."""
         self.updateGeometry()
         self.update()
+
+    def event(self, event: QEvent) -> bool:
+        if self._worn is None:
+            return super().event(event)
+        with wear(self._worn):
+            return super().event(event)
 
     def start_painting(self, font: QFont | None = None) -> QPainter:
         """Return a painter with smooth edges; the caller ends it."""

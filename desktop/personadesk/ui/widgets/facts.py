@@ -15,7 +15,7 @@ from personadesk.ui.widgets.text import ElidedLabel, label, set_tone
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FactList", "Figure", "FigureCard"]
+__all__ = ["DecisionRow", "FactList", "Figure", "FigureCard"]
 
 
 class Figure(QWidget):
@@ -132,3 +132,37 @@ class FactList(QWidget):
         self._grid.addWidget(title, index, 0)
         self._grid.addWidget(value, index, 1)
         self._rows.append((title, value))
+
+
+class DecisionRow(QWidget):
+    """Something that was done, with its cause below."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        what: str,
+        why: str,
+        *,
+        short: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
+        """Make the row.
+
+        Args:
+            shape: What became of it.
+            what: What was done.
+            why: Its cause.
+            short: Whether each takes one line, with the whole as a tooltip.
+        """
+        super().__init__(parent)
+        self.setAccessibleName(f"{what}. {why}")
+        row = hbox(self, gap=10)
+        row.addWidget(StateShape(shape, what, size=16), alignment=Qt.AlignmentFlag.AlignTop)
+        told = vbox(gap=2)
+        if short:
+            told.addWidget(ElidedLabel(what, weight=600))
+            told.addWidget(ElidedLabel(why, Type.SMALL, Role.TEXT2))
+        else:
+            told.addWidget(label(what, weight=600, wrap=True))
+            told.addWidget(label(why, Type.SMALL, Role.TEXT2, wrap=True))
+        row.addLayout(told, 1)

@@ -39,6 +39,7 @@ from personadesk.lines.uninstall import Uninstalled
 from personadesk.store.journal import DeployRecord, Purpose
 from personadesk.store.paths import folders
 from personadesk.store.settings import Settings
+from personadesk.store.wishes import Entry
 from personadesk.ui import desk
 from personadesk.ui.preferences import Preferences
 from personadesk.ui.session import WindowSession
@@ -207,6 +208,16 @@ class FakeJournal:
         return DeployRecord(known[plan_id], Purpose.DEPLOY, DeployState.DONE, sample_data.STARTED)
 
 
+class FakeWishes:
+    """The guardian's log."""
+
+    def __init__(self) -> None:
+        self.entries: tuple[Entry, ...] = ()
+
+    async def recent(self) -> tuple[Entry, ...]:
+        return self.entries
+
+
 class FakeHosts:
     """Stands for the directory of machines and for their checks; what it meets for the first time wants consent."""
 
@@ -337,6 +348,7 @@ class FakeServices:
     spending: FakeSpending = field(default_factory=FakeSpending)
     money: FakeMoney = field(default_factory=FakeMoney)
     rentals: FakeRentals = field(default_factory=FakeRentals)
+    wishes: FakeWishes = field(default_factory=lambda: FakeWishes())
     limits: FakeLimits = field(default_factory=FakeLimits)
     folders: Any = field(default_factory=folders)
     notices: tuple[Any, ...] = ()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QCheckBox
 
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.line import LineState
@@ -19,7 +20,7 @@ from personadesk.store.settings import CLOSING
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home.page import HomePage
 from personadesk.ui.messages import Severity, bus, catch_everything
-from personadesk.ui.places import DEPLOY, HOME, TALK
+from personadesk.ui.places import DEPLOY, HOME, MONITOR, TALK
 from personadesk.ui.session import WindowSession
 from personadesk.ui.spawn import running, spawn
 
@@ -191,6 +192,29 @@ def test_closing_with_nothing_up_asks_nothing_and_closes_the_services(
     assert running() == ()
 
 
+def test_quitting_closes_windows_that_only_watch_too(
+    live_window: Callable[..., None], fake_services: Any, clicker: Any, wait_for: Wait
+) -> None:
+    seen: list[str] = []
+
+    async def story(session: WindowSession) -> None:
+        session.window.open_page(MONITOR)
+        clicker.press(session.window, "Own window")
+        (window,) = session._watching.values()
+        window.closed.connect(lambda: seen.append("closed"))
+        window.destroyed.connect(lambda: seen.append("gone"))
+        window.full_screen(True)
+        await asyncio.sleep(0.05)
+        assert window.isFullScreen()
+        session.window.close()
+        await wait_for(lambda: session.is_over)
+
+    live_window(story)
+    assert seen == ["closed", "gone"]
+    assert fake_services.closed
+    assert running() == ()
+
+
 @pytest.mark.parametrize(
     ("answer", "handed_over", "stopped"),
     [("Keep running in the background", True, False), ("Stop the voice and quit", False, True)],
@@ -234,6 +258,28 @@ def test_closing_does_what_was_settled_once_and_for_all(
 
     live_window(story)
     assert fake_services.handed_over
+
+
+def test_the_answer_is_remembered_when_that_is_ticked(
+    live_window: Callable[..., None], fake_services: Any, samples: ModuleType, clicker: Any, wait_for: Wait
+) -> None:  # fmt: skip
+    fake_services.lines.show(samples.line())
+
+    async def story(session: WindowSession) -> None:
+        session.window.close()
+        (tick,) = question(session).findChildren(QCheckBox)
+        tick.click()
+        clicker.press(question(session), "Cancel")
+        await asyncio.sleep(0.02)
+        assert fake_services.settings.get(CLOSING) == "ask", "to stay is no answer for ever"
+        session.window.close()
+        (tick,) = question(session).findChildren(QCheckBox)
+        tick.click()
+        clicker.press(question(session), "Keep running in the background")
+        await wait_for(lambda: session.is_over)
+
+    live_window(story)
+    assert fake_services.settings.get(CLOSING) == "background"
 
 
 def test_lines_of_the_background_process_need_no_question(

@@ -1,0 +1,1 @@
+"""Lines: what each shall be, how it stands, what the guardian did for it."""

@@ -1,0 +1,105 @@
+"""Lines in words: places, the guardian's decisions with their cause, hours."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QDateTime
+
+from personadesk.domain.guarding import Deed
+from personadesk.domain.hours import clock, runs_of
+from personadesk.domain.line import LineState
+from personadesk.domain.plan import LOCAL
+from personadesk.domain.wish import Rest
+from personadesk.ui.i18n import language, mark, show, tr
+from personadesk.ui.widgets import Shape
+
+if TYPE_CHECKING:
+    from personadesk.domain.hours import Hours
+    from personadesk.domain.line import Line
+    from personadesk.domain.wish import Place, Wish
+    from personadesk.store.wishes import Entry
+
+__all__ = ["DAYS", "decision", "hours_in_words", "place_name", "standing", "when"]
+
+DAYS = (
+    mark("Mon"), mark("Tue"), mark("Wed"), mark("Thu"), mark("Fri"), mark("Sat"), mark("Sun"),
+)  # fmt: skip
+DAY_SECONDS = 20 * 3600
+
+_DEEDS: dict[Deed, str] = {
+    Deed.NOTHING: mark("Up again"),
+    Deed.WAIT: mark("Waits"),
+    Deed.RECONNECT: mark("Connected again"),
+    Deed.RESTART_SERVICE: mark("Restarted the voice server"),
+    Deed.START: mark("Started"),
+    Deed.SLEEP: mark("Put to sleep"),
+    Deed.RESTART_MACHINE: mark("Restarted the machine"),
+    Deed.END_MACHINE: mark("Ended the machine"),
+    Deed.CLEAN_UP: mark("Cleaned up"),
+    Deed.DEPLOY: mark("Deployed"),
+}
+
+
+def place_name(place: Place | str) -> str:
+    """Return a place as people call it."""
+    key = place if isinstance(place, str) else place.key
+    if key == LOCAL:
+        return tr("This computer")
+    kind, _, name = key.partition(":")
+    if kind == "account":
+        return tr("Rented with {account}", account=name)
+    return name or key
+
+
+def when(at: float) -> str:
+    """Return a moment, with its day where it is not today's."""
+    pattern = "HH:mm" if time.time() - at < DAY_SECONDS else "ddd d MMM HH:mm"
+    return language().locale.toString(QDateTime.fromSecsSinceEpoch(int(at)), pattern)
+
+
+def decision(entry: Entry) -> tuple[Shape, str, str]:
+    """Return a decision of the guardian: its shape, what was done, and why."""
+    deed = tr(_DEEDS[entry.deed])
+    if entry.place and entry.deed in {Deed.DEPLOY, Deed.END_MACHINE}:
+        deed = tr("{deed}: {place}", deed=deed, place=place_name(entry.place))
+    if entry.worked is None:
+        return Shape.BUSY, tr("{deed} …", deed=deed), show(entry.why)
+    if entry.worked is False:
+        return (
+            Shape.ERR,
+            tr("{deed}, which failed", deed=deed),
+            f"{show(entry.why)} {entry.outcome}",
+        )
+    shape = Shape.OK if entry.deed is Deed.NOTHING else Shape.LIVE
+    return (Shape.WARN if entry.deed is Deed.WAIT else shape), deed, show(entry.why)
+
+
+def standing(line: Line, wish: Wish | None) -> tuple[Shape, str]:
+    """Return how a line stands: its shape and a word."""
+    if line.state is LineState.STOPPED and wish is not None and wish.rest is Rest.ASLEEP:
+        return Shape.ASLEEP, tr("Asleep")
+    return {
+        LineState.UP: (Shape.OK, tr("Up")),
+        LineState.STARTING: (Shape.BUSY, tr("Starting")),
+        LineState.FAILED: (Shape.ERR, tr("Failed")),
+        LineState.STOPPED: (Shape.STOPPED, tr("Stopped")),
+        LineState.UNKNOWN: (Shape.UNKNOWN, tr("Unknown")),
+    }[line.state]
+
+
+def hours_in_words(hours: Hours | None) -> str:
+    """Return hours as a sentence without verbs."""
+    if hours is None:
+        return tr("by people and callers alone")
+    if hours.always:
+        return tr("always")
+    rows = []
+    for span in hours.spans:
+        days = ", ".join(
+            tr(DAYS[run[0]]) if len(run) == 1 else f"{tr(DAYS[run[0]])}–{tr(DAYS[run[-1]])}"
+            for run in runs_of(span.days)
+        )
+        rows.append(f"{days} {clock(span.begin)}–{clock(span.end)}")
+    return f"{'; '.join(rows)} ({hours.zone})"
