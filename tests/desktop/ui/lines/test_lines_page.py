@@ -176,6 +176,7 @@ def test_a_wish_is_changed_and_nothing_counts_before_apply(page: LinesPage) -> N
     form.other.setCurrentIndex(form.other.findData(LOCAL))
     click(form.add_place)
     click(named(form, "Remove Rented with Lambda"))
+    form.persona.setPlainText("You are Eva.")
     form.max_price.setText("nonsense")
     assert not form.apply.isEnabled()
     form.max_price.setText("0.50")
@@ -189,7 +190,7 @@ def test_a_wish_is_changed_and_nothing_counts_before_apply(page: LinesPage) -> N
     ((what, wish),) = asked(page)
     assert what == "change"
     assert [place.key for place in wish.places] == ["host:studio", LOCAL]
-    assert (wish.max_price, wish.wake_on_connect) == (0.5, False)
+    assert (wish.max_price, wish.wake_on_connect, wish.persona) == (0.5, False, "You are Eva.")
     assert written(wish.hours) == "mon-thu 08:30-17:15"
     click(form.discard)
     assert not form.is_changed
