@@ -53,6 +53,7 @@ class JitterBuffer:
         dropped: Samples left out at once, because they were too late.
         skipped: Samples left out of silence or taken out of speech.
         added: Samples put in.
+        volume: What comes out is this loud, 0..1.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class JitterBuffer:
         self.dropped = 0
         self.skipped = 0
         self.added = 0
+        self.volume = 1.0
         self._rate = rate
         self._base = self._target = start * rate
         self._most = round(most * rate)
@@ -155,7 +157,7 @@ class JitterBuffer:
                 self._playing = False
                 self._dry = wanted - len(got)
                 self.underruns += 1
-            out[held : held + len(got)] = got
+            out[held : held + len(got)] = got if self.volume == 1.0 else got * self.volume
             self._grow_calm(samples)
         return out
 

@@ -72,5 +72,5 @@ def _period(pcm: NDArray[np.float32], rate: int) -> int | None:
 
 
 def _blend(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
-    rise = np.linspace(0.0, 1.0, len(before), dtype=np.float32)
-    return before * (1.0 - rise) + after * rise
+    rise: NDArray[np.float32] = np.linspace(0.0, 1.0, len(before), dtype=np.float32)
+    return np.asarray(before * (1.0 - rise) + after * rise, np.float32)

@@ -145,7 +145,7 @@ arrival = st.one_of(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(arrival, min_size=10, max_size=40), st.booleans())
 def test_whatever_arrives_nothing_is_lost_unseen_and_calm_brings_it_back(
     delays: list[float], loud: bool
