@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QTimeEdit, QWidget
 from personadesk.domain.hours import ALWAYS, DAY_MINUTES, Hours, Span
 from personadesk.ui.i18n import tr
 from personadesk.ui.lines.words import DAYS
-from personadesk.ui.theme import Role, Type
+from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Button, CheckBox, ComboBox, Kind, hbox, label, vbox
 
 __all__ = ["HoursEditor"]
@@ -161,6 +161,10 @@ class HoursEditor(QWidget):
 def _time(minutes: int, name: str) -> QTimeEdit:
     edit = QTimeEdit(QTime(minutes // 60 % 24, minutes % 60))
     edit.setDisplayFormat("HH:mm")
+    # Typed, or stepped with the arrow keys, as numbers elsewhere in the window.
+    edit.setButtonSymbols(QTimeEdit.ButtonSymbols.NoButtons)
+    edit.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    edit.setMinimumSize(theme().px(76), theme().px(32))
     edit.setAccessibleName(name)
     edit.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     return edit
