@@ -201,6 +201,18 @@ def test_a_wish_is_changed_and_nothing_counts_before_apply(page: LinesPage) -> N
     assert not form.apply.isEnabled()
 
 
+def test_all_zones_are_listed_when_somebody_looks(page: LinesPage) -> None:
+    zone = page.form.hours.zone
+    assert zone.currentText() == "Europe/Amsterdam"
+    zone.showPopup()
+    zone.hidePopup()
+    assert zone.currentText() == "Europe/Amsterdam"
+    assert zone.findText("America/New_York") > 0
+    assert not page.form.is_changed
+    zone.setCurrentText("America/New_York")
+    assert page.form.apply.isEnabled()
+
+
 def test_a_line_is_opened_to_other_computers(page: LinesPage) -> None:
     page.choose("Museum guide")
     click(page.open_outside)
