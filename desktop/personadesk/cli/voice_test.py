@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from personadesk.cli import result
 from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.domain.callee import Callee
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.report import Verdict
 from personadesk.domain.text import T
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
+    from personadesk.app import Services
     from personadesk.cli.running import Stop
     from personadesk.domain.report import VoiceReport
     from personadesk.domain.text import Text
+    from personadesk.voice.script import Script
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,9 +56,9 @@ async def _test(arguments: argparse.Namespace, stop: Stop) -> int:
 
 
 async def _call(arguments: argparse.Namespace) -> tuple[VoiceReport, Path | None]:
-    from personadesk.voice import test, test_report
+    from personadesk.voice import clips, test, test_report
 
-    token = _token(arguments.token_env)
+    token = token_of(arguments.token_env)
     last = ""
 
     def progress(fraction: float, doing: Text) -> None:
@@ -62,17 +67,56 @@ async def _call(arguments: argparse.Namespace) -> tuple[VoiceReport, Path | None
             last = str(doing)
             say(f"{last}…")
 
-    clip = Path(arguments.clip) if arguments.clip else None
-    report, recording = await test.run_voice_test(
-        arguments.url, clip=clip, token=token, on_progress=progress
-    )
-    if not arguments.report:
+    script = await asyncio.to_thread(_script, arguments.script) if arguments.script else None
+    clip = None
+    if arguments.clip:
+        clip = await asyncio.to_thread(clips.find, arguments.clip)
+    async with called(arguments) as callee:
+        report, recording = await test.run_voice_test(
+            callee.url, clip=clip, script=script, token=token, on_progress=progress
+        )
+    if not arguments.save:
         return report, None
-    page = await asyncio.to_thread(test_report.save, report, recording, arguments.report)
+    page = await asyncio.to_thread(test_report.save, report, recording, arguments.save)
     return report, page.parent
 
 
-def _token(variable: str | None) -> str | None:
+@contextlib.asynccontextmanager
+async def called(arguments: argparse.Namespace) -> AsyncIterator[Callee]:
+    """Find whom a command calls; a line's address is open until the end."""
+    if (arguments.url is None) == (arguments.line is None):
+        raise BadRequest(
+            T("A voice test needs an address or a line, and not both."),
+            T("Give an address, or the name of a line with --line."),
+            cause="usage",
+        )
+    if arguments.line is None:
+        yield Callee(arguments.url, arguments.url)
+        return
+    async with opened() as services:
+        yield await services.callee(arguments.line)
+
+
+@contextlib.asynccontextmanager
+async def opened() -> AsyncIterator[Services]:
+    """Open the services; what no other process serves is served until the end."""
+    from personadesk.app import open_services
+
+    services = await open_services()
+    try:
+        yield services
+    finally:
+        await services.close()
+
+
+def _script(path: str) -> Script:
+    from personadesk.voice import script
+
+    return script.find(path)
+
+
+def token_of(variable: str | None) -> str | None:
+    """Return the access token that a variable holds."""
     if variable is None:
         return None
     token = os.environ.get(variable, "").strip()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -26,6 +27,8 @@ from personaplex_server.protocol import FRAME_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from personadesk.voice.recording import Recording
 
@@ -156,16 +159,48 @@ def answer_after(recording: Recording) -> float | None:
     and then there is no such moment.
     """
     said, voice = recording.axis()
-    spoken = np.flatnonzero(levels.window_levels(said) >= levels.SILENCE_DBFS)
+    spoken = levels.window_levels(said) >= levels.SILENCE_DBFS
     sounding = levels.window_levels(voice) >= levels.SILENCE_DBFS
-    if not spoken.size:
-        return None
-    end = int(spoken[-1]) + 1
+    return reply_after(spoken, sounding).after
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How an answer began.
+
+    Attributes:
+        after: Seconds from the last word of the question; None where there is no such moment.
+        spoke_already: Whether the voice was speaking when the question ended.
+        asked: Whether there were words at all.
+    """
+
+    after: float | None = None
+    spoke_already: bool = False
+    asked: bool = True
+
+
+def reply_after(
+    spoken: NDArray[np.bool_], sounding: NDArray[np.bool_], first: int = 0, last: int | None = None,
+    until: int | None = None,
+) -> Reply:  # fmt: skip
+    """Return how the answer to what was said in the windows `first` to `last` began, looked for before `until`.
+
+    Args:
+        spoken: For each window of `levels.PEAK_SECONDS` whether we spoke, bool [n].
+        sounding: The same for the voice.
+        first: Window in which the question began.
+        last: Window after its end; None for the end of all.
+        until: Window in which the next thing is said; None for the end of all.
+    """
+    words = np.flatnonzero(spoken[first:last])
+    if not words.size:
+        return Reply(asked=False)
+    end = first + int(words[-1]) + 1
     pause = round(_PAUSE_SECONDS / levels.PEAK_SECONDS)
     if sounding[max(0, end - pause) : end].any():
-        return None
-    answers = np.flatnonzero(sounding[end:])
-    return round(float(answers[0]) * levels.PEAK_SECONDS, 2) if answers.size else None
+        return Reply(spoke_already=True)
+    answers = np.flatnonzero(sounding[end:until])
+    return Reply(round(float(answers[0]) * levels.PEAK_SECONDS, 2) if answers.size else None)
 
 
 def sent_lateness(sent_at: Sequence[float], packet_seconds: float) -> list[float]:

@@ -117,6 +117,7 @@ def render(
 <p>{say(report.explanation)}</p></div></header>
 <div class="cards">{cards}</div>
 {_reasons(report, say)}
+{_turns(report, say)}
 <section class="waves"><h2>{say(T("What was said and heard"))}</h2>
 {report_waves.draw(report, recording, moments, say)}
 <audio controls preload="metadata" src="{escape(sound)}"></audio>
@@ -169,6 +170,22 @@ def _reasons(report: VoiceReport, say: Translate) -> str:
         return ""
     rows = "".join(f"<li>{say(reason)}</li>" for reason in report.reasons)
     return f"<section><h2>{say(T('Why'))}</h2><ul>{rows}</ul></section>"
+
+
+def _turns(report: VoiceReport, say: Translate) -> str:
+    if not report.turns:
+        return ""
+    rows = []
+    for check in report.turns:
+        figure = check.figure
+        shape = "" if figure is None else _shape(figure.verdict, say)
+        value = "" if figure is None else _value(figure, say)
+        told = say(check.note) if figure is None or check.note else _bound(figure, say)
+        rows.append(
+            f'<tr class="{"" if figure is None else figure.verdict}"><td class="n">{check.number}</td>'
+            f'<td>{shape}{say(check.title)}</td><td class="n">{value}</td><td>{told}</td></tr>'
+        )
+    return f"<section><h2>{say(T('Turn by turn'))}</h2><table>{''.join(rows)}</table></section>"
 
 
 def _heard(report: VoiceReport, say: Translate) -> str:

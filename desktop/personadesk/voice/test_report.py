@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from personadesk.domain.report import Figure, VoiceReport
+    from personadesk.domain.report import Figure, TurnCheck, VoiceReport
     from personadesk.domain.text import Text
     from personadesk.voice.recording import Recording
 
@@ -44,6 +44,7 @@ def as_dict(report: VoiceReport) -> dict[str, Any]:
         "engine": report.engine,
         "rehearsal": report.rehearsal,
         "clip": report.clip,
+        "turns": [_turn(check) for check in report.turns],
         "figures": [_figure(figure) for figure in (*report.figures, *report.further)],
         "values": dict(report.values),
         "text": report.text,
@@ -105,6 +106,15 @@ def save(
             details=str(error),
         ) from error
     return target / PAGE_NAME
+
+
+def _turn(check: TurnCheck) -> dict[str, Any]:
+    return {
+        "number": check.number,
+        "what": str(check.title),
+        "note": str(check.note),
+        "figure": None if check.figure is None else _figure(check.figure),
+    }
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
