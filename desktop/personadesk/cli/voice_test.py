@@ -84,12 +84,6 @@ async def _call(arguments: argparse.Namespace) -> tuple[VoiceReport, Path | None
 @contextlib.asynccontextmanager
 async def called(arguments: argparse.Namespace) -> AsyncIterator[Callee]:
     """Find whom a command calls; a line's address is open until the end."""
-    if (arguments.url is None) == (arguments.line is None):
-        raise BadRequest(
-            T("A voice test needs an address or a line, and not both."),
-            T("Give an address, or the name of a line with --line."),
-            cause="usage",
-        )
     if arguments.line is None:
         yield Callee(arguments.url, arguments.url)
         return

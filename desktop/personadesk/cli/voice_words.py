@@ -17,8 +17,9 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
     """Add `voice-test`."""
     test = commands.add_parser("voice-test", help="test any PersonaPlex or Moshi server")
     test.set_defaults(module="voice_test")
-    test.add_argument("url", nargs="?", help="for example ws://127.0.0.1:8998/api/chat")
-    test.add_argument("--line", metavar="NAME", help="a line, or a machine with one, in its place")
+    where = test.add_mutually_exclusive_group(required=True)
+    where.add_argument("url", nargs="?", help="for example ws://127.0.0.1:8998/api/chat")
+    where.add_argument("--line", metavar="NAME", help="a line, or a machine with one, in its place")
     what = test.add_mutually_exclusive_group()
     what.add_argument("--clip", metavar="CLIP", help=f"what to say: {_CLIP}")
     what.add_argument(

@@ -51,8 +51,6 @@ def test_a_script_is_played_and_saved(
 @pytest.mark.parametrize(
     ("words", "kind"),
     [
-        ([], "BadRequest"),
-        (["ws://127.0.0.1:9", "--line", "x"], "BadRequest"),
         (["--line", "nobody"], "NotFound"),
         (["ws://127.0.0.1:9", "--script", "none.toml"], "NotFound"),
     ],
@@ -63,3 +61,16 @@ def test_what_cannot_be_tested_is_told_as_an_object(
     status, told = _run(["voice-test", *words], capsys)
     assert status == 1
     assert told["error"]["type"] == kind
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ws://127.0.0.1:9", "--line", "x"], ["--line", "x", "--clip", "noise", "--script", "y"]],
+)
+def test_an_address_and_a_line_or_a_clip_and_a_script_do_not_go_together(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.run(["voice-test", *words])
+    assert ended.value.code == 2
+    assert "not allowed with argument" in capsys.readouterr().err
