@@ -43,12 +43,18 @@ async def find(word: str, lines: LineService, journal: Journal, rental_of: Renta
     if ":" in word or "." in word:
         url = word if "://" in word else f"ws://{word}"
         own = next((line for line in known if line.url == url), None)
-        return Callee(word, url) if own is None else await of_line(own, journal, rental_of)
+        return Callee(_name(word), url) if own is None else await of_line(own, journal, rental_of)
     raise NotFound(
         T("There is no line and no machine called “{name}”.", name=word),
         T("Look at the names with: personadesk line list"),
         cause="no_line",
     )
+
+
+def _name(address: str) -> str:
+    # A query may hold a token, so only what tells two voices of one server apart is kept of it.
+    place, _, query = address.partition("?")
+    return f"{place} (echo)" if "engine=echo" in query else place
 
 
 async def of_line(line: Line, journal: Journal, rental_of: RentalOf) -> Callee:

@@ -80,7 +80,7 @@ def measure(recording: Recording) -> dict[str, Value]:
         "clean_close": recording.hung_up_by_us and recording.close_code != 1006,
         "close_code": recording.close_code,
         "round_trip_ms": _ms(recording.round_trip_s),
-        "response_ms": response_ms(recording, arrivals),
+        "response_ms": response_ms(recording),
         "tick_ms": round(statistics.fmean(ticks), 2) if ticks else None,
         "lag_ms": max(told(recording, "lag_ms"), default=None),
         "dropped": max(told(recording, "dropped"), default=None),
@@ -124,22 +124,32 @@ def real_time_factor(
     ticks = told(recording, "tick_ms")
     if ticks:
         return round(statistics.fmean(ticks) / (1000.0 * FRAME_SECONDS), 4), "server"
-    seen = response_ms(recording, [at for at, _ in pieces])
+    seen = response_ms(recording)
     if seen is None:
         return None, "nothing"
     busy = max(0.0, seen - 1000.0 * (recording.round_trip_s or 0.0)) / (1000.0 * FRAME_SECONDS)
     return round(min(busy, _NO_WORSE_THAN), 4), "outside"
 
 
-def response_ms(recording: Recording, arrivals: Sequence[float]) -> float | None:
+def response_ms(recording: Recording) -> float | None:
     """Return the median time from the last frame we completed to the sound that came next, in milliseconds."""
+    waits = response_waits(recording)
+    return round(float(np.median(waits)), 2) if waits else None
+
+
+def response_waits(recording: Recording) -> list[float]:
+    """Return the time from the last frame we completed to each sound that came, in milliseconds."""
     packets = max(1, round(FRAME_SECONDS / recording.packet_seconds))
     complete = np.asarray(recording.sent_at[packets - 1 :: packets])
     if not complete.size:
-        return None
+        return []
+    arrivals = [piece.at for piece in recording.heard if piece.seconds]
     places = np.searchsorted(complete, np.asarray(arrivals), side="right") - 1
-    waits = [at - complete[place] for at, place in zip(arrivals, places, strict=True) if place >= 0]
-    return round(1000.0 * float(np.median(waits)), 2) if waits else None
+    return [
+        1000.0 * float(at - complete[place])
+        for at, place in zip(arrivals, places, strict=True)
+        if place >= 0
+    ]
 
 
 def first_sound(recording: Recording) -> float | None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from personadesk.cli import main
@@ -74,3 +75,21 @@ def test_an_address_and_a_line_or_a_clip_and_a_script_do_not_go_together(
         main.run(["voice-test", *words])
     assert ended.value.code == 2
     assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_two_addresses_are_compared(
+    fake_voice: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], make_wav: Any
+) -> None:
+    one, other = _start(fake_voice), _start(fake_voice)
+    clip = make_wav(np.full(12_000, 9000, "<i2").tobytes())
+    words = ["voice-compare", one, other, "--clip", str(clip), "--save", str(tmp_path / "r")]
+    status, told = _run(words, capsys)
+    assert status == 0
+    assert [side["name"] for side in told["sides"]] == [one, other]
+    assert (tmp_path / "r" / "comparison.html").exists()
+
+
+def test_a_comparison_of_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    status, told = _run(["voice-compare", "ws://127.0.0.1:9"], capsys)
+    assert status == 1
+    assert told["error"]["type"] == "BadRequest"
