@@ -33,6 +33,7 @@ _DEEDS: dict[Deed, str] = {
     Deed.WAIT: mark("Waits"),
     Deed.RECONNECT: mark("Connected again"),
     Deed.RESTART_SERVICE: mark("Restarted the voice server"),
+    Deed.FETCH_MODEL: mark("Fetched the model again"),
     Deed.START: mark("Started"),
     Deed.SLEEP: mark("Put to sleep"),
     Deed.RESTART_MACHINE: mark("Restarted the machine"),
