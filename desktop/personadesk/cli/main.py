@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from personadesk import __version__
-from personadesk.cli import line_words, monitoring, rehearsing, rented, spending
+from personadesk.cli import line_words, monitoring, rehearsing, rented, spending, talking
 from personadesk.store.paths import REHEARSAL_VARIABLE
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def parser() -> argparse.ArgumentParser:
     rehearsing.add_commands(commands, _add_json)
     monitoring.add_commands(commands, _add_json)
     spending.add_commands(commands, _add_json)
+    talking.add_commands(commands, _add_json)
 
     line_words.add_commands(commands, _add_json)
     return top
