@@ -296,6 +296,7 @@ async def open_services(
     proofs = Proofs()
     limits = Limits(lines, journal, spending.of, machines, due=money.due)
     limits.in_hours = wishes.in_hours
+    limits.rent_of = wishes.rent
     limits.own_call = proofs.is_calling
     guardian = Guardian(
         lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),

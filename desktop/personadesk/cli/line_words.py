@@ -103,6 +103,13 @@ def _add_wish(action: argparse.ArgumentParser) -> None:
         "--spend-limit", type=float, metavar="X", help="dollars in all after which it stops"
     )
     action.add_argument(
+        "--persona", metavar="TEXT", help="who it is for callers who name no persona (the server's)"
+    )
+    action.add_argument(
+        "--idle-stop", metavar="MINUTES",
+        help="a rented machine sleeps after so many minutes without a call; never for never",
+    )  # fmt: skip
+    action.add_argument(
         "--hours", metavar="WEEK",
         help='when it is up by the calendar: "mon-fri 08:30-18:00; sat 10:00-14:00", always, or never',
     )  # fmt: skip

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from personadesk.cli import work
 from personadesk.cli.running import say
 from personadesk.domain import hours as calendar
+from personadesk.domain.errors import BadRequest
 from personadesk.domain.guarding import Deed
 from personadesk.domain.plan import LOCAL, ModelChoice
-from personadesk.domain.wish import Place, Rest, Wish
+from personadesk.domain.text import T
+from personadesk.domain.wish import Place, Rest, Wish, with_idle
 from personadesk.hosts import local
 from personadesk.lines.wanting import place_of
 
@@ -120,7 +122,7 @@ def in_words(kept: dict[str, Any]) -> str:
 
 async def _changed(wish: Wish, arguments: argparse.Namespace) -> Wish:
     choices = {"on": True, "off": False}
-    return replace(
+    changed = replace(
         wish,
         places=tuple(place_of(word, wish) for word in arguments.place) or wish.places,
         hours=await _hours(wish, arguments),
@@ -128,7 +130,26 @@ async def _changed(wish: Wish, arguments: argparse.Namespace) -> Wish:
         spend_limit=wish.spend_limit if arguments.spend_limit is None else arguments.spend_limit,
         wake_on_connect=choices.get(arguments.wake, wish.wake_on_connect),
         guarded=choices.get(arguments.guard, wish.guarded),
+        persona=wish.persona if arguments.persona is None else arguments.persona.strip(),
     )
+    if arguments.idle_stop is None:
+        return changed
+    return with_idle(changed, _minutes(arguments.idle_stop))
+
+
+def _minutes(text: str) -> float | None:
+    if text == "never":
+        return None
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < float("inf"):
+        raise BadRequest(
+            T("“{text}” are no minutes.", text=text), T("Give a number above 0, or never."),
+            cause="bad_idle",
+        )  # fmt: skip
+    return minutes
 
 
 async def _hours(wish: Wish, arguments: argparse.Namespace) -> calendar.Hours | None:

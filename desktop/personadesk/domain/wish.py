@@ -55,6 +55,7 @@ class Wish:
         guarded: Whether it is kept up without a person being asked.
         rest: Whether it shall be up now.
         rest_at: Unix time at which that was said; what the calendar says later counts more.
+        persona: Who it is for callers who name no persona of their own, as PersonaPlex takes it; "" for the server's.
         hours: When the calendar starts and stops it; None where only people and callers do.
     """
 
@@ -71,6 +72,7 @@ class Wish:
     rest: Rest = Rest.UP
     rest_at: float = 0.0
     hours: Hours | None = None
+    persona: str = ""
 
 
 def wish_of(plan: Plan, before: Wish | None = None) -> Wish:
@@ -90,6 +92,7 @@ def wish_of(plan: Plan, before: Wish | None = None) -> Wish:
         wake_on_connect=before.wake_on_connect if before is not None else True,
         guarded=before.guarded if before is not None else True,
         hours=before.hours if before is not None else None,
+        persona=before.persona if before is not None else "",
     )  # fmt: skip
 
 
@@ -114,6 +117,19 @@ def plan_for(wish: Wish, place: Place, plan_id: str, port: int, *, spent: float)
         plan_id, wish.line, port, wish.model, place.place, wish.clip,
         lease_hours=None if place.place == LOCAL else wish.lease_hours, rent=rent,
     )  # fmt: skip
+
+
+def with_idle(wish: Wish, minutes: float | None) -> Wish:
+    """Return a wish whose rented machines sleep after so many minutes without a call; None for never."""
+    return replace(
+        wish,
+        places=tuple(
+            replace(place, rent=replace(place.rent, idle_stop_minutes=minutes))
+            if place.rent
+            else place
+            for place in wish.places
+        ),
+    )
 
 
 def lower(one: float | None, other: float | None) -> float | None:

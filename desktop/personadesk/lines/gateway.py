@@ -1,6 +1,7 @@
 """One line's address: a loopback WebSocket server that passes calls on to wherever the voice is.
 
-It adds nothing and changes nothing: query, authorization, subprotocol, both directions, close codes and reasons.
+It changes nothing: query, authorization, subprotocol, both directions, close codes and reasons; all that it adds is the
+line's persona for a caller who names none, all that it takes away its own token.
 While there is no voice it still answers, and says why. It runs in the loop it is started in; the keeper gives all
 gateways a thread of their own, so that a busy window never delays a call.
 """
@@ -13,7 +14,7 @@ import json
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import websockets.http11
 from websockets.asyncio.client import connect
@@ -91,6 +92,7 @@ class Gateway:
         served: Calls since the start.
         hold: Why callers wait while the line is not up, as they are told; None refuses them at once. Set it from any
             thread.
+        persona: Who it is for callers who name no persona; "" adds nothing. Set it from any thread.
         outside_fault: Why other computers do not reach it although they should; nothing when they do.
     """
 
@@ -103,6 +105,7 @@ class Gateway:
         self._outer: Server | None = None
         self._door: Door | None = None
         self.outside_fault: Text = NOTHING
+        self.persona = ""
         self._dialled: dict[object, ClientConnection | str] = {}
         self._calls = 0
 
@@ -246,6 +249,9 @@ class Gateway:
         if ours is not None:
             query = outside.without_token(query, ours)
             offered = [each for each in offered if each != TOKEN_PREFIX + ours]
+        if self.persona and "text_prompt" not in parse_qs(query, keep_blank_values=True):
+            said = urlencode({"text_prompt": self.persona}, quote_via=quote)
+            query = f"{query}&{said}" if query else said
         for value in request.headers.get_all("Authorization"):
             if ours is None or value.partition(" ")[2].strip() != ours:
                 headers["Authorization"] = value

@@ -109,6 +109,11 @@ class LineKeeper:
                     failures[name] = failure
         return failures
 
+    def introduce(self, personas: Mapping[str, str]) -> None:
+        """Say who the lines are, by line, for callers who name no persona."""
+        for name, gateway in self._gateways.items():
+            gateway.persona = personas.get(name, "")
+
     async def open_doors(self, accesses: Mapping[str, Access]) -> None:
         """Let other computers reach the lines that they shall reach, and no others."""
         for name, gateway in self._gateways.items():

@@ -51,6 +51,7 @@ class Limits:
 
     Attributes:
         own_call: Tells whether the call that an address has now is a test of ours, which is no use of it.
+        rent_of: Returns what a line's wish says of an account now, which may be newer than its deploy.
         in_hours: Tells whether a line has its hours now; it then stays up, called or not.
     """
 
@@ -88,6 +89,7 @@ class Limits:
         self._acted: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
         self.own_call: Callable[[str], bool] = lambda _: False
+        self.rent_of: Callable[[str, str], Awaitable[RentWish | None]] = _says_nothing
         self.in_hours: Callable[[str], Awaitable[bool]] = _has_none
 
     def start(self) -> None:
@@ -179,7 +181,8 @@ class Limits:
         """Return why a line must sleep now, None when it may stay up."""
         if wish.spend_limit is not None and await self._spent(tag) >= wish.spend_limit:
             return T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}")
-        if wish.idle_stop_minutes is None or line.target is None:
+        idle_minutes = (await self.rent_of(line.name, wish.account) or wish).idle_stop_minutes
+        if idle_minutes is None or line.target is None:
             return None
         found = await self._ask(line.target.url)
         now = self._clock()
@@ -191,7 +194,7 @@ class Limits:
             # What does not answer is not known to be idle.
             self._busy_at[tag] = now
             return None
-        if now - since < wish.idle_stop_minutes * 60 or await self.in_hours(line.name):
+        if now - since < idle_minutes * 60 or await self.in_hours(line.name):
             return None
         return T(IDLE.template, time=duration(now - since))
 
@@ -224,3 +227,8 @@ class Limits:
 async def _has_none(name: str) -> bool:
     del name
     return False
+
+
+async def _says_nothing(name: str, account: str) -> RentWish | None:
+    del name, account
+    return None

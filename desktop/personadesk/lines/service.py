@@ -68,6 +68,7 @@ class LineService:
         self._wishes = wishes
         self._accesses = accesses
         self._open_to: dict[str, Access] = {}
+        self._personas: dict[str, str] = {}
         self._database = database
         self._store = store
         self._servers = servers
@@ -326,6 +327,8 @@ class LineService:
         lines = await self._store.all()
         if self._accesses is not None:
             self._open_to = await self._accesses.all()
+        if self._wishes is not None:
+            self._personas = await self._wishes.personas()
         if lines == self._lines:
             return
         self._lines = lines
@@ -335,6 +338,7 @@ class LineService:
     async def _follow(self) -> dict[str, PersonaDeskError]:
         async with self._following:
             failures = await self._keeper.follow(self._lines)
+            self._keeper.introduce(self._personas)
             await self._keeper.open_doors(self._open_to)
         for name, failure in failures.items():
             line = next((line for line in self._lines if line.name == name), None)

@@ -16,6 +16,7 @@ from personadesk.store.coding import text_from_json, text_to_json
 if TYPE_CHECKING:
     import sqlite3
 
+    from personadesk.domain.plan import RentWish
     from personadesk.domain.text import Text
     from personadesk.store.database import Database
 
@@ -88,6 +89,22 @@ class WishStore:
                 _put(connection, replace(known, rest=rest, rest_at=since))
 
         await self._database.run(work)
+
+    async def personas(self) -> dict[str, str]:
+        """Return who lines are, by line, for those that are said to be somebody."""
+
+        def work(connection: sqlite3.Connection) -> dict[str, str]:
+            rows = connection.execute("SELECT line, wish FROM wishes")
+            found = {line: msgspec.json.decode(text, type=Wish).persona for line, text in rows}
+            return {line: persona for line, persona in found.items() if persona}
+
+        return await self._database.run(work)
+
+    async def rent(self, line: str, account: str) -> RentWish | None:
+        """Return what a line may rent with an account now, None where its wish does not name that."""
+        wish = await self.get(line)
+        rents = [place.rent for place in wish.places if place.rent] if wish is not None else []
+        return next((rent for rent in rents if rent.account == account), None)
 
     async def in_hours(self, line: str) -> bool:
         """Whether a line has hours, and they are now."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.text import T
-from personadesk.voice import levels, report_page, timeline, wav
+from personadesk.voice import files, levels, report_page, timeline, wav
 
 if TYPE_CHECKING:
     import os
@@ -95,8 +95,8 @@ def save(
                 + base64.b64encode((target / CALL_NAME).read_bytes()).decode()
             )
         page = report_page.render(report, recording, moments, sound=sound, translate=translate)
-        _replace(target / JSON_NAME, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
-        _replace(target / PAGE_NAME, page)
+        files.replace(target / JSON_NAME, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+        files.replace(target / PAGE_NAME, page)
     except OSError as error:
         raise BadRequest(
             T("The report cannot be saved in {folder}.", folder=str(target)),
@@ -119,10 +119,3 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "verdict": str(figure.verdict),
         "why": str(limit.why),
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write whole or not at all, since a page may be open while a test runs again."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

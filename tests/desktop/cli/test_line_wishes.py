@@ -88,3 +88,12 @@ def test_hours_are_typed_changed_and_told(
     code, wrong = type_("line", "wish", "a", "--hours", "some day")
     assert (code, wrong["error"]["cause"]) == (1, "bad_hours")
     assert type_("line", "wish", "a", "--hours", "never")[1]["wish"]["hours"] == "never"
+
+
+def test_who_a_line_is_and_when_it_idles_is_typed(type_: Type, no_background: None) -> None:
+    port = str(local.pick_port())
+    said = ("--persona", "You are Eva.", "--idle-stop", "15")
+    code, made = type_("line", "create", "a", "--port", port, "--place", "local", *said)
+    assert (code, made["wish"]["persona"]) == (0, "You are Eva.")
+    code, wrong = type_("line", "wish", "a", "--idle-stop", "soon")
+    assert (code, wrong["error"]["cause"]) == (1, "bad_idle")

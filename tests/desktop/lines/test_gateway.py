@@ -411,3 +411,17 @@ async def _until(done: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not done():
             await asyncio.sleep(0.01)
+
+
+async def test_a_line_says_who_it_is_for_callers_who_name_nobody(voice: Any, gateway: Any) -> None:
+    async with voice(echo) as there, gateway(there.target) as line:
+        line.persona = "A guide & friend: Eva?"
+        for query in ("", "?voice_prompt=NATF2.pt", "?text_prompt=", "?text_prompt=Me%20%26%20you"):
+            async with connect(line.line.url + query):
+                pass
+        assert [call.request.path.partition("?")[2] for call in there.calls] == [
+            "text_prompt=A%20guide%20%26%20friend%3A%20Eva%3F",
+            "voice_prompt=NATF2.pt&text_prompt=A%20guide%20%26%20friend%3A%20Eva%3F",
+            "text_prompt=",
+            "text_prompt=Me%20%26%20you",
+        ]

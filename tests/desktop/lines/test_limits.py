@@ -218,3 +218,21 @@ async def test_a_machine_that_is_billed_while_its_voice_is_down_counts_as_well()
     world.due = used_up(Act.STOP)
     await world.look_after(60)
     assert world.slept == ["pd-1"]
+
+
+async def test_hours_and_a_newer_wish_count_more_than_what_was_deployed():
+    world = World(RentWish(account="cloud", idle_stop_minutes=20))
+    inside = True
+
+    async def in_hours(name):
+        return inside
+
+    async def rent_of(name, account):
+        return RentWish(account=account, idle_stop_minutes=60)
+
+    world.limits.in_hours, world.limits.rent_of = in_hours, rent_of
+    assert await world.look_after(0) is LineState.UP
+    assert await world.look_after(30 * 60) is LineState.UP
+    assert await world.look_after(90 * 60) is LineState.UP
+    inside = False
+    assert await world.look_after(1) is LineState.STOPPED

@@ -8,7 +8,6 @@ PERSONADESK_CHAOS=100 pytest tests/desktop/rehearsal/test_rehearsal_chaos.py
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import subprocess
@@ -18,6 +17,7 @@ import time
 import pytest
 
 from peers.sshd import free_port, missing
+from peers.whole import personadesk
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.machine import TAG_PREFIX
 from personadesk.rehearsal import running
@@ -52,16 +52,6 @@ pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=missing()),
     pytest.mark.timeout(0 if ROUNDS else 300),
 ]
-
-
-def personadesk(*words: str, limit_s: float = 400) -> tuple[int, dict]:
-    done = subprocess.run(
-        [sys.executable, "-m", "personadesk", *words, "--json"],
-        capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=limit_s,
-    )  # fmt: skip
-    lines = done.stdout.strip().splitlines()
-    assert lines, (words, done.returncode, done.stderr)
-    return done.returncode, json.loads(lines[-1])
 
 
 def killed_after(seconds: float, *words: str) -> None:
@@ -180,13 +170,14 @@ async def settled_and_equal(cloud, *, empty: bool = False) -> None:
         told = cloud.ask("GET", "/status")["providers"]
         there = {(name, each["id"]) for name, p in told.items() for each in p["machines"]}
         # Groups, addresses and disks of one machine carry its tag; volumes for all of them do not.
-        tags = {
-            each["name"][:TAG_LENGTH]
-            for p in told.values()
+        tagged = {
+            (each["name"][:TAG_LENGTH], name, each["kind"])
+            for name, p in told.items()
             for each in p["things"]
             if each["name"].startswith(TAG_PREFIX)
         }
-        unknown = tags - {each.tag for each in rentals}
+        known = {each.tag for each in rentals}
+        unknown = {each for each in tagged if each[0] not in known}
         elsewhere = {
             (each.tag, places[each.tag], (m["host"], m["port"]))
             for each in rentals

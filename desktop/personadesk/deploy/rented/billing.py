@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from personadesk.domain.machine import Machine, Resource
     from personadesk.store.rentals import Rental
 
-OUTLIVES = frozenset({ResourceKind.VOLUME, ResourceKind.KEY})
+OUTLIVES = frozenset({ResourceKind.VOLUME})
 """Things that outlive a machine on purpose."""
 _FREE = frozenset({ResourceKind.KEY, ResourceKind.FIREWALL})
 """No provider bills these, whether it says so or not."""

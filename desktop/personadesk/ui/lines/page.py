@@ -131,6 +131,7 @@ class LinesPage(Page):
         super().__init__(parent)
         self._model = model
         self._chosen = ""
+        self._told: tuple[object, ...] = ()
         self._new = Button(tr("New line"), kind=Kind.PRIMARY, icon="plus", parent=self)
         self._new.hide()
         self._new.clicked.connect(self.ask_new)
@@ -438,6 +439,10 @@ class LinesPage(Page):
         )
 
     def _follow_timeline(self, facts: LineFacts) -> None:
+        told = (facts.line.name, facts.decisions)
+        if told == self._told:
+            return
+        self._told = told
         clear_layout(self._timeline)
         if not facts.decisions:
             self._timeline.addWidget(

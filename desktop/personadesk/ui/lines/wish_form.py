@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QLineEdit, QWidget
+from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QWidget
 
+from personadesk.domain.wish import with_idle
 from personadesk.ui.deploy import words as deploy_words
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.lines.hours_editor import HoursEditor
@@ -51,6 +52,16 @@ class WishForm(Card):
         self._zone = "UTC"
         self._model = label("", Type.BODY, Role.TEXT2, wrap=True)
         self.add(self._model)
+        self.add(_heading(tr("Persona")))
+        self.persona = QPlainTextEdit()
+        self.persona.setAccessibleName(tr("Persona"))
+        self.persona.setPlaceholderText(
+            tr("Who it is for callers who name no persona of their own.")
+        )
+        self.persona.setTabChangesFocus(True)
+        self.persona.setFixedHeight(self.persona.fontMetrics().lineSpacing() * 5)
+        self.persona.textChanged.connect(self._judge)
+        self.add(self.persona)
         self.add(_heading(tr("Places, best first")))
         self._rows = vbox(gap=6)
         self.add(self._rows)
@@ -81,6 +92,14 @@ class WishForm(Card):
                 tr("Empty: no limit."),
             )
         )
+        self.idle = _figure(tr("Minutes without a call after which a rented machine sleeps"))
+        self._idle_row = _row(
+            tr("A rented machine sleeps after"),
+            self.idle,
+            tr("min without a call"),
+            tr("Empty: never."),
+        )
+        self.add(self._idle_row)
         self.add(_heading(tr("Hours")))
         self.hours = HoursEditor()
         self.hours.changed.connect(self._judge)
@@ -90,7 +109,7 @@ class WishForm(Card):
         for box in (self.wakes, self.guarded):
             box.toggled.connect(self._judge)
             self.add(box)
-        for edit in (self.max_price, self.spend_limit):
+        for edit in (self.max_price, self.spend_limit, self.idle):
             edit.textChanged.connect(self._judge)
         self._fault = label("", Type.SMALL, Role.ERR, wrap=True)
         self.add(self._fault)
@@ -128,13 +147,19 @@ class WishForm(Card):
         self.setVisible(wish is not None)
         if wish is None:
             return
-        parts = (self.max_price, self.spend_limit, self.hours, self.wakes, self.guarded)
-        blockers = [QSignalBlocker(part) for part in parts]
-        self._model.setText(
-            tr("Model: {model}", model=deploy_words.model_name(wish.model))
-            + " · "
-            + tr("The persona comes with each call; set yours in the voice console.")
+        parts = (
+            self.persona,
+            self.idle,
+            self.max_price,
+            self.spend_limit,
+            self.hours,
+            self.wakes,
+            self.guarded,
         )
+        blockers = [QSignalBlocker(part) for part in parts]
+        self._model.setText(tr("Model: {model}", model=deploy_words.model_name(wish.model)))
+        self.persona.setPlainText(wish.persona)
+        self.idle.setText(_plain(_idle_of(wish)))
         self.max_price.setText(_written(wish.max_price))
         self.spend_limit.setText(_written(wish.spend_limit))
         self.hours.set_hours(wish.hours, self._zone)
@@ -168,6 +193,7 @@ class WishForm(Card):
             line.addWidget(remove)
             self._rows.addWidget(row)
         self._fill_other()
+        self._idle_row.setVisible(any(place.rent is not None for place in self._places))
         self._judge()
 
     def _fill_other(self) -> None:
@@ -200,20 +226,23 @@ class WishForm(Card):
             return None
         max_price, readable = _read(self.max_price)
         spend_limit, also = _read(self.spend_limit)
-        if not (readable and also):
+        idle, too = _read(self.idle)
+        if not (readable and also and too):
             return None
-        return replace(
+        wanted = replace(
             self._wish, places=tuple(self._places), max_price=max_price, spend_limit=spend_limit,
             hours=self.hours.hours, wake_on_connect=self.wakes.isChecked(),
-            guarded=self.guarded.isChecked(),
+            guarded=self.guarded.isChecked(), persona=self.persona.toPlainText().strip(),
         )  # fmt: skip
+        # What is the same stays as it is, of each place its own.
+        return wanted if idle == _idle_of(self._wish) else with_idle(wanted, idle)
 
     def _judge(self) -> None:
         wanted = self._wanted()
         hours = self.hours.hours
         fault = ""
         if wanted is None:
-            fault = tr("A limit is a number of dollars above 0.")
+            fault = tr("A limit is a number above 0.")
         elif hours is not None and any(
             not span.days or span.begin == span.end for span in hours.spans
         ):
@@ -255,6 +284,15 @@ def _row(before: str, edit: QLineEdit, after: str, hint: str) -> QWidget:
 
 def _written(amount: float | None) -> str:
     return "" if amount is None else language().locale.toString(amount, "f", 2)
+
+
+def _plain(amount: float | None) -> str:
+    return "" if amount is None else language().locale.toString(amount, "g", 6)
+
+
+def _idle_of(wish: Wish) -> float | None:
+    """Return after how many minutes the first place that is rented sleeps; None for never, or none."""
+    return next((place.rent.idle_stop_minutes for place in wish.places if place.rent), None)
 
 
 def _read(edit: QLineEdit) -> tuple[float | None, bool]:

@@ -73,28 +73,34 @@ class Curves(QObject):
 
     def get(self, card: Card) -> tuple[Range, ...]:
         """Return a curve for each of a card's metrics, in the metric's unit; empty where it is not read yet."""
+        return tuple(self.curve(card, metric) for metric in card.metrics)
+
+    def curve(self, card: Card, metric: Metric, points: int = POINTS) -> Range:
+        """Return one curve; see `get`. One that is not in memory is read, and `arrived` tells of it.
+
+        Args:
+            card: The GPU.
+            metric: What.
+            points: Most points, of a curve in memory.
+        """
         from personadesk.monitor.ranges import nothing, reduced
 
         feed = self._watch.feed
         start, end = self._edges
         now = self._watch.clock()
         if feed is None or card.host not in feed.hosts:
-            return tuple(nothing() for _ in card.metrics)
+            return nothing()
+        part = part_of(card, metric)
         if now - start <= RING_SECONDS:
-            return tuple(
-                reduced(feed.series(card.host, metric, part_of(card, metric)), start, end, POINTS)
-                for metric in card.metrics
-            )
-        found = []
-        stale = (end - start) / POINTS
-        for metric in card.metrics:
-            key = (card.host, part_of(card, metric), metric)
-            at, curve = self._kept.get(key, (0.0, None))
-            if curve is None or now - at >= stale:
-                self._wanted[key] = None
-            found.append(nothing() if curve is None else curve)
-        self._read()
-        return tuple(found)
+            return reduced(feed.series(card.host, metric, part), start, end, points)
+        key = (card.host, part, metric)
+        at, kept = self._kept.get(key, (0.0, None))
+        if kept is None or now - at >= (end - start) / POINTS:
+            self._wanted[key] = None
+            self._read()
+            # What is made up is there at once.
+            _, kept = self._kept.get(key, (0.0, kept))
+        return nothing() if kept is None else kept
 
     def events(self, host: str) -> list[Event]:
         """Return what happened to a machine in the stretch."""

@@ -22,13 +22,15 @@ from personadesk.ui.monitor.figures import scaled, written
 from personadesk.ui.monitor.fleet import CARD_METRICS, TICK, state_word
 from personadesk.ui.monitor.tile import DRAWN, state_of
 from personadesk.ui.theme import Role, theme, wear, worn
-from personadesk.ui.widgets.data_table import CELL_ROLE, Cell, CellDelegate
+from personadesk.ui.widgets.data_table import CELL_ROLE, Cell
+from personadesk.ui.widgets.spark import SPARK_ROLE, Spark, SparkDelegate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PySide6.QtWidgets import QStyleOptionViewItem
 
+    from personadesk.ui.monitor.curves import Curves
     from personadesk.ui.monitor.fleet import Card, Section
 
     Index = QModelIndex | QPersistentModelIndex
@@ -40,14 +42,27 @@ HEAT_ROLE = Qt.ItemDataRole.UserRole + 3
 _NOWHERE = QModelIndex()
 _TITLES = (mark("GPU"), mark("State"))
 _FULL = {TICK: 80.0, Metric.GPU_USE: 100.0, Metric.GPU_TEMPERATURE: 85.0}
-_ROLES = [Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole, CELL_ROLE, HEAT_ROLE]
+_ROLES = [
+    Qt.ItemDataRole.DisplayRole,
+    Qt.ItemDataRole.AccessibleTextRole,
+    CELL_ROLE,
+    HEAT_ROLE,
+    SPARK_ROLE,
+]
+SPARK_POINTS = 48
 
 
 class HeatTable(QAbstractTableModel):
     """The cards in the order that they are given."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, curves: Curves | None = None, parent: QObject | None = None) -> None:
+        """Make an empty table.
+
+        Args:
+            curves: What the small curves beside figures show; only those in sight are asked for.
+        """
         super().__init__(parent)
+        self._curves = curves
         self._cards: list[Card] = []
         self._groups: dict[str, str] = {}
 
@@ -64,7 +79,7 @@ class HeatTable(QAbstractTableModel):
         self.show_cards([card for each in sections for card in each.cards])
 
     def show_cards(self, cards: Sequence[Card]) -> None:
-        """Show these; rows that stay in their places only tell their new figures."""
+        """Show these; where rows stay in their places, `tell` says that their figures are others."""
         were = [card.key for card in self._cards]
         wanted = [card.key for card in cards]
         if sorted(wanted) != sorted(were):
@@ -82,9 +97,12 @@ class HeatTable(QAbstractTableModel):
             self.layoutChanged.emit()
         else:
             self._cards = list(cards)
-            if cards:
-                last = self.index(len(cards) - 1, self.columnCount() - 1)
-                self.dataChanged.emit(self.index(0, 0), last, _ROLES)
+
+    def tell(self, row: int) -> None:
+        """Say that a row's figures are others; rows out of sight need not be told of."""
+        if row < len(self._cards):
+            last = self.index(row, self.columnCount() - 1)
+            self.dataChanged.emit(self.index(row, 0), last, _ROLES)
 
     def card_at(self, index: Index) -> Card:
         """Return the card of a row."""
@@ -117,9 +135,23 @@ class HeatTable(QAbstractTableModel):
             value = card.values.get(metric) if metric is not None else None
             full = _FULL.get(metric) if metric is not None else None
             return None if value is None or full is None else min(1.0, max(0.0, value / full))
+        if role == SPARK_ROLE:
+            return self._spark(card, column)
         grouped = column == len(CARD_METRICS)
         cell = Cell(self._groups.get(card.key, "")) if grouped else self._cell(card, column)
         return cell if role == CELL_ROLE else cell.spoken
+
+    def _spark(self, card: Card, column: int) -> Spark | None:
+        if self._curves is None or not 0 <= column < len(CARD_METRICS):
+            return None
+        metric = CARD_METRICS[column]
+        found = self._curves.curve(card, metric, SPARK_POINTS)
+        if not len(found):
+            return None
+        start, end = self._curves.edges
+        drawn = DRAWN[metric]
+        at = (found.at - start) / (end - start)
+        return Spark(at, found.high / scaled(metric), drawn.high, drawn.series, drawn.limit)
 
     @staticmethod
     def _cell(card: Card, column: int) -> Cell:
@@ -157,7 +189,7 @@ def sections_csv(sections: Sequence[Section]) -> str:
     return out.getvalue()
 
 
-class HeatDelegate(CellDelegate):
+class HeatDelegate(SparkDelegate):
     """Paints the ground of a figure: cool while it is low, in the colour of trouble above its limit."""
 
     def __init__(self, parent: QObject | None = None) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QStackedWidget, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QSizePolicy, QStackedWidget, QWidget
 
 from personadesk.domain.plan import LOCAL
 from personadesk.ui.i18n import tr
@@ -17,6 +18,7 @@ from personadesk.ui.monitor.news import NewsFoot
 from personadesk.ui.monitor.tile_grid import TileGrid
 from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.turns import Turns
 from personadesk.ui.widgets import (
     Button,
     Card,
@@ -85,6 +87,7 @@ class MonitorView(QWidget):
         self._watch = watch
         self.fleet = Fleet(watch.owner)
         self.curves = Curves(watch, self)
+        self._turns = Turns(self)
         self._looked: set[str] = set()
         self._sections: list[Section] = []
         self._span_s = SPANS[1][0]
@@ -95,6 +98,7 @@ class MonitorView(QWidget):
         self.bar = hbox(top, gap=8)
         self.bar.setContentsMargins(px(20), px(12), px(20), px(4))
         self._fill_bar(self.bar)
+        top.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         column.addWidget(top)
         self._stack = QStackedWidget()
         self._waiting = _note(tr("Waiting for the first reading, about 5 seconds."))
@@ -104,7 +108,7 @@ class MonitorView(QWidget):
         self.grid.chosen.connect(self.machine_asked)
         self.curves.arrived.connect(self._draw)
         self._tile_area = scrolled(self.grid)
-        self._heat = HeatTable(self)
+        self._heat = HeatTable(self.curves, self)
         self.table = DataTable(tr("GPUs"), self._heat)
         self.table.setItemDelegate(HeatDelegate(self.table))
         self.table.opened.connect(self._opened)
@@ -145,6 +149,7 @@ class MonitorView(QWidget):
         """Show another stretch of time, up to now."""
         self._span_s = SPANS[number][0]
         self._spans.choose(number)
+        self._span_box.setCurrentIndex(number)
         self._past = None
         self._say_mode()
         self.curves.show(*self._edges(), fresh=True)
@@ -175,11 +180,25 @@ class MonitorView(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self.grid.forget()
+        self._turns.forget()
         self._look_at(set())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.grid.arrange()
+        self._show_spans(bool(self._sections))
+
+    def _show_spans(self, shown: bool) -> None:
+        """Offer stretches of time side by side where there is room for that, else in a list."""
+        taken = sum(
+            item.minimumSize().width()
+            for each in (self._spans, self._span_box)
+            if (item := self.bar.itemAt(self.bar.indexOf(each))) is not None and not each.isHidden()
+        )
+        needed = self.bar.minimumSize().width() - taken + self._spans.sizeHint().width()
+        wide = needed <= self.width()
+        self._spans.setVisible(shown and wide)
+        self._span_box.setVisible(shown and not wide)
 
     def _look_at(self, wanted: set[str]) -> None:
         feed = self._watch.feed
@@ -220,6 +239,14 @@ class MonitorView(QWidget):
         self._spans.choose(1)
         self._spans.chosen.connect(self.choose_span)
         bar.addWidget(self._spans)
+        # The same choice where there is no room for all of it side by side.
+        self._span_box = ComboBox(tr("Shown time"))
+        for _, named in SPANS:
+            self._span_box.addItem(named())
+        self._span_box.setCurrentIndex(1)
+        self._span_box.activated.connect(self.choose_span)
+        self._span_box.hide()
+        bar.addWidget(self._span_box)
         self._mode = ElidedLabel("", Type.SMALL, Role.TEXT2)
         self._mode.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar.addWidget(self._mode, 1)
@@ -312,7 +339,7 @@ class MonitorView(QWidget):
         if self._stack.currentWidget() is not wanted:
             self._stack.setCurrentWidget(wanted)
         there = bool(self.fleet.cards)
-        self._spans.setVisible(wanted is self._tile_area)
+        self._show_spans(bool(count))
         for part in (self.order, self.search, self.pause, self.more, self._foot):
             part.setVisible(there)
         live = tr("live, once a second") if self._past is None else tr("paused")
@@ -327,15 +354,23 @@ class MonitorView(QWidget):
     def _draw(self) -> None:
         if self._watch.feed is None or not self.isVisible():
             return
+        self.curves.show(*self._edges())
         if self.shows_table:
             if self._past is None:
                 first = not self._heat.rowCount()
                 self._heat.show_sections(self._sections)
                 if first:
                     self.table.fit_columns()
+                self._tell_rows()
         elif self._stack.currentWidget() is self._tile_area:
-            self.curves.show(*self._edges())
             self.grid.show_sections(self._sections)
+
+    def _tell_rows(self) -> None:
+        """Let each row in sight take its new figures in its turn."""
+        last = self.table.rowAt(self.table.viewport().height() - 1)
+        last = self._heat.rowCount() - 1 if last < 0 else last
+        for row in range(max(0, self.table.rowAt(0)), last + 1):
+            self._turns.put(row, partial(self._heat.tell, row))
 
     def _opened(self, index: QModelIndex) -> None:
         self.machine_asked.emit(self._heat.card_at(index).host)

@@ -91,10 +91,13 @@ async def test_what_hung_on_an_ended_machine_is_removed_and_volumes_stay(world):
         Resource(ResourceKind.ADDRESS, "ip-1", "acc", "pd-1"),
         Resource(ResourceKind.VOLUME, "vol-1", "acc", "pd-1"),
         Resource(ResourceKind.ADDRESS, "ip-2", "acc", "pd-9"),
+        # A startup script of one deploy, which was cut off before it removed it.
+        Resource(ResourceKind.KEY, "script-1", "acc", "pd-1", price=0.0),
+        Resource(ResourceKind.KEY, "key-of-all", "acc", price=0.0),
         Resource(ResourceKind.ADDRESS, "ip-3", "acc", "pd-1", attached="m-7"),
     ]
     await world.fleet.reconcile()
-    assert world.cloud.removed == ["ip-1"]
+    assert world.cloud.removed == ["ip-1", "script-1"]
 
 
 async def test_costs_are_added_up_once_whoever_looks_and_however_seldom(world):

@@ -176,6 +176,7 @@ def test_a_wish_is_changed_and_nothing_counts_before_apply(page: LinesPage) -> N
     form.other.setCurrentIndex(form.other.findData(LOCAL))
     click(form.add_place)
     click(named(form, "Remove Rented with Lambda"))
+    form.persona.setPlainText("You are Eva.")
     form.max_price.setText("nonsense")
     assert not form.apply.isEnabled()
     form.max_price.setText("0.50")
@@ -189,7 +190,7 @@ def test_a_wish_is_changed_and_nothing_counts_before_apply(page: LinesPage) -> N
     ((what, wish),) = asked(page)
     assert what == "change"
     assert [place.key for place in wish.places] == ["host:studio", LOCAL]
-    assert (wish.max_price, wish.wake_on_connect) == (0.5, False)
+    assert (wish.max_price, wish.wake_on_connect, wish.persona) == (0.5, False, "You are Eva.")
     assert written(wish.hours) == "mon-thu 08:30-17:15"
     click(form.discard)
     assert not form.is_changed
@@ -198,6 +199,18 @@ def test_a_wish_is_changed_and_nothing_counts_before_apply(page: LinesPage) -> N
             box.click()
     assert "at least one day" in said(form)
     assert not form.apply.isEnabled()
+
+
+def test_all_zones_are_listed_when_somebody_looks(page: LinesPage) -> None:
+    zone = page.form.hours.zone
+    assert zone.currentText() == "Europe/Amsterdam"
+    zone.showPopup()
+    zone.hidePopup()
+    assert zone.currentText() == "Europe/Amsterdam"
+    assert zone.findText("America/New_York") > 0
+    assert not page.form.is_changed
+    zone.setCurrentText("America/New_York")
+    assert page.form.apply.isEnabled()
 
 
 def test_a_line_is_opened_to_other_computers(page: LinesPage) -> None:

@@ -20,6 +20,7 @@ from personadesk.ui.monitor.heat import HEAT_ROLE, HeatTable
 from personadesk.ui.monitor.page import MonitorPage
 from personadesk.ui.monitor.window import MonitorWindow
 from personadesk.ui.theme import Role, theme
+from personadesk.ui.widgets.spark import SPARK_ROLE
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -103,6 +104,11 @@ def test_many_gpus_are_rows_with_their_heat(qtbot):
     assert model.index(0, 0).data() == "node-005 · 3, H100"
     assert model.index(0, 5).data(HEAT_ROLE) > 0.9
     assert model.index(0, 1).data() == "GPU too hot"
+    for column in (2, 3, 4, 5):
+        spark = model.index(0, column).data(SPARK_ROLE)
+        assert 30 < len(spark.at) <= 49
+        assert spark.at[-1] <= 1.01
+    assert model.index(0, 1).data(SPARK_ROLE) is None
     asked = []
     page.machine_asked.connect(asked.append)
     page.focus_first()
@@ -213,6 +219,19 @@ def test_rows_are_grouped_and_filtered_too(qtbot):
     assert model.index(0, last).data() == "GPU too hot"
     page.view.search.setText("node-003")
     assert len(names(page)) == 8
+
+
+def test_rows_show_a_day_and_only_those_in_sight_are_read(qtbot):
+    feed = monitor_samples.wall(40)
+    page = page_of(qtbot, feed)
+    press(qtbot, page, "24 h")
+    model = page.view.table.model()
+    qtbot.waitUntil(lambda: len(feed.asked) > 20)
+    qtbot.wait(100)
+    assert len(feed.asked) < 40 * 8 * 4 / 3, "most rows are out of sight"
+    spark = model.index(0, 3).data(SPARK_ROLE)
+    assert spark.at[0] < 0.05
+    assert all(end - start == 86_400 for start, end in feed.asked)
 
 
 def test_a_day_is_read_from_the_history_and_drawn(qtbot):
@@ -348,3 +367,15 @@ def test_it_stays_on_top_by_a_click_and_remembers_its_place(qtbot, window, prefe
     assert not window.windowFlags() & Qt.WindowType.WindowStaysOnTopHint
     window.close()
     assert not preferences.monitor_geometry.isEmpty()
+
+
+def test_in_a_narrow_window_stretches_of_time_are_a_list(qtbot):
+    page = page_of(qtbot, SampleFeed({"one": Machine(("L4",))}))
+    page.resize(1400, 700)
+    qtbot.waitUntil(lambda: page.view._spans.isVisible())
+    page.resize(860, 700)
+    qtbot.waitUntil(lambda: page.view._span_box.isVisible() and not page.view._spans.isVisible())
+    assert page.view._span_box.currentText() == "5 min"
+    qtbot.keyClick(page.view._span_box, Qt.Key.Key_Up)
+    assert page.view._span_s == 60
+    assert page.view._spans.current == 0
