@@ -119,12 +119,14 @@ class LinesPage(Page):
         talk_asked: Talk to a line (its name).
         monitor_asked: Show the machine behind a line (a server's id).
         deploy_asked: Open the wizard.
+        sleep_asked: Put a line to sleep, after a question where that ends something (its name).
         delete_asked: Delete a line, after a question (its name).
     """
 
     talk_asked = Signal(str)
     monitor_asked = Signal(str)
     deploy_asked = Signal()
+    sleep_asked = Signal(str)
     delete_asked = Signal(str)
 
     def __init__(self, model: LinesModel, parent: QWidget | None = None) -> None:
@@ -295,7 +297,7 @@ class LinesPage(Page):
         self.wake = Button(tr("Wake"), icon="play")
         self.wake.clicked.connect(lambda: self._model.wake(self._chosen))
         self.sleep = Button(tr("Sleep"), icon="moon")
-        self.sleep.clicked.connect(lambda: self._model.sleep(self._chosen))
+        self.sleep.clicked.connect(lambda: self.sleep_asked.emit(self._chosen))
         self.move_ = Button(tr("Move…"), icon="move")
         self.move_.clicked.connect(self._ask_move)
         self.monitor = Button(tr("Monitor"), icon="monitor")

@@ -119,14 +119,16 @@ def test_every_action_asks_for_what_it_says(page: LinesPage, qtbot: Any) -> None
     with qtbot.waitSignal(page.delete_asked) as delete:
         click(page.delete)
     assert delete.args == ["Front desk"]
-    click(page.sleep)
+    with qtbot.waitSignal(page.sleep_asked) as sleep:
+        click(page.sleep)
+    assert sleep.args == ["Front desk"]
     click(page.close_outside)
     click(page.end_background)
     click(page.autostart)
     page.choose("Museum guide")
     click(page.wake)
     assert asked(page) == [
-        ("sleep", "Front desk"), ("close_outside", "Front desk"), ("end_background",),
+        ("close_outside", "Front desk"), ("end_background",),
         ("start_with_computer", False), ("wake", "Museum guide"),
     ]  # fmt: skip
     page.choose("Front desk")
