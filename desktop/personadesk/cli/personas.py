@@ -48,14 +48,14 @@ async def _personas(store: PersonaStore, arguments: argparse.Namespace) -> int:
             await store.put(persona)
             _tell(persona, as_json=arguments.json)
         case "import":
-            persona = await asyncio.to_thread(read_shared, Path(arguments.file).expanduser())
+            persona = await asyncio.to_thread(read_shared, _path(arguments.file))
             if arguments.name:
                 persona = checked(replace(persona, name=arguments.name))
             await store.put(persona)
             _tell(persona, as_json=arguments.json)
         case "export":
             persona = await _find(store, arguments.name)
-            await asyncio.to_thread(write_shared, Path(arguments.file).expanduser(), persona)
+            await asyncio.to_thread(write_shared, _path(arguments.file), persona)
             _tell(persona, as_json=arguments.json)
         case _:
             there = await store.remove(arguments.name)
@@ -120,7 +120,7 @@ async def _voices(services: Services, arguments: argparse.Namespace) -> int:
     if line is not None:
         url = line.target.url if line.target is not None else line.url
     if arguments.add:
-        path = Path(arguments.add).expanduser()
+        path = _path(arguments.add)
         made = await voices.add(url, arguments.name or path.stem, path, token)
         if arguments.json:
             print_json({"added": asdict(made)})
@@ -135,3 +135,7 @@ async def _voices(services: Services, arguments: argparse.Namespace) -> int:
             usual = " (the usual one)" if each.name == found.default else ""
             print(f"{each.name}: {each.label}{usual}")
     return 0
+
+
+def _path(typed: str) -> Path:
+    return Path(typed).expanduser()

@@ -1,4 +1,4 @@
-"""The commands beside the voice console, as the parser knows them; the modules that do them are loaded when asked for."""
+"""The commands beside the voice console, as the parser knows them; their modules are loaded when asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
     save = actions.add_parser("save", help="save one, in place of any of the same name")
     save.add_argument("name")
     save.add_argument("--text", default="", help="the role in words, 8000 characters at most")
-    save.add_argument("--voice", default="", metavar="NAME", help="as “personadesk voices” lists it")
+    save.add_argument(
+        "--voice", default="", metavar="NAME", help="as “personadesk voices” lists it"
+    )
     save.add_argument("--seed", type=int, metavar="N", help="the same dice each call (-1: fresh)")
     save.add_argument("--text-temperature", type=float, metavar="X", help="0 to 10 (0.7)")
     save.add_argument("--audio-temperature", type=float, metavar="X", help="0 to 10 (0.8)")

@@ -126,13 +126,13 @@ def from_json(text: str) -> Persona:
     sampling = plain.get("sampling", {})
     if not isinstance(sampling, dict):
         raise _no_persona("sampling")
-    found = {}
-    for each in fields(Sampling):
-        value = sampling.get(each.name, each.default)
-        wanted = (int, float) if isinstance(each.default, float) else int
+    found: dict[str, Any] = asdict(Sampling())
+    for key, usual in found.items():
+        value = sampling.get(key, usual)
+        wanted = (int, float) if isinstance(usual, float) else int
         if not isinstance(value, wanted) or isinstance(value, bool):
-            raise _no_persona(each.name)
-        found[each.name] = type(each.default)(value)
+            raise _no_persona(key)
+        found[key] = type(usual)(value)
     texts = {name: plain.get(name, "") for name in ("name", "text", "voice")}
     if not all(isinstance(value, str) for value in texts.values()):
         raise _no_persona("name, text, voice")

@@ -203,7 +203,9 @@ def _refused(answer: httpx.Response, name: str, at: Address) -> PersonaDeskError
         case 413 | 422:
             return BadRequest(
                 T("The server cannot use this voice: {reason}", reason=details),
-                T("Choose a wav file with 1 to 30 seconds of one person speaking, and a plain name."),
+                T(
+                    "Choose a wav file with 1 to 30 seconds of one person speaking, and a plain name."
+                ),
                 cause="voice",
                 details=details,
             )

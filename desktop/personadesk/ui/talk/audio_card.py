@@ -46,7 +46,7 @@ class AudioCard(Card):
     check_asked = Signal()
 
     def __init__(self, call: Call, parent: QWidget | None = None) -> None:
-        super().__init__(tr("Microphone and speaker"), padding=16, gap=8, parent=parent)
+        super().__init__(tr("Microphone and speaker"), padding=16, gap=6, parent=parent)
         self._call = call
         self._shown: object = None
         self._again = Button(
@@ -59,9 +59,8 @@ class AudioCard(Card):
             name=tr("Record a few seconds and hear yourself"),
         )  # fmt: skip
         self.check.clicked.connect(self.check_asked)
-        self.add_to_head(self._again)
         self.add_to_head(self.check)
-        self.source = self._make_combo(tr("Microphone"), "voice")
+        self.source = self._make_combo(tr("Microphone"), "voice", self._again)
         self.source.activated.connect(lambda i: call.choose_source(self.source.itemData(i)))
         self.microphone = LevelMeter(tr("Microphone"))
         self.add(self.microphone)
@@ -121,7 +120,8 @@ class AudioCard(Card):
         if self._echo.text() != words:
             self._echo.setText(words)
             self._echo_shape.set_state(
-                Shape.WARN if sound.advice else Shape.OK, tr("Echo") if sound.echo else tr("No echo")
+                Shape.WARN if sound.advice else Shape.OK,
+                tr("Echo") if sound.echo else tr("No echo"),
             )
 
     # -- parts ------------------------------------------------------------------------------------------------
@@ -179,14 +179,19 @@ class AudioCard(Card):
             return tr("Without headphones the voice hears itself: mute yourself while it speaks.")
         return ""
 
-    def _make_combo(self, title: str, icon: str) -> ComboBox:
+    def _make_combo(self, title: str, icon: str, beside: QWidget | None = None) -> ComboBox:
         words = label(title, Type.SMALL, Role.TEXT2)
         box = ComboBox(title, icon=icon)
         box.setSizeAdjustPolicy(box.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.setMinimumContentsLength(8)
         box.setSizePolicy(box.sizePolicy().Policy.Expanding, box.sizePolicy().Policy.Fixed)
         words.setBuddy(box)
-        self.add(words)
+        row = hbox(gap=8)
+        row.addWidget(words)
+        row.addStretch(1)
+        if beside is not None:
+            row.addWidget(beside)
+        self.add(row)
         self.add(box)
         return box
 

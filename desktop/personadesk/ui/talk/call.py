@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from personadesk.domain.text import NOTHING, Text
 from personadesk.ui.spawn import spawn
 from personadesk.voice.figures import Talk
 
@@ -73,14 +72,14 @@ class Partner:
         url: Its address.
         rehearsal: Whether its model is untrained, so that Echo is the better company.
         server: Address of the server behind it, which tells its voices; "" while there is none.
-        cost: What its machine costs, as a sentence; NOTHING where it is free.
+        cost: What its machine costs an hour, in words; "" where it is free.
     """
 
     name: str
     url: str
     rehearsal: bool = False
     server: str = ""
-    cost: Text = NOTHING
+    cost: str = ""
 
 
 class Call(QObject):
@@ -106,22 +105,22 @@ class Call(QObject):
 
     def __init__(
         self,
-        open_session: Callable[..., Session],
-        list_devices: Callable[..., Devices],
+        open_session: Callable[..., Session] | None = None,
+        list_devices: Callable[..., Devices] | None = None,
         persona: Callable[[], Persona] | None = None,
         parent: QObject | None = None,
     ) -> None:
         """Know nobody yet.
 
         Args:
-            open_session: Makes a session: `(url, query=…, source=…, sink=…)`.
-            list_devices: Lists what there is: `(look_again=…)`; may take a moment.
+            open_session: Makes a session: `(url, query=…, source=…, sink=…)`; None makes real ones.
+            list_devices: Lists what there is: `(look_again=…)`; may take a moment. None asks the system.
             persona: Gives who shall answer; None leaves that to the server.
         """
         super().__init__(parent)
         self._persona = persona
-        self._open_session = open_session
-        self._list_devices = list_devices
+        self._open_session = open_session or _session
+        self._list_devices = list_devices or _devices
         self._partners: tuple[Partner, ...] = ()
         self._name = ""
         self._session: Session | None = None
@@ -361,3 +360,15 @@ class Call(QObject):
             self._ended, self._session = self._session, None
             self._hearing = False
             self.changed.emit()
+
+
+def _session(url: str, **choices: Any) -> Session:
+    from personadesk.voice.talk import TalkSession
+
+    return TalkSession(url, **choices)
+
+
+def _devices(**choices: Any) -> Devices:
+    from personadesk.voice.devices import list_devices
+
+    return list_devices(**choices)

@@ -13,7 +13,16 @@ from personadesk.domain.errors import PersonaDeskError
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.spawn import spawn
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.widgets import Button, Kind, LevelMeter, ProgressBar, hbox, label, set_tone, vbox
+from personadesk.ui.widgets import (
+    Button,
+    Kind,
+    LevelMeter,
+    ProgressBar,
+    hbox,
+    label,
+    set_tone,
+    vbox,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +79,10 @@ class CheckDialog(QDialog):
         self._frame.setInterval(FRAME_MS)
         self._frame.timeout.connect(self._tick)
         self._rest(
-            tr("Press Record and say something, for up to 10 seconds. It is played back to you then, and not kept.")
+            tr(
+                "Press Record and say something, for up to 10 seconds. It is played back to you then, and "
+                "not kept."
+            )
         )
         self.deed.setFocus()
 
@@ -141,7 +153,10 @@ class CheckDialog(QDialog):
         self._rest(
             tr("Nothing was heard. Is the microphone muted, or another one chosen?")
             if silent
-            else tr("Did you hear yourself? If not, choose another speaker or turn it up. If you sounded dull or far away, choose another microphone.")
+            else tr(
+                "Did you hear yourself? If not, choose another speaker or turn it up. If you sounded dull or "
+                "far away, choose another microphone."
+            )
         )
 
     def _rest(self, words: str) -> None:

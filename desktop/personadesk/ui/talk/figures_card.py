@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLocale
 
-from personadesk.ui.i18n import show, tr, trn
+from personadesk.ui.i18n import tr, trn
 from personadesk.ui.widgets import Card, FactList
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ class FiguresCard(Card):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(tr("This call"), padding=16, gap=8, parent=parent)
-        self._facts = FactList(gap=6)
+        self._facts = FactList(gap=5)
         self.add(self._facts)
+        self.column.addStretch(1)
 
     def show_call(self, snapshot: TalkSnapshot | None, partner: Partner | None) -> None:
         """Show a call's figures."""
         facts = call_facts(snapshot) if snapshot is not None else []
-        cost = show(partner.cost) if partner is not None else ""
+        cost = partner.cost if partner is not None else ""
         self._facts.set_facts([*facts, (tr("Costs"), cost or tr("Free"))])
 
 
@@ -47,13 +48,17 @@ def call_facts(snapshot: TalkSnapshot) -> list[tuple[str, str]]:
         (tr("Both at once"), _seconds(answers.overlap_ms)),
         (tr("Lost frames"), tr("{n} of {all}", n=counts.lost, all=_count(counts.sent))),
         (tr("Late frames"), tr("{n} of {all}", n=counts.late, all=_count(counts.received))),
-        (tr("Jitter"), dash if counts.jitter_ms is None else tr("{ms} ms", ms=round(counts.jitter_ms))),
+        (
+            tr("Jitter"),
+            dash if counts.jitter_ms is None else tr("{ms} ms", ms=round(counts.jitter_ms)),
+        ),
         (
             tr("Jitter buffer"),
             tr("{ms} of {target} ms", ms=round(buffer.ms), target=round(buffer.target_ms)),
         ),
-        (tr("Ran dry"), trn("{n} time", "{n} times", buffer.underruns)),
     ]
+    if buffer.underruns:
+        facts.append((tr("Ran dry"), trn("{n} time", "{n} times", buffer.underruns)))
     if counts.dropped_by_server or counts.dropped_here:
         facts.append(
             (

@@ -65,9 +65,7 @@ class CallFoot(FootBar):
             button.setVisible(on)
         self.mute.setChecked(call.muted)
         self.mute.setText(tr("Unmute") if call.muted else tr("Mute"))
-        self.set_sentence(
-            tr("Ctrl+D: mute · Ctrl+E: hang up · Ctrl+Shift+R: record") if on else ""
-        )
+        self.set_sentence(tr("Ctrl+D: mute · Ctrl+E: hang up · Ctrl+Shift+R: record") if on else "")
 
     def show_call(self, snapshot: TalkSnapshot | None) -> None:
         """Follow what changes by itself: the recording, the line's queue, whether there is something to save."""

@@ -51,6 +51,7 @@ class LagCard(Card):
         self.add(self.blame)
         self._why = label("", Type.SMALL, Role.TEXT3, wrap=True)
         self.add(self._why)
+        self.column.addStretch(1)
         self._shown: object = None
         self.show_lag(Lag(), on=False)
 
@@ -63,7 +64,9 @@ class LagCard(Card):
         total = lag.total_ms
         self.total.setText("–" if total is None else str(round(total)))
         self._unit.setText(
-            tr("ms from your mouth to its ear and back") if total is not None else _no_total(lag, on)
+            tr("ms from your mouth to its ear and back")
+            if total is not None
+            else _no_total(lag, on)
         )
         self.total.setAccessibleName(
             tr("Lag: {ms} ms", ms=round(total)) if total is not None else tr("Lag: not known")
@@ -88,7 +91,9 @@ class LagCard(Card):
             self.blame.setText(sentence)
             announce(sentence)
         self.blame.setVisible(bool(sentence))
-        reason = "" if not on else next((show(s.why) for s in lag.stages if s.ms is None and s.why), "")
+        reason = (
+            "" if not on else next((show(s.why) for s in lag.stages if s.ms is None and s.why), "")
+        )
         self._why.setText(reason)
         self._why.setVisible(bool(reason))
 

@@ -38,7 +38,7 @@ FIGURE_FRAMES: Final = 10
 """Figures change twice a second, so that they can be read."""
 PLUG_MS: Final = 4000
 """How often is looked for what was plugged in, while nobody talks."""
-LEFT, RIGHT = 300, 300
+LEFT, RIGHT = 312, 304
 NARROW: Final = 1080
 """Below this the right column moves under the call."""
 
@@ -154,6 +154,7 @@ class TalkPage(Page):
                 self._below.addWidget(card, 1)
             else:
                 self._right.insertWidget(index, card)
+        self.call_card.waves.setMinimumHeight(theme().px(100 if narrow else 130))
         self._right_area.setVisible(not narrow)
 
     def _connect(self) -> None:
@@ -192,6 +193,10 @@ class TalkPage(Page):
         self._frames += 1
 
     def _show_figures(self, snapshot: TalkSnapshot | None) -> None:
+        known = snapshot is not None and snapshot.seconds > 0
+        # Where they would push the transcript out of sight they wait until there is something to tell.
+        for card in (self.lag_card, self.figures_card):
+            card.setVisible(known or not self._narrow)
         if snapshot is not None:
             self.lag_card.show_lag(snapshot.lag, on=self._call.is_on)
         self.figures_card.show_call(snapshot, self._call.partner)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PartnerCard"]
 
-TEXT_HEIGHT = 104
+TEXT_HEIGHT = 92
 
 
 class PartnerCard(Card):
@@ -50,9 +50,11 @@ class PartnerCard(Card):
     voice_file_asked = Signal()
 
     def __init__(self, call: Call, personas: Personas, parent: QWidget | None = None) -> None:
-        super().__init__(tr("Who do you talk to?"), padding=16, gap=8, parent=parent)
+        super().__init__(tr("Who do you talk to?"), padding=16, gap=6, parent=parent)
         self._call = call
         self._personas = personas
+        self._locked = label(tr("Hang up to change."), Type.SMALL, Role.TEXT2)
+        self.add_to_head(self._locked)
         self.lines = self._combo(tr("&Line"), "lines")
         self.add(self._titled(tr("&Line"), self.lines))
         self.add(self.lines)
@@ -83,6 +85,7 @@ class PartnerCard(Card):
         self.to_model.blockSignals(True)
         self.to_model.setChecked(rehearsal and not call.uses_echo)
         self.to_model.blockSignals(False)
+        self._locked.setVisible(not free)
         self._about.setText(self._sentence())
         self._about.setVisible(bool(self._about.text()))
         self._follow_persona()
@@ -130,7 +133,7 @@ class PartnerCard(Card):
 
     def _make_voice(self) -> None:
         self.voices = self._combo(tr("&Voice"), "speaker")
-        self.hear = Button(kind=Kind.PLAIN, icon="play", name=tr("Hear this voice"))
+        self.hear = Button(kind=Kind.ICON, icon="play", name=tr("Hear this voice"))
         self.hear.setToolTip(
             tr("Calls with this voice, speaks the built-in question, and hangs up after the answer")
         )
@@ -223,8 +226,6 @@ class PartnerCard(Card):
 
     def _sentence(self) -> str:
         call = self._call
-        if call.is_on:
-            return tr("Hang up to change.")
         if call.partner is None or not call.partner.rehearsal:
             return ""
         if call.uses_echo:

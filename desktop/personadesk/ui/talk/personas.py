@@ -1,4 +1,4 @@
-"""Who answers the next call: the persona as it is being written, the saved ones, and the voices of the line's server."""
+"""Who answers the next call: the persona being written, the saved ones, and the voices of the line's server."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from personadesk.app import Services
     from personadesk.store.personas import PersonaStore
     from personadesk.voice.voices import Voice, Voices
 
@@ -38,15 +39,15 @@ class Personas(QObject):
     changed = Signal()
 
     def __init__(
-        self, store: Callable[[], Awaitable[PersonaStore]], parent: QObject | None = None
+        self, ready: Callable[[], Awaitable[Services]], parent: QObject | None = None
     ) -> None:
         """Know those that come with PersonaDesk.
 
         Args:
-            store: Gives the saved ones; waits until the services are open.
+            ready: Gives the services once they are open; the saved personas are in their database.
         """
         super().__init__(parent)
-        self._store = store
+        self._ready = ready
         self._saved: tuple[Persona, ...] = ()
         self._url = ""
         self.draft = TEACHER
@@ -129,6 +130,11 @@ class Personas(QObject):
 
     def _do(self, work: Any, name: str) -> None:
         spawn(work, name, owner=self)
+
+    async def _store(self) -> PersonaStore:
+        from personadesk.store.personas import PersonaStore
+
+        return PersonaStore((await self._ready()).database)
 
     async def _load(self) -> None:
         self._saved = await (await self._store()).all()

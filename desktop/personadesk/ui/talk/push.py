@@ -47,7 +47,11 @@ class PushToTalk(QObject):
             self._let_go()
         if kind not in {QEvent.Type.KeyPress, QEvent.Type.KeyRelease}:
             return False
-        if not isinstance(event, QKeyEvent) or event.key() != Qt.Key.Key_Space or not self._wanted():
+        if (
+            not isinstance(event, QKeyEvent)
+            or event.key() != Qt.Key.Key_Space
+            or not self._wanted()
+        ):
             return False
         if not event.isAutoRepeat():
             self._held = kind is QEvent.Type.KeyPress

@@ -120,9 +120,7 @@ class _Delegate(QStyledItemDelegate):
         painter.setPen(look.colour(Role.TEXT3))
         painter.drawText(QPointF(box.left(), box.top() + plain.ascent()), row.time)
         painter.setFont(look.font(Type.BODY, 600))
-        painter.setPen(
-            look.colour(Role.WARN) if row.series is None else look.series(row.series)
-        )
+        painter.setPen(look.colour(Role.WARN) if row.series is None else look.series(row.series))
         painter.drawText(QPointF(box.left() + who_left, box.top() + plain.ascent()), row.who)
         painter.setFont(look.font())
         painter.setPen(look.colour(Role.TEXT2 if row.faint else Role.TEXT))
