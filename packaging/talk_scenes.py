@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import samples
 from personadesk.domain.persona import BUILT_IN
 from personadesk.domain.text import T
 from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.talk.kept_calls import KeptCalls
 from personadesk.ui.talk.page import TalkPage
 from personadesk.ui.talk.personas import Personas
 from personadesk.voice import figures
 from personadesk.voice.figures import Stage, StageLag
+from personadesk.voice.sessions import Ending, Kept
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
+from personadesk.voice.transcript_files import Caption
 from personadesk.voice.voices import Voice, Voices
 
 if TYPE_CHECKING:
@@ -106,6 +110,51 @@ def personas_of(name: str = "Museum receptionist", *, voices: bool = True) -> Pe
     return made
 
 
+class _Shelf(KeptCalls):
+    """What lies there, and no disk is read."""
+
+    def look(self, text: str | None = None) -> None:
+        """It stays as it is, but for the search."""
+        self.changed.emit()
+
+    def choose(self, kept: Kept | None) -> None:
+        """Show one without its files."""
+        if kept != self.chosen:
+            self.chosen = kept
+            self.shown.emit()
+
+
+def kept_of(count: int = 0) -> KeptCalls:
+    """Return a shelf with so many calls."""
+    made = _Shelf(_never)
+    words = (
+        "Good afternoon, Harbour Museum, this is Noor speaking.",
+        "Certainly, the tour begins at two.",
+        "I am sorry, on Mondays we are closed.",
+    )
+    made.found = tuple(
+        Kept(
+            Path(f"call-{index}"), "Front desk", "ws://127.0.0.1:8998/api/chat",
+            1_795_452_931.0 - 8000 * index, 161.0 - 37 * index,
+            ending=Ending.CUT_OFF if index == 2 else Ending.WHOLE, words=words[index % 3],
+            notes="Too slow at the start" if index == 1 else "", persona="Museum receptionist",
+            voice="NATF2.pt", size=15_400_000 - 4_000_000 * index,
+        )
+        for index in range(count)
+    )  # fmt: skip
+    if made.found:
+        made.chosen = made.found[0]
+        made.captions = tuple(
+            Caption(float(line.at), line.at + 2.9, line.who, str(line.text))
+            for line in samples.call().transcript
+        )
+        made.levels = (
+            samples.speech(0.4, 3.2, 12.0, seed=2),
+            samples.speech(4.0, 10.5, 12.0, seed=5),
+        )
+    return made
+
+
 def measured(snapshot: TalkSnapshot, **changes: Any) -> TalkSnapshot:
     """Return a moment of a call with all that is known of it."""
     lag = figures.Lag(
@@ -149,7 +198,7 @@ def console(
         if state is not TalkState.IN_CALL:
             call.look()
     people = personas_of() if not rehearsal else personas_of("Friendly teacher", voices=False)
-    page = TalkPage(call, people)
+    page = TalkPage(call, people, kept_of())
     call.setParent(page)
     people.setParent(page)
     return page
@@ -163,9 +212,20 @@ def _nobody() -> Page:
     call = Call(lambda *_a, **_k: SampleSession(samples.call()), _no_list)
     call.devices = samples.NO_DEVICES
     people = personas_of(voices=False)
-    page = TalkPage(call, people)
+    page = TalkPage(call, people, kept_of())
     call.setParent(page)
     people.setParent(page)
+    return page
+
+
+def _kept(count: int) -> Page:
+    call = Call(lambda *_a, **_k: SampleSession(samples.call()), _no_list)
+    call.devices = samples.DEVICES
+    people, shelf = personas_of(), kept_of(count)
+    page = TalkPage(call, people, shelf)
+    for each in (call, people, shelf):
+        each.setParent(page)
+    page.show_view(1)
     return page
 
 
@@ -197,5 +257,7 @@ TALK_SCENES: dict[str, Callable[[], Page]] = {
     "talk-call": lambda: console(TalkState.IN_CALL, rehearsal=False),
     "talk-call-lagging": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_lagging),
     "talk-call-broken": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_broken),
+    "talk-kept": lambda: _kept(3),
+    "talk-kept-none": lambda: _kept(0),
     "talk-failed": lambda: console(TalkState.FAILED),
 }

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from personadesk.ui.rented.standing import Standing
     from personadesk.ui.servers.model import Directory, Looker
     from personadesk.ui.talk.call import Session
+    from personadesk.ui.talk.kept_calls import KeptCalls
     from personadesk.voice.devices import Devices
 
     Opener = Callable[[], Awaitable[Services]]
@@ -304,6 +305,13 @@ class Desk(QObject):
     async def _begin(self, plan: Plan) -> None:
         await self.jobs.begin(plan)
         self.page_asked.emit(DEPLOY)
+
+    @cached_property
+    def kept_calls(self) -> KeptCalls:
+        """The calls that were recorded."""
+        from personadesk.ui.talk.kept_calls import KeptCalls
+
+        return KeptCalls(self._ready, self)
 
     @cached_property
     def watch(self) -> Watch:

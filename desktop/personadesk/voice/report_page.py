@@ -34,7 +34,7 @@ _SHAPES: Final = {
     Verdict.WARN: '<path d="M12 1.2 23.4 21.6H.6Z" stroke-linejoin="round"/><path d="M12 8.4v6M12 17.9v.1"/>',
     Verdict.FAIL: '<path d="M7.4 1h9.2L23 7.4v9.2L16.6 23H7.4L1 16.6V7.4Z"/><path d="M8 8l8 8M16 8l-8 8"/>',
 }
-_STYLE: Final = """
+STYLE: Final = """
 :root{color-scheme:light dark;--window:#F6F7F9;--surface:#FFF;--inset:#F0F2F5;--border:#DCE1E8;--text:#171B22;
 --text2:#465060;--text3:#5F6979;--pass:#12744A;--warn:#8A5200;--fail:#B92B2B;--pass-soft:#E1F3EA;
 --warn-soft:#FCF0DA;--fail-soft:#FCE8E7;--you:#2456C8;--voice:#B34700;--grid:#E6EAEF;--on:#FFF}
@@ -110,7 +110,7 @@ def render(
     cards = "".join(_card(figure, say) for figure in report.figures)
     return f"""<!doctype html>
 <html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>{title} · {say(report.sentence)}</title><style>{_STYLE}</style></head><body><main>
+<title>{title} · {say(report.sentence)}</title><style>{STYLE}</style></head><body><main>
 <div class="brand"><span><b>PersonaDesk</b> · {title}</span><span>{escape(when)}</span></div>
 <header class="{report.verdict}">{_shape(report.verdict, say)}<div>
 <p class="word">{say(_WORDS[report.verdict])}</p><h1>{say(report.sentence)}</h1>

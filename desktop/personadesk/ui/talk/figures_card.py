@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QLocale
-
-from personadesk.ui.i18n import tr, trn
+from personadesk.ui.i18n import language, tr, trn
 from personadesk.ui.widgets import Card, FactList
 
 if TYPE_CHECKING:
@@ -75,8 +73,8 @@ def call_facts(snapshot: TalkSnapshot) -> list[tuple[str, str]]:
 
 
 def _seconds(milliseconds: float) -> str:
-    return tr("{seconds} s", seconds=QLocale().toString(milliseconds / 1000, "f", 2))
+    return tr("{seconds} s", seconds=language().locale.toString(milliseconds / 1000, "f", 2))
 
 
 def _count(number: int) -> str:
-    return QLocale().toString(number)
+    return language().locale.toString(number)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QLocale, QRegularExpression, Qt
+from PySide6.QtCore import QRegularExpression, Qt
 from PySide6.QtGui import QRegularExpressionValidator
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QWidget
 
 from personadesk.domain.persona import HOTTEST, MOST_CHOICES, Sampling
-from personadesk.ui.i18n import tr
+from personadesk.ui.i18n import language, tr
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Button, Fold, Kind, Size, label, repolish
 
@@ -133,4 +133,4 @@ def _read(key: str, text: str) -> int | float | None:
 def _written(key: str, value: float) -> str:
     if key == "seed":
         return "" if value < 0 else str(int(value))
-    return f"{value:g}".replace(".", QLocale().decimalPoint())
+    return f"{value:g}".replace(".", language().locale.decimalPoint())
