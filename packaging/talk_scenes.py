@@ -65,10 +65,19 @@ class SampleSession:
         """Remember it."""
         self.deeds.append(("volume", volume))
 
-    def keep(self, on: bool) -> None:
+    def change_devices(self, source: str | None, sink: str | None) -> None:
+        """Remember it."""
+        self.deeds.append(("devices", source, sink))
+
+    def record(self, _sessions: object, line: str, *, persona: str = "", voice: str = "") -> None:
         """Remember it, and show it."""
-        self.deeds.append(("keep", on))
-        self.shown = replace(self.shown, keeping=figures.Keeping(on=on))
+        self.deeds.append(("record", line, persona, voice))
+        self.shown = replace(self.shown, keeping=figures.Keeping(on=True))
+
+    def stop_recording(self) -> None:
+        """Remember it, and show it."""
+        self.deeds.append("stop recording")
+        self.shown = replace(self.shown, keeping=figures.Keeping())
 
     def join(self, timeout: float | None = None) -> bool:
         """It is over at once."""

@@ -143,7 +143,10 @@ class Desk(QObject):
             holder=self._hold, next_plan=self._next_plan,
         )  # fmt: skip
         self.personas = Personas(self._ready, self)
-        self.call = Call(open_session, list_devices, lambda: self.personas.draft, self)
+        self.call = Call(
+            open_session, list_devices, lambda: self.personas.draft,
+            lambda: self.kept_calls.sessions(), self,
+        )  # fmt: skip
         self._follow_soon = Throttle(self._follow, FOLLOW_MS, self)
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)

@@ -37,7 +37,7 @@ CLIP, NO_SPEAKER = "clip", "none"
 
 
 class AudioCard(Card):
-    """The card; devices are locked during a call, the rest is not.
+    """The card; all of it can be changed during a call.
 
     Signals:
         check_asked: The user wants to hear himself before the call.
@@ -87,8 +87,6 @@ class AudioCard(Card):
         _choose(self.source, call.source)
         _choose(self.sink, call.sink)
         free = not call.is_on
-        for part in (self.source, self.sink, self._again):
-            part.setEnabled(free)
         self.check.setEnabled(free and call.has_microphone and call.source != CLIP)
         for box, ticked in (
             (self.headphones, call.headphones), (self.half_duplex, call.half_duplex),

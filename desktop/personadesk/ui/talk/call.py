@@ -12,10 +12,11 @@ from personadesk.ui.spawn import spawn
 from personadesk.voice.figures import Talk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from personadesk.domain.persona import Persona
     from personadesk.voice.devices import Devices
+    from personadesk.voice.sessions import Sessions
     from personadesk.voice.talk_view import TalkSnapshot
 
 __all__ = ["Call", "Partner", "Session"]
@@ -53,8 +54,14 @@ class Session(Protocol):
     def set_volume(self, volume: float) -> None:
         """Make the voice louder or softer, 0..1."""
 
-    def keep(self, on: bool) -> None:
-        """Record from now on, or no longer."""
+    def change_devices(self, source: str | None, sink: str | None) -> None:
+        """Take another microphone or loudspeaker in the middle of the call."""
+
+    def record(self, sessions: Sessions, line: str, *, persona: str = "", voice: str = "") -> None:
+        """Keep the call from now on."""
+
+    def stop_recording(self) -> None:
+        """Keep no more of it."""
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until it is over."""
@@ -108,17 +115,20 @@ class Call(QObject):
         open_session: Callable[..., Session] | None = None,
         list_devices: Callable[..., Devices] | None = None,
         persona: Callable[[], Persona] | None = None,
+        sessions: Callable[[], Awaitable[Sessions]] | None = None,
         parent: QObject | None = None,
     ) -> None:
         """Know nobody yet.
 
         Args:
-            open_session: Makes a session: `(url, query=…, source=…, sink=…)`; None makes real ones.
+            open_session: Makes a session: `(url, query=…, source=…, sink=…, mode=…, volume=…)`; None makes real ones.
             list_devices: Lists what there is: `(look_again=…)`; may take a moment. None asks the system.
             persona: Gives who shall answer; None leaves that to the server.
+            sessions: Gives the folder of kept calls; None keeps none.
         """
         super().__init__(parent)
         self._persona = persona
+        self._sessions = sessions
         self._open_session = open_session or _session
         self._list_devices = list_devices or _devices
         self._partners: tuple[Partner, ...] = ()
@@ -183,11 +193,16 @@ class Call(QObject):
     def choose_source(self, source: str | None) -> None:
         """Choose a microphone by name, None for the default one, `clip` for the built-in clip."""
         self.source, self.lost_source = source, ""
-        self.changed.emit()
+        self._change_devices()
 
     def choose_sink(self, sink: str | None) -> None:
         """Choose a loudspeaker by name, None for the default one, `none` for silence."""
         self.sink, self.lost_sink = sink, ""
+        self._change_devices()
+
+    def _change_devices(self) -> None:
+        if self._session is not None:
+            self._session.change_devices(self.source, self.sink)
         self.changed.emit()
 
     @property
@@ -309,7 +324,14 @@ class Call(QObject):
         elif self._persona is not None:
             query |= self._persona().query()
         self._muted = self.agreed_to_record = False
-        self._session = self._open_session(partner.url, query=query, source=source, sink=self.sink)
+        self._session = self._open_session(
+            partner.url,
+            query=query,
+            source=source,
+            sink=self.sink,
+            mode=self.mode,
+            volume=self.volume,
+        )
         self._session.start()
         self._watch.start()
         self.changed.emit()
@@ -328,9 +350,25 @@ class Call(QObject):
 
     def keep(self, on: bool) -> None:
         """Record the call, or no longer; who turned it on has agreed to it."""
-        if self._session is not None:
-            self.agreed_to_record = True
-            self._session.keep(on)
+        session, partner = self._session, self.partner
+        if session is None or partner is None or self._sessions is None:
+            return
+        self.agreed_to_record = True
+        if on:
+            spawn(self._record(session, partner, self._sessions), "record the call", owner=self)
+        else:
+            session.stop_recording()
+
+    async def _record(
+        self, session: Session, partner: Partner, sessions: Callable[[], Awaitable[Sessions]]
+    ) -> None:
+        persona = self._persona() if self._persona is not None and not self.uses_echo else None
+        session.record(
+            await sessions(),
+            partner.name,
+            persona=persona.name if persona is not None else "",
+            voice=persona.voice if persona is not None else "",
+        )
 
     def say_clip(self) -> None:
         """Speak the built-in clip into the call."""

@@ -91,13 +91,14 @@ class KeptCalls(QObject):
         if self.chosen is not None:
             spawn(_copy(self.chosen.folder / name, to), "export a transcript", owner=self)
 
-    async def _sessions(self) -> Sessions:
+    async def sessions(self) -> Sessions:
+        """Return the folder of kept calls."""
         from personadesk.voice.sessions import Sessions
 
         return Sessions((await self._ready()).folders.data / CALLS)
 
     async def _look(self, text: str) -> None:
-        sessions = await self._sessions()
+        sessions = await self.sessions()
         found = await asyncio.to_thread(sessions.search, text)
         if text != self._sought:
             return
@@ -117,14 +118,14 @@ class KeptCalls(QObject):
             self.shown.emit()
 
     async def _note(self, kept: Kept, text: str) -> None:
-        sessions = await self._sessions()
+        sessions = await self.sessions()
         noted = await asyncio.to_thread(sessions.note, kept.folder.name, text)
         if _is(noted, self.chosen):
             self.chosen = noted
         await self._look(self._sought)
 
     async def _delete(self, name: str) -> None:
-        sessions = await self._sessions()
+        sessions = await self.sessions()
         await asyncio.to_thread(sessions.delete, name)
         await self._look(self._sought)
 

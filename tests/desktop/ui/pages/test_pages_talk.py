@@ -18,6 +18,7 @@ import talk_scenes
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
 from personadesk.ui.widgets import ErrorPanel
+from personadesk.voice.figures import Talk
 from personadesk.voice.meters import Meter
 from personadesk.voice.talk_view import TalkState
 
@@ -36,6 +37,8 @@ class Phone:
         self._scenes, self._samples = scenes, samples
 
     def open(self, url: str, **choices: Any) -> Any:
+        assert choices.pop("mode") is Talk.OPEN
+        assert choices.pop("volume") == 1.0
         self.calls.append((url, choices))
         self.sessions.append(self._scenes.SampleSession(self._samples.call()))
         return self.sessions[-1]
@@ -147,7 +150,9 @@ def test_a_call_shows_time_waves_words_and_levels_and_locks_the_choices(
         ]
         assert page.console.transcript_card.view.rows[1].text == "spoke for 2.9 s"
         assert not page.console.partner_card.lines.isEnabled()
-        assert not page.console.audio_card.source.isEnabled()
+        assert page.console.audio_card.source.isEnabled(), (
+            "another microphone can be taken at any time"
+        )
         assert not page.console.foot.talk.isVisible()
         page.console.transcript_card.view.copy_all()
         assert QGuiApplication.clipboard().text().startswith("0:03\tVoice\tGood afternoon")
