@@ -92,6 +92,8 @@ class _Rows(QAbstractTableModel):
             return cell
         if role in {Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.DisplayRole}:
             return cell.spoken
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return cell.tip or None
         return None
 
     def _cell(self, facts: LineFacts, column: int) -> Cell:
@@ -105,9 +107,8 @@ class _Rows(QAbstractTableModel):
         if column == 2:
             return Cell(words.place_name(facts.place) if facts.place else "–")
         if column == 3:
-            return Cell(
-                words.hours_in_words(wish.hours) if wish is not None else tr("not said yet")
-            )
+            hours = words.hours_in_words(wish.hours) if wish is not None else tr("not said yet")
+            return Cell(hours, tip=hours)
         waits = trn("{n} waits", "{n} wait", facts.waiting) if facts.waiting else ""
         return Cell(str(facts.calls), below=waits)
 
@@ -186,6 +187,8 @@ class LinesPage(Page):
 
     @property
     def subtitle(self) -> str:
+        if not self._model.lines:
+            return tr("No lines yet")
         up = sum(each.line.state is LineState.UP for each in self._model.lines)
         return tr("{up} of {all} up", up=up, all=len(self._model.lines))
 

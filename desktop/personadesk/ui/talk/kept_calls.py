@@ -75,10 +75,9 @@ class KeptCalls(QObject):
         if kept is not None:
             spawn(self._open(kept), "open a kept call", owner=self)
 
-    def note(self, text: str) -> None:
-        """Replace the notes of the one looked at."""
-        kept = self.chosen
-        if kept is not None and text != kept.notes:
+    def note(self, kept: Kept, text: str) -> None:
+        """Replace the notes of one; unchanged ones are not written."""
+        if text != kept.notes:
             spawn(self._note(kept, text), "note something on a call", owner=self)
 
     def delete(self) -> None:

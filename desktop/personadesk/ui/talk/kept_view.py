@@ -52,6 +52,7 @@ class KeptView(QWidget):
         super().__init__(parent)
         self._calls = calls
         self._player = player
+        self._noted: Kept | None = None
         px = theme().px
         row = hbox(self, gap=14)
         row.setContentsMargins(px(24), px(18), px(24), px(18))
@@ -74,7 +75,7 @@ class KeptView(QWidget):
 
     def left(self) -> None:
         """Keep what was typed, and fall silent."""
-        self._calls.note(self.notes.toPlainText())
+        self._write_notes()
         self._player.stop()
 
     def focus_first(self) -> None:
@@ -83,7 +84,7 @@ class KeptView(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self.notes and event.type() is QEvent.Type.FocusOut:
-            self._calls.note(self.notes.toPlainText())
+            self._write_notes()
         return super().eventFilter(watched, event)
 
     # -- parts ------------------------------------------------------------------------------------------------
@@ -203,8 +204,10 @@ class KeptView(QWidget):
                 for each in self._calls.captions
             ]
         )
-        if not self.notes.hasFocus():
+        if self._noted is None or self._noted.folder != kept.folder:
+            self._write_notes()
             self.notes.setPlainText(kept.notes)
+        self._noted = kept
 
     def _played(self, seconds: float | None) -> None:
         self.waves.set_played(seconds)
@@ -218,7 +221,7 @@ class KeptView(QWidget):
     def _chosen(self, current: QModelIndex, _before: QModelIndex) -> None:
         found = self._calls.found or ()
         if 0 <= current.row() < len(found):
-            self._calls.note(self.notes.toPlainText())
+            self._write_notes()
             self._calls.choose(found[current.row()])
 
     def _play(self) -> None:
@@ -235,6 +238,14 @@ class KeptView(QWidget):
         to, _kind = QFileDialog.getSaveFileName(self, tr("Export the transcript"), name)
         if to:
             self._calls.export(name, Path(to))
+
+    def _write_notes(self) -> None:
+        # What was typed belongs to the call that it was typed under, whichever is looked at by now.
+        noted = self._noted
+        if noted is not None and any(
+            each.folder == noted.folder for each in self._calls.found or ()
+        ):
+            self._calls.note(noted, self.notes.toPlainText())
 
     def _ask_delete(self) -> None:
         kept = self._calls.chosen
