@@ -185,8 +185,7 @@ class AudioCard(Card):
         box.setSizePolicy(box.sizePolicy().Policy.Expanding, box.sizePolicy().Policy.Fixed)
         words.setBuddy(box)
         row = hbox(gap=8)
-        row.addWidget(words)
-        row.addStretch(1)
+        row.addWidget(words, 1)
         if beside is not None:
             row.addWidget(beside)
         self.add(row)

@@ -140,6 +140,7 @@ class Console(QWidget):
         if narrow == self._narrow:
             return
         self._narrow = narrow
+        self.foot.set_narrow(narrow)
         for index, card in enumerate((self.lag_card, self.figures_card)):
             if narrow:
                 self._below.addWidget(card, 1)

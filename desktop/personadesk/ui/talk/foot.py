@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 
 from personadesk.ui.i18n import tr
-from personadesk.ui.widgets import Button, FootBar, Kind, Size
+from personadesk.ui.widgets import Button, FootBar, Kind, Size, repolish
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -50,8 +50,20 @@ class CallFoot(FootBar):
             self.add_middle(button)
         for button in (self.clip, self.report, self.talk):
             self.add_right(button)
+        self._narrow = False
         call.changed.connect(self.follow)
         self.follow()
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Draw smaller buttons, where the large ones would not fit beside each other."""
+        if narrow == self._narrow:
+            return
+        self._narrow = narrow
+        for button in (self.mute, self.hang_up, self.record, self.clip, self.report):
+            button.setProperty("large", "false" if narrow else "true")
+            repolish(button)
+        self.clip.set_icon(None if narrow else "wave")
+        self.report.set_icon(None if narrow else "report")
 
     def follow(self) -> None:
         """Show the buttons that fit."""

@@ -166,8 +166,7 @@ class PartnerCard(Card):
         row = hbox(holder, gap=4)
         words = label(title, Type.SMALL, Role.TEXT2)
         words.setBuddy(buddy)
-        row.addWidget(words)
-        row.addStretch(1)
+        row.addWidget(words, 1)
         for part in beside:
             row.addWidget(part)
         return holder
