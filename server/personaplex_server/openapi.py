@@ -47,6 +47,7 @@ _HEALTH: Final = _object(
     progress={"type": "number", "minimum": 0, "maximum": 1},
     stage=_TEXT,
     reason=_MAYBE_TEXT,
+    cause=_MAYBE_TEXT,
     engine=_TEXT,
     model=_MAYBE_TEXT,
     rehearsal={"type": "boolean"},

@@ -89,6 +89,7 @@ class Scheduler:
         self._progress = 0.0
         self._stage = "starting"
         self._reason: str | None = None
+        self._cause: str | None = None
         self._facts: dict[str, object] = {}
         self._numbers = itertools.count(1)
         self._served = 0
@@ -146,6 +147,7 @@ class Scheduler:
                 progress=self._progress,
                 stage=self._stage,
                 reason=self._reason,
+                cause=self._cause,
                 facts=dict(self._facts),
                 slots=self._slots,
                 free=len(self._free),
@@ -277,6 +279,7 @@ class Scheduler:
 
     def _fail(self, reason: str, error: Exception) -> None:
         log.error("engine failed %s", fields(engine=self.name, reason=reason), exc_info=error)
+        self._cause = getattr(error, "cause", None)
         self._finish(State.FAILED, "failed", reason)
 
     def _tell_news(self) -> None:

@@ -88,6 +88,7 @@ class Service:
             "progress": round(status.progress, 3),
             "stage": status.stage,
             "reason": status.reason,
+            "cause": status.cause,
             "engine": self.default,
             "model": facts.get("model"),
             "rehearsal": bool(facts.get("rehearsal", False)),

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from personaplex_server.model.config import CheckpointError
 from personaplex_server.protocol import Kind
 
 TOKEN = "correct-horse-battery"
@@ -79,6 +80,14 @@ def test_a_model_that_cannot_load_is_told_and_the_echo_still_works(serve, dial):
     assert caller.of(Kind.ERROR)[0].decode() == health["reason"]
     echo = dial(server.chat + "?engine=echo")
     echo.handshake()
+
+
+def test_a_model_that_is_missing_is_told_to_programs_too(serve):
+    def build(report):
+        raise CheckpointError("model.safetensors is missing from /model; get the model again")
+
+    health = serve(build).until(lambda health: health["state"] == "failed")
+    assert health["cause"] == "model"
 
 
 def test_an_engine_that_keeps_failing_is_given_up(serve, dial, tone, scripted):

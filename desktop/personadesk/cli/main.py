@@ -8,7 +8,14 @@ import os
 from typing import TYPE_CHECKING
 
 from personadesk import __version__
-from personadesk.cli import line_words, monitoring, rehearsing, rented, spending
+from personadesk.cli import (
+    line_words,
+    monitoring,
+    rehearsing,
+    rented,
+    spending,
+    voice_words,
+)
 from personadesk.store.paths import REHEARSAL_VARIABLE
 
 if TYPE_CHECKING:
@@ -139,14 +146,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_json(stop)
 
-    test = commands.add_parser("voice-test", help="test any PersonaPlex or Moshi server")
-    test.set_defaults(module="voice_test")
-    test.add_argument("url", help="for example ws://127.0.0.1:8998/api/chat")
-    test.add_argument("--clip", metavar="WAV", help="what to say instead of the bundled question")
-    test.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
-    test.add_argument("--report", metavar="DIR", help="where to save the report")
-    _add_json(test)
-
+    voice_words.add_commands(commands, _add_json)
     _add_hosts(commands)
     rented.add_commands(commands, _add_json)
     rehearsing.add_commands(commands, _add_json)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from personadesk.deploy.step import Lines, Step
     from personadesk.domain.plan import Plan
+    from personadesk.domain.progress import StepName
     from personadesk.hosts.servers import Servers
     from personadesk.store.journal import Journal
     from personadesk.store.locks import FileLock
@@ -133,6 +134,31 @@ class DeployEngine:
         record = await self._load(plan_id)
         self._refuse_running(plan_id)
         return await self._launch(record.plan, record.purpose, dict(record.facts))
+
+    async def again(self, plan_id: str, name: StepName) -> None:
+        """Do one step of a finished deploy again, where what it made is lost; nothing else of it changes.
+
+        Raises:
+            NotFound: There is no such deploy.
+            BadRequest: Another process works on it.
+            PersonaDeskError: It cannot be done.
+        """
+        record = await self._load(plan_id)
+        deployment = Deployment(self._view_of(record))
+        self._take_lock(plan_id)
+        try:
+            context = self._context(deployment, record.plan, dict(record.facts))
+            step = next(step for step in self._steps_of(record.plan) if step.name is name)
+            try:
+                async with asyncio.timeout(step.limit(context)):
+                    if await step.done(context) is None:
+                        await step.run(context)
+            except TimeoutError as error:
+                raise _too_long(deployment.step(name), step.limit(context)) from error
+            except OSError as error:
+                raise _disk(error) from error
+        finally:
+            self._release(plan_id)
 
     async def undo(self, plan_id: str) -> DeployView:
         """Remove all of a deploy that must not stay: its process and its line; caches and reports remain.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import ProviderFault
-from personadesk.domain.progress import DeployState
+from personadesk.domain.progress import DeployState, StepName
 from personadesk.domain.text import T
 from personadesk.store.instance import deploy_lock
 
@@ -45,6 +45,14 @@ class Recovery:
         raise view.error or ProviderFault(
             T("The deploy was stopped before its end."), T("Start it again."), cause="stopped"
         )
+
+    async def fetch_model(self, plan_id: str) -> None:
+        """Get what is missing of a deploy's model, where it runs.
+
+        Raises:
+            PersonaDeskError: It could not be had.
+        """
+        await self._engine.again(plan_id, StepName.MODEL)
 
     async def undo(self, plan_id: str) -> None:
         """Remove what a deploy left.

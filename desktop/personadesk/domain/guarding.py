@@ -2,7 +2,8 @@
 
 One deed at a time, the mildest that can help first; each needs its cause to be seen, not guessed:
 
-    reconnect ─► restart the service ─► start or restart the machine ─► deploy here again ─► deploy at the next place
+    reconnect ─► fetch the model, restart the service ─► start or restart the machine
+    ─► deploy here again ─► deploy at the next place
 
 Between deeds of one outage the pause doubles. A place whose deploy failed is left alone for hours. Where something
 cannot be told (a provider that does not answer, a deploy that somebody is at), it waits and says so.
@@ -10,7 +11,7 @@ cannot be told (a provider that does not answer, a deploy that somebody is at), 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,10 @@ class Voice(StrEnum):
 
     UP = "up"
     STARTING = "starting"
+    SLOW = "slow"
+    """It answers, and its ticks have taken longer than a frame lasts for a while."""
+    NO_MODEL = "no-model"
+    """Its server says that files of the model are missing or torn."""
     MUTE = "mute"
     """The server says that it is well, and does not answer a call."""
     SILENT = "silent"
@@ -87,6 +92,7 @@ class Deed(StrEnum):
     WAIT = "wait"
     RECONNECT = "reconnect"
     RESTART_SERVICE = "restart-service"
+    FETCH_MODEL = "fetch-model"
     START = "start"
     SLEEP = "sleep"
     RESTART_MACHINE = "restart-machine"
@@ -189,6 +195,8 @@ def decide(wish: Wish, seen: Observed, past: Sequence[Done], now: float) -> Deci
     if seen.work is not Work.OURS_LEFT:
         if seen.voice is Voice.UP:
             return Decision(Deed.NOTHING, T("The voice answers."))
+        if seen.voice is Voice.SLOW:
+            return _quicken(wish, seen, past, now)
         lost = seen.box in {Box.GONE, Box.BROKEN, Box.NO_GPU}
         if seen.voice is Voice.STARTING and not lost and now - seen.since < PATIENCE_SECONDS:
             return _wait(T("The voice server is starting."))
@@ -323,6 +331,32 @@ def _mend(
     return _deploy(wish, seen, past, now, why)
 
 
+def _quicken(wish: Wish, seen: Observed, past: Sequence[Done], now: float) -> Decision:
+    """Help a voice that answers too slowly; it is worth more than none, so nothing is done while somebody talks.
+
+    A restart makes it count as up again until it was slow for a while once more, so that deeds of hours count here.
+    """
+    if seen.calls:
+        return _wait(T("{why} It is seen to when nobody talks.", why=_SLOW))
+    lately = [done for done in past if now - done.at < BAD_PLACE_SECONDS]
+    if now < pause_ends(since_up(lately)):
+        return _wait(T("The last try is still fresh; the next one follows soon."))
+    if _left(lately, seen, Deed.RESTART_SERVICE, 1):
+        return Decision(Deed.RESTART_SERVICE, _SLOW)
+    rented = seen.box is Box.RUNNING
+    if rented and _left(lately, seen, Deed.RESTART_MACHINE, 1):
+        return Decision(Deed.RESTART_MACHINE, _SLOW)
+    if rented:
+        then = _replace(wish, seen, past, now, _SLOW)
+    else:
+        # The same computer would be as slow.
+        others = tuple(place for place in wish.places if place.key != seen.place)
+        then = _deploy(replace(wish, places=others), seen, past, now, _SLOW)
+    return replace(then, stuck=False)
+
+
+_SLOW = T("The voice is too slow: its ticks take longer than a frame lasts.")
+
 _BOX_WORDS = {
     Box.NO_GPU: T("The machine has lost its GPU."),
     Box.BROKEN: T("The provider says that the machine is broken."),
@@ -343,6 +377,11 @@ def _mild(seen: Observed, outage: Sequence[Done], now: float) -> Decision | None
         return None
     if seen.tunnel is False and _left(outage, seen, Deed.RECONNECT, 3):
         return Decision(Deed.RECONNECT, T("The tunnel to the machine is down."))
+    if seen.voice is Voice.NO_MODEL:
+        # A restart would find the same; what is whole is kept, so that a second try has less to fetch.
+        if _left(outage, seen, Deed.FETCH_MODEL, 2):
+            return Decision(Deed.FETCH_MODEL, T("Files of the model are missing or torn."))
+        return None
     if _left(outage, seen, Deed.RESTART_SERVICE, 2):
         return Decision(
             Deed.RESTART_SERVICE, _VOICE_WORDS.get(seen.voice, T("It does not answer."))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 2.0
 MOST_BYTES = 1 << 18
+STATUS_PATH = "/api/status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Health:
         progress: 0..1 while loading.
         stage: What it is loading, English.
         reason: Why it failed, a sentence.
+        cause: What kind of trouble that is: `model` where the model's folder cannot be used; "" for others.
         facts: Everything it said.
     """
 
@@ -37,6 +39,7 @@ class Health:
     progress: float | None
     stage: str
     reason: str
+    cause: str
     facts: dict[str, Any]
 
     @property
@@ -61,8 +64,16 @@ async def ask(url: str, *, limit_s: float = LIMIT_SECONDS) -> Health | None:
         progress=float(progress) if isinstance(progress, (int, float)) else None,
         stage=str(facts.get("stage") or ""),
         reason=str(facts.get("reason") or ""),
+        cause=str(facts.get("cause") or ""),
         facts=facts,
     )
+
+
+async def tick_p99(url: str) -> float | None:
+    """Return what a server's ticks took at most in the last minute of talk, but for 1 % (ms); None when unknown."""
+    facts = await get_json(url, STATUS_PATH)
+    told = facts.get("tick_p99_ms") if facts is not None else None
+    return float(told) if isinstance(told, (int, float)) else None
 
 
 def is_busy(facts: Mapping[str, object]) -> bool:

@@ -1,7 +1,8 @@
 """One line's address: a loopback WebSocket server that passes calls on to wherever the voice is.
 
 It changes nothing: query, authorization, subprotocol, both directions, close codes and reasons; all that it adds is the
-line's persona for a caller who names none, all that it takes away its own token.
+line's persona for a caller who names none, and `resume` for one who does not ask for it, so that a call can be carried
+over a break (`call.py`); all that it takes away are its own tokens.
 While there is no voice it still answers, and says why. It runs in the loop it is started in; the keeper gives all
 gateways a thread of their own, so that a busy window never delays a call.
 """
@@ -20,20 +21,20 @@ import websockets.http11
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Response
 
 from personadesk.domain.access import TOKEN_PREFIX
 from personadesk.domain.line import LineState
 from personadesk.domain.text import NOTHING, Text
 from personadesk.lines import outside
+from personadesk.lines.call import NO_VOICE, Call, drain, refuse
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from websockets.asyncio.client import ClientConnection
-    from websockets.asyncio.connection import Connection
     from websockets.asyncio.server import Server
     from websockets.http11 import Request
     from websockets.server import ServerProtocol
@@ -56,17 +57,13 @@ CLAIM_SECONDS: Final = 15.0
 QUEUE_MESSAGES: Final = 16
 PING_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 3.0
-TEXT_AFTER_SECONDS: Final = 0.1
-"""The web page shows only text messages, and only once it has drawn itself."""
-LONGEST_REASON: Final = 120
-"""Bytes; a close frame holds no more."""
 
 TOO_MANY: Final = "Too many calls at once go through this line."
 
-_NO_VOICE: Final = (OSError, InvalidHandshake, TimeoutError, EOFError, ConnectionClosed)
-_VANISHED = 1006
-_UNSAID = {1005, _VANISHED, 1015}
-"""Codes that tell how a connection ended and may not be sent."""
+_ELSEWHERE: Final = (
+    "The voice that you talked with is gone, and this conversation with it. Call again to begin a new "
+    "one with the next."
+)
 
 # A role of 8000 characters stands in the address, each in up to 12 bytes; the library takes 8 kB in all.
 websockets.http11.MAX_LINE_LENGTH = 131_072
@@ -90,6 +87,7 @@ class Gateway:
     Attributes:
         line: The line as it is now; set it from any thread, calls that run are not touched.
         served: Calls since the start.
+        carried: How often a call went on over a new connection to its voice.
         hold: Why callers wait while the line is not up, as they are told; None refuses them at once. Set it from any
             thread.
         persona: Who it is for callers who name no persona; "" adds nothing. Set it from any thread.
@@ -99,6 +97,7 @@ class Gateway:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.served = 0
+        self.carried = 0
         self.hold: str | None = None
         self._waiting = 0
         self._server: Server | None = None
@@ -233,12 +232,14 @@ class Gateway:
                     refused.response.body or b"",
                 )
             self._dialled[client.id] = self._why_not()
-        except _NO_VOICE:
+        except NO_VOICE:
             self._dialled[client.id] = self._why_not()
         asyncio.get_running_loop().call_later(CLAIM_SECONDS, self._unclaimed, client.id)
         return None
 
-    async def _dial(self, request: Request) -> ClientConnection | str:
+    async def _dial(
+        self, request: Request, resume: str = protocol.RESUME_ASKED
+    ) -> ClientConnection | str:
         line = self.line
         if line.target is None or line.state is LineState.STOPPED:
             return self._why_not()
@@ -252,6 +253,9 @@ class Gateway:
         if self.persona and "text_prompt" not in parse_qs(query, keep_blank_values=True):
             said = urlencode({"text_prompt": self.persona}, quote_via=quote)
             query = f"{query}&{said}" if query else said
+        if not _asks_to_resume(request):
+            # For callers who know nothing of it, the line itself goes on after a break.
+            query = f"{query}&{urlencode({'resume': resume})}" if query else f"resume={resume}"
         for value in request.headers.get_all("Authorization"):
             if ours is None or value.partition(" ")[2].strip() != ours:
                 headers["Authorization"] = value
@@ -315,6 +319,7 @@ class Gateway:
                     "server_id": line.target.server_id if line.target else None,
                     "calls": self._calls,
                     "served": self.served,
+                    "carried": self.carried,
                     "waiting": self._waiting,
                     "outside": self._outside_facts(),
                     "mending": self.hold if line.state is not LineState.UP else None,
@@ -340,13 +345,13 @@ class Gateway:
             upstream = await self._held(client, upstream)
             if upstream is None:
                 return
-        if upstream is None or isinstance(upstream, str):
-            await _refuse(client, upstream or self._why_not())
+        if upstream is None or isinstance(upstream, str) or client.request is None:
+            await refuse(client, upstream if isinstance(upstream, str) else self._why_not())
             return
         self._calls += 1
         self.served += 1
         try:
-            await self._pass_on(client, upstream)
+            await self._pass_on(client, client.request, upstream)
         finally:
             self._calls -= 1
 
@@ -358,7 +363,7 @@ class Gateway:
             return TOO_MANY
         self._waiting += 1
         # What is said meanwhile is not kept: a voice that comes up late must not answer an old question.
-        leaving = asyncio.create_task(_drain(client), name="line: held")
+        leaving = asyncio.create_task(drain(client), name="line: held")
         loop = asyncio.get_running_loop()
         since, place = loop.time(), self._waiting
         try:
@@ -372,7 +377,7 @@ class Gateway:
                 if leaving.done():
                     return None
                 if self.line.state is LineState.UP:
-                    with contextlib.suppress(*_NO_VOICE):
+                    with contextlib.suppress(*NO_VOICE):
                         upstream = await self._dial(client.request)
                         if not isinstance(upstream, str):
                             return upstream
@@ -393,80 +398,26 @@ class Gateway:
             "waited_s": round(waited, 1), "max_wait_s": HOLD_SECONDS,
         }  # fmt: skip
 
-    async def _pass_on(self, client: ServerConnection, upstream: ClientConnection) -> None:
-        there = asyncio.create_task(_pump(client, upstream), name="line: to the voice")
-        back = asyncio.create_task(_pump(upstream, client), name="line: from the voice")
+    async def _pass_on(
+        self, client: ServerConnection, request: Request, upstream: ClientConnection
+    ) -> None:
+        line = self.line
+
+        async def again(token: str) -> ClientConnection | str:
+            there = self.line.target
+            if there is None or line.target is None or there.server_id != line.target.server_id:
+                return _ELSEWHERE
+            return await self._dial(request, resume=token)
+
+        call = Call(client, upstream, again, resumes_itself=_asks_to_resume(request))
         try:
-            done, _ = await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
-            if (
-                back in done
-                and upstream.close_code == _VANISHED
-                and not upstream.protocol.close_sent
-            ):
-                await _refuse(
-                    client,
-                    "The voice server went away in the middle of the call. It is started again by "
-                    "itself; call again in a few seconds.",
-                    code=protocol.CLOSE_FAILED,
-                    wait_s=0.0,
-                )
+            await call.run()
         finally:
-            there.cancel()
-            back.cancel()
-            await asyncio.gather(there, back, return_exceptions=True)
-            await asyncio.gather(_close_like(client, upstream), _close_like(upstream, client))
+            self.carried += call.carried
 
 
-async def _pump(source: Connection, sink: Connection) -> None:
-    """Pass messages on one at a time: a sink that does not read stops the source, not our memory."""
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await sink.send(await source.recv())
-
-
-async def _close_like(other: Connection, ended: Connection) -> None:
-    """Close `other` the way `ended` was closed."""
-    said = ended.protocol.close_rcvd or ended.protocol.close_sent
-    if said is None and ended.close_code is None:
-        return
-    if said is None:
-        code, reason = 1001, "The other side went away."
-    elif said.code in _UNSAID:  # a close without a code
-        code, reason = protocol.CLOSE_NORMAL, ""
-    else:
-        code, reason = said.code, said.reason
-    # What still comes is read and thrown away: the goodbye waits behind it.
-    drain = asyncio.create_task(_drain(other), name="line: drain")
-    try:
-        await other.close(code, reason)
-    finally:
-        drain.cancel()
-        await asyncio.gather(drain, return_exceptions=True)
-
-
-async def _drain(connection: Connection) -> None:
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await connection.recv()
-
-
-async def _refuse(
-    client: Connection,
-    reason: str,
-    code: int = protocol.CLOSE_BUSY,
-    wait_s: float = TEXT_AFTER_SECONDS,
-) -> None:
-    with contextlib.suppress(ConnectionClosed):
-        await client.send(protocol.error(reason))
-        await asyncio.sleep(wait_s)
-        await client.send(protocol.text(reason))
-    await client.close(code, _cut(reason))
-
-
-def _cut(reason: str) -> str:
-    if len(reason.encode()) <= LONGEST_REASON:
-        return reason
-    return reason.encode()[: LONGEST_REASON - 3].decode("utf-8", "ignore") + "…"
+def _asks_to_resume(request: Request) -> bool:
+    return "resume" in parse_qs(urlsplit(request.path).query, keep_blank_values=True)
 
 
 def _answer(status: HTTPStatus, text: str, kind: str = "text/plain") -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from personadesk.domain.budget import UNLIMITED
@@ -33,6 +33,7 @@ from personadesk.hosts import health
 from personadesk.store.journal import Purpose
 from personadesk.store.servers import ServerIntent
 from personadesk.store.wishes import Entry
+from personaplex_server.protocol import FRAME_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -52,6 +53,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 PROVE_SECONDS = 300.0
 """A voice that nobody calls is called so often; more would look like use to whoever counts idle minutes."""
+SLOW_SECONDS = 60.0
+"""Ticks that took longer than a frame for so long are no hiccup any more."""
+SLOW_LOOK_SECONDS = 10.0
 PAST = 200
 
 
@@ -89,12 +93,34 @@ class Deploys(Protocol):
             PersonaDeskError: It failed.
         """
 
+    async def fetch_model(self, plan_id: str) -> None:
+        """Get what is missing of a deploy's model, where it runs.
+
+        Raises:
+            PersonaDeskError: It could not be had.
+        """
+
     async def undo(self, plan_id: str) -> None:
         """Remove what one left.
 
         Raises:
             PersonaDeskError: Something would not go.
         """
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How quick a voice is.
+
+    Attributes:
+        looked: Unix time of the last look at its ticks.
+        since: Unix time since when they have been slow, None when they are not.
+        slow: Whether that is for long enough to be a fault.
+    """
+
+    looked: float = 0.0
+    since: float | None = None
+    slow: bool = False
 
 
 class Guardian:
@@ -146,6 +172,7 @@ class Guardian:
         self._proven: dict[str, float] = {}
         self._mute: dict[str, int] = {}
         self._gone: dict[str, float] = {}
+        self._paces: dict[str, _Pace] = {}
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -248,9 +275,9 @@ class Guardian:
         place = Place(plan.place, plan.rent).key if plan is not None else ""
         edge = by_hours(wish, past, self._clock())
         wanted = wish.rest is Rest.UP or waiting or (edge is not None and edge.begins)
-        if voice is Voice.UP or not wanted:
+        calls = self._lines.calls_of(line.name)
+        if voice is Voice.UP or not wanted or (voice is Voice.SLOW and calls):
             self._gone.pop(line.name, None)
-            calls = self._lines.calls_of(line.name)
             return Observed(voice, place, line.since, work=work, waiting=waiting, calls=calls)
         rented = plan is not None and plan.place == RENT
         box = await self._box(line.name, tag) if rented else Box.OURS
@@ -294,7 +321,10 @@ class Guardian:
         if target is None:
             return Voice.ABSENT
         if line.state is LineState.UP:
-            return await self._proof(line)
+            proven = await self._proof(line)
+            slow = proven is Voice.UP and await self._is_slow(line)
+            return Voice.SLOW if slow else proven
+        self._paces.pop(line.name, None)
         self._mute.pop(line.name, None)
         if line.state is LineState.STARTING:
             return Voice.STARTING
@@ -303,7 +333,9 @@ class Guardian:
             return Voice.STOPPED
         found = await health.ask(target.url)
         if found is not None:
-            return Voice.MUTE if found.takes_calls else Voice.FAILED
+            if found.takes_calls:
+                return Voice.MUTE
+            return Voice.NO_MODEL if found.cause == "model" else Voice.FAILED
         status = await self._servers.status(target.server_id)
         return Voice.DEAD if status is not None and not status.alive else Voice.SILENT
 
@@ -326,6 +358,26 @@ class Guardian:
             missed = 0
         self._mute[line.name] = missed
         return Voice.MUTE if missed > 1 else Voice.UP
+
+    async def _is_slow(self, line: Line) -> bool:
+        """Look at the ticks while somebody talks; only then there are any, and what was found counts until the next."""
+        pace = self._paces.setdefault(line.name, _Pace())
+        now = self._clock()
+        if line.target is None or not self._lines.calls_of(line.name):
+            pace.since = pace.since if pace.slow else None
+            return pace.slow
+        if now - pace.looked < SLOW_LOOK_SECONDS:
+            return pace.slow
+        pace.looked = now
+        p99 = await health.tick_p99(line.target.url)
+        if p99 is None or p99 <= FRAME_SECONDS * 1000:
+            pace.slow, pace.since = False, None
+            return False
+        pace.since = now if pace.since is None else pace.since
+        if not pace.slow and now - pace.since >= SLOW_SECONDS:
+            log.info("The line %s is slow: 1 %% of its ticks take over %.0f ms", line.name, p99)
+            pace.slow = True
+        return pace.slow
 
     # -- deeds ------------------------------------------------------------------------------------------------
 
@@ -354,6 +406,7 @@ class Guardian:
         except PersonaDeskError as error:
             outcome = f"{error.what} {error.next}"
         self._mute.pop(line.name, None)
+        self._paces.pop(line.name, None)
         await self._wishes.end(
             number, at=self._clock(), worked=not outcome, outcome=outcome,
             seconds=time.monotonic() - began,
@@ -377,6 +430,9 @@ class Guardian:
         elif deed is Deed.SLEEP:
             await self._sleep(line.name, Rest.ASLEEP, why)
         elif deed is Deed.RESTART_SERVICE:
+            await self._restart(line, tag)
+        elif deed is Deed.FETCH_MODEL:
+            await self._deploys.fetch_model(tag)
             await self._restart(line, tag)
         elif deed is Deed.RESTART_MACHINE:
             await self._machines.restart(tag)

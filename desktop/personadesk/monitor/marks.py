@@ -27,7 +27,7 @@ BACK_SECONDS = 31 * 86_400.0
 """So far back marks are kept, and made up for."""
 CAUSE_SECONDS = 600.0
 """A restart that a server shows is the guardian's when it began one so lately."""
-_RESTARTS = {Deed.RESTART_SERVICE, Deed.RESTART_MACHINE, Deed.START}
+_RESTARTS = {Deed.RESTART_SERVICE, Deed.FETCH_MODEL, Deed.RESTART_MACHINE, Deed.START}
 
 
 class Marks:

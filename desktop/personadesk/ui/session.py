@@ -204,6 +204,7 @@ class WindowSession(QObject):
         page.talk_asked.connect(self.desk.talk_to)
         page.monitor_asked.connect(self._show_watched)
         page.deploy_asked.connect(self.desk.new_line)
+        page.sleep_asked.connect(self._ask_sleep)
         page.delete_asked.connect(self._ask_remove)
         return page
 
@@ -308,6 +309,19 @@ class WindowSession(QObject):
                 lambda: self.desk.stop_line(name),
                 rented=standing.stopping() if standing is not None else "",
             )
+
+    def _ask_sleep(self, name: str) -> None:
+        from personadesk.ui import dialogs
+
+        address, standing = self._address(name), self.desk.standing_of(name)
+        if address is None or standing is None:
+            # What runs here or on a machine of the user's costs nothing and loses nothing.
+            self.desk.line_facts.sleep(name)
+            return
+        dialogs.ask_stop_line(
+            self.window, name, address, lambda: self.desk.line_facts.sleep(name),
+            rented=standing.stopping(),
+        )  # fmt: skip
 
     def _ask_remove(self, name: str) -> None:
         from personadesk.ui import dialogs

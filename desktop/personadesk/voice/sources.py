@@ -29,7 +29,11 @@ _BACKLOG_PACKETS: Final = 10
 
 def clip_packets(path: Path | None) -> list[NDArray[np.float32]]:
     """Return a clip as packets of 40 ms, the last filled with silence."""
-    pcm = clips.read_wav(clips.bundled() if path is None else path)
+    return packets(clips.read_wav(clips.bundled() if path is None else path))
+
+
+def packets(pcm: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Cut sound, float32 [n] at 24 kHz, into packets of 40 ms, the last filled with silence."""
     count = -(-len(pcm) // PACKET_SAMPLES)
     padded = np.zeros(count * PACKET_SAMPLES, np.float32)
     padded[: len(pcm)] = pcm

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from personadesk.domain.text import NOTHING, Text
+from personadesk.voice.figures import Depth, Frames, Keeping, Lag, Link, Responses, Sound
 
 if TYPE_CHECKING:
+    from personadesk.voice.figures import Turn
     from personadesk.voice.transcript import Line
 
 
@@ -46,6 +48,14 @@ class TalkSnapshot:
         lag_ms: From mouth to ear through everything that is known; None while the server doesn't tell its part.
         frames: Frames of 80 ms that came.
         late: How often the loudspeaker ran dry.
+        lag: From mouth to ear, stage by stage, with the one to blame.
+        turns: Who spoke from when to when, the last 200.
+        responses: How fast the voice answered so far.
+        counts: Frames lost, late and dropped.
+        buffer: The jitter buffer.
+        link: The connection, and what happened to it.
+        keeping: The recording.
+        sound: Microphone and loudspeaker.
     """
 
     state: TalkState
@@ -67,3 +77,11 @@ class TalkSnapshot:
     lag_ms: float | None = None
     frames: int = 0
     late: int = 0
+    lag: Lag = field(default_factory=Lag)
+    turns: tuple[Turn, ...] = ()
+    responses: Responses = field(default_factory=Responses)
+    counts: Frames = field(default_factory=Frames)
+    buffer: Depth = field(default_factory=Depth)
+    link: Link = field(default_factory=Link)
+    keeping: Keeping = field(default_factory=Keeping)
+    sound: Sound = field(default_factory=Sound)

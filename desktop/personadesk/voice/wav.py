@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+HEADER_BYTES: Final = 44
+"""Before the samples of the files that are written here."""
 _PCM: Final = 1
 _FLOAT: Final = 3
 _EXTENSIBLE: Final = 0xFFFE
@@ -114,13 +116,22 @@ def write_wav(path: Path, samples: NDArray[np.float32], rate: int = 24_000) -> N
         rate: Samples per second.
     """
     channels = 1 if samples.ndim == 1 else samples.shape[1]
-    data = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
-    head = struct.pack(
+    data = to_pcm16(samples)
+    path.write_bytes(header(len(data), rate, channels) + data)
+
+
+def header(size: int, rate: int, channels: int) -> bytes:
+    """Return the `HEADER_BYTES` before `size` bytes of 16-bit PCM."""
+    return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
-        b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, _PCM, channels,
-        rate, rate * channels * 2, channels * 2, 16, b"data", len(data),
+        b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, _PCM, channels,
+        rate, rate * channels * 2, channels * 2, 16, b"data", size,
     )  # fmt: skip
-    path.write_bytes(head + data)
+
+
+def to_pcm16(samples: NDArray[np.float32]) -> bytes:
+    """Return float32 samples of any shape as 16-bit PCM, the last axis fastest; louder than 1 is cut off."""
+    return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
 
 
 def _format(chunk: bytes) -> tuple[int, int, int, int]:

@@ -28,7 +28,13 @@ MAX_DELAY: Final = 64
 
 
 class CheckpointError(RuntimeError):
-    """A model folder that cannot be used; the text names the file or key and what to do."""
+    """A model folder that cannot be used; the text names the file or key and what to do.
+
+    Attributes:
+        cause: What kind of trouble it is, for programs.
+    """
+
+    cause = "model"
 
 
 @dataclass(frozen=True, slots=True)

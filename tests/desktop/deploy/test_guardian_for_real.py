@@ -14,11 +14,16 @@ import pytest
 from websockets.asyncio.client import connect
 
 from personadesk.app import Services
+from personadesk.deploy.model_folder import LM_FILE
+from personadesk.deploy.recovering import Recovery
+from personadesk.domain.errors import BadRequest
 from personadesk.domain.guarding import Deed
 from personadesk.domain.line import LineState
+from personadesk.domain.progress import DeployState
 from personadesk.domain.wish import Rest
 from personadesk.hosts import local
 from personadesk.lines import gateway, guardian, service
+from personadesk.store.instance import deploy_lock
 from personaplex_server import protocol
 
 Open = Callable[..., Awaitable[Services]]
@@ -109,3 +114,23 @@ async def test_who_calls_a_sleeping_line_wakes_it_and_a_stopped_one_stays_stoppe
     async with connect(f"ws://127.0.0.1:{port}/api/chat") as call:
         assert protocol.decode(await call.recv()).kind is protocol.Kind.ERROR
     assert (await services.lines.need("My line")).state is LineState.STOPPED
+
+
+async def test_the_model_of_a_finished_deploy_is_got_again_and_nothing_else_changes(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    services = await open_quick(kind="command")
+    await (await services.deploys.start(harness.make_plan("pd-1", port, model))).wait()
+    recovery = Recovery(services.deploys, services.journal, services.folders)
+    lost = (model / LM_FILE).read_bytes()
+    (model / LM_FILE).unlink()
+    with pytest.raises(BadRequest, match="missing"):
+        await recovery.fetch_model("pd-1")
+    (model / LM_FILE).write_bytes(lost)
+    await recovery.fetch_model("pd-1")
+    record = await services.journal.load("pd-1")
+    assert record is not None
+    assert record.state is DeployState.DONE
+    assert deploy_lock(services.folders, "pd-1").holder() is None
+    assert len(await services.servers.store.all()) == 1
+    await services.lines.remove("My line")

@@ -47,6 +47,7 @@ def past(*deeds: Deed | tuple[Deed, bool], place: str = "account:cloud", ago: fl
 
 
 SERVICE = Deed.RESTART_SERVICE
+FETCH = Deed.FETCH_MODEL
 ALL_MILD = (SERVICE, SERVICE, Deed.RESTART_MACHINE)
 
 TABLE = [
@@ -56,6 +57,17 @@ TABLE = [
     ("the server is stuck", RENTED, seen(Voice.MUTE), [], SERVICE, None),
     ("nothing answers", RENTED, seen(Voice.SILENT), [], SERVICE, None),
     ("the model does not load", RENTED, seen(Voice.FAILED), [], SERVICE, None),
+    ("weights are missing", RENTED, seen(Voice.NO_MODEL), [], FETCH, None),
+    ("weights stay missing", RENTED, seen(Voice.NO_MODEL), past(FETCH, (FETCH, False)), Deed.END_MACHINE, None),
+    ("weights are missing, and the tunnel is down", RENTED, seen(Voice.NO_MODEL, tunnel=False), [], Deed.RECONNECT, None),
+    ("weights stay missing here", OWN, own(Voice.NO_MODEL), past(FETCH, FETCH, place="host:box"), Deed.DEPLOY, SERVER),
+    ("it is slow, and somebody talks", RENTED, seen(Voice.SLOW, calls=1), [], Deed.WAIT, None),
+    ("it is slow", RENTED, seen(Voice.SLOW), [], SERVICE, None),
+    ("it is slow again", RENTED, seen(Voice.SLOW), past(SERVICE, Deed.NOTHING), Deed.RESTART_MACHINE, None),
+    ("it stays slow", RENTED, seen(Voice.SLOW), past(SERVICE, Deed.NOTHING, Deed.RESTART_MACHINE, Deed.NOTHING), Deed.END_MACHINE, None),
+    ("it stays slow, nothing may be rented", replace(RENTED, max_price=None), seen(Voice.SLOW), past(SERVICE, Deed.NOTHING, Deed.RESTART_MACHINE), Deed.WAIT, None),
+    ("a server of one's own stays slow", OWN, own(Voice.SLOW), past(SERVICE, Deed.NOTHING, place="host:box"), Deed.WAIT, None),
+    ("it stays slow, there is another place", replace(OWN, places=(SERVER, HERE)), own(Voice.SLOW), past(SERVICE, Deed.NOTHING, place="host:box"), Deed.DEPLOY, HERE),
     ("it loads", RENTED, seen(Voice.STARTING, since=NOW - 60), [], Deed.WAIT, None),
     ("it loads, and its machine breaks", RENTED, seen(Voice.STARTING, since=NOW - 60, box=Box.BROKEN), [], Deed.END_MACHINE, None),
     ("it loads for ever", RENTED, seen(Voice.STARTING), [], SERVICE, None),
@@ -115,6 +127,13 @@ def test_each_failure_has_its_deed(wish, observed, before, deed, place):
     decision = decide(wish, observed, before, NOW)
     assert (decision.deed, decision.place) == (deed, place), str(decision.why)
     assert str(decision.why).endswith(".")
+
+
+def test_a_voice_that_is_slow_is_never_said_to_be_of_no_use():
+    for before in ([], past(SERVICE, Deed.NOTHING, place="host:box")):
+        decision = decide(OWN, own(Voice.SLOW), before, NOW)
+        assert not decision.stuck
+        assert "too slow" in str(decision.why)
 
 
 def test_the_pause_doubles_up_to_a_quarter_of_an_hour():

@@ -64,7 +64,7 @@ async def test_the_query_and_the_headers_that_matter_pass_unchanged(
         ):
             pass
     request = there.calls[0].request
-    assert request.path == f"/api/chat{query}"
+    assert request.path == f"/api/chat{query}&resume=1", "so that the line can go on after a break"
     assert request.headers["Authorization"] == "Bearer s3cret"
     assert request.headers["User-Agent"] == "moshi/1"
 
@@ -77,7 +77,7 @@ async def test_a_long_role_in_a_script_of_many_bytes_passes(voice: Any, gateway:
         connect(line.line.url + query),
     ):
         pass
-    assert there.calls[0].request.path == f"/api/chat{query}"
+    assert there.calls[0].request.path == f"/api/chat{query}&resume=1"
 
 
 async def test_the_subprotocol_is_the_one_that_the_voice_chose(voice: Any, gateway: Any) -> None:
@@ -262,8 +262,8 @@ async def test_status_and_health_tell_how_the_line_is(voice: Any, gateway: Any) 
         health = (await web.get(http(line, "/health"))).json()
     assert status == {
         "personadesk": True, "line": "My line", "state": "up", "url": line.line.url, "since": 5.0,
-        "server": there.target.url, "server_id": "pd-1", "calls": 1, "served": 1, "waiting": 0, "outside": None,
-        "mending": None,
+        "server": there.target.url, "server_id": "pd-1", "calls": 1, "served": 1, "carried": 0, "waiting": 0,
+        "outside": None, "mending": None,
     }  # fmt: skip
     assert health == {"personadesk": True, "line": "My line", "state": "up"}
 
@@ -364,7 +364,7 @@ async def test_a_caller_is_held_until_there_is_a_voice_and_is_told_why(
             assert message == b"\x01now", "what was said while nobody was there is not passed on"
         assert (line.waiting, line.served) == (0, 1)
     assert there.calls[0].request is not None
-    assert there.calls[0].request.path.endswith("?seed=1")
+    assert there.calls[0].request.path.endswith("?seed=1&resume=1")
 
 
 async def test_a_held_caller_is_let_go_with_a_reason_when_waiting_is_no_use(
@@ -419,7 +419,9 @@ async def test_a_line_says_who_it_is_for_callers_who_name_nobody(voice: Any, gat
         for query in ("", "?voice_prompt=NATF2.pt", "?text_prompt=", "?text_prompt=Me%20%26%20you"):
             async with connect(line.line.url + query):
                 pass
-        assert [call.request.path.partition("?")[2] for call in there.calls] == [
+        assert [
+            call.request.path.partition("?")[2].removesuffix("&resume=1") for call in there.calls
+        ] == [
             "text_prompt=A%20guide%20%26%20friend%3A%20Eva%3F",
             "voice_prompt=NATF2.pt&text_prompt=A%20guide%20%26%20friend%3A%20Eva%3F",
             "text_prompt=",

@@ -17,7 +17,9 @@ from personadesk.domain.plan import LOCAL, RENT, Plan, RentWish
 from personadesk.domain.progress import DeployState
 from personadesk.domain.text import T
 from personadesk.domain.wish import Rest
+from personadesk.hosts import health
 from personadesk.hosts.server_process import ServerStatus
+from personadesk.lines import guardian as guardian_module
 from personadesk.lines.guardian import Guardian
 from personadesk.store.database import Database
 from personadesk.store.journal import DeployRecord, Purpose
@@ -113,6 +115,9 @@ class World:
     async def run(self, plan):
         self.plans.append(plan)
         self._do("deploy")
+
+    async def fetch_model(self, plan_id):
+        self._do(f"fetch {plan_id}")
 
     async def undo(self, plan_id):
         self._do(f"undo {plan_id}")
@@ -251,6 +256,44 @@ async def test_a_voice_that_answers_or_is_busy_is_left_alone(guardian, world, an
     for _ in range(4):
         assert await look(guardian, world, 301) is Deed.NOTHING
     assert world.did == ["prove"] * 3
+
+
+async def test_a_voice_that_is_slow_for_a_minute_is_restarted_when_nobody_talks(
+    guardian, world, monkeypatch
+):
+    ticks = [95.0]
+
+    async def tick_p99(url):
+        return ticks[0]
+
+    monkeypatch.setattr(guardian_module.health, "tick_p99", tick_p99)
+    world.line = replace(world.line, state=LineState.UP)
+    world.alive, world.calls = True, 1
+    looks = [await look(guardian, world, 10) for _ in range(6)]
+    assert set(looks) == {Deed.NOTHING}, "a hiccup is no fault"
+    assert await look(guardian, world, 10) is Deed.WAIT
+    ticks[0] = 40.0
+    assert await look(guardian, world, 10) is Deed.NOTHING, "it is quick again"
+    ticks[0] = 95.0
+    for _ in range(7):
+        await look(guardian, world, 10)
+    world.calls = 0
+    ticks[0] = 0.0
+    assert await look(guardian, world, 1) is Deed.RESTART_SERVICE, "what was found is not forgotten"
+    assert world.did == ["restart pd-1"]
+    world.line = replace(world.line, state=LineState.UP)
+    assert await look(guardian, world, 1) is Deed.NOTHING
+
+
+async def test_files_of_the_model_that_are_missing_are_fetched_again(guardian, world, monkeypatch):
+    async def ask(url):
+        return health.Health("failed", None, "", "It is missing.", "model", {})
+
+    monkeypatch.setattr(guardian_module.health, "ask", ask)
+    world.alive = True
+    assert await look(guardian, world) is Deed.FETCH_MODEL
+    assert world.did == ["fetch pd-1", "restart pd-1"]
+    assert world.line.state is LineState.STARTING
 
 
 async def test_a_voice_in_a_call_is_not_called(guardian, world):

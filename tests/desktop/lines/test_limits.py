@@ -72,7 +72,7 @@ class World:
         return self.spent
 
     async def _ask(self, url: str) -> Health | None:
-        return None if self.facts is None else Health("ready", None, "", "", self.facts)
+        return None if self.facts is None else Health("ready", None, "", "", "", self.facts)
 
     async def sleep(self, tag: str) -> bool:
         self.slept.append(tag)

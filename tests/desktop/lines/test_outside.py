@@ -68,7 +68,7 @@ async def test_a_token_is_taken_each_way_and_not_passed_on(
             if way == "protocol":
                 assert call.subprotocol == f"token.{TOKEN}"
         (seen,) = there.calls
-        assert seen.request.path == "/api/chat?voice=NATF2"
+        assert seen.request.path == "/api/chat?voice=NATF2&resume=1"
         assert "Authorization" not in seen.request.headers
         assert "Sec-WebSocket-Protocol" not in seen.request.headers
 

@@ -1,10 +1,10 @@
-"""Weekly hours: always, by people and callers alone, or rows of days with a time from which and one until which."""
+"""Weekly hours: always, when somebody calls or starts it, or rows of days with times from and until."""
 
 from __future__ import annotations
 
 from zoneinfo import available_timezones
 
-from PySide6.QtCore import Qt, QTime, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, QTime, Signal
 from PySide6.QtWidgets import QTimeEdit, QWidget
 
 from personadesk.domain.hours import ALWAYS, DAY_MINUTES, Hours, Span
@@ -65,6 +65,27 @@ class _Row(QWidget):
         self._night.setText(tr("of the next day") if span.end <= span.begin else "")
 
 
+class _ZoneBox(ComboBox):
+    """Zones; all 600 are listed when somebody looks, which takes a page more than a moment."""
+
+    def __init__(self) -> None:
+        super().__init__(tr("Time zone"))
+        self.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(20)
+        self._filled = False
+
+    def showPopup(self) -> None:  # noqa: N802 - overrides Qt's
+        if not self._filled:
+            self._filled = True
+            chosen = self.currentText()
+            blocker = QSignalBlocker(self)
+            self.clear()
+            self.addItems(sorted(available_timezones() | {chosen}))
+            self.setCurrentText(chosen)
+            del blocker
+        super().showPopup()
+
+
 class HoursEditor(QWidget):
     """Chooses hours.
 
@@ -79,7 +100,7 @@ class HoursEditor(QWidget):
         column = vbox(self, gap=8)
         self.mode = ComboBox(tr("Hours"))
         self.mode.addItems(
-            [tr("By people and callers alone"), tr("By the week"), tr("Always")]
+            [tr("When somebody calls or starts it"), tr("By the week"), tr("Always")]
         )  # fmt: skip
         self.mode.currentIndexChanged.connect(self._chosen)
         top = hbox()
@@ -96,7 +117,7 @@ class HoursEditor(QWidget):
         foot.addWidget(self.add)
         foot.addStretch(1)
         foot.addWidget(label(tr("Time zone"), Type.BODY, Role.TEXT2))
-        self.zone = ComboBox(tr("Time zone"))
+        self.zone = _ZoneBox()
         self.zone.currentIndexChanged.connect(self.changed)
         foot.addWidget(self.zone)
         week.addLayout(foot)
@@ -116,8 +137,6 @@ class HoursEditor(QWidget):
     def set_hours(self, hours: Hours | None, zone: str) -> None:
         """Show hours; `zone` is this computer's, for those that have none."""
         self.blockSignals(True)
-        if self.zone.count() == 0:
-            self.zone.addItems(sorted(available_timezones()))
         always = hours is not None and hours.always
         wanted = hours.zone if hours is not None and not always else zone
         if self.zone.findText(wanted) < 0:

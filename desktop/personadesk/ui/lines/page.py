@@ -92,6 +92,8 @@ class _Rows(QAbstractTableModel):
             return cell
         if role in {Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.DisplayRole}:
             return cell.spoken
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return cell.tip or None
         return None
 
     def _cell(self, facts: LineFacts, column: int) -> Cell:
@@ -105,9 +107,8 @@ class _Rows(QAbstractTableModel):
         if column == 2:
             return Cell(words.place_name(facts.place) if facts.place else "–")
         if column == 3:
-            return Cell(
-                words.hours_in_words(wish.hours) if wish is not None else tr("not said yet")
-            )
+            hours = words.hours_in_words(wish.hours) if wish is not None else tr("not said yet")
+            return Cell(hours, tip=hours)
         waits = trn("{n} waits", "{n} wait", facts.waiting) if facts.waiting else ""
         return Cell(str(facts.calls), below=waits)
 
@@ -119,18 +120,21 @@ class LinesPage(Page):
         talk_asked: Talk to a line (its name).
         monitor_asked: Show the machine behind a line (a server's id).
         deploy_asked: Open the wizard.
+        sleep_asked: Put a line to sleep, after a question where that ends something (its name).
         delete_asked: Delete a line, after a question (its name).
     """
 
     talk_asked = Signal(str)
     monitor_asked = Signal(str)
     deploy_asked = Signal()
+    sleep_asked = Signal(str)
     delete_asked = Signal(str)
 
     def __init__(self, model: LinesModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
         self._chosen = ""
+        self._told: tuple[object, ...] = ()
         self._new = Button(tr("New line"), kind=Kind.PRIMARY, icon="plus", parent=self)
         self._new.hide()
         self._new.clicked.connect(self.ask_new)
@@ -183,6 +187,8 @@ class LinesPage(Page):
 
     @property
     def subtitle(self) -> str:
+        if not self._model.lines:
+            return tr("No lines yet")
         up = sum(each.line.state is LineState.UP for each in self._model.lines)
         return tr("{up} of {all} up", up=up, all=len(self._model.lines))
 
@@ -294,7 +300,7 @@ class LinesPage(Page):
         self.wake = Button(tr("Wake"), icon="play")
         self.wake.clicked.connect(lambda: self._model.wake(self._chosen))
         self.sleep = Button(tr("Sleep"), icon="moon")
-        self.sleep.clicked.connect(lambda: self._model.sleep(self._chosen))
+        self.sleep.clicked.connect(lambda: self.sleep_asked.emit(self._chosen))
         self.move_ = Button(tr("Move…"), icon="move")
         self.move_.clicked.connect(self._ask_move)
         self.monitor = Button(tr("Monitor"), icon="monitor")
@@ -438,6 +444,10 @@ class LinesPage(Page):
         )
 
     def _follow_timeline(self, facts: LineFacts) -> None:
+        told = (facts.line.name, facts.decisions)
+        if told == self._told:
+            return
+        self._told = told
         clear_layout(self._timeline)
         if not facts.decisions:
             self._timeline.addWidget(

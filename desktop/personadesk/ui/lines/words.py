@@ -33,6 +33,7 @@ _DEEDS: dict[Deed, str] = {
     Deed.WAIT: mark("Waits"),
     Deed.RECONNECT: mark("Connected again"),
     Deed.RESTART_SERVICE: mark("Restarted the voice server"),
+    Deed.FETCH_MODEL: mark("Fetched the model again"),
     Deed.START: mark("Started"),
     Deed.SLEEP: mark("Put to sleep"),
     Deed.RESTART_MACHINE: mark("Restarted the machine"),
@@ -92,7 +93,7 @@ def standing(line: Line, wish: Wish | None) -> tuple[Shape, str]:
 def hours_in_words(hours: Hours | None) -> str:
     """Return hours as a sentence without verbs."""
     if hours is None:
-        return tr("by people and callers alone")
+        return tr("when somebody calls or starts it")
     if hours.always:
         return tr("always")
     rows = []

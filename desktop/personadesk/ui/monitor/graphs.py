@@ -19,7 +19,7 @@ from personadesk.ui.messages import bus
 from personadesk.ui.monitor.figures import PANELS, SPANS, Panel, scaled, written
 from personadesk.ui.monitor.notes import held_by, known, note
 from personadesk.ui.spawn import spawn
-from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.theme import Role, Type, theme, wear, worn
 from personadesk.ui.turns import Turns
 from personadesk.ui.widgets import Button, ComboBox, ElidedLabel, Kind, Segments, hbox, label, vbox
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from personadesk.domain.gap import Gap
     from personadesk.monitor.ranges import Range
     from personadesk.ui.monitor.source import Feed, Watch
-    from personadesk.ui.widgets.time_chart import TimeChart
+    from personadesk.ui.widgets.time_chart import Mark, TimeChart
 
 __all__ = ["BAD_EVENTS", "GraphsPane"]
 
@@ -78,6 +78,7 @@ class GraphsPane(QWidget):
         self._again = False
         self._unseen: dict[int, Callable[[], None]] = {}
         self._turns = Turns(self)
+        self._worn = worn()
         column = vbox(self, gap=8)
         self.bar = self._make_bar()
         self._waiting = label("", Type.BODY, Role.TEXT2, wrap=True)
@@ -193,9 +194,17 @@ class GraphsPane(QWidget):
         """Make the charts now; harmless when they are there. It loads what they are drawn with, which takes a while."""
         if self._charts:
             return
+        self._loading = False
+        with wear(self._worn):
+            self._make_charts()
+        self._columns = 0
+        self._arrange()
+        self._move_charts()
+        self._follow()
+
+    def _make_charts(self) -> None:
         from personadesk.ui.widgets.time_chart import Curve, TimeChart
 
-        self._loading = False
         for panel in PANELS:
             curves = [
                 Curve(tr(line.name) if line.name else "", line.series, line.dashed)
@@ -215,10 +224,6 @@ class GraphsPane(QWidget):
                 lambda where, chart=chart: self._open_chart_menu(chart, where)
             )
             self._charts.append(chart)
-        self._columns = 0
-        self._arrange()
-        self._move_charts()
-        self._follow()
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -324,7 +329,8 @@ class GraphsPane(QWidget):
 
         def turn(number: int) -> None:
             if self._is_seen(number):
-                job(number)
+                with wear(self._worn):
+                    job(number)
             else:
                 self._unseen[number] = partial(turn, number)
 
@@ -512,7 +518,11 @@ class GraphsPane(QWidget):
                 if each.explains(metric, each.start)
             ]
             chart.set_holes(holes)
-            self._turns.put(("marks", number), partial(chart.set_marks, marks))
+            self._turns.put(("marks", number), partial(self._mark, chart, marks))
+
+    def _mark(self, chart: TimeChart, marks: list[Mark]) -> None:
+        with wear(self._worn):
+            chart.set_marks(marks)
 
     def _arrange(self) -> None:
         columns = max(1, min(4, self.width() // theme().px(_CHART_WIDTH)))

@@ -119,14 +119,16 @@ def test_every_action_asks_for_what_it_says(page: LinesPage, qtbot: Any) -> None
     with qtbot.waitSignal(page.delete_asked) as delete:
         click(page.delete)
     assert delete.args == ["Front desk"]
-    click(page.sleep)
+    with qtbot.waitSignal(page.sleep_asked) as sleep:
+        click(page.sleep)
+    assert sleep.args == ["Front desk"]
     click(page.close_outside)
     click(page.end_background)
     click(page.autostart)
     page.choose("Museum guide")
     click(page.wake)
     assert asked(page) == [
-        ("sleep", "Front desk"), ("close_outside", "Front desk"), ("end_background",),
+        ("close_outside", "Front desk"), ("end_background",),
         ("start_with_computer", False), ("wake", "Museum guide"),
     ]  # fmt: skip
     page.choose("Front desk")
@@ -199,6 +201,18 @@ def test_a_wish_is_changed_and_nothing_counts_before_apply(page: LinesPage) -> N
             box.click()
     assert "at least one day" in said(form)
     assert not form.apply.isEnabled()
+
+
+def test_all_zones_are_listed_when_somebody_looks(page: LinesPage) -> None:
+    zone = page.form.hours.zone
+    assert zone.currentText() == "Europe/Amsterdam"
+    zone.showPopup()
+    zone.hidePopup()
+    assert zone.currentText() == "Europe/Amsterdam"
+    assert zone.findText("America/New_York") > 0
+    assert not page.form.is_changed
+    zone.setCurrentText("America/New_York")
+    assert page.form.apply.isEnabled()
 
 
 def test_a_line_is_opened_to_other_computers(page: LinesPage) -> None:

@@ -123,3 +123,19 @@ def test_in_a_narrow_window_the_switches_are_icons_with_names(qtbot, window):
     assert window.on_top.text() == ""
     assert window.on_top.accessibleName() == "Always on top"
     qtbot.waitUntil(lambda: window._full.geometry().right() <= window.view.width())
+
+
+def test_a_machines_graphs_are_dark_in_a_dark_window(qtbot, preferences):
+    preferences.monitor_dark = True
+    watch = watch_of(SampleFeed({HOST: Machine()}))
+    window = MachineWindow(watch, preferences, HOST, "front-desk-1")
+    watch.setParent(window)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitUntil(
+        lambda: bool(window.graphs.charts) and len(window.graphs.charts[0].points()[0]) > 0
+    )
+    chart = window.graphs.charts[0]
+    dark = load_palette(Look.DARK)
+    assert chart._items[0].pen().color().name().upper() == dark.series[0].upper()
+    assert chart._plot.backgroundBrush().color().name().upper() == dark.roles[Role.SURFACE].upper()

@@ -69,6 +69,10 @@ def test_a_line_on_a_rented_machine_tells_what_it_costs_and_what_stopping_means(
         clicker.click(question.button("stop"))
         await wait_for(lambda: fake_services.limits.slept == [samples.RENT_PLAN.line])
         assert fake_services.lines.deeds == []
+        session._ask_sleep(samples.RENT_PLAN.line)
+        (question,) = session.window.findChildren(Question)
+        assert stopping in said(question), "sleep says what it ends, too"
+        clicker.press(question, "Cancel")
 
     live_window(story)
 
