@@ -174,7 +174,16 @@ def test_figures_come_only_when_asked_for(serve, dial, tone):
         caller.until(lambda c: len(c.pcm) == 2)
     asks.until(lambda c: bool(c.of(Kind.METADATA)))
     figures = json.loads(asks.of(Kind.METADATA)[0])
-    assert set(figures) == {"tick_ms", "lag_ms", "queue", "dropped", "frame", "slot", "resume"}
+    assert set(figures) == {
+        "tick_ms",
+        "lag_ms",
+        "queue",
+        "dropped",
+        "frame",
+        "at_ms",
+        "slot",
+        "resume",
+    }
     assert figures["frame"] == 0
     assert figures["slot"] == 0
     assert figures["resume"] is None
