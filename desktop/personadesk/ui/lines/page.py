@@ -13,7 +13,7 @@ from personadesk.domain.line import LineState
 from personadesk.ui.dialogs import Choice, Question
 from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.lines import words
-from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog
+from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog, PortDialog
 from personadesk.ui.lines.wish_form import WishForm
 from personadesk.ui.messages import bus
 from personadesk.ui.shell.pages import Page, scrolled
@@ -241,6 +241,15 @@ class LinesPage(Page):
         keys = {place.key for place in wished}
         return wished + [place for place in self._model.places if place.key not in keys]
 
+    def _ask_port(self) -> None:
+        facts = self._model.get(self._chosen)
+        if facts is not None:
+            dialog = PortDialog(self.window(), facts.line, facts.calls)
+            dialog.wanted.connect(
+                lambda port, name=facts.line.name: self._model.set_port(name, port)
+            )
+            dialog.open()
+
     def _ask_outside(self) -> None:
         facts = self._model.get(self._chosen)
         if facts is not None:
@@ -291,7 +300,12 @@ class LinesPage(Page):
         self._reason = label("", Type.BODY, Role.TEXT2, wrap=True)
         card.add(self._reason)
         self._address = AddressField("", "")
-        card.add(self._address)
+        address = hbox(gap=8)
+        address.addWidget(self._address, 1)
+        self.change_port = Button(tr("Port…"), name=tr("Change the port"))
+        self.change_port.clicked.connect(self._ask_port)
+        address.addWidget(self.change_port)
+        card.add(address)
         self._facts = FactList()
         card.add(self._facts)
         row = hbox(gap=8)
