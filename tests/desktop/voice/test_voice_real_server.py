@@ -178,8 +178,8 @@ async def test_a_call_whose_connection_breaks_is_taken_up_again(
             assert await asyncio.to_thread(talk.join, 10)
     [kept] = Sessions(tmp_path).all()
     assert kept.ending is Ending.WHOLE
-    whats = {event["what"] for event in read_events(kept.folder)}
-    assert {"recording", "broke", "resumed"} <= whats
+    kinds = {event["what"] for event in read_events(kept.folder)}
+    assert {"recording", "broke", "resumed"} <= kinds
 
 
 async def test_a_server_that_is_gone_for_good_is_given_up_with_a_reason(
