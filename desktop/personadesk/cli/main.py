@@ -118,6 +118,12 @@ def parser() -> argparse.ArgumentParser:
     _add_plan(deploy)
     _add_json(deploy)
 
+    devices = commands.add_parser(
+        "audio-devices", help="microphones and loudspeakers of this computer"
+    )
+    devices.set_defaults(module="audio_devices")
+    _add_json(devices)
+
     status = commands.add_parser("status", help="what is up, what runs, what was interrupted")
     status.set_defaults(module="status")
     _add_json(status)

@@ -145,7 +145,8 @@ class Desk(QObject):
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
         self.rented.fleet_changed.connect(self._follow_soon)
-        self.rented.fleet_changed.connect(Throttle(self.purse.look, MONEY_MS, self))
+        self._sum_up_soon = Throttle(self.purse.look, MONEY_MS, self)
+        self.rented.fleet_changed.connect(self._sum_up_soon)
         language().language_changed.connect(self._follow)
 
     @property
@@ -196,6 +197,9 @@ class Desk(QObject):
             # Half-opened services could not be closed; a whole opening takes a moment.
             await asyncio.wait({self._opening})
         self._decided_soon.stop()
+        # One that waits would come due when there is no loop any more.
+        self._follow_soon.stop()
+        self._sum_up_soon.stop()
         # What was asked of the services must not reach them while they close.
         await drain()
         await self.call.close()

@@ -121,7 +121,7 @@ def _open(path: Path, backend: AudioBackend) -> tuple[Stream, JitterBuffer, floa
             both if rate == clips.SAMPLE_RATE else soxr.resample(both, clips.SAMPLE_RATE, rate)
         )
         # All of it lies ready, so nothing needs to be gathered and nothing is ever too much.
-        buffer = JitterBuffer(rate, start=0.0, most=seconds + 1.0)
+        buffer = JitterBuffer(rate, start=0.0, most=seconds + 1.0, adapt=False)
         buffer.push(pcm)
         return buffer
 
