@@ -14,6 +14,7 @@ from personadesk.cli import (
     rehearsing,
     rented,
     spending,
+    talking,
     voice_words,
 )
 from personadesk.store.paths import REHEARSAL_VARIABLE
@@ -118,6 +119,12 @@ def parser() -> argparse.ArgumentParser:
     _add_plan(deploy)
     _add_json(deploy)
 
+    devices = commands.add_parser(
+        "audio-devices", help="microphones and loudspeakers of this computer"
+    )
+    devices.set_defaults(module="audio_devices")
+    _add_json(devices)
+
     status = commands.add_parser("status", help="what is up, what runs, what was interrupted")
     status.set_defaults(module="status")
     _add_json(status)
@@ -152,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
     rehearsing.add_commands(commands, _add_json)
     monitoring.add_commands(commands, _add_json)
     spending.add_commands(commands, _add_json)
+    talking.add_commands(commands, _add_json)
 
     line_words.add_commands(commands, _add_json)
     return top

@@ -237,6 +237,10 @@ class VoiceClient:
         await self._socket.close(protocol.CLOSE_NORMAL)
         return self._end()
 
+    def abandon(self) -> None:
+        """Cut the connection without a word, so that the server keeps the conversation for who comes back."""
+        self._socket.transport.abort()
+
     @property
     def bad_pages(self) -> int:
         """Pages of sound that could not be decoded."""

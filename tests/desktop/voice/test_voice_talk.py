@@ -52,6 +52,12 @@ class PretendStream:
             due += 0.01
             time.sleep(max(0.0, due - time.perf_counter()))
 
+    latency = 0.01
+
+    @property
+    def alive(self) -> bool:
+        return not self.closed.is_set()
+
     def close(self) -> None:
         self.closed.set()
         if self.thread:
@@ -70,6 +76,7 @@ class PretendDevices:
                  level: float = 0.3, dead: bool = False, broken_output: bool = False) -> None:  # fmt: skip
         self.played: list[NDArray[np.float32]] = []
         self.streams: list[PretendStream] = []
+        self.refreshed = 0
         self._found = Devices(
             (Device("Headset", True),) if inputs else (),
             (Device("Headset", True),) if outputs else (),
@@ -79,6 +86,10 @@ class PretendDevices:
 
     def devices(self) -> Devices:
         return self._found
+
+    def refresh(self) -> None:
+        assert all(stream.closed.is_set() for stream in self.streams), "only with nothing open"
+        self.refreshed += 1
 
     def open_input(
         self, name: str | None, make_ring: Callable[[int], Ring]
@@ -219,7 +230,13 @@ async def test_a_clip_that_is_none_is_told_and_the_call_goes_on(
 async def test_what_the_voice_writes_and_tells_is_shown(
     fake_voice: StartVoice, call: Callable[..., TalkSession], metadata_message: Callable[..., bytes]
 ) -> None:
-    extra = {1: [protocol.text(" Good"), protocol.text(" day."), metadata_message(lag_ms=25.0)]}
+    extra = {
+        1: [
+            protocol.text(" Good"),
+            protocol.text(" day."),
+            metadata_message(lag_ms=25.0, tick_ms=12.0, frame=1, dropped=0),
+        ]
+    }
     voice = await fake_voice(extra=extra)
     view = await until(call(voice.url), lambda v: bool(v.transcript) and v.lag_ms is not None)
     assert (view.transcript[0].who, view.transcript[0].text) == ("voice", "Good day.")
@@ -280,14 +297,19 @@ async def test_a_loudspeaker_that_cannot_be_opened_leaves_a_call_to_see(
     assert view.speaker is False
 
 
-async def test_a_microphone_that_gives_nothing_is_noticed(
+async def test_a_microphone_that_gives_nothing_is_replaced_and_said_so(
     fake_voice: StartVoice, call: Callable[..., TalkSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personadesk.voice.sources._NO_SOUND_SECONDS", 0.3)
+    monkeypatch.setattr("personadesk.voice.talk_audio.NO_SOUND_SECONDS", 0.3)
     voice = await fake_voice()
-    session = call(voice.url, backend=PretendDevices(dead=True))
-    view = await until(session, lambda v: v.state is TalkState.FAILED)
-    assert str(view.reason) == "The microphone gives no sound."
+    devices = PretendDevices(dead=True)
+    session = call(voice.url, backend=devices)
+    view = await until(session, lambda v: bool(v.notice))
+    assert "The microphone gives no sound any more." in str(view.notice)
+    frames = view.frames
+    view = await until(session, lambda v: v.frames >= frames + 5)
+    assert view.state is TalkState.IN_CALL, "the voice's clock goes on"
+    assert devices.refreshed >= 1
 
 
 async def test_a_voice_that_falls_silent_for_good_is_given_up(
