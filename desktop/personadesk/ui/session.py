@@ -439,6 +439,8 @@ class WindowSession(QObject):
             window.close()
             window.deleteLater()
         self._watching.clear()
+        # What it follows by the second would be asked for when there is no loop any more.
+        self.window.current_page.left()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.desk.close()

@@ -112,9 +112,10 @@ def test_a_window_beside_the_background_process_shows_it_asks_at_the_end_and_tak
         await wait_for(lambda: f"in the background (process {background.pid})" in said(page), 60)
         await wait_for(lambda: "1 of 1 up" in said(session.window), 60)
         background.kill()
+        await wait_for(lambda: services.lines.serving, 60)
         await wait_for(lambda: "The lines are served by this window." in said(page), 60)
-        assert services.lines.serving
         assert not page.end_background.isVisible()
+        await wait_for(lambda: "1 of 1 up" in said(session.window), 60)
         assert await answers()
         session.window.close()
         asked = question(session)
@@ -132,8 +133,11 @@ def test_a_window_beside_the_background_process_shows_it_asks_at_the_end_and_tak
 
     async def and_again(session: WindowSession) -> None:
         page = await lines_page(session)
-        await wait_for(lambda: f"(process {holder()['pid']})" in said(page), 60)
+        services = session.desk.services
+        assert services is not None
+        await wait_for(lambda: f"(process {holder().get('pid')})" in said(page), 60)
         clicker.click(page.end_background)
+        await wait_for(lambda: services.lines.serving, 60)
         await wait_for(lambda: "The lines are served by this window." in said(page), 60)
         await wait_for(lambda: "1 of 1 up" in said(session.window), 60)
         session.window.close()
