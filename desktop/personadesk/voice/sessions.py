@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CALLS: Final = "calls"
+"""The folder of kept calls, below the data folder."""
 SESSION: Final = "session.json"
 _STILL_SECONDS: Final = 30.0
 """Somebody writes every second; after this the writer is gone."""

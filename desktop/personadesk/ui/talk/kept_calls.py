@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.text import T
 from personadesk.ui.spawn import spawn
+from personadesk.voice.sessions import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CALLS", "KeptCalls"]
 
-CALLS = "calls"
-"""Folder below the data folder."""
 COLUMN_SECONDS = 0.05
 
 
