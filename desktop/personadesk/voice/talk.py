@@ -15,13 +15,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from personadesk.domain.errors import (
-    AuthFailed,
-    BadRequest,
-    PersonaDeskError,
-    ProviderFault,
-    Unreachable,
-)
+from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
 from personadesk.domain.text import NOTHING, T
 from personadesk.voice.client import AudioIn, Closed, MetadataIn, TextIn, VoiceClient
 from personadesk.voice.devices import AudioBackend, PortAudio
@@ -218,6 +212,7 @@ class TalkSession:
             elif state in (TalkState.ENDED, TalkState.FAILED):
                 self._figures.end()
                 self._place = None
+                self._link = Link(breaks=self._link_now().breaks)
             self._state, self._fault = state, fault
 
     async def _run(self) -> None:
@@ -312,7 +307,7 @@ class TalkSession:
         if self._state is not TalkState.IN_CALL or not self._resume:
             raise fault
         first = not self._link.reconnecting
-        if fault.cause in _HOPELESS or (not first and isinstance(fault, (AuthFailed, BadRequest))):
+        if fault.cause in _HOPELESS:
             raise fault
         now = self._figures.seconds()
         if first:
