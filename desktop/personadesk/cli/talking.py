@@ -50,8 +50,27 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
     voices.add_argument("--name", default="", help="with --add: its name (that of the file)")
     voices.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
     add_json(voices)
+
     _add_talk(commands, add_json)
-    _add_calls(commands, add_json)
+    calls = commands.add_parser("calls", help="the calls that were kept on this computer")
+    deeds = calls.add_subparsers(metavar="action", required=True)
+    listed = deeds.add_parser("list", help="all of them, or those with all of these words")
+    listed.add_argument("words", nargs="*", metavar="WORD")
+    show = deeds.add_parser("show", help="one of them, with its transcript")
+    note = deeds.add_parser("note", help="replace the notes of one")
+    export = deeds.add_parser(
+        "export", help="write its sound (FILE.wav), or its transcript (FILE.srt, or else JSON)"
+    )
+    delete = deeds.add_parser("delete", help="remove one with all of its files; for good")
+    for name, action in (
+        ("list", listed), ("show", show), ("note", note), ("export", export), ("delete", delete),
+    ):  # fmt: skip
+        action.set_defaults(module="kept_calls", command="calls", action=name)
+        if name != "list":
+            action.add_argument("name", help="as “personadesk calls list” tells it")
+        add_json(action)
+    note.add_argument("text")
+    export.add_argument("file")
 
 
 def _add_talk(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
@@ -79,23 +98,3 @@ def _add_talk(commands: Commands, add_json: Callable[[argparse.ArgumentParser], 
     talk.add_argument("--opus", action="store_true", help="with --keep: smaller files than WAV")
     talk.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
     add_json(talk)
-
-
-def _add_calls(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
-    calls = commands.add_parser("calls", help="calls that were kept on this computer")
-    actions = calls.add_subparsers(metavar="action", required=True)
-    listed = actions.add_parser("list", help="all of them, or those with every word given")
-    listed.add_argument("words", nargs="*")
-    show = actions.add_parser("show", help="one of them, with what was said")
-    note = actions.add_parser("note", help="replace the notes of one")
-    delete = actions.add_parser("delete", help="remove one and its files")
-    export = actions.add_parser("export", help="write its sound as one stereo WAV file")
-    for name, action in (
-        ("list", listed), ("show", show), ("note", note), ("delete", delete), ("export", export),
-    ):  # fmt: skip
-        action.set_defaults(module="calls", action=name)
-        if name != "list":
-            action.add_argument("name", help="as “personadesk calls list” calls it")
-        add_json(action)
-    note.add_argument("text")
-    export.add_argument("file")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CALLS: Final = "calls"
-"""The folder of kept calls, below the data folder."""
+"""Their folder below PersonaDesk's data."""
 SESSION: Final = "session.json"
 _STILL_SECONDS: Final = 30.0
 """Somebody writes every second; after this the writer is gone."""

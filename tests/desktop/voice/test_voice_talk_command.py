@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def voice(fake_voice: Callable[..., Any], **script: Any) -> str:
     return asyncio.run(start())
 
 
-def test_a_call_is_held_kept_found_noted_exported_and_deleted(
+def test_a_call_is_held_kept_and_exported_without_a_sound_device(
     fake_voice: Callable[..., Any], personadesk: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
     url = voice(fake_voice, extra={8: [protocol.text(" Good day.")]})
@@ -52,16 +53,11 @@ def test_a_call_is_held_kept_found_noted_exported_and_deleted(
     name = Path(told["kept"]).name
 
     _, out = personadesk("calls", "list", "good", "day", "--json")
-    (kept,) = json.loads(out)["calls"]
-    assert (kept["name"], kept["ending"]) == (name, "whole")
-    assert kept["seconds"] > 1
-    assert personadesk("calls", "list", "nobody", "said", "this")[1] == "No calls were kept.\n"
-    assert "my note" in personadesk("calls", "note", name, "my note")[1]
-    assert "Good day." in personadesk("calls", "show", name)[1]
-    personadesk("calls", "export", name, str(tmp_path / "out.wav"))
-    assert (tmp_path / "out.wav").stat().st_size > 50_000
-    assert personadesk("calls", "delete", name, "--json") == (0, f'{{"deleted": "{name}"}}\n')
-    assert personadesk("calls", "show", name)[0] == 1
+    assert name in out
+    assert personadesk("calls", "export", name, str(tmp_path / "out.wav"))[0] == 0
+    with wave.open(str(tmp_path / "out.wav")) as both:
+        assert both.getnchannels() == 2
+        assert both.getnframes() > 24_000
 
 
 def test_a_call_that_fails_says_why(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from personadesk.voice.sessions import Kept, Sessions
     from personadesk.voice.transcript_files import Caption
 
-__all__ = ["CALLS", "KeptCalls"]
+__all__ = ["KeptCalls"]
 
 COLUMN_SECONDS = 0.05
 
