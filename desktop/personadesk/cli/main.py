@@ -14,6 +14,7 @@ from personadesk.cli import (
     rehearsing,
     rented,
     spending,
+    talking,
     voice_words,
 )
 from personadesk.store.paths import REHEARSAL_VARIABLE
@@ -158,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
     rehearsing.add_commands(commands, _add_json)
     monitoring.add_commands(commands, _add_json)
     spending.add_commands(commands, _add_json)
+    talking.add_commands(commands, _add_json)
 
     line_words.add_commands(commands, _add_json)
     return top

@@ -14,7 +14,7 @@ _CLIP = "a sound file, or question, long-question, interruption, silence, noise 
 
 
 def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
-    """Add `voice-test` and `voice-compare`."""
+    """Add `voice-test`, `voice-compare` and `voice-load`."""
     test = commands.add_parser("voice-test", help="test any PersonaPlex or Moshi server")
     test.set_defaults(module="voice_test")
     where = test.add_mutually_exclusive_group(required=True)
@@ -43,3 +43,12 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
     pair.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
     pair.add_argument("--save", metavar="DIR", help="where to save the report with its pictures")
     add_json(pair)
+
+    load = commands.add_parser(
+        "voice-load", help="how many calls at once a line of yours serves in time"
+    )
+    load.set_defaults(module="voice_load")
+    load.add_argument("line", metavar="LINE", help="a line of yours, or a machine with one")
+    load.add_argument("--max", type=int, default=8, metavar="N", help="calls at most (8; up to 32)")
+    load.add_argument("--save", metavar="DIR", help="where to save the report with its graph")
+    add_json(load)

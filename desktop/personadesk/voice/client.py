@@ -156,7 +156,7 @@ class VoiceClient:
         """
         address = addresses.parse(url, query)
         started = clock()
-        socket = await _dial(address, token, timeout)
+        socket = await dial(address, token, timeout)
         try:
             call = cls(socket, address, clock() - started, clock)
             yield call
@@ -307,7 +307,12 @@ class VoiceClient:
         return self._closed
 
 
-async def _dial(address: Address, token: str | None, seconds: float) -> ClientConnection:
+async def dial(address: Address, token: str | None, seconds: float) -> ClientConnection:
+    """Open the socket of a call; `VoiceClient.connect` does it for all who want more than its bytes.
+
+    Raises:
+        PersonaDeskError: It does not come about; see `VoiceClient.connect`.
+    """
     from websockets.asyncio.client import connect
 
     headers = {}

@@ -28,7 +28,7 @@ _COLOURS: Final = (
     "var(--text2)",
 )
 _STYLE: Final = """
-.sides td,.sides th{border-top:1px solid var(--grid)}.sides td.best{font-weight:650}
+.sides td:last-child{color:inherit}.sides td,.sides th{border-top:1px solid var(--grid)}.sides td.best{font-weight:650}
 .best small{margin-left:8px;color:var(--pass);font-weight:600}
 .key{display:flex;gap:18px;flex-wrap:wrap;margin-bottom:6px}
 .key svg{width:34px;height:10px;vertical-align:1px;margin-right:6px}
@@ -45,7 +45,7 @@ all.forEach((a,i)=>a.hidden=i!==now);keys.forEach((k,i)=>k.setAttribute('aria-pr
 all[now].currentTime=Math.min(at,all[now].duration||at);if(on)all[now].play();}
 keys.forEach((k,i)=>k.addEventListener('click',()=>show(i)));
 """
-_LEFT, _RIGHT, _TOP, _FOOT, _WIDTH, _HEIGHT = 44.0, 990.0, 10.0, 220.0, 1000, 250
+_LEFT, _RIGHT, _TOP, _FOOT, _WIDTH, _HEIGHT = 44.0, 968.0, 10.0, 220.0, 1000, 250
 
 
 def render(found: Comparison, sounds: Sequence[str | None], translate: Translate = str) -> str:

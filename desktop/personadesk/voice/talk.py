@@ -14,13 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from personadesk.domain.errors import (
-    AuthFailed,
-    BadRequest,
-    PersonaDeskError,
-    ProviderFault,
-    Unreachable,
-)
+from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
 from personadesk.domain.text import NOTHING, T
 from personadesk.voice.client import AudioIn, Closed, MetadataIn, TextIn, VoiceClient
 from personadesk.voice.devices import AudioBackend, PortAudio
@@ -214,6 +208,7 @@ class TalkSession:
                 self._figures.begin()
             elif state in (TalkState.ENDED, TalkState.FAILED):
                 self._figures.end()
+                self._link = Link(breaks=self._link_now().breaks)
             self._state, self._fault = state, fault
 
     async def _run(self) -> None:
@@ -296,7 +291,7 @@ class TalkSession:
         if self._state is not TalkState.IN_CALL or not self._resume:
             raise fault
         first = not self._link.reconnecting
-        if fault.cause in _HOPELESS or (not first and isinstance(fault, (AuthFailed, BadRequest))):
+        if fault.cause in _HOPELESS:
             raise fault
         now = self._figures.seconds()
         if first:

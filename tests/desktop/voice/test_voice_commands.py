@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from personadesk.app import open_services
 from personadesk.cli import main
+from personadesk.domain.line import Line, LineState, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,3 +96,34 @@ def test_a_comparison_of_one_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     status, told = _run(["voice-compare", "ws://127.0.0.1:9"], capsys)
     assert status == 1
     assert told["error"]["type"] == "BadRequest"
+
+
+async def _make_line(url: str, port: int) -> None:
+    services = await open_services(serve_lines=False)
+    try:
+        target = Target(f"{url}/api/chat", "pd-00000001")
+        await services.lines.put(Line("Mine", port, target, LineState.UP))
+    finally:
+        await services.close()
+
+
+def test_a_line_of_ones_own_is_loaded_through_its_address(
+    fake_voice: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    asyncio.run(_make_line(_start(fake_voice), port))
+    words = ["voice-load", "Mine", "--max", "1", "--save", str(tmp_path / "r")]
+    status, told = _run(words, capsys)
+    assert told["line"] == "Mine"
+    assert told["outcome"] in {"limit", "late", "computer"}, "a busy machine is late itself"
+    assert status == (0 if told["capacity"] else 1)
+    assert told["steps"][0]["frames"] > 0
+    assert (tmp_path / "r" / "load.html").exists()
+
+
+def test_an_address_is_not_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    status, told = _run(["voice-load", "ws://127.0.0.1:9"], capsys)
+    assert status == 1
+    assert "is no line of yours" in told["error"]["message"]

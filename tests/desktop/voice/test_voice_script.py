@@ -37,12 +37,12 @@ def _clip() -> Clip:
 
 
 def _polite(heard: list[NDArray[np.float32]]) -> bool:
-    """Speaks for two seconds once the caller has been silent for a fifth of one, and yields at once."""
+    """Speaks for a second once the caller has been silent for a fifth of one, and yields at once."""
     loud = [float(np.abs(part).max(initial=0.0)) > 0.05 for part in heard]
     if True not in loud:
         return False
     since = sum(map(len, heard[len(loud) - loud[::-1].index(True) :])) / RATE
-    return 0.2 < since < 2.2
+    return 0.2 < since < 1.2
 
 
 def test_the_bundled_script_is_understood() -> None:
@@ -102,7 +102,7 @@ async def test_a_voice_that_takes_turns_passes_and_every_turn_is_in_the_report(
     voice = await fake_voice(speaks=_polite)
     turns = (
         Say(_clip(), reply_within=2.0), Wait(5), Say(_clip(), reply_within=2.0),
-        Interrupt(_clip(), after=0.4, stops_within=2.0), Silence(4.0, talks_at_most=2.6),
+        Interrupt(_clip(), after=0.4, stops_within=2.0), Silence(1.6, talks_at_most=1.0),
     )  # fmt: skip
     report, recording = await run_voice_test(
         voice.url, script=Script("Turns", turns, (("text_prompt", "Be kind."),)), seconds_after=0.2

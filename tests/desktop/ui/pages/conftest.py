@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 os.environ.setdefault("QT_API", "pyside6")
 sys.path.insert(0, str(Path(__file__).parents[4] / "packaging"))
@@ -201,6 +201,11 @@ class FakeLines:
 class FakeJournal:
     """Stands for the journal: it knows the sample plans."""
 
+    records: ClassVar[list[DeployRecord]] = []
+
+    async def recent(self) -> list[DeployRecord]:
+        return self.records
+
     async def load(self, plan_id: str) -> DeployRecord | None:
         known = {plan.id: plan for plan in (sample_data.PLAN, sample_data.HOST_PLAN)}
         if plan_id not in known:
@@ -334,11 +339,19 @@ class FakeMoney:
         return [span for span in self.spent if span.ended > since and span.began < until]
 
 
+class FakeDatabase:
+    """A database with nothing saved in it."""
+
+    async def run(self, _work: object) -> tuple[()]:
+        return ()
+
+
 @dataclass
 class FakeServices:
     """Stands for everything below the window."""
 
     settings: Settings
+    database: Any = field(default_factory=lambda: FakeDatabase())
     hosts: FakeHosts = field(default_factory=FakeHosts)
     deploys: FakeEngine = field(default_factory=FakeEngine)
     lines: FakeLines = field(default_factory=FakeLines)
