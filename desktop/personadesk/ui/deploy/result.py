@@ -114,7 +114,7 @@ class ResultView(QWidget):
         below = hbox(gap=14)
         below.addWidget(_line_card(view, placed[0]), 6)
         below.addWidget(_model_card(view, report, placed[1], today), 5)
-        below.addWidget(_trouble_card(view), 5)
+        below.addWidget(_trouble_card(view), 6)
         self._column.addLayout(below)
         self._test.setVisible(view.line_url is not None)
         self._save.setVisible(view.report_dir is not None)
