@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.text import T
 from personadesk.ui.spawn import spawn
+from personadesk.voice.sessions import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from personadesk.voice.sessions import Kept, Sessions
     from personadesk.voice.transcript_files import Caption
 
-__all__ = ["CALLS", "KeptCalls"]
+__all__ = ["KeptCalls"]
 
-CALLS = "calls"
-"""Folder below the data folder."""
 COLUMN_SECONDS = 0.05
 
 
