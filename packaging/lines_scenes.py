@@ -23,7 +23,7 @@ from personadesk.lines.outside import Told
 from personadesk.store.wishes import Entry
 from personadesk.ui.lines.model import LineFacts, LinesModel
 from personadesk.ui.lines.page import LinesPage
-from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog
+from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog, PortDialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,6 +132,7 @@ def _dialog(which: str) -> Page:
             page, "Front desk", "host:studio", [CLOUD, STUDIO, Place(LOCAL)]
         ),
         "outside": lambda: OutsideDialog(page, _LINE, _OUTSIDE.access),
+        "port": lambda: PortDialog(page, _LINE, 2),
     }
     dialog = made[which]()
     dialog.setWindowFlags(Qt.WindowType.Widget)
@@ -147,5 +148,5 @@ LINES_SCENES: dict[str, Callable[[], Page]] = {
     "lines-asleep": lambda: _page(*LINES, chosen="Museum guide"),
     "lines-empty": _page,
     "lines-refused": _refused,
-    **{f"lines-{which}": partial(_dialog, which) for which in ("new", "move", "outside")},
+    **{f"lines-{which}": partial(_dialog, which) for which in ("new", "move", "outside", "port")},
 }

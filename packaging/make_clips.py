@@ -16,6 +16,12 @@ CLIPS = Path(__file__).resolve().parents[1] / "resources" / "clips"
 
 # A greeting and an open question: a model that answers at all has something to say to it.
 QUESTION = "Hello, can you hear me? What are you able to do?"
+# Long enough that a voice could break in, with a pause in the middle in which it should not.
+LONG_QUESTION = (
+    "I am planning a dinner for six friends on Saturday, two of them eat no meat, and one is allergic to nuts. "
+    "What could I cook that I can get ready the evening before?"
+)
+INTERRUPTION = "Wait, stop for a moment. I have another question."
 VOICE, WORDS_A_MINUTE, PITCH = "en-us", "175", "45"
 
 # The speed of sound on the wire, and silence at the ends cut to what a careful speaker leaves: figures such as
@@ -28,7 +34,7 @@ POLISH = (
 
 
 def make(words: str, target: Path) -> None:
-    """Speak `words` into `target`: 24 kHz, mono, 16 bit, the same bytes each time."""
+    """Speak `words` into `target`: 24 kHz, mono, 16 bit, the same samples each time."""
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw.wav"
         subprocess.run(
@@ -48,8 +54,13 @@ def main() -> int:
         print(f"Install {' and '.join(missing)} first.", file=sys.stderr)
         return 1
     CLIPS.mkdir(parents=True, exist_ok=True)
-    make(QUESTION, CLIPS / "question.wav")
-    print(CLIPS / "question.wav")
+    for words, name in (
+        (QUESTION, "question.wav"),
+        (LONG_QUESTION, "long-question.flac"),
+        (INTERRUPTION, "interruption.flac"),
+    ):
+        make(words, CLIPS / name)
+        print(CLIPS / name)
     return 0
 
 

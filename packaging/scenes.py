@@ -30,10 +30,8 @@ from personadesk.ui.deploy.page import DeployPage
 from personadesk.ui.home import HomeModel, HomePage, presenter
 from personadesk.ui.servers.draft import MachineDraft
 from personadesk.ui.servers.model import Attempt, Machine, Machines, Removal
-from personadesk.ui.talk.call import Call, Partner
-from personadesk.ui.talk.page import TalkPage
-from personadesk.voice.talk_view import TalkSnapshot, TalkState
 from rented_scenes import RENTED_SCENES
+from talk_scenes import TALK_SCENES, SampleSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,38 +123,6 @@ class SampleDeployment:
         self._log += lines
         for watcher in tuple(self._watchers):
             watcher()
-
-
-class SampleSession:
-    """Stands for a conversation that stays as it is."""
-
-    def __init__(self, snapshot: TalkSnapshot) -> None:
-        self.shown = snapshot
-        self.deeds: list[object] = []
-
-    def start(self) -> None:
-        """Remember it."""
-        self.deeds.append("start")
-
-    def hang_up(self) -> None:
-        """Remember it."""
-        self.deeds.append("hang up")
-
-    def mute(self, muted: bool) -> None:
-        """Remember it."""
-        self.deeds.append(("mute", muted))
-
-    def say_clip(self) -> None:
-        """Remember it."""
-        self.deeds.append("clip")
-
-    def join(self, timeout: float | None = None) -> bool:
-        """It is over at once."""
-        return timeout is None or timeout > 0
-
-    def snapshot(self) -> TalkSnapshot:
-        """Return how it is."""
-        return self.shown
 
 
 async def _nowhere() -> Any:
@@ -363,36 +329,6 @@ def _folder_fault() -> Page:
     return page
 
 
-def _call(state: TalkState | None, *, rehearsal: bool = True, devices: bool = True) -> Page:
-    call = Call(lambda *_a, **_k: SampleSession(samples.call(state or TalkState.ENDED)), _no_list)
-    call.devices = samples.DEVICES if devices else samples.NO_DEVICES
-    call.show_partners(
-        (
-            Partner("Front desk", "ws://127.0.0.1:8998/api/chat", rehearsal=rehearsal),
-            Partner("Practice", "ws://127.0.0.1:9000/api/chat"),
-        )
-    )
-    if state is not None:
-        call.start()
-        if state is not TalkState.IN_CALL:
-            call.look()
-    page = TalkPage(call)
-    call.setParent(page)
-    return page
-
-
-def _no_list(**_choices: object) -> Any:
-    return samples.DEVICES
-
-
-def _nobody() -> Page:
-    call = Call(lambda *_a, **_k: SampleSession(samples.call()), _no_list)
-    call.devices = samples.NO_DEVICES
-    page = TalkPage(call)
-    call.setParent(page)
-    return page
-
-
 def _home(
     lines: Sequence[Line], deploys: Sequence[DeployView], decisions: Sequence[Entry] = ()
 ) -> Page:
@@ -485,10 +421,6 @@ SCENES: dict[str, Callable[[], Page]] = {
     "deploy-result-folder": lambda: _deploy(samples.finished_deploy(plan=samples.FOLDER_PLAN)),
     "deploy-result-warn": lambda: _deploy(samples.finished_deploy(Verdict.WARN)),
     "deploy-result-fail": lambda: _deploy(samples.finished_deploy(Verdict.FAIL)),
-    "talk-nobody": _nobody,
-    "talk-idle": lambda: _call(None),
-    "talk-idle-clip": lambda: _call(None, devices=False),
-    "talk-call": lambda: _call(TalkState.IN_CALL, rehearsal=False),
-    "talk-failed": lambda: _call(TalkState.FAILED),
 }
+SCENES |= TALK_SCENES
 SCENES |= deploy_rent_scenes.scenes(_wizard, _deploy)

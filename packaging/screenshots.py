@@ -247,8 +247,8 @@ def specs(scene: str) -> list[PageSpec]:
         ("deploy", mark("Deploy"), "deploy"),
         ("instances", mark("Instances"), "instances"),
         ("monitor", mark("Monitor"), "monitor"),
-        ("lines", mark("Lines"), "lines"),
         ("talk", mark("Voice console"), "voice"),
+        ("lines", mark("Lines"), "lines"),
         ("accounts", mark("Accounts"), "accounts"),
         ("money", mark("Money"), "coin"),
     )

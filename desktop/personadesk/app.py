@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from personadesk.deploy.step import Step
+    from personadesk.domain.callee import Callee
     from personadesk.domain.plan import Plan
     from personadesk.domain.progress import StepName
     from personadesk.domain.text import Text
@@ -147,6 +148,16 @@ class Services:
             running=self._running(),
             tell=tell,
         )
+
+    async def callee(self, word: str) -> Callee:
+        """Return whom a word means: a line, the line on a machine, or an address; see `lines.callees`.
+
+        Raises:
+            NotFound: It is none of these.
+        """
+        from personadesk.lines import callees
+
+        return await callees.find(word, self.lines, self.journal, self.rentals.current)
 
     async def forget(self, host_name: str) -> Uninstalled:
         """Forget a machine that is not reached any more; see `personadesk.lines.uninstall`.

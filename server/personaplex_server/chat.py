@@ -369,7 +369,13 @@ class _Call:
         await self._ws.send_bytes(protocol.handshake())
         self._talking = True
         if self._conversation.token is not None:
-            offer = {"resume": self._conversation.token, "slot": self._conversation.row}
+            # With the number that its next frame has, a caller can tell later which frame the figures are about.
+            offer = {
+                "resume": self._conversation.token,
+                "slot": self._conversation.row,
+                "frame": self._session.taken,
+                "dropped": self._session.dropped,
+            }
             await self._ws.send_bytes(protocol.metadata(offer))
         writer = OpusWriter()
         while True:
@@ -406,6 +412,7 @@ class _Call:
             "queue": spoken.queue,
             "dropped": self._session.dropped,
             "frame": spoken.frame,
+            "at_ms": round(spoken.at * 1000, 2),
             "slot": self._conversation.row,
             "resume": self._conversation.token,
         }

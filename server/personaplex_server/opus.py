@@ -11,11 +11,19 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import opuslib_next
-from opuslib_next.api import c_float_pointer
-from opuslib_next.api.decoder import libopus_decode_float
 
 from personaplex_server.protocol import FRAME_SAMPLES, SAMPLE_RATE
+
+try:
+    import opuslib_next
+    from opuslib_next.api import c_float_pointer
+    from opuslib_next.api.decoder import libopus_decode_float
+except Exception as error:
+    # It says with a plain `Exception` that the computer has no libopus.
+    raise ImportError(
+        f"Sound cannot be coded here, since libopus cannot be loaded ({error}). Install the package "
+        "opuslib-next-bundled; where it has no wheel, install opuslib-next and libopus itself."
+    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -374,6 +374,7 @@ class Scheduler:
                 tick_ms=took * 1000,
                 lag_ms=(waits[seat.row] + took) * 1000,
                 queue=session.queue,
+                at=started + took,
             )
             said.append((session, spoken))
             self.lag_s.observe(waits[seat.row] + took)

@@ -60,7 +60,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.socket]) -> int:
-    from personaplex_server import serving, web
+    try:
+        from personaplex_server import serving, web
+    except ImportError as error:
+        # No restart mends what is not installed.
+        raise UsageError(str(error)) from error
 
     stopper = serving.Stopper()
     engines = engines_of(options, stopper.stop)
@@ -151,6 +155,7 @@ def _certificate(options: argparse.Namespace) -> tuple[Path, Path] | None:
 
 def engines_of(options: argparse.Namespace, on_broken: Callable[[], None]) -> dict[str, Scheduler]:
     """Return the engines by name, none of them started; `on_broken` is told when the model breaks for good."""
+    wait_asleep()
     from personaplex_server import capacity
     from personaplex_server.engines.echo import EchoEngine
     from personaplex_server.scheduler import Scheduler
@@ -185,6 +190,15 @@ def engines_of(options: argparse.Namespace, on_broken: Callable[[], None]) -> di
             capacity=capacity.measure if options.rows == AUTO else None,
         )
     return engines
+
+
+def wait_asleep() -> None:
+    """Have the threads that share an operation sleep between two of them; before torch is loaded, which looks once.
+
+    They would spin, which gains a quarter on an idle machine and, where other programs want the processors, takes ten
+    times as long (docs/performance.md). Who has set another policy keeps it.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _threads(options: argparse.Namespace) -> int:

@@ -54,6 +54,7 @@ class Spoken:
         tick_ms: What the tick took.
         lag_ms: From the arrival of the caller's frame to the end of its tick.
         queue: Frames still waiting behind it.
+        at: When its tick ended, in seconds of the server's own monotonic clock.
     """
 
     pcm: NDArray[np.float32] | None
@@ -62,6 +63,7 @@ class Spoken:
     tick_ms: float
     lag_ms: float
     queue: int
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

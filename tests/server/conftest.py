@@ -217,6 +217,7 @@ class Caller:
     messages: list[tuple[Kind, bytes]] = field(default_factory=list)
     pcm: list[NDArray[np.float32]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    worked: list[float] = field(default_factory=list)
     writer: Any = field(default_factory=lambda: sphn.OpusStreamWriter(24_000))
     reader: Any = field(default_factory=lambda: sphn.OpusStreamReader(24_000))
 
@@ -228,6 +229,7 @@ class Caller:
                     assert payload.startswith(b"OggS")
                     self.pcm.append(self.reader.append_bytes(payload))
                     self.times.append(time.monotonic())
+                    self.worked.append(time.thread_time())
                 self.messages.append((kind, payload))
 
     def of(self, kind: Kind) -> list[bytes]:
@@ -268,6 +270,15 @@ class Caller:
             due += pace
             if pace:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    def is_undisturbed(self) -> bool:
+        """Tell whether answers came steadily, whatever else this computer had to do.
+
+        Server and callers share a loop: what it worked between two answers, others made this caller wait. In real
+        time there is a bound as well, for a loop that waited instead.
+        """
+        worked, waited = np.diff(self.worked), np.diff(self.times)
+        return bool(np.quantile(worked, 0.95) < 0.1 and np.quantile(waited, 0.9) < 2.0)
 
     def hang_up(self) -> None:
         self.elsewhere.do(self.ws.close())

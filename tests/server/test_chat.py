@@ -128,6 +128,32 @@ def test_a_released_voice_that_is_not_here_is_replaced_by_the_default(serve, dia
     assert engine.personas[0].voice is None
 
 
+def test_the_habits_of_livekit_s_plugin(serve, dial, tone, scripted):
+    """It sends a seed, and sound in pieces of 100 ms before any handshake; half a second of silence ends a turn."""
+    engine = scripted()
+    engine.gate.clear()
+    engine.text = " héllo"
+    server = serve(engine)
+    caller = dial(server.chat + "?voice_prompt=NATF2.pt&text_prompt=You%20are%20kind.&seed=42")
+    sound = tone(4.8)
+    pieces = [
+        b"\x01" + caller.writer.append_pcm(sound[i : i + 2400]) for i in range(0, len(sound), 2400)
+    ]
+    for piece in pieces[:12]:
+        caller.send(piece)
+    assert not caller.messages
+    engine.gate.set()
+    for piece in pieces[12:]:
+        time.sleep(0.1)
+        caller.send(piece)
+    caller.until(lambda c: len(c.pcm) >= 45)
+    (persona,) = engine.personas
+    assert (persona.voice, persona.text, persona.sampling.seed) == (None, "You are kind.", 42)
+    assert caller.messages[0] == (Kind.HANDSHAKE, b"")
+    assert {kind for kind, _ in caller.messages} == {Kind.HANDSHAKE, Kind.AUDIO, Kind.TEXT}
+    assert np.quantile(np.diff(caller.times), 0.9) < 0.5
+
+
 def test_words_come_as_text(serve, dial, tone, scripted):
     engine = scripted()
     engine.text = " héllo"
@@ -148,7 +174,16 @@ def test_figures_come_only_when_asked_for(serve, dial, tone):
         caller.until(lambda c: len(c.pcm) == 2)
     asks.until(lambda c: bool(c.of(Kind.METADATA)))
     figures = json.loads(asks.of(Kind.METADATA)[0])
-    assert set(figures) == {"tick_ms", "lag_ms", "queue", "dropped", "frame", "slot", "resume"}
+    assert set(figures) == {
+        "tick_ms",
+        "lag_ms",
+        "queue",
+        "dropped",
+        "frame",
+        "at_ms",
+        "slot",
+        "resume",
+    }
     assert figures["frame"] == 0
     assert figures["slot"] == 0
     assert figures["resume"] is None
@@ -282,9 +317,8 @@ def test_one_who_does_not_read_is_cut_off_and_disturbs_nobody(
     for task in tasks:
         task.cancel()
     assert "caller does not read" in caplog.text
-    gaps = np.diff(other.times)
-    assert len(gaps) > 50
-    assert np.quantile(gaps, 0.95) < 0.2
+    assert len(other.times) > 50
+    assert other.is_undisturbed()
 
 
 def test_a_silent_caller_gets_signs_of_life(serve, dial, monkeypatch):
@@ -306,6 +340,30 @@ def test_hasty_callers_lose_the_oldest_frames(serve, dial, tone, scripted):
     status = server.service.engines["scripted"].status()
     assert status.dropped + len(engine.heard[0]) == 25
     assert 5 <= len(engine.heard[0]) <= 8
+
+
+def test_what_is_dropped_and_how_late_it_is_are_told(serve, dial, tone, scripted):
+    class Late(scripted):
+        def tick(self, frames):
+            time.sleep(0.02)
+            return super().tick(frames)
+
+    engine = Late()
+    server = serve(engine)
+    caller = dial(server.chat + "?metadata=1")
+    caller.handshake()
+    caller.say(tone(2.0), pace=0)
+    caller.until(lambda c: any(each["dropped"] for each in c.figures()))
+    caller.say(tone(1.6))
+    caller.until(lambda c: c.figures()[-1]["frame"] > 10)
+    last = caller.figures()[-1]
+    assert last["dropped"] == server.service.engines["scripted"].status().dropped >= 15
+    assert last["tick_ms"] >= 20
+    assert all(each["lag_ms"] >= each["tick_ms"] for each in caller.figures())
+    assert any(each["queue"] > 0 for each in caller.figures())
+    assert [each["frame"] for each in caller.figures()] == sorted(
+        each["frame"] for each in caller.figures()
+    )
 
 
 def test_a_failing_model_ends_the_call_in_words(serve, dial, tone, scripted):

@@ -97,6 +97,10 @@ def test_gpu_readings_survive_what_a_card_refuses(monkeypatch):
             "power_w": 123.5,
             "clock_mhz": 1980,
             "memory_clock_mhz": 1980,
+            "pcie_generation": None,
+            "pcie_width": None,
+            "pcie_received_kib_s": None,
+            "pcie_sent_kib_s": None,
             "ecc_uncorrected": 0,
             "throttled": ["heat"],
         }

@@ -51,7 +51,7 @@ def test_calls_ticks_and_what_the_engine_tells_are_seen(serve, dial, tone, scrip
     class Telling(scripted):
         def __init__(self, rows):
             super().__init__(rows)
-            self.stage_s = {"encode": 0.002, "lm": 0.03}
+            self.stage_s = dict.fromkeys(("encode", "depformer", "decode"), 0.002) | {"lm": 0.03}
 
         def figures(self):
             return {"prompt_cache_hits": 3.0}
@@ -75,13 +75,16 @@ def test_calls_ticks_and_what_the_engine_tells_are_seen(serve, dial, tone, scrip
     assert told[f'personaplex_lag_seconds_bucket{{{mine},le="+Inf"}}'] == 5
     assert told[f'personaplex_stage_seconds_count{{{mine},stage="lm"}}'] == 5
     assert told[f'personaplex_stage_seconds_sum{{{mine},stage="lm"}}'] == pytest.approx(0.15)
+    for stage in ("encode", "depformer", "decode"):
+        assert told[f'personaplex_stage_seconds_count{{{mine},stage="{stage}"}}'] == 5
+    assert told[f"personaplex_dropped_frames_total{{{mine}}}"] == 0
     assert told[f'personaplex_engine_figure{{{mine},figure="prompt_cache_hits"}}'] == 3
     assert told[f'personaplex_state{{{mine},state="ready"}}'] == 1
     assert told["personaplex_cpu_count"] >= 1
 
 
 class Nvml(types.ModuleType):
-    """NVML with one card that refuses one reading."""
+    """NVML with one card, which refuses one reading unless it counts memory errors."""
 
     NVML_TEMPERATURE_GPU = NVML_CLOCK_SM = NVML_PCIE_UTIL_TX_BYTES = 0
     NVML_CLOCK_MEM = NVML_PCIE_UTIL_RX_BYTES = 1
@@ -90,8 +93,9 @@ class Nvml(types.ModuleType):
     class NVMLError(Exception):
         pass
 
-    def __init__(self) -> None:
+    def __init__(self, *, counts_errors: bool = False) -> None:
         super().__init__("pynvml")
+        self.counts_errors = counts_errors
         memory = types.SimpleNamespace(total=80 << 30, used=20 << 30)
         answers = {
             "Init": None,
@@ -115,7 +119,9 @@ class Nvml(types.ModuleType):
         return (1980, 2619)[kind]
 
     def nvmlDeviceGetTotalEccErrors(self, handle, kind, counter):  # noqa: N802 - NVML's own name
-        raise self.NVMLError("not supported")
+        if not self.counts_errors:
+            raise self.NVMLError("not supported")
+        return 3
 
 
 def test_a_card_s_readings_are_told_and_those_it_refuses_left_out(monkeypatch):
@@ -128,6 +134,9 @@ def test_a_card_s_readings_are_told_and_those_it_refuses_left_out(monkeypatch):
     card = 'gpu="0",name="NVIDIA H100"'
     assert told[f"personaplex_gpu_utilisation_percent{{{card}}}"] == 42
     assert told[f"personaplex_gpu_power_watts{{{card}}}"] == 350.5
+    assert told[f"personaplex_gpu_temperature_celsius{{{card}}}"] == 61
+    assert told[f"personaplex_gpu_clock_megahertz{{{card}}}"] == 1980
+    assert told[f"personaplex_gpu_memory_total_mebibytes{{{card}}}"] == 80 << 10
     assert told[f"personaplex_gpu_memory_used_mebibytes{{{card}}}"] == 20 << 10
     assert told[f"personaplex_gpu_memory_clock_megahertz{{{card}}}"] == 2619
     assert told[f"personaplex_gpu_pcie_generation{{{card}}}"] == 5
@@ -135,3 +144,7 @@ def test_a_card_s_readings_are_told_and_those_it_refuses_left_out(monkeypatch):
     assert told[f'personaplex_gpu_throttled{{{card},reason="power limit"}}'] == 1
     assert told[f'personaplex_gpu_throttled{{{card},reason="heat"}}'] == 1
     assert not [key for key in told if "ecc" in key]
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(counts_errors=True))
+    page = Page()
+    add_machine(page, gpu.readings())
+    assert parsed(page.text())[f"personaplex_gpu_ecc_uncorrected{{{card}}}"] == 3

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
+import opuslib_next
 import pytest
 import sphn
 
@@ -61,6 +64,13 @@ def page_of(packet: bytes) -> bytes:
     return repaged(make_page(packet, sequence=9), serial=42)
 
 
+def page_with(packets: list[bytes], sequence: int) -> bytes:
+    """Return a page of several packets that goes on the stream of the fixtures."""
+    lacing = b"".join(b"\xff" * (len(each) // 255) + bytes((len(each) % 255,)) for each in packets)
+    head = make_page(b"", sequence=sequence)[:26]
+    return repaged(head + bytes((len(lacing),)) + lacing + b"".join(packets), serial=42)
+
+
 @pytest.fixture
 def sound(tone):
     return tone(2.0)
@@ -106,13 +116,38 @@ def test_any_cut_gives_the_same_sound(stream, plain, cut):
     np.testing.assert_allclose(heard(OpusReader(), *parts), plain, atol=1e-6)
 
 
-@pytest.mark.parametrize("frames", [60, 120, 240, 480, 960, 1440])
-def test_packets_of_every_length_are_taken(sound, frames):
+@pytest.mark.parametrize("pieces", [60, 480, 1440, 2400])
+def test_the_stock_writer_may_be_given_sound_in_any_pieces(sound, pieces):
     writer = sphn.OpusStreamWriter(24_000)
-    usable = len(sound) // frames * frames
-    parts = [writer.append_pcm(sound[i : i + frames]) for i in range(0, usable, frames)]
+    usable = len(sound) // pieces * pieces
+    parts = [writer.append_pcm(sound[i : i + pieces]) for i in range(0, usable, pieces)]
     out = heard(OpusReader(), *parts)
     assert abs(len(out) - usable) <= 2880
+
+
+@pytest.mark.parametrize("milliseconds", [2.5, 5, 10, 20, 40, 60, 80, 100, 120])
+@pytest.mark.parametrize("mode", ["voip", "audio", "restricted_lowdelay"])
+def test_packets_of_every_length_are_taken(sound, stream, milliseconds, mode):
+    """As every mode of the codec makes them, three to a page, cut anywhere; the stock reader hears the same."""
+    encoder = opuslib_next.Encoder(24_000, 1, mode)
+    encoder.bitrate = 24_000 if mode == "voip" else 96_000
+    samples = round(24 * milliseconds)
+    packets = [
+        encoder.encode_float(sound[begin : begin + samples].tobytes(), samples)
+        for begin in range(0, len(sound) // samples * samples, samples)
+    ]
+    assert {packet_samples(packet) for packet in packets} == {samples}
+    headers = b"".join(pages(stream[0])[:2])
+    whole = headers + b"".join(
+        page_with(packets[first : first + 3], sequence=2 + first)
+        for first in range(0, len(packets), 3)
+    )
+    cuts = sorted(np.random.default_rng(1).integers(0, len(whole), 40).tolist())
+    parts = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    out = heard(OpusReader(), *parts)
+    assert len(out) == len(packets) * samples
+    stock = np.clip(sphn.OpusStreamReader(24_000).append_bytes(whole), -1, 1)
+    np.testing.assert_allclose(out, stock, atol=1e-6)
 
 
 def test_packets_of_120_ms_are_taken(stream):
@@ -220,6 +255,20 @@ def test_nothing_but_broken_packets_is_an_error():
 def test_another_codec_is_an_error():
     with pytest.raises(OpusError, match="not Opus"):
         heard(OpusReader(), make_page(b"\x01vorbis" + bytes(20), sequence=0, first=True))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_coders_give_their_memory_back(stream):
+    """libopus keeps 50 kB for a caller outside of Python's sight."""
+
+    def work(times: int) -> int:
+        for _ in range(times):
+            writer, reader = OpusWriter(), OpusReader()
+            list(reader.feed(writer.encode(np.zeros(1920, np.float32))))
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    before = work(100)
+    assert work(1000) - before < 10 << 20
 
 
 def test_random_bytes_never_crash_or_hang(stream):

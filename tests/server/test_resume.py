@@ -19,7 +19,7 @@ def test_a_caller_comes_back_into_the_same_conversation(serve, dial, tone, scrip
     server = serve(engine)
     dial(server.chat).handshake()
     caller, token = begin(dial, server, "resume=1&metadata=1")
-    assert caller.figures()[0] == {"resume": token, "slot": 1}
+    assert caller.figures()[0] == {"resume": token, "slot": 1, "frame": 0, "dropped": 0}
     caller.say(tone(0.4))
     caller.until(lambda c: len(c.pcm) == 5)
     caller.drop()
@@ -28,7 +28,11 @@ def test_a_caller_comes_back_into_the_same_conversation(serve, dial, tone, scrip
     again.say(tone(0.4))
     again.until(lambda c: len(c.pcm) == 5)
     again.until(lambda c: len(c.figures()) >= 2)
-    figures = again.figures()[1]
+    offer, figures = again.figures()[:2]
+    assert (offer["frame"], offer["dropped"]) == (5, 0), (
+        "the number of the first frame after the break"
+    )
+    assert figures["at_ms"] > 0
     assert figures["resume"] == token
     assert figures["slot"] == 1
     assert figures["frame"] >= 5

@@ -109,6 +109,21 @@ def test_help_and_version_load_nothing_heavy():
     assert run("--version").stdout.startswith("personaplex-server ")
 
 
+@pytest.mark.parametrize(("given", "kept"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_are_told_to_sleep_before_torch_is_loaded(given, kept, monkeypatch):
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    else:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    words = "import argparse, os, sys; from personaplex_server import serve; "
+    words += "serve.engines_of(argparse.Namespace(checkpoint=None), print); "
+    words += "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    checked = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert checked.stdout == f"{kept} False\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -139,6 +154,16 @@ def test_wrong_command_lines_are_explained(arguments, words):
     ended = run(*arguments)
     assert ended.returncode == 2
     assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_a_libopus_it_is_said_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "opuslib_next.py").write_text("raise Exception('Could not find Opus library.')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ended = run("serve", "--engine", "echo", "--port", "0")
+    assert ended.returncode == 2
+    assert "Could not find Opus library" in ended.stderr
+    assert "opuslib-next" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -215,18 +240,33 @@ def test_the_going_on_has_an_end(launch, dial, how):
     assert server.popen.wait(10) == 0
 
 
-def test_the_token_never_reaches_the_log(launch, dial, tmp_path):
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_token_never_reaches_the_log(launch, dial, tmp_path, raw_socket, form):
     token = tmp_path / "token"
     token.write_text("very-secret-token\n")
-    server = launch("--engine", "echo", "--token-file", token, "--verbose", "--host", EVERYWHERE)
+    server = launch(
+        *("--engine", "echo", "--token-file", token, "--verbose", "--host", EVERYWHERE),
+        *("--log-format", form),
+    )
     url = server.chat.replace(EVERYWHERE, "127.0.0.1")
-    dial(f"{url}?token=very-secret-token").handshake()
+    caller = dial(f"{url}?token=very-secret-token&resume=1")
+    caller.handshake()
+    caller.until(lambda c: bool(c.figures()))
     assert dial(f"{url}?token=very-secret-tokem").closed()[0] == 1008
+    assert dial(f"{url}?token=very-secret-token&seed=very-secret-token").closed()[0] == 1008
+    for request in (
+        b"GET /health?token=very-secret-token FTP/9\r\n\r\n",
+        b"very-secret-token\r\n\r\n",
+    ):
+        sock = raw_socket(server.url.replace(EVERYWHERE, "127.0.0.1"))
+        sock.sendall(request)
+        sock.recv(64)
     server.popen.terminate()
     server.popen.wait(10)
     log = server.log.read_text()
     assert "caller seated" in log
     assert "very-secret" not in log
+    assert caller.figures()[0]["resume"] not in log
     assert "/api/chat" not in log
 
 
@@ -269,8 +309,10 @@ def test_the_rehearsal_model_answers_a_caller(launch, dial, tone, rehearsal):
     voices = httpx.get(f"{server.url}/api/voices", trust_env=False).json()
     assert voices["default"] in {voice["name"] for voice in voices["voices"]}
     caller = dial(f"{server.chat}?text_prompt=You%20are%20kind.&seed=5")
-    caller.say(tone(2.0))
+    # Whether it keeps pace is asked elsewhere: other programs may take the processor here.
+    talking = caller.elsewhere.start(caller.saying(tone(40)))
     caller.until(lambda c: len(c.pcm) >= 22)
+    talking.cancel()
     assert caller.messages[0][0] is Kind.HANDSHAKE
     assert caller.of(Kind.TEXT)
     for words in caller.of(Kind.TEXT):

@@ -52,6 +52,17 @@ async def test_live_frames_beyond_the_queue_push_out_the_oldest(tone):
     assert woken
 
 
+async def test_it_is_the_newest_frames_that_are_left(tone):
+    session = Session(1, lambda: None)
+    session.start()
+    writer = OpusWriter()
+    for number in range(10):
+        session.hear(writer.encode(tone(0.08, level=0.05 * (number + 1))))
+    left = [float(np.abs(session.take()[0]).max()) for _ in range(QUEUE_FRAMES)]
+    assert left == pytest.approx([0.3, 0.35, 0.4, 0.45, 0.5], rel=0.15)
+    assert left == sorted(left)
+
+
 async def test_early_frames_are_kept_up_to_ten_seconds(tone):
     session = Session(1, lambda: None)
     for page in frames_of(tone, 10.4):

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
     # Only a process that serves the lines finds out that a started voice is up, and leads an address elsewhere.
     services = await open_services(
-        serve_lines=arguments.action in {"start", "wake", "move", "create"}
+        serve_lines=arguments.action in {"start", "wake", "move", "create", "port"}
     )
     try:
         return await _act(services, arguments, stop)
@@ -80,6 +80,12 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
     elif action == "create":
         await wishing.create(services, arguments)
         await services.hand_over()
+    elif action == "port":
+        before = (await lines.need(arguments.name)).port
+        line = await services.wanting.set_port(arguments.name, arguments.port)
+        await services.hand_over()
+        if line.port != before:
+            say(f"Programs that called port {before} must call {line.url} now.")
     elif action == "wish":
         await wishing.change(services, arguments)
     elif action == "move" or (

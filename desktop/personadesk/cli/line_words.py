@@ -23,6 +23,7 @@ def add_commands(
         ("show", "one line: its state, its wish, and what the guardian did last", True),
         ("create", "make a line that the first caller wakes", True),
         ("wish", "change what a line shall be", True),
+        ("port", "give a line another port; programs that call it must follow", True),
         ("start", "start the voice behind a line again", True),
         ("wake", "the same; where nothing is behind it, deploy at its first place", True),
         ("stop", "stop the voice behind a line; its address stays, only a person starts it", True),
@@ -60,6 +61,8 @@ def add_commands(
             action.add_argument("--new", action="store_true", help="make a new one")
         if name == "move":
             action.add_argument("--to", required=True, metavar="PLACE", help=PLACE)
+        if name == "port":
+            action.add_argument("port", type=int, metavar="N", help="its new port")
         if name == "create":
             action.add_argument("--port", type=int, metavar="N", help="its port (the next free)")
             action.add_argument("--model", default="rehearsal", metavar="MODEL")

@@ -8,7 +8,15 @@ import os
 from typing import TYPE_CHECKING
 
 from personadesk import __version__
-from personadesk.cli import line_words, monitoring, rehearsing, rented, spending
+from personadesk.cli import (
+    line_words,
+    monitoring,
+    rehearsing,
+    rented,
+    spending,
+    talking,
+    voice_words,
+)
 from personadesk.store.paths import REHEARSAL_VARIABLE
 
 if TYPE_CHECKING:
@@ -111,6 +119,12 @@ def parser() -> argparse.ArgumentParser:
     _add_plan(deploy)
     _add_json(deploy)
 
+    devices = commands.add_parser(
+        "audio-devices", help="microphones and loudspeakers of this computer"
+    )
+    devices.set_defaults(module="audio_devices")
+    _add_json(devices)
+
     status = commands.add_parser("status", help="what is up, what runs, what was interrupted")
     status.set_defaults(module="status")
     _add_json(status)
@@ -139,19 +153,13 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_json(stop)
 
-    test = commands.add_parser("voice-test", help="test any PersonaPlex or Moshi server")
-    test.set_defaults(module="voice_test")
-    test.add_argument("url", help="for example ws://127.0.0.1:8998/api/chat")
-    test.add_argument("--clip", metavar="WAV", help="what to say instead of the bundled question")
-    test.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
-    test.add_argument("--report", metavar="DIR", help="where to save the report")
-    _add_json(test)
-
+    voice_words.add_commands(commands, _add_json)
     _add_hosts(commands)
     rented.add_commands(commands, _add_json)
     rehearsing.add_commands(commands, _add_json)
     monitoring.add_commands(commands, _add_json)
     spending.add_commands(commands, _add_json)
+    talking.add_commands(commands, _add_json)
 
     line_words.add_commands(commands, _add_json)
     return top

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from personadesk.domain.errors import PersonaDeskError
     from personadesk.domain.progress import DeployView
-    from personadesk.domain.report import VoiceReport
+    from personadesk.domain.report import TurnCheck, VoiceReport
 
 
 def seconds() -> float:
@@ -86,6 +86,14 @@ def _value(value: float | None, unit: str) -> str:
     return "—" if value is None else format_value(value, unit)
 
 
+def _turn(check: TurnCheck) -> str:
+    told = str(check.note)
+    if check.figure is not None:
+        value = _value(check.figure.value, check.figure.limit.unit)
+        told = f"{value}{told and f' {told}'}  ({check.figure.verdict})"
+    return f"  {check.number}. {check.title}: {told}"
+
+
 def voice_dict(report: VoiceReport, folder: Path | None) -> dict[str, Any]:
     """Return the object that `voice-test --json` prints."""
     from personadesk.voice import test_report
@@ -111,6 +119,7 @@ def voice_error(error: PersonaDeskError) -> dict[str, Any]:
 def voice_words(report: VoiceReport, folder: Path | None) -> str:
     """Return a voice test's result for a person, for stdout."""
     lines = [str(report.sentence), str(report.explanation), *_figures(report)]
+    lines += [_turn(check) for check in report.turns]
     lines += [f"  {reason}" for reason in report.reasons]
     if folder is not None:
         lines.append(f"Report: {folder}")

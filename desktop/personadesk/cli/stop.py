@@ -8,6 +8,7 @@ from personadesk.app import open_services
 from personadesk.cli import instances
 from personadesk.cli.instances import say_still_billed
 from personadesk.cli.running import print_json, run_command
+from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.line import LineState
 from personadesk.store.instance import deploy_lock
 
@@ -27,6 +28,7 @@ async def _stop(arguments: argparse.Namespace, stop: Stop) -> int:
     services = await open_services(serve_lines=False)
     lines: list[str] = []
     servers: list[str] = []
+    failed: list[PersonaDeskError] = []
     try:
         if arguments.name is not None:
             if await services.lines.get(arguments.name) is None and await services.accounts.all():
@@ -36,13 +38,15 @@ async def _stop(arguments: argparse.Namespace, stop: Stop) -> int:
             await services.lines.stop(arguments.name)
             lines = [arguments.name]
         else:
-            lines, servers = await _stop_all(services)
+            lines, servers, failed = await _stop_all(services)
         await say_still_billed(services, lines)
         # The background process is there for lines that are up; with none it would only hold a port.
         up = [line for line in await services.lines.all() if line.state is not LineState.STOPPED]
         ended = False if up else await services.end_background()
     finally:
         await services.close()
+    if failed and arguments.json:
+        raise failed[0]
     if arguments.json:
         print_json({"stopped": lines, "servers": servers, "background_ended": ended})
     elif lines or servers or ended:
@@ -50,23 +54,38 @@ async def _stop(arguments: argparse.Namespace, stop: Stop) -> int:
             "Stopped: "
             + ", ".join([*lines, *servers, *(["the background process"] if ended else [])])
         )
-    else:
+    elif not failed:
         print("Nothing was running.")
+    if failed:
+        raise failed[0]
     return 0
 
 
-async def _stop_all(services: Services) -> tuple[list[str], list[str]]:
-    stopped, behind = [], set()
+async def _stop_all(
+    services: Services,
+) -> tuple[list[str], list[str], list[PersonaDeskError]]:
+    """Stop each line and each server that no line leads to; what would not stop keeps nothing else from it."""
+    stopped: list[str] = []
+    removed: list[str] = []
+    failed: list[PersonaDeskError] = []
+    behind = set()
     for line in await services.lines.all():
         if line.target is not None:
             behind.add(line.target.server_id)
         if line.state is not LineState.STOPPED:
-            await services.lines.stop(line.name)
-            stopped.append(line.name)
-    removed = []
+            try:
+                await services.lines.stop(line.name)
+                stopped.append(line.name)
+            except PersonaDeskError as error:
+                failed.append(error)
     for server in await services.servers.store.all():
         # A deploy that is being worked on looks after its server itself.
         busy = deploy_lock(services.folders, server.id).holder() is not None
-        if server.id not in behind and not busy and await services.servers.remove(server.id):
-            removed.append(server.id)
-    return stopped, removed
+        if server.id in behind or busy:
+            continue
+        try:
+            if await services.servers.remove(server.id):
+                removed.append(server.id)
+        except PersonaDeskError as error:
+            failed.append(error)
+    return stopped, removed, failed

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from personadesk.cli import result
 from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.domain.callee import Callee
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.report import Verdict
 from personadesk.domain.text import T
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
 
+    from personadesk.app import Services
     from personadesk.cli.running import Stop
     from personadesk.domain.report import VoiceReport
     from personadesk.domain.text import Text
+    from personadesk.voice.script import Script
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns 0 only for a pass."""
-    return run_command(lambda stop: _test(arguments, stop), as_json=False)
+    return run_command(lambda stop: until_stopped(_test(arguments), stop), as_json=False)
 
 
-async def _test(arguments: argparse.Namespace, stop: Stop) -> int:
-    testing = asyncio.create_task(_call(arguments))
-    told = asyncio.create_task(stop.wait())
-    await asyncio.wait((testing, told), return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    if not testing.done():
-        testing.cancel()
-        await asyncio.gather(testing, return_exceptions=True)
-        say("Stopped.")
-        return stop.exit_status
+async def _test(arguments: argparse.Namespace) -> int:
     try:
-        report, folder = testing.result()
+        report, folder = await _call(arguments)
     except PersonaDeskError as error:
         say(f"{error.what}\n{error.next}")
         if arguments.json:
@@ -50,29 +46,80 @@ async def _test(arguments: argparse.Namespace, stop: Stop) -> int:
     return 0 if report.verdict is Verdict.PASS else FAILED
 
 
-async def _call(arguments: argparse.Namespace) -> tuple[VoiceReport, Path | None]:
-    from personadesk.voice import test, test_report
+async def until_stopped(work: Coroutine[Any, Any, int], stop: Stop) -> int:
+    """Do a command's work; a signal cancels it and waits for its end."""
+    doing, told = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait((doing, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if doing.done():
+        return doing.result()
+    doing.cancel()
+    await asyncio.gather(doing, return_exceptions=True)
+    say("Stopped.")
+    return stop.exit_status
 
-    token = _token(arguments.token_env)
+
+def teller() -> Callable[[float, Text], None]:
+    """Return what tells on stderr what is being done, each thing once."""
     last = ""
 
-    def progress(fraction: float, doing: Text) -> None:
+    def tell(_fraction: float, doing: Text) -> None:
         nonlocal last
         if str(doing) != last:
             last = str(doing)
             say(f"{last}…")
 
-    clip = Path(arguments.clip) if arguments.clip else None
-    report, recording = await test.run_voice_test(
-        arguments.url, clip=clip, token=token, on_progress=progress
-    )
-    if not arguments.report:
+    return tell
+
+
+async def _call(arguments: argparse.Namespace) -> tuple[VoiceReport, Path | None]:
+    from personadesk.voice import clips, test, test_report
+
+    token = token_of(arguments.token_env)
+    script = await asyncio.to_thread(_script, arguments.script) if arguments.script else None
+    clip = None
+    if arguments.clip:
+        clip = await asyncio.to_thread(clips.find, arguments.clip)
+    async with called(arguments) as callee:
+        report, recording = await test.run_voice_test(
+            callee.url, clip=clip, script=script, token=token, on_progress=teller()
+        )
+    if not arguments.save:
         return report, None
-    page = await asyncio.to_thread(test_report.save, report, recording, arguments.report)
+    page = await asyncio.to_thread(test_report.save, report, recording, arguments.save)
     return report, page.parent
 
 
-def _token(variable: str | None) -> str | None:
+@contextlib.asynccontextmanager
+async def called(arguments: argparse.Namespace) -> AsyncIterator[Callee]:
+    """Find whom a command calls; a line's address is open until the end."""
+    if arguments.line is None:
+        yield Callee(arguments.url, arguments.url)
+        return
+    async with opened() as services:
+        yield await services.callee(arguments.line)
+
+
+@contextlib.asynccontextmanager
+async def opened() -> AsyncIterator[Services]:
+    """Open the services; what no other process serves is served until the end."""
+    from personadesk.app import open_services
+
+    services = await open_services()
+    try:
+        yield services
+    finally:
+        await services.close()
+
+
+def _script(path: str) -> Script:
+    from personadesk.voice import script
+
+    return script.find(path)
+
+
+def token_of(variable: str | None) -> str | None:
+    """Return the access token that a variable holds."""
     if variable is None:
         return None
     token = os.environ.get(variable, "").strip()

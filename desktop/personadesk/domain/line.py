@@ -8,6 +8,9 @@ from enum import StrEnum
 from personadesk.domain.plan import DEFAULT_LINE_PORT
 from personadesk.domain.text import NOTHING, Text
 
+FIRST_PORT, LAST_PORT = 1024, 65535
+"""Ports that a line may have: below them systems ask for an administrator."""
+
 
 class LineState(StrEnum):
     """How a line stands; "up" means that a voice answered, not that a process runs."""

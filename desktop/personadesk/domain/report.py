@@ -126,6 +126,28 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnCheck:
+    """What one turn of a script showed.
+
+    Attributes:
+        number: Of the turn, from 1.
+        title: What was looked at.
+        figure: The value with its judgement; None where nothing is judged.
+        note: Why it is not judged, or what happened.
+    """
+
+    number: int
+    title: Text
+    figure: Figure | None = None
+    note: Text = NOTHING
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was judged and is beyond its limit."""
+        return self.figure is not None and self.figure.verdict is not Verdict.PASS
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceReport:
     """What a voice test found.
 
@@ -144,7 +166,8 @@ class VoiceReport:
         heard_wave: The same of what was heard, on the same time axis.
         engine: `personaplex`, `echo` or "" when the server does not tell.
         rehearsal: True when the server says that its model is untrained.
-        clip: Name of the file that was spoken.
+        clip: Name of the clip or script that was spoken.
+        turns: What each turn of a script showed.
     """
 
     verdict: Verdict
@@ -162,6 +185,7 @@ class VoiceReport:
     rehearsal: bool = False
     clip: str = ""
     further: tuple[Figure, ...] = ()
+    turns: tuple[TurnCheck, ...] = ()
 
 
 def judge(

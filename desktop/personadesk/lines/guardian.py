@@ -307,6 +307,10 @@ class Guardian:
             return Box.CHANGING
         return box
 
+    async def is_deployed_to(self, name: str) -> bool:
+        """Whether a deploy for a line is under way, or was interrupted."""
+        return bool(await self._deploys.unfinished(name))
+
     async def _work(self, name: str) -> Work:
         unfinished = await self._deploys.unfinished(name)
         if not unfinished:

@@ -387,7 +387,9 @@ class LineService:
             if status and status.get("line") == line.name and status.get("server") == wanted:
                 return
             now = await self.get(line.name)
-            if now is not None and now.state is LineState.FAILED and now.reason:
+            # What it said before it was put is no word about its new port.
+            said = now.reason if now is not None and now.state is LineState.FAILED else NOTHING
+            if said and said != line.reason:
                 raise await asyncio.to_thread(local.port_taken, line.port)
             self._become_owner()
             if self.serving:

@@ -7,8 +7,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from personadesk.domain.errors import BadRequest
-from personadesk.domain.line import Line
+from personadesk.domain.errors import BadRequest, PersonaDeskError
+from personadesk.domain.line import FIRST_PORT, LAST_PORT, Line
 from personadesk.domain.plan import LOCAL, RENT, RentWish, new_plan_id
 from personadesk.domain.text import T
 from personadesk.domain.wish import Place, Wish, plan_for
@@ -108,6 +108,40 @@ class Wanting:
         if fresh.hours != known.hours:
             fresh = replace(fresh, rest_at=0.0)
         await self._wishes.put(fresh)
+
+    async def set_port(self, name: str, port: int) -> Line:
+        """Give a line another port of its own; programs that call it must follow, calls that go on end.
+
+        Where the new one cannot be had the line keeps what it has.
+
+        Raises:
+            NotFound: There is no such line.
+            BadRequest: The port cannot be used or is taken, or a deploy of the line is not finished.
+        """
+        line = await self._lines.need(name)
+        if line.port == port:
+            return line
+        if not FIRST_PORT <= port <= LAST_PORT:
+            raise BadRequest(
+                T("Port {port} cannot be used; ports from 1024 to 65535 can.", port=port),
+                T("Choose another port."),
+                cause="bad_port",
+            )
+        if await self._guardian.is_deployed_to(name):
+            raise BadRequest(
+                T("A deploy of the line “{name}” is not finished.", name=name),
+                T("Let it finish or undo it, then change the port."),
+                cause="deploying",
+            )
+        if not await asyncio.to_thread(local.port_is_free, port):
+            raise await asyncio.to_thread(local.port_taken, port)
+        try:
+            await self._lines.put(replace(line, port=port))
+        except PersonaDeskError:
+            # Somebody was quicker. An address that works is better than one that does not.
+            await self._lines.put(line)
+            raise
+        return await self._lines.need(name)
 
     async def plan(self, name: str, place: Place | None = None) -> Plan:
         """Return the deploy that puts a line's voice at a place: tested first, then switched, then the old one gone.

@@ -245,6 +245,11 @@ def line_access(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE line_access (line TEXT PRIMARY KEY, access TEXT NOT NULL)")
 
 
+def personas(connection: sqlite3.Connection) -> None:
+    """Keep the personas that were saved."""
+    connection.execute("CREATE TABLE personas (name TEXT PRIMARY KEY, persona TEXT NOT NULL)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
@@ -256,5 +261,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     budgets,
     account_changes,
     line_access,
+    personas,
 )
 """Position + 1 is the version that the function leads to."""

@@ -33,6 +33,7 @@ from personadesk.ui.servers.model import Machines
 from personadesk.ui.spawn import drain, spawn
 from personadesk.ui.spending.model import Purse
 from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.talk.personas import Personas
 from personadesk.ui.throttle import Throttle
 from personadesk.ui.world import LocalWorld
 
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from personadesk.ui.rented.standing import Standing
     from personadesk.ui.servers.model import Directory, Looker
     from personadesk.ui.talk.call import Session
+    from personadesk.ui.talk.kept_calls import KeptCalls
     from personadesk.voice.devices import Devices
 
     Opener = Callable[[], Awaitable[Services]]
@@ -140,12 +142,17 @@ class Desk(QObject):
             self._engine, world, self._test, self,
             holder=self._hold, next_plan=self._next_plan,
         )  # fmt: skip
-        self.call = Call(open_session or _session, list_devices or _devices, self)
+        self.personas = Personas(self._ready, self)
+        self.call = Call(
+            open_session, list_devices, lambda: self.personas.draft,
+            lambda: self.kept_calls.sessions(), self,
+        )  # fmt: skip
         self._follow_soon = Throttle(self._follow, FOLLOW_MS, self)
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
         self.rented.fleet_changed.connect(self._follow_soon)
-        self.rented.fleet_changed.connect(Throttle(self.purse.look, MONEY_MS, self))
+        self._sum_up_soon = Throttle(self.purse.look, MONEY_MS, self)
+        self.rented.fleet_changed.connect(self._sum_up_soon)
         language().language_changed.connect(self._follow)
 
     @property
@@ -196,6 +203,9 @@ class Desk(QObject):
             # Half-opened services could not be closed; a whole opening takes a moment.
             await asyncio.wait({self._opening})
         self._decided_soon.stop()
+        # One that waits would come due when there is no loop any more.
+        self._follow_soon.stop()
+        self._sum_up_soon.stop()
         # What was asked of the services must not reach them while they close.
         await drain()
         await self.call.close()
@@ -302,6 +312,13 @@ class Desk(QObject):
     async def _begin(self, plan: Plan) -> None:
         await self.jobs.begin(plan)
         self.page_asked.emit(DEPLOY)
+
+    @cached_property
+    def kept_calls(self) -> KeptCalls:
+        """The calls that were recorded."""
+        from personadesk.ui.talk.kept_calls import KeptCalls
+
+        return KeptCalls(self._ready, self)
 
     @cached_property
     def watch(self) -> Watch:
@@ -468,11 +485,16 @@ class Desk(QObject):
         )
         if self._unknown():
             spawn(self._follow_now(), "read what runs behind the lines", owner=self)
-        self.call.show_partners(
-            tuple(
-                Partner(line.name, line.url, rehearsal=self._is_rehearsal(line))
-                for line in self.lines
-            )
+        self.call.show_partners(tuple(self._partner(line) for line in self.lines))
+
+    def _partner(self, line: Line) -> Partner:
+        standing = self.standing_of(line.name)
+        return Partner(
+            line.name,
+            line.url,
+            rehearsal=self._is_rehearsal(line),
+            server=line.target.url if line.target is not None else "",
+            cost=standing.hourly if standing is not None else "",
         )
 
     def _costs(self) -> presenter.Costs:
@@ -555,12 +577,6 @@ class Desk(QObject):
         self.watch.begin()
 
 
-def _session(url: str, **choices: Any) -> Session:
-    from personadesk.voice.talk import TalkSession
-
-    return TalkSession(url, **choices)
-
-
 async def _load_ssh() -> None:
     # In a thread, and not before it is needed: it takes a fifth of a second and 38 MiB.
     await asyncio.to_thread(importlib.import_module, "asyncssh")
@@ -576,9 +592,3 @@ async def _aliases() -> Sequence[str]:
     from personadesk.hosts.ssh import config
 
     return await asyncio.to_thread(config.aliases)
-
-
-def _devices(**choices: Any) -> Devices:
-    from personadesk.voice.devices import list_devices
-
-    return list_devices(**choices)

@@ -195,7 +195,7 @@ class WindowSession(QObject):
     def _make_talk(self) -> Page:
         from personadesk.ui.talk.page import TalkPage
 
-        return TalkPage(self.desk.call)
+        return TalkPage(self.desk.call, self.desk.personas, self.desk.kept_calls)
 
     def _make_lines(self) -> Page:
         from personadesk.ui.lines.page import LinesPage

@@ -1,11 +1,16 @@
-"""Names who is to blame when a voice came late or unevenly: this computer, the server, or the way between them."""
+"""Names who is to blame when a voice is late or uneven: this computer, the server, or the way between them.
+
+One home for both: `cause` judges a voice test that is over, `lag` a call that goes on.
+"""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from personadesk.domain.report import Verdict
 from personadesk.domain.text import NOTHING, T, Text
+from personadesk.voice.figures import Stage
 from personaplex_server.protocol import FRAME_SECONDS
 
 if TYPE_CHECKING:
@@ -24,6 +29,81 @@ _FRAME_MS: Final = 1000.0 * FRAME_SECONDS
 _RESERVE: Final = 0.9
 _LOOPBACK_MS: Final = 2.0
 """A line or a tunnel on this computer answers a ping itself: below this nothing is known of the way behind it."""
+
+LAG_MS: Final = 300.0
+"""From here on people begin to speak at the same time; ITU-T G.114 calls 150 ms one way good and 400 the limit."""
+_USUAL_MS: Final[Mapping[Stage, float]] = MappingProxyType(
+    {
+        Stage.MICROPHONE: 40.0,
+        Stage.ENCODE: _FRAME_MS + 10.0,
+        Stage.UPLINK: 40.0,
+        Stage.QUEUE: 20.0,
+        Stage.TICK: 0.75 * _FRAME_MS,
+        Stage.DOWNLINK: 40.0,
+        Stage.JITTER_BUFFER: 50.0,
+        Stage.PLAYBACK: 60.0,
+    }
+)
+"""What each stage takes where nothing is wrong; the culprit is the one that is furthest above it."""
+
+
+def lag(
+    stages: Mapping[Stage, float], risen: Mapping[Stage, float], total: float, place: str = ""
+) -> tuple[Text, Stage | None]:
+    """Return one sentence of blame and the stage it is about, or nothing while the lag is fine.
+
+    Args:
+        stages: Milliseconds of each stage that is known.
+        risen: By how much each grew lately, when the whole is growing; else empty.
+        total: Milliseconds from mouth to ear.
+        place: What the server is called, "" for "the server".
+    """
+    if total <= LAG_MS and not risen:
+        return NOTHING, None
+    tick = stages.get(Stage.TICK, 0.0)
+    if tick > _RESERVE * _FRAME_MS:
+        return T(
+            "The GPU needs {tick} ms for 80 ms of sound: it can't keep up.", tick=round(tick)
+        ), Stage.TICK
+    above = risen or {stage: ms - _USUAL_MS[stage] for stage, ms in stages.items()}
+    culprit = max(above, key=lambda stage: above[stage])
+    ms = round(stages[culprit])
+    where: Text | str = place or T("the server")
+    match culprit:
+        case Stage.MICROPHONE:
+            said = T(
+                "The microphone hands over its sound {ms} ms late: try another one, or a cable in place of "
+                "Bluetooth.",
+                ms=ms,
+            )
+        case Stage.ENCODE:
+            said = T(
+                "This computer needs {ms} ms to send what you say: close other programs.", ms=ms
+            )
+        case Stage.UPLINK:
+            said = T("The network to {place} takes {ms} ms of this.", place=where, ms=ms)
+        case Stage.QUEUE:
+            said = T(
+                "What you say waits {ms} ms at {place} before its turn: it is busy, or your network brings "
+                "it in bursts.",
+                place=where,
+                ms=ms,
+            )
+        case Stage.TICK:
+            said = T("The GPU needs {tick} ms for 80 ms of sound.", tick=ms)
+        case Stage.DOWNLINK:
+            said = T("The network back from {place} takes {ms} ms of this.", place=where, ms=ms)
+        case Stage.JITTER_BUFFER:
+            said = T(
+                "Sound waits {ms} ms before it is played, because the network brings it unevenly.",
+                ms=ms,
+            )
+        case Stage.PLAYBACK:
+            said = T(
+                "This computer plays {ms} ms late: close other programs or take a wired headset.",
+                ms=ms,
+            )
+    return said, culprit
 
 
 def cause(broken: Sequence[Figure], values: Mapping[str, Value]) -> Text:

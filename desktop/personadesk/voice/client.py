@@ -156,7 +156,7 @@ class VoiceClient:
         """
         address = addresses.parse(url, query)
         started = clock()
-        socket = await _dial(address, token, timeout)
+        socket = await dial(address, token, timeout)
         try:
             call = cls(socket, address, clock() - started, clock)
             yield call
@@ -237,6 +237,10 @@ class VoiceClient:
         await self._socket.close(protocol.CLOSE_NORMAL)
         return self._end()
 
+    def abandon(self) -> None:
+        """Cut the connection without a word, so that the server keeps the conversation for who comes back."""
+        self._socket.transport.abort()
+
     @property
     def bad_pages(self) -> int:
         """Pages of sound that could not be decoded."""
@@ -303,7 +307,12 @@ class VoiceClient:
         return self._closed
 
 
-async def _dial(address: Address, token: str | None, seconds: float) -> ClientConnection:
+async def dial(address: Address, token: str | None, seconds: float) -> ClientConnection:
+    """Open the socket of a call; `VoiceClient.connect` does it for all who want more than its bytes.
+
+    Raises:
+        PersonaDeskError: It does not come about; see `VoiceClient.connect`.
+    """
     from websockets.asyncio.client import connect
 
     headers = {}

@@ -5,6 +5,7 @@ Computers without any are normal (servers, tests); then the lists are empty and 
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from personadesk.voice.ring import Ring
 
 _WANTED_RATE: Final = 24_000
-_OUTPUT_LATENCY: Final = 0.06
-_INPUT_LATENCY: Final = 0.03
+_OUTPUT_LATENCY: Final = 0.03
+_INPUT_LATENCY: Final = 0.02
+_MOST_LATENCY: Final = 2.0
+_CHILD_SECONDS: Final = 10.0
+
+log = logging.getLogger(__name__)
 
 _open_streams = 0
 _guard = threading.Lock()
@@ -64,6 +69,14 @@ class Stream(Protocol):
     def rate(self) -> int:
         """Samples per second it runs at."""
 
+    @property
+    def latency(self) -> float:
+        """Seconds between the converter and our callback, now, as the sound card tells it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; one that was unplugged stops."""
+
     def close(self) -> None:
         """Let go of the device; may take a moment."""
 
@@ -73,6 +86,9 @@ class AudioBackend(Protocol):
 
     def devices(self) -> Devices:
         """Return what there is."""
+
+    def refresh(self) -> None:
+        """Notice what was plugged in or out since; done only while no device is open."""
 
     def open_input(self, name: str | None, make_ring: Callable[[int], Ring]) -> tuple[Stream, Ring]:
         """Open a microphone (None: the default) into the ring that `make_ring` returns for its rate."""
@@ -87,17 +103,33 @@ def list_devices(*, look_again: bool = False) -> Devices:
     """Return the microphones and loudspeakers of this computer; never raises.
 
     Args:
-        look_again: Notice what was plugged in since; done only while no device is open, because the library
-            below has to begin anew for it.
+        look_again: Notice what was plugged in or out since. The library below has to begin anew for that, so
+            while a device is open a process of its own looks.
     """
-    return PortAudio(look_again=look_again).devices()
+    backend = PortAudio()
+    if look_again and _open_streams:
+        return _listed_by_child() or backend.devices()
+    if look_again:
+        backend.refresh()
+    return backend.devices()
 
 
 class PortAudio:
     """The sound cards of this computer."""
 
-    def __init__(self, *, look_again: bool = False) -> None:
-        self._look_again = look_again
+    def refresh(self) -> None:
+        """Notice what was plugged in or out since; does nothing while a device is open."""
+        try:
+            sound = _library()
+        except OSError:
+            return  # `devices` tells why there is nothing
+        with _guard:
+            if not _open_streams:
+                try:
+                    sound._terminate()
+                    sound._initialize()
+                except sound.PortAudioError as error:
+                    log.info("the sound system did not begin anew: %s", error)
 
     def devices(self) -> Devices:
         """Return what there is, with the reason where there is nothing."""
@@ -110,24 +142,13 @@ class PortAudio:
                 )
             )
         try:
-            with _guard:
-                if self._look_again and not _open_streams:
-                    sound._terminate()
-                    sound._initialize()
             found = sound.query_devices()
             default_in, default_out = sound.default.device
         except sound.PortAudioError as error:
             return Devices(reason=T("The sound system doesn't answer: {error}.", error=str(error)))
         inputs = _named(found, "max_input_channels", default_in)
         outputs = _named(found, "max_output_channels", default_out)
-        reason = NOTHING
-        if not inputs:
-            reason = T(
-                "No microphone found. Use the built-in clip, or plug one in and press Look again."
-            )
-        elif not outputs:
-            reason = T("No loudspeaker found. You will see the voice, but not hear it.")
-        return Devices(inputs, outputs, reason)
+        return Devices(inputs, outputs, _reason(inputs, outputs))
 
     def open_input(self, name: str | None, make_ring: Callable[[int], Ring]) -> tuple[Stream, Ring]:
         """Open a microphone.
@@ -136,14 +157,19 @@ class PortAudio:
             BadRequest: It cannot be opened.
         """
         rings: list[Ring] = []
+        timing = _Timing()
 
-        def heard(data: NDArray[np.float32], _frames: int, _time: object, _status: object) -> None:
+        def heard(data: NDArray[np.float32], frames: int, now: Any, _status: object) -> None:
             rings[0].write(data[:, 0])
+            # Of the last sample of the block: the time that the block itself lasts is nobody's fault.
+            timing.note(now.currentTime - now.inputBufferAdcTime - frames / timing.rate)
 
         def begin(rate: int) -> None:
             rings[:] = [make_ring(rate)]
 
-        stream = _open("InputStream", name, "max_input_channels", _INPUT_LATENCY, heard, begin)
+        stream = _open(
+            "InputStream", name, "max_input_channels", _INPUT_LATENCY, heard, begin, timing
+        )
         return stream, rings[0]
 
     def open_output(
@@ -155,24 +181,53 @@ class PortAudio:
             BadRequest: It cannot be opened.
         """
         buffers: list[JitterBuffer] = []
+        timing = _Timing()
 
-        def wanted(data: NDArray[np.float32], frames: int, _time: object, _status: object) -> None:
+        def wanted(data: NDArray[np.float32], frames: int, now: Any, _status: object) -> None:
             data[:, 0] = buffers[0].pull(frames)
+            timing.note(now.outputBufferDacTime - now.currentTime)
 
         def begin(rate: int) -> None:
             buffers[:] = [make_buffer(rate)]
 
-        stream = _open("OutputStream", name, "max_output_channels", _OUTPUT_LATENCY, wanted, begin)
+        stream = _open(
+            "OutputStream", name, "max_output_channels", _OUTPUT_LATENCY, wanted, begin, timing
+        )
         return stream, buffers[0]
 
 
+class _Timing:
+    """What the callbacks of one stream tell of its lateness."""
+
+    def __init__(self) -> None:
+        self.rate = _WANTED_RATE
+        self.seconds: float | None = None
+
+    def note(self, seconds: float) -> None:
+        # Some sound systems tell nothing, or the time of another clock.
+        if 0.0 < seconds < _MOST_LATENCY:
+            before = self.seconds
+            self.seconds = seconds if before is None else before + 0.1 * (seconds - before)
+
+
 class _OpenStream:
-    def __init__(self, stream: Any, rate: int) -> None:
+    def __init__(self, stream: Any, timing: _Timing) -> None:
         global _open_streams
         self._stream = stream
-        self.rate = rate
+        self._timing = timing
+        self.rate = timing.rate
         with _guard:
             _open_streams += 1
+
+    @property
+    def latency(self) -> float:
+        if self._timing.seconds is not None:
+            return self._timing.seconds
+        return float(self._stream.latency) if self._stream is not None else 0.0
+
+    @property
+    def alive(self) -> bool:
+        return self._stream is not None and bool(self._stream.active)
 
     def close(self) -> None:
         global _open_streams
@@ -194,6 +249,7 @@ def _open(
     latency: float,
     callback: Callable[..., None],
     begin: Callable[[int], None],
+    timing: _Timing,
 ) -> _OpenStream:
     sound = _library_or_fault()
     microphone = kind == "InputStream"
@@ -204,6 +260,7 @@ def _open(
         error: Exception | None = None
         for rate in rates:
             begin(rate)
+            timing.rate = rate
             try:
                 stream = getattr(sound, kind)(
                     samplerate=rate, device=index, channels=1, dtype="float32",
@@ -218,7 +275,7 @@ def _open(
                 error = refused
                 stream.close(ignore_errors=True)
                 continue
-            return _OpenStream(stream, rate)
+            return _OpenStream(stream, timing)
     except (sound.PortAudioError, ValueError) as refused:
         error = refused
     what = (
@@ -259,6 +316,37 @@ def _named(found: Any, channels: str, default: int) -> tuple[Device, ...]:
             names[facts["name"]] = names.get(facts["name"], False) or number == default
     devices = [Device(name, is_default) for name, is_default in names.items()]
     return tuple(sorted(devices, key=lambda device: not device.is_default))
+
+
+def _listed_by_child() -> Devices | None:
+    """Let a fresh process look, which sees what is there now; None when it does not answer."""
+    import json
+    import subprocess
+    import sys
+
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "personadesk", "audio-devices", "--json"],
+            capture_output=True, timeout=_CHILD_SECONDS, check=True,
+        )  # fmt: skip
+        told = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        log.info("the sound devices could not be listed anew: %s", error)
+        return None
+    lists = (
+        tuple(Device(each["name"], each["is_default"]) for each in told[key])
+        for key in ("inputs", "outputs")
+    )
+    inputs, outputs = lists
+    return Devices(inputs, outputs, _reason(inputs, outputs))
+
+
+def _reason(inputs: tuple[Device, ...], outputs: tuple[Device, ...]) -> Text:
+    if not inputs:
+        return T("No microphone found. Use the built-in clip, or plug one in and press Look again.")
+    if not outputs:
+        return T("No loudspeaker found. You will see the voice, but not hear it.")
+    return NOTHING
 
 
 def _library() -> Any:

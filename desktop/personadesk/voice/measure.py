@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -26,6 +27,8 @@ from personaplex_server.protocol import FRAME_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from personadesk.voice.recording import Recording
 
@@ -77,7 +80,7 @@ def measure(recording: Recording) -> dict[str, Value]:
         "clean_close": recording.hung_up_by_us and recording.close_code != 1006,
         "close_code": recording.close_code,
         "round_trip_ms": _ms(recording.round_trip_s),
-        "response_ms": response_ms(recording, arrivals),
+        "response_ms": response_ms(recording),
         "tick_ms": round(statistics.fmean(ticks), 2) if ticks else None,
         "lag_ms": max(told(recording, "lag_ms"), default=None),
         "dropped": max(told(recording, "dropped"), default=None),
@@ -121,22 +124,32 @@ def real_time_factor(
     ticks = told(recording, "tick_ms")
     if ticks:
         return round(statistics.fmean(ticks) / (1000.0 * FRAME_SECONDS), 4), "server"
-    seen = response_ms(recording, [at for at, _ in pieces])
+    seen = response_ms(recording)
     if seen is None:
         return None, "nothing"
     busy = max(0.0, seen - 1000.0 * (recording.round_trip_s or 0.0)) / (1000.0 * FRAME_SECONDS)
     return round(min(busy, _NO_WORSE_THAN), 4), "outside"
 
 
-def response_ms(recording: Recording, arrivals: Sequence[float]) -> float | None:
+def response_ms(recording: Recording) -> float | None:
     """Return the median time from the last frame we completed to the sound that came next, in milliseconds."""
+    waits = response_waits(recording)
+    return round(float(np.median(waits)), 2) if waits else None
+
+
+def response_waits(recording: Recording) -> list[float]:
+    """Return the time from the last frame we completed to each sound that came, in milliseconds."""
     packets = max(1, round(FRAME_SECONDS / recording.packet_seconds))
     complete = np.asarray(recording.sent_at[packets - 1 :: packets])
     if not complete.size:
-        return None
+        return []
+    arrivals = [piece.at for piece in recording.heard if piece.seconds]
     places = np.searchsorted(complete, np.asarray(arrivals), side="right") - 1
-    waits = [at - complete[place] for at, place in zip(arrivals, places, strict=True) if place >= 0]
-    return round(1000.0 * float(np.median(waits)), 2) if waits else None
+    return [
+        1000.0 * float(at - complete[place])
+        for at, place in zip(arrivals, places, strict=True)
+        if place >= 0
+    ]
 
 
 def first_sound(recording: Recording) -> float | None:
@@ -156,16 +169,48 @@ def answer_after(recording: Recording) -> float | None:
     and then there is no such moment.
     """
     said, voice = recording.axis()
-    spoken = np.flatnonzero(levels.window_levels(said) >= levels.SILENCE_DBFS)
+    spoken = levels.window_levels(said) >= levels.SILENCE_DBFS
     sounding = levels.window_levels(voice) >= levels.SILENCE_DBFS
-    if not spoken.size:
-        return None
-    end = int(spoken[-1]) + 1
+    return reply_after(spoken, sounding).after
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How an answer began.
+
+    Attributes:
+        after: Seconds from the last word of the question; None where there is no such moment.
+        spoke_already: Whether the voice was speaking when the question ended.
+        asked: Whether there were words at all.
+    """
+
+    after: float | None = None
+    spoke_already: bool = False
+    asked: bool = True
+
+
+def reply_after(
+    spoken: NDArray[np.bool_], sounding: NDArray[np.bool_], first: int = 0, last: int | None = None,
+    until: int | None = None,
+) -> Reply:  # fmt: skip
+    """Return how the answer to what was said in the windows `first` to `last` began, looked for before `until`.
+
+    Args:
+        spoken: For each window of `levels.PEAK_SECONDS` whether we spoke, bool [n].
+        sounding: The same for the voice.
+        first: Window in which the question began.
+        last: Window after its end; None for the end of all.
+        until: Window in which the next thing is said; None for the end of all.
+    """
+    words = np.flatnonzero(spoken[first:last])
+    if not words.size:
+        return Reply(asked=False)
+    end = first + int(words[-1]) + 1
     pause = round(_PAUSE_SECONDS / levels.PEAK_SECONDS)
     if sounding[max(0, end - pause) : end].any():
-        return None
-    answers = np.flatnonzero(sounding[end:])
-    return round(float(answers[0]) * levels.PEAK_SECONDS, 2) if answers.size else None
+        return Reply(spoke_already=True)
+    answers = np.flatnonzero(sounding[end:until])
+    return Reply(round(float(answers[0]) * levels.PEAK_SECONDS, 2) if answers.size else None)
 
 
 def sent_lateness(sent_at: Sequence[float], packet_seconds: float) -> list[float]:

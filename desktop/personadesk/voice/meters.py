@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 WAVE_SECONDS: Final = 12.0
 _BARS: Final = round(WAVE_SECONDS / levels.PEAK_SECONDS)
 _FRESH_SECONDS: Final = 0.25
+_HOLD_SECONDS: Final = 2.0
 _JOIN_SAMPLES: Final = round(0.12 * levels.SAMPLE_RATE)
 """Messages that come a little late still follow on what was there; a longer silence shows as a gap."""
 
@@ -59,6 +60,13 @@ class Meter:
     def peak(self, now: float) -> float:
         """Return the largest sample of the last sound, 0..1; 0 when none came lately."""
         return self._peak if now - self._fresh < _FRESH_SECONDS else 0.0
+
+    def hold(self, now: float) -> float:
+        """Return the largest sample of the last two seconds, 0..1."""
+        count = round(_HOLD_SECONDS / levels.PEAK_SECONDS)
+        last = int(now / levels.PEAK_SECONDS)
+        bars = np.arange(max(0, last - count), self._newest + 1)
+        return float(self._peaks[bars % _BARS].max(initial=0.0)) if len(bars) <= _BARS else 0.0
 
     def wave(self, now: float) -> tuple[float, ...]:
         """Return the peaks of the last 12 s, one for each 40 ms, the newest last."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from personadesk.voice.mouth import Mark
     from personadesk.voice.playback import Playback
 
 SAMPLE_RATE: Final = 24_000
@@ -46,7 +47,8 @@ class Recording:
         url: What was called, without its query.
         started: Unix time of dialling.
         clip: Name of what was spoken.
-        clip_seconds: How long the clip is; silence follows it.
+        clip_seconds: How long clips are spoken; silence follows them.
+        marks: When each turn of a script was played.
         packet_seconds: Sound in one packet we sent.
         sent: float32 [n] at 24 kHz: what was really sent, clip and silence.
         sent_at: When each packet went out, seconds; planned was packet number times `packet_seconds`.
@@ -87,6 +89,7 @@ class Recording:
     failure_next: Text = NOTHING
     failure_details: str = ""
     notes: dict[str, int] = field(default_factory=dict)
+    marks: list[Mark] = field(default_factory=list)
 
     @property
     def text(self) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Translate = Callable[[Text], str]
 
-_WORDS: Final = {
+WORDS: Final = {
     Verdict.PASS: T("Passed"),
     Verdict.WARN: T("Passed with remarks"),
     Verdict.FAIL: T("Failed"),
@@ -34,7 +34,7 @@ _SHAPES: Final = {
     Verdict.WARN: '<path d="M12 1.2 23.4 21.6H.6Z" stroke-linejoin="round"/><path d="M12 8.4v6M12 17.9v.1"/>',
     Verdict.FAIL: '<path d="M7.4 1h9.2L23 7.4v9.2L16.6 23H7.4L1 16.6V7.4Z"/><path d="M8 8l8 8M16 8l-8 8"/>',
 }
-_STYLE: Final = """
+STYLE: Final = """
 :root{color-scheme:light dark;--window:#F6F7F9;--surface:#FFF;--inset:#F0F2F5;--border:#DCE1E8;--text:#171B22;
 --text2:#465060;--text3:#5F6979;--pass:#12744A;--warn:#8A5200;--fail:#B92B2B;--pass-soft:#E1F3EA;
 --warn-soft:#FCF0DA;--fail-soft:#FCE8E7;--you:#2456C8;--voice:#B34700;--grid:#E6EAEF;--on:#FFF}
@@ -110,13 +110,14 @@ def render(
     cards = "".join(_card(figure, say) for figure in report.figures)
     return f"""<!doctype html>
 <html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>{title} · {say(report.sentence)}</title><style>{_STYLE}</style></head><body><main>
+<title>{title} · {say(report.sentence)}</title><style>{STYLE}</style></head><body><main>
 <div class="brand"><span><b>PersonaDesk</b> · {title}</span><span>{escape(when)}</span></div>
-<header class="{report.verdict}">{_shape(report.verdict, say)}<div>
-<p class="word">{say(_WORDS[report.verdict])}</p><h1>{say(report.sentence)}</h1>
+<header class="{report.verdict}">{shape(report.verdict, say)}<div>
+<p class="word">{say(WORDS[report.verdict])}</p><h1>{say(report.sentence)}</h1>
 <p>{say(report.explanation)}</p></div></header>
 <div class="cards">{cards}</div>
 {_reasons(report, say)}
+{_turns(report, say)}
 <section class="waves"><h2>{say(T("What was said and heard"))}</h2>
 {report_waves.draw(report, recording, moments, say)}
 <audio controls preload="metadata" src="{escape(sound)}"></audio>
@@ -129,8 +130,9 @@ def render(
 """
 
 
-def _shape(verdict: Verdict, say: Translate) -> str:
-    word = say(_WORDS[verdict])
+def shape(verdict: Verdict, say: Translate) -> str:
+    """Return a verdict as a small picture that no colour is needed for."""
+    word = say(WORDS[verdict])
     return (
         f'<svg class="shape {verdict}" viewBox="0 0 24 24" role="img" aria-label="{word}">'
         f"{_SHAPES[verdict]}</svg>"
@@ -159,7 +161,7 @@ def _value(figure: Figure, say: Translate) -> str:
 def _card(figure: Figure, say: Translate) -> str:
     return (
         f'<div class="card {figure.verdict}" title="{say(figure.limit.why)}">'
-        f"{_shape(figure.verdict, say)}<h3>{say(figure.limit.title)}</h3>"
+        f"{shape(figure.verdict, say)}<h3>{say(figure.limit.title)}</h3>"
         f"<b>{_value(figure, say)}</b><small>{_bound(figure, say)}</small></div>"
     )
 
@@ -169,6 +171,22 @@ def _reasons(report: VoiceReport, say: Translate) -> str:
         return ""
     rows = "".join(f"<li>{say(reason)}</li>" for reason in report.reasons)
     return f"<section><h2>{say(T('Why'))}</h2><ul>{rows}</ul></section>"
+
+
+def _turns(report: VoiceReport, say: Translate) -> str:
+    if not report.turns:
+        return ""
+    rows = []
+    for check in report.turns:
+        figure = check.figure
+        sign = "" if figure is None else shape(figure.verdict, say)
+        value = "" if figure is None else _value(figure, say)
+        told = say(check.note) if figure is None or check.note else _bound(figure, say)
+        rows.append(
+            f'<tr class="{"" if figure is None else figure.verdict}"><td class="n">{check.number}</td>'
+            f'<td>{sign}{say(check.title)}</td><td class="n">{value}</td><td>{told}</td></tr>'
+        )
+    return f"<section><h2>{say(T('Turn by turn'))}</h2><table>{''.join(rows)}</table></section>"
 
 
 def _heard(report: VoiceReport, say: Translate) -> str:
@@ -191,7 +209,7 @@ def _clock(at: float) -> str:
 
 def _further(report: VoiceReport, say: Translate) -> str:
     rows = "".join(
-        f'<tr class="{figure.verdict}"><td>{_shape(figure.verdict, say)}{say(figure.limit.title)}</td>'
+        f'<tr class="{figure.verdict}"><td>{shape(figure.verdict, say)}{say(figure.limit.title)}</td>'
         f'<td class="n">{_value(figure, say)}</td><td>{_bound(figure, say)}</td></tr>'
         for figure in report.further
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,12 @@ class Ring:
 
     Attributes:
         dropped: Samples that did not fit because the reader was too slow.
+        wrote_at: When something was last written, by `time.perf_counter`.
     """
 
     def __init__(self, samples: int) -> None:
         self.dropped = 0
+        self.wrote_at = time.perf_counter()
         self._data = np.zeros(samples, np.float32)
         self._written = 0
         self._read = 0
@@ -39,6 +42,7 @@ class Ring:
         self._data[at : at + first] = taken[:first]
         self._data[: len(taken) - first] = taken[first:]
         self._written += len(taken)
+        self.wrote_at = time.perf_counter()
 
     def read(self, most: int | None = None) -> NDArray[np.float32]:
         """Take up to `most` samples (all there are by default), float32 [n]."""

@@ -1,7 +1,8 @@
 """A conversation: microphone or clip to the voice, voice to the loudspeaker, in a thread that nothing delays.
 
 The window starts it, reads a snapshot twenty times a second, and hangs up. Without a microphone the built-in
-clip is spoken, without a loudspeaker the call still shows what comes back.
+clip is spoken, without a loudspeaker the call still shows what comes back. A connection that breaks is taken up again
+where the server keeps its place.
 """
 
 from __future__ import annotations
@@ -11,27 +12,24 @@ import contextlib
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from personadesk.domain.errors import BadRequest, PersonaDeskError, ProviderFault, Unreachable
+from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
 from personadesk.domain.text import NOTHING, T
-from personadesk.voice import clips
 from personadesk.voice.client import AudioIn, Closed, MetadataIn, TextIn, VoiceClient
 from personadesk.voice.devices import AudioBackend, PortAudio
+from personadesk.voice.figures import Break, Link, Talk
 from personadesk.voice.realtime import RealtimeThread
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from personadesk.voice.devices import Stream
-    from personadesk.voice.jitter import JitterBuffer
-    from personadesk.voice.ring import Ring
+    from personadesk.voice.client import Event
+    from personadesk.voice.sessions import Sessions
+    from personadesk.voice.talk_figures import TalkFigures
 
 __all__ = ["CLIP", "NO_SPEAKER", "TalkSession", "TalkSnapshot", "TalkState"]
 
@@ -45,10 +43,15 @@ NO_SPEAKER: Final = "none"
 HANDSHAKE_SECONDS: Final = 60.0
 _DEAD_SECONDS: Final = 10.0
 """A voice in a call sends something every 80 ms; after this time without anything nobody is there."""
+_BROKEN_SECONDS: Final = 5.0
+"""The same where the call can be taken up again, so that trying costs nothing."""
+_GIVE_UP_SECONDS: Final = 30.0
+"""As long as a server keeps a place by itself."""
+_BACK_OFF: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
+_DIAL_SECONDS: Final = 5.0
 _POLITE: Final = (protocol.CLOSE_NORMAL, protocol.CLOSE_NORMAL + 1)
-_RING_SECONDS: Final = 2.0
-_PING_SECONDS: Final = 2.0
-_PLAY_SECONDS: Final = 0.02
+_FOR_GOOD: Final = (protocol.CLOSE_POLICY, protocol.CLOSE_TOO_BIG, protocol.CLOSE_BUSY)
+_LOOK_SECONDS: Final = 0.25
 
 
 class TalkSession:
@@ -68,6 +71,9 @@ class TalkSession:
         clip: Path | None = None,
         backend: AudioBackend | None = None,
         handshake_timeout: float = HANDSHAKE_SECONDS,
+        mode: Talk = Talk.OPEN,
+        volume: float = 1.0,
+        place: str = "",
     ) -> None:
         """Prepare a conversation; nothing happens before `start`.
 
@@ -80,36 +86,37 @@ class TalkSession:
             clip: What the clip is; None takes the bundled question.
             backend: Where devices come from.
             handshake_timeout: Seconds until the server must be ready.
+            mode: When the microphone is sent.
+            volume: How loud the voice is played, 0..1.
+            place: What the server is called in sentences of blame, "" for "the server".
         """
-        from personadesk.voice.meters import Meter
-        from personadesk.voice.transcript import Transcript
+        from personadesk.voice.talk_audio import TalkAudio
+        from personadesk.voice.talk_figures import TalkFigures
+        from personadesk.voice.talk_keep import Keeper
 
         self._url = url
-        self._query = {"metadata": "1"} | dict(query or {})
+        self._query = {"metadata": "1", "resume": protocol.RESUME_ASKED} | dict(query or {})
         self._token = token
-        self._source = source
-        self._sink = sink
         self._clip = clip
-        self._backend = backend or PortAudio()
         self._handshake_timeout = handshake_timeout
         self._thread = RealtimeThread(self._run, "talk")
         self._lock = threading.Lock()
+        self._audio = TalkAudio(backend or PortAudio(), source, sink)
+        self._audio.set_volume(volume)
+        self._keeper = Keeper()
+        self._figures: TalkFigures = TalkFigures(self._audio, self._keeper, self._lock, place)
+        self._figures.mode = mode
         self._state = TalkState.CONNECTING
         self._fault: PersonaDeskError | None = None
-        self._notice = NOTHING
-        self._muted = False
-        self._began: float | None = None
-        self._ended: float | None = None
-        self._you, self._voice = Meter(), Meter()
-        self._transcript = Transcript()
-        self._samples = 0
-        self._buffer: JitterBuffer | None = None
-        self._playing = False
-        self._round_trip: float | None = None
-        self._server_lag: float | None = None
-        self._saying: list[NDArray[np.float32]] = []
-        self._loading: asyncio.Future[None] | None = None
+        self._line: VoiceClient | None = None
+        self._resume = ""
+        self._link = Link()
+        self._broke_at = 0.0
+        self._attempts = 0
         self._heard_at = 0.0
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    # -- for the window ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Dial."""
@@ -122,11 +129,60 @@ class TalkSession:
     def mute(self, muted: bool) -> None:
         """Send silence in place of the microphone; the call goes on."""
         with self._lock:
-            self._muted = muted
+            self._figures.muted = muted
+        self._event("mute", on=muted)
+
+    def set_mode(self, mode: Talk) -> None:
+        """Choose when the microphone is sent."""
+        with self._lock:
+            self._figures.mode = mode
+        self._event("mode", mode=str(mode))
+
+    def hold(self, held: bool) -> None:
+        """Press or let go of the push-to-talk key."""
+        with self._lock:
+            self._figures.held = held
+
+    def set_volume(self, volume: float) -> None:
+        """Play the voice as loud as this, 0..1."""
+        self._thread.call_soon(lambda: self._audio.set_volume(volume))
+
+    def change_devices(self, source: str | None, sink: str | None) -> None:
+        """Take other devices in the middle of the call; names, `CLIP`, `NO_SPEAKER`, or None for the default ones."""
+        self._thread.call_soon(lambda: self._audio.change(source, sink))
 
     def say_clip(self, clip: Path | None = None) -> None:
         """Speak a clip now in place of the microphone; it is read in the background of the call."""
-        self._thread.call_soon(lambda: self._start_saying(clip or self._clip))
+        self._thread.call_soon(lambda: self._do(self._load_clip(clip or self._clip)))
+
+    def record(
+        self,
+        sessions: Sessions,
+        line: str,
+        *,
+        opus: bool = False,
+        persona: str = "",
+        voice: str = "",
+    ) -> None:
+        """Keep the call from now on, as a folder of `sessions`; the snapshot tells how far it is.
+
+        Args:
+            sessions: The folder of kept calls.
+            line: Whom the call is to.
+            opus: Ogg Opus in place of a WAV file.
+            persona: Name of the persona, "" for none.
+            voice: Name of the voice, "" for the server's own.
+        """
+        from personadesk.voice.recorder import Form
+        from personadesk.voice.talk_keep import Wish
+
+        form = Form.OPUS if opus else Form.WAV
+        wish = Wish(sessions, line, self._url, form, persona, voice)
+        self._thread.call_soon(lambda: self._do(self._keeper.begin(wish, self._figures.seconds())))
+
+    def stop_recording(self) -> None:
+        """Keep no more; what there is stays."""
+        self._thread.call_soon(lambda: self._do(self._keeper.end()))
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the call is over and its devices are closed; return whether they are."""
@@ -135,49 +191,24 @@ class TalkSession:
     def snapshot(self) -> TalkSnapshot:
         """Return how the call is now."""
         with self._lock:
-            now = self._seconds()
             fault = self._fault
-            return TalkSnapshot(
-                state=self._state,
+            return self._figures.snapshot(
+                self._state,
+                self._link_now(),
                 reason=fault.what if fault else NOTHING,
-                next=fault.next if fault else NOTHING,
+                next_=fault.next if fault else NOTHING,
                 details=fault.details if fault else "",
-                notice=self._notice,
-                seconds=now,
-                muted=self._muted,
-                source=self._source or "",
-                speaker=self._playing,
-                mic_level_dbfs=self._you.level(now),
-                mic_peak=self._you.peak(now),
-                speaker_level_dbfs=self._voice.level(now),
-                speaker_peak=self._voice.peak(now),
-                you_wave=self._you.wave(now),
-                voice_wave=self._voice.wave(now),
-                transcript=self._transcript.lines(),
-                lag_ms=self._lag_ms(),
-                frames=self._samples // 1920,
-                late=self._buffer.underruns if self._buffer else 0,
             )
 
-    def _seconds(self) -> float:
-        if self._began is None:
-            return 0.0
-        return (self._ended or time.perf_counter()) - self._began
-
-    def _lag_ms(self) -> float | None:
-        from personadesk.voice.opus import PACKET_SECONDS
-
-        if self._round_trip is None or self._server_lag is None or self._buffer is None:
-            return None
-        parts = PACKET_SECONDS + self._round_trip + self._buffer.seconds
-        return round(1000.0 * parts + self._server_lag, 1)
+    # -- the call ---------------------------------------------------------------------------------------------
 
     def _enter(self, state: TalkState, fault: PersonaDeskError | None = None) -> None:
         with self._lock:
             if state is TalkState.IN_CALL:
-                self._began = time.perf_counter()
+                self._figures.begin()
             elif state in (TalkState.ENDED, TalkState.FAILED):
-                self._ended = time.perf_counter()
+                self._figures.end()
+                self._link = Link(breaks=self._link_now().breaks)
             self._state, self._fault = state, fault
 
     async def _run(self) -> None:
@@ -197,209 +228,227 @@ class TalkSession:
                     details=repr(error),
                 ),
             )
+        finally:
+            await self._keep_rest()
+
+    async def _keep_rest(self) -> None:
+        """Write what is left of the recording, however often somebody hangs up meanwhile."""
+        ending = asyncio.create_task(self._keeper.end(), name="talk: end the recording")
+        while not ending.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(ending)
 
     async def _call(self) -> None:
-        await self._choose()
-        async with (
-            VoiceClient.connect(self._url, query=self._query, token=self._token) as call,
-            contextlib.AsyncExitStack() as devices,
-        ):
-            self._enter(TalkState.PREPARING)
-            await call.handshake(self._handshake_timeout)
-            ring, mic = await self._open_source(devices)
-            buffer, out = await self._open_sink(devices)
-            self._enter(TalkState.IN_CALL)
-            self._heard_at = time.perf_counter()
-            await self._converse(call, ring, mic, buffer, out)
-
-    async def _converse(
-        self,
-        call: VoiceClient,
-        ring: Ring | None,
-        mic_rate: int,
-        buffer: JitterBuffer,
-        speaker_rate: int,
-    ) -> None:
-        jobs = [
-            asyncio.create_task(self._listen(call, buffer, speaker_rate), name="talk: listen"),
-            asyncio.create_task(self._speak(call, ring, mic_rate), name="talk: speak"),
-            asyncio.create_task(self._ping(call), name="talk: ping"),
-            asyncio.create_task(self._watch(), name="talk: watch"),
-        ]
-        if not self._playing:
-            jobs.append(asyncio.create_task(_play_to_nobody(buffer), name="talk: play"))
-        try:
-            await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
-            if jobs[1].done():
-                # The call is over, and what the server said last still waits to be read.
-                await asyncio.wait(jobs[:1], timeout=1.0)
-            # The listener knows best why a call ended; its word comes first.
-            for job in jobs:
-                if job.done():
-                    job.result()
-        finally:
-            for job in jobs:
-                job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
-
-    async def _listen(self, call: VoiceClient, buffer: JitterBuffer, rate: int) -> None:
-        from personadesk.voice.resample import Resampler
-
-        resampler = Resampler(clips.SAMPLE_RATE, rate)
-        async for event in call:
-            self._heard_at = time.perf_counter()
-            match event:
-                case AudioIn(pcm):
-                    buffer.push(resampler.feed(pcm))
-                    with self._lock:
-                        self._samples += len(pcm)
-                        self._voice.add(self._seconds(), pcm)
-                case TextIn(words):
-                    with self._lock:
-                        self._transcript.voice_wrote(self._seconds(), words)
-                case MetadataIn(values):
-                    lag = values.get("lag_ms")
-                    if isinstance(lag, (int, float)) and not isinstance(lag, bool):
-                        with self._lock:
-                            self._server_lag = float(lag)
-                case Closed(code) if code in _POLITE:
-                    self._enter(TalkState.ENDED, call.explain(event))
+        await self._audio.choose()
+        if self._audio.source == CLIP:
+            await self._load_clip(self._clip)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._audio.close)
+            stack.push_async_callback(self._end_jobs)
+            while True:
+                try:
+                    await self._connected()
+                except PersonaDeskError as fault:
+                    await self._lost(fault)
+                else:
                     return
-                case Closed():
-                    raise call.explain(event)
-                case _:
-                    pass  # an error message; the client keeps it for the moment the server hangs up
 
-    async def _speak(self, call: VoiceClient, ring: Ring | None, rate: int) -> None:
-        from personadesk.voice import sources
+    async def _connected(self) -> None:
+        """Hold the call over one connection; returns at a polite end.
 
-        packets = (
-            sources.clock_packets() if ring is None else sources.microphone_packets(ring, rate)
-        )
-        async with contextlib.aclosing(packets):
-            async for microphone in packets:
-                await call.send_pcm(self._noted(microphone))
+        Raises:
+            PersonaDeskError: It ended otherwise.
+        """
+        again = self._state is TalkState.IN_CALL
+        query = self._query
+        if again:
+            query = {"metadata": "1", "resume": self._resume}
+        async with VoiceClient.connect(
+            self._url, query=query, token=self._token, timeout=_DIAL_SECONDS if again else 10.0
+        ) as call:
+            if again:
+                await call.handshake(self._gives_up_in())
+                self._figures.rejoined()
+            else:
+                self._enter(TalkState.PREPARING)
+                await call.handshake(self._handshake_timeout)
+                await self._audio.open()
+                self._enter(TalkState.IN_CALL)
+                for job in (self._speak(), self._audio.play_to_nobody(), self._look()):
+                    self._do(job)
+            self._line, self._heard_at = call, time.perf_counter()
+            try:
+                await self._listen(call)
+            finally:
+                self._line = None
 
-    def _noted(self, microphone: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the packet that goes out for one of the microphone, and show it."""
-        with self._lock:
-            packet = self._saying.pop(0) if self._saying else microphone
-            if self._muted:
-                packet = packet * 0.0
-            at = self._seconds()
-            self._you.add(at, packet)
-            self._transcript.you_sent(at, packet)
-        return packet
+    async def _lost(self, fault: PersonaDeskError) -> None:
+        """Decide whether to try again after a connection was lost or did not come about, and wait a little.
 
-    async def _ping(self, call: VoiceClient) -> None:
+        Raises:
+            PersonaDeskError: There is no use, or it took too long.
+        """
+        if self._state is not TalkState.IN_CALL or not self._resume:
+            raise fault
+        first = not self._link.reconnecting
+        if fault.cause in _HOPELESS:
+            raise fault
+        now = self._figures.seconds()
+        if first:
+            self._broke_at, self._attempts = time.perf_counter(), 0
+            at = now - (self._broke_at - self._heard_at)
+            broke = Break(at, self._broke_at - self._heard_at, resumed=False, reason=fault.what)
+            self._set_link((*self._link.breaks, broke), reconnecting=True)
+            self._figures.broke()
+            self._event("broke", reason=str(fault.what))
+        if self._gives_up_in() <= 0:
+            raise Unreachable(
+                T(
+                    "The connection broke, and could not be taken up again within {seconds} seconds.",
+                    seconds=round(_GIVE_UP_SECONDS),
+                ),
+                T("See whether this computer is online and the server runs, then call again."),
+                cause="not_resumed",
+                details=f"{fault.what} {fault.details}".strip(),
+            ) from fault
+        wait = _BACK_OFF[min(self._attempts, len(_BACK_OFF) - 1)]
+        self._attempts += 1
+        await asyncio.sleep(min(wait, max(0.0, self._gives_up_in())))
+
+    async def _listen(self, call: VoiceClient) -> None:
         while True:
-            took = await call.round_trip()
-            with self._lock:
-                self._round_trip = took
-            await asyncio.sleep(_PING_SECONDS)
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(0.5)
-            if time.perf_counter() - self._heard_at > _DEAD_SECONDS:
+            limit = _BROKEN_SECONDS if self._resume else _DEAD_SECONDS
+            try:
+                async with asyncio.timeout(limit):
+                    event = await anext(call)
+            except TimeoutError:
+                # Not closed politely: that would free the place that the server keeps.
+                call.abandon()
                 raise Unreachable(
-                    T("The voice fell silent {seconds} seconds ago.", seconds=round(_DEAD_SECONDS)),
+                    T("The voice fell silent {seconds} seconds ago.", seconds=round(limit)),
                     T("Call again; if that fails too, look whether the server still runs."),
                     cause="stalled",
-                )
+                ) from None
+            if self._hear(event, call):
+                return
 
-    async def _choose(self) -> None:
-        """Settle where sound comes from and goes to; a computer without devices still makes a call."""
-        if self._source == CLIP and self._sink == NO_SPEAKER:
-            found = None
-        else:
-            found = await asyncio.to_thread(self._backend.devices)
-        if found is not None and self._source is None and not found.inputs:
-            self._source = CLIP
-            self._notice = T("No microphone found, so the built-in clip is spoken.")
-        if found is not None and self._sink is None and not found.outputs:
-            self._sink = NO_SPEAKER
-            self._notice = self._notice or T(
-                "No loudspeaker found. You see the voice, but don't hear it."
-            )
-        if self._source == CLIP:
-            await self._load_clip(self._clip)
+    def _hear(self, event: Event, call: VoiceClient) -> bool:
+        """Take what came; return whether the call is over."""
+        match event:
+            case AudioIn(pcm, at):
+                if self._link.reconnecting:
+                    self._back(at)
+                self._figures.heard(at, pcm, call.bad_pages)
+            case TextIn(words):
+                self._figures.wrote(words)
+            case MetadataIn(values, at):
+                token = values.get("resume")
+                if isinstance(token, str) and token:
+                    self._resume = token
+                self._figures.told(at, values)
+            case Closed(code) if code in _POLITE:
+                self._enter(TalkState.ENDED, call.explain(event))
+                return True
+            case Closed(code):
+                fault = call.explain(event)
+                if code in _FOR_GOOD:
+                    fault.cause = _REFUSED
+                raise fault
+            case _:
+                pass  # an error message; the client keeps it for the moment the server hangs up
+        self._heard_at = time.perf_counter()
+        return False
 
-    async def _open_source(self, devices: contextlib.AsyncExitStack) -> tuple[Ring | None, int]:
-        from personadesk.voice.ring import Ring
+    def _back(self, at: float) -> None:
+        """Note that sound comes again."""
+        *before, last = self._link.breaks
+        seconds = at - self._heard_before_break()
+        self._set_link((*before, Break(last.at, seconds, resumed=True, reason=last.reason)))
+        self._event("resumed", seconds=round(seconds, 2))
 
-        if self._source == CLIP:
-            return None, clips.SAMPLE_RATE
-        stream, ring = await _opened(
-            lambda: self._backend.open_input(
-                self._source, lambda rate: Ring(round(rate * _RING_SECONDS))
-            )
-        )
-        devices.push_async_callback(_close, stream)
-        return ring, stream.rate
+    async def _speak(self) -> None:
+        async with contextlib.aclosing(self._audio.packets()) as packets:
+            async for packet in packets:
+                handed = time.perf_counter()
+                pcm = self._figures.to_send(packet)
+                line = self._line
+                if line is None:
+                    continue
+                # The listener is the one who notices that a call is over, and says why.
+                with contextlib.suppress(Unreachable):
+                    await line.send_pcm(pcm)
+                    self._figures.sent(handed, packet)
 
-    async def _open_sink(self, devices: contextlib.AsyncExitStack) -> tuple[JitterBuffer, int]:
-        from personadesk.voice.jitter import JitterBuffer
-
-        if self._sink == NO_SPEAKER:
-            self._buffer = JitterBuffer(clips.SAMPLE_RATE)
-            return self._buffer, clips.SAMPLE_RATE
-        try:
-            stream, buffer = await _opened(
-                lambda: self._backend.open_output(self._sink, JitterBuffer)
-            )
-        except BadRequest as fault:
-            # A call that can be seen is better than none; the sentence says what is missing.
-            self._notice = fault.what
-            self._buffer = JitterBuffer(clips.SAMPLE_RATE)
-            return self._buffer, clips.SAMPLE_RATE
-        devices.push_async_callback(_close, stream)
-        self._playing = True
-        self._buffer = buffer
-        return buffer, stream.rate
-
-    def _start_saying(self, clip: Path | None) -> None:
-        self._loading = asyncio.ensure_future(self._load_clip(clip))
-        self._loading.add_done_callback(self._said_or_not)
-
-    def _said_or_not(self, task: asyncio.Future[None]) -> None:
-        if not task.cancelled() and isinstance(fault := task.exception(), PersonaDeskError):
-            with self._lock:
-                self._notice = fault.what
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._figures.look()
 
     async def _load_clip(self, clip: Path | None) -> None:
         from personadesk.voice import sources
 
-        packets = await asyncio.to_thread(sources.clip_packets, clip)
+        try:
+            packets = await asyncio.to_thread(sources.clip_packets, clip)
+        except PersonaDeskError as fault:
+            if self._state is not TalkState.IN_CALL:
+                raise
+            self._audio.notice = fault.what
+            return
         with self._lock:
-            self._saying = packets
+            self._figures.saying = packets
+
+    # -- small things -----------------------------------------------------------------------------------------
+
+    def _do(self, job: Coroutine[object, object, None]) -> None:
+        """Let something go on beside the call; what it raises ends the call, as our own mistake."""
+        task = asyncio.create_task(job, name="talk: part")
+        self._jobs.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._jobs.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a part of the conversation broke", exc_info=error)
+            self._thread.cancel()
+
+    async def _end_jobs(self) -> None:
+        jobs = tuple(self._jobs)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await self._audio.closed()
+
+    def _event(self, what: str, **values: object) -> None:
+        self._keeper.event(self._figures.seconds(), what, **values)
+
+    def _gives_up_in(self) -> float:
+        return _GIVE_UP_SECONDS - (time.perf_counter() - self._broke_at)
+
+    def _heard_before_break(self) -> float:
+        last = self._link.breaks[-1]
+        return self._figures.began + last.at
+
+    def _set_link(self, breaks: tuple[Break, ...], *, reconnecting: bool = False) -> None:
+        with self._lock:
+            self._link = Link(
+                reconnecting=reconnecting, resumable=bool(self._resume), breaks=breaks
+            )
+
+    def _link_now(self) -> Link:
+        link = self._link
+        if not link.reconnecting:
+            return Link(resumable=bool(self._resume), breaks=link.breaks)
+        *before, last = link.breaks
+        seconds = self._figures.seconds() - last.at
+        now = Break(last.at, seconds, resumed=False, reason=last.reason)
+        return Link(
+            reconnecting=True,
+            attempt=max(1, self._attempts),
+            gives_up_in=max(0.0, self._gives_up_in()),
+            resumable=True,
+            breaks=(*before, now),
+        )
 
 
-async def _play_to_nobody(buffer: JitterBuffer) -> None:
-    """Empty the buffer at the speed of sound, so that lateness is counted as with a loudspeaker."""
-    played = time.perf_counter()
-    while True:
-        await asyncio.sleep(_PLAY_SECONDS)
-        now = time.perf_counter()
-        buffer.pull(round((now - played) * clips.SAMPLE_RATE))
-        played = now
-
-
-_B = TypeVar("_B")
-
-
-async def _opened(open_: Callable[[], tuple[Stream, _B]]) -> tuple[Stream, _B]:
-    """Open a device in a worker thread; one that opens after a hang-up is closed again at once."""
-    opening = asyncio.ensure_future(asyncio.to_thread(open_))
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        await asyncio.wait({opening})
-        if not opening.cancelled() and opening.exception() is None:
-            opening.result()[0].close()
-        raise
-
-
-async def _close(stream: Stream) -> None:
-    # Not in a worker thread: hanging up at this moment would cancel the closing before it has begun.
-    stream.close()
+_REFUSED: Final = "refused_call"
+_HOPELESS: Final = (_REFUSED, "token")

@@ -7,6 +7,7 @@ clock runs in a real-time thread, everything that computes afterwards elsewhere.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from personadesk.domain.report import Figure
     from personadesk.voice.clips import Clip
     from personadesk.voice.facts import ServerFacts
+    from personadesk.voice.mouth import Mouth
     from personadesk.voice.recording import Recording
+    from personadesk.voice.script import Script
 
     Progress = Callable[[float, Text], None]
 
@@ -67,6 +70,7 @@ async def run_voice_test(
     url: str,
     *,
     clip: Path | Clip | None = None,
+    script: Script | None = None,
     token: str | None = None,
     query: Mapping[str, str] | None = None,
     seconds_after: float = SECONDS_AFTER,
@@ -78,7 +82,8 @@ async def run_voice_test(
 
     Args:
         url: Address as people type it.
-        clip: What to say: a WAV file or a clip; None takes the bundled question.
+        clip: What to say: a sound file or a clip; None takes the bundled question.
+        script: Turns to play in place of a clip.
         token: Access token of the server.
         query: More parameters of the call, such as `{"engine": "echo"}`.
         seconds_after: How long to listen after the clip.
@@ -94,10 +99,10 @@ async def run_voice_test(
         PersonaDeskError: No call came about at all: the clip or the address is unusable, nobody answers, the token
             is wrong, the server is busy or never becomes ready.
     """
-    said = await asyncio.to_thread(clips.load, clip) if not isinstance(clip, clips.Clip) else clip
-    full_query = {"metadata": "1"} | dict(query or {})
-    address = addresses.parse(url, full_query)
     waits = Waits(connect_timeout, handshake_timeout, seconds_after)
+    mouth, warning = await asyncio.to_thread(_mouth, clip, script, waits)
+    full_query = {"metadata": "1"} | dict(script.query if script else ()) | dict(query or {})
+    address = addresses.parse(url, full_query)
     loop = asyncio.get_running_loop()
 
     def progress(done: float, doing: Text) -> None:
@@ -105,12 +110,21 @@ async def run_voice_test(
             loop.call_soon_threadsafe(on_progress, done, doing)
 
     async def job() -> tuple[Recording, ServerFacts]:
-        recording = await _call(address.url, said, token, waits, progress)
+        recording = await _call(address.url, mouth, token, waits, progress)
         return recording, await facts.ask(address, token)
 
     recording, who = await realtime.run(job, "voice-test")
-    report = await asyncio.to_thread(judge_recording, recording, who, said.warning)
+    report = await asyncio.to_thread(judge_recording, recording, who, warning)
     return report, recording
+
+
+def _mouth(clip: Path | Clip | None, script: Script | None, waits: Waits) -> tuple[Mouth, Text]:
+    from personadesk.voice.mouth import ClipMouth, ScriptMouth
+
+    if script is not None:
+        return ScriptMouth(script, waits.after), NOTHING
+    said = clip if isinstance(clip, clips.Clip) else clips.load(clip)
+    return ClipMouth(said, waits.after), said.warning
 
 
 def judge_recording(
@@ -126,6 +140,7 @@ def judge_recording(
     from personadesk.voice import levels
     from personadesk.voice.blame import cause
     from personadesk.voice.measure import measure
+    from personadesk.voice.script_judge import check_turns, told_turn, told_turns
 
     who = who or facts.ServerFacts()
     values = measure(recording)
@@ -134,9 +149,14 @@ def judge_recording(
     heard = bool(values["heard_anything"])
     failure = recording.failure or _died(recording)
     verdict, sentence = reports.conclude(figures, heard=heard, failure=failure, further=further)
+    turns = check_turns(recording, who)
+    missed = [each for each in turns if each.failed]
+    if missed and verdict is not Verdict.FAIL:
+        verdict, sentence = Verdict.FAIL, told_turns(turns)
     broken = [f for f in (*figures, *further) if f.verdict is not Verdict.PASS]
     broken.sort(key=lambda figure: figure.verdict is not Verdict.FAIL)
     reasons = [reports.reason(figure) for figure in broken]
+    reasons[:0] = [told_turn(each) for each in missed]
     if verdict is not Verdict.PASS and (why := cause(broken, values)):
         # First, because it answers the question that the figures raise.
         reasons.insert(0, why)
@@ -159,15 +179,14 @@ def judge_recording(
         engine=who.engine,
         rehearsal=who.rehearsal,
         clip=recording.clip,
+        turns=turns,
     )
 
 
 async def _call(
-    url: str, clip: Clip, token: str | None, waits: Waits, progress: Progress
+    url: str, mouth: Mouth, token: str | None, waits: Waits, progress: Progress
 ) -> Recording:
-    import numpy as np
-
-    from personadesk.voice.opus import PACKET_SAMPLES, PACKET_SECONDS
+    from personadesk.voice.opus import PACKET_SECONDS
     from personadesk.voice.recording import Recording
 
     started = time.time()
@@ -175,20 +194,19 @@ async def _call(
     async with VoiceClient.connect(url, token=token, timeout=waits.connect) as call:
         progress(0.05, T("Waiting until it is ready"))
         handshake = await call.handshake(waits.handshake)
-        packets = -(-len(clip.pcm) // PACKET_SAMPLES) + round(waits.after / PACKET_SECONDS)
-        sound = np.zeros(packets * PACKET_SAMPLES, np.float32)
-        sound[: len(clip.pcm)] = clip.pcm
         recording = Recording(
             url=call.address.shown,
             started=started,
-            clip=clip.name,
-            clip_seconds=clip.seconds,
+            clip=mouth.name,
+            clip_seconds=mouth.clip_seconds,
             packet_seconds=PACKET_SECONDS,
-            sent=sound,
+            sent=mouth.said(),
             connect_s=call.connect_seconds,
             handshake_s=handshake,
         )
-        await _converse(call, recording, progress)
+        await _converse(call, recording, mouth, progress)
+        recording.sent, recording.marks = mouth.said(), mouth.marks
+        recording.clip_seconds = mouth.clip_seconds
         recording.notes = {
             "bad_pages": call.bad_pages,
             "skipped_bytes": call.skipped_bytes,
@@ -199,16 +217,19 @@ async def _call(
     return recording
 
 
-async def _converse(call: VoiceClient, recording: Recording, progress: Progress) -> None:
+async def _converse(
+    call: VoiceClient, recording: Recording, mouth: Mouth, progress: Progress
+) -> None:
     """Say everything on schedule while listening; ends when all is said or the server hangs up."""
     zero = time.perf_counter()
     listener = asyncio.create_task(_listen(call, recording, zero), name="voice test: listen")
-    speaker = asyncio.create_task(_speak(call, recording, zero, progress), name="voice test: speak")
+    speaker = asyncio.create_task(
+        _speak(call, recording, mouth, zero, progress), name="voice test: speak"
+    )
     pinger = asyncio.create_task(_ping(call, recording), name="voice test: ping")
     everyone = (listener, speaker, pinger)
-    total = len(recording.sent) / clips.SAMPLE_RATE
     try:
-        async with asyncio.timeout(total + _SLACK_SECONDS):
+        async with asyncio.timeout(mouth.most_seconds + _SLACK_SECONDS):
             await asyncio.wait((listener, speaker), return_when=asyncio.FIRST_COMPLETED)
     except TimeoutError:
         seconds = round(len(recording.sent_at) * recording.packet_seconds, 1)
@@ -247,22 +268,23 @@ def _tell_break(call: VoiceClient, recording: Recording, closed: Closed) -> None
     recording.failure_next, recording.failure_details = why.next, why.details
 
 
-async def _speak(call: VoiceClient, recording: Recording, zero: float, progress: Progress) -> None:
-    from personadesk.voice.opus import PACKET_SAMPLES
-
-    packets = len(recording.sent) // PACKET_SAMPLES
-    for number in range(packets):
+async def _speak(
+    call: VoiceClient, recording: Recording, mouth: Mouth, zero: float, progress: Progress
+) -> None:
+    for number in itertools.count():
         # Each packet has its own moment; a late one does not push the rest.
         wait = zero + number * recording.packet_seconds - time.perf_counter()
         if wait > 0:
             await asyncio.sleep(wait)
-        start = number * PACKET_SAMPLES
-        await call.send_pcm(recording.sent[start : start + PACKET_SAMPLES])
+        step = mouth.next(time.perf_counter() - zero, recording.heard)
+        if step is None:
+            return
+        packet, doing = step
+        await call.send_pcm(packet)
         recording.sent_at.append(time.perf_counter() - zero)
         if number % 10 == 0:
-            speaking = number * recording.packet_seconds < recording.clip_seconds
-            doing = T("Asking the question") if speaking else T("Listening to the answer")
-            progress(0.1 + 0.85 * number / packets, doing)
+            done = number * recording.packet_seconds / mouth.most_seconds
+            progress(0.1 + 0.85 * min(1.0, done), doing)
 
 
 async def _listen(call: VoiceClient, recording: Recording, zero: float) -> Closed:

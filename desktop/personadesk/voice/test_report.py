@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,9 @@ from personadesk.voice import files, levels, report_page, timeline, wav
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from personadesk.domain.report import Figure, VoiceReport
+    from personadesk.domain.report import Figure, TurnCheck, VoiceReport
     from personadesk.domain.text import Text
     from personadesk.voice.recording import Recording
 
@@ -44,6 +45,7 @@ def as_dict(report: VoiceReport) -> dict[str, Any]:
         "engine": report.engine,
         "rehearsal": report.rehearsal,
         "clip": report.clip,
+        "turns": [_turn(check) for check in report.turns],
         "figures": [_figure(figure) for figure in (*report.figures, *report.further)],
         "values": dict(report.values),
         "text": report.text,
@@ -85,26 +87,44 @@ def save(
         ],
         "files": {"page": PAGE_NAME, "call": CALL_NAME},
     }
-    try:
+    with telling(target):
         target.mkdir(parents=True, exist_ok=True)
         wav.write_wav(target / CALL_NAME, recording.stereo())
-        sound = CALL_NAME
-        if (target / CALL_NAME).stat().st_size <= _LARGEST_EMBEDDED:
-            sound = (
-                "data:audio/wav;base64,"
-                + base64.b64encode((target / CALL_NAME).read_bytes()).decode()
-            )
+        sound = sound_source(target / CALL_NAME)
         page = report_page.render(report, recording, moments, sound=sound, translate=translate)
         files.replace(target / JSON_NAME, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
         files.replace(target / PAGE_NAME, page)
+    return target / PAGE_NAME
+
+
+def sound_source(path: Path, folder: str = "") -> str:
+    """Return where a page finds a sound: in itself, or for a long one beside it (in `folder`)."""
+    if path.stat().st_size > _LARGEST_EMBEDDED:
+        return f"{folder}/{path.name}" if folder else path.name
+    return "data:audio/wav;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+@contextlib.contextmanager
+def telling(folder: Path) -> Iterator[None]:
+    """Tell in words that a report cannot be written."""
+    try:
+        yield
     except OSError as error:
         raise BadRequest(
-            T("The report cannot be saved in {folder}.", folder=str(target)),
+            T("The report cannot be saved in {folder}.", folder=str(folder)),
             T("Choose a folder that you may write in, on a disk with some space left."),
             cause="folder",
             details=str(error),
         ) from error
-    return target / PAGE_NAME
+
+
+def _turn(check: TurnCheck) -> dict[str, Any]:
+    return {
+        "number": check.number,
+        "what": str(check.title),
+        "note": str(check.note),
+        "figure": None if check.figure is None else _figure(check.figure),
+    }
 
 
 def _figure(figure: Figure) -> dict[str, Any]:

@@ -8,17 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from personadesk.domain.text import T, Text
-from personadesk.voice import levels
+from personadesk.voice.turns import Speech
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _PAUSE_SECONDS: Final = 1.2
-_SPEAKING_DBFS: Final = -42.0
-"""Louder than breath and keyboard on usual microphones."""
-_STILL_SECONDS: Final = 0.6
-_SHORTEST_SECONDS: Final = 0.3
 _MOST_LINES: Final = 500
 
 
@@ -37,14 +33,17 @@ class Line(NamedTuple):
 
 
 class Transcript:
-    """Lines of one call, in the order in which they began. Not thread-safe: its owner locks."""
+    """Lines of one call, in the order in which they began. Not thread-safe: its owner locks.
+
+    Attributes:
+        you: When the caller spoke.
+    """
 
     def __init__(self) -> None:
         self._lines: list[Line] = []
         self._voice: int | None = None
         self._wrote = float("-inf")
-        self._began: float | None = None
-        self._loud = float("-inf")
+        self.you = Speech()
 
     def voice_wrote(self, at: float, words: str) -> None:
         """Add words of the voice; they continue its last line unless it paused or the caller spoke since."""
@@ -60,17 +59,14 @@ class Transcript:
             self._lines[line] = before._replace(text=str(before.text) + words)
         self._wrote = at
 
-    def you_sent(self, at: float, pcm: NDArray[np.float32]) -> None:
-        """Notice whether the caller speaks."""
-        if levels.dbfs(pcm) >= _SPEAKING_DBFS:
-            self._began = at if self._began is None else self._began
-            self._loud = at + len(pcm) / levels.SAMPLE_RATE
-        elif self._began is not None and at - self._loud > _STILL_SECONDS:
-            began, self._began = self._began, None
-            lasted = self._loud - began
-            if lasted >= _SHORTEST_SECONDS:
-                self._voice = None
-                self._add(Line(began, "you", T("spoke for {seconds} s", seconds=round(lasted, 1))))
+    def you_sent(self, at: float, pcm: NDArray[np.float32]) -> tuple[float, float] | None:
+        """Notice whether the caller speaks; return start and end, in seconds, of words that just ended."""
+        if not self.you.add(at, pcm):
+            return None
+        began, ended = self.you.last()
+        self._voice = None
+        self._add(Line(began, "you", T("spoke for {seconds} s", seconds=round(ended - began, 1))))
+        return began, ended
 
     def lines(self) -> tuple[Line, ...]:
         """Return what there is."""

@@ -124,8 +124,8 @@ def hold(
 
     Returns:
         `tick_p50_ms`, `tick_p99_ms`, `delay_p50_ms` and `delay_p99_ms` (from a frame's sending to its answer),
-        `answered` (a share), `dropped` (frames) and `sockets_ms`: processor time of sockets and Opus a call and
-        frame, the making of connections included.
+        `answered` (a share), `dropped` (frames), `processors` (how many the server kept busy, all of it) and
+        `sockets_ms`: processor time of sockets and Opus a call and frame, the making of connections included.
 
     Raises:
         RuntimeError: The callers failed; the text is what they said.
@@ -149,11 +149,12 @@ def hold(
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         scheduler.start()
         thread.start()
-        began = time.process_time()
+        began, began_working = time.monotonic(), time.process_time()
         try:
             told = _callers(f"ws://127.0.0.1:{sock.getsockname()[1]}/api/chat", calls, seconds)
             dropped = scheduler.status().dropped
-            worked = time.process_time() - began
+            worked = time.process_time() - began_working
+            lasted = time.monotonic() - began
         finally:
             server.should_exit = True
             thread.join()
@@ -167,6 +168,7 @@ def hold(
         "tick_p50_ms": float(np.quantile(took, 0.5)),
         "tick_p99_ms": float(np.quantile(took, 0.99)),
         "dropped": float(dropped),
+        "processors": worked / lasted,
     }
 
 

@@ -259,6 +259,9 @@ class _Bench:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, tell, and return 0; 1 where a number in `args` cannot be used."""
+    from personaplex_server.serve import wait_asleep
+
+    wait_asleep()
     import torch
 
     from . import reference

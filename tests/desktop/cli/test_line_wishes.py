@@ -47,6 +47,11 @@ def test_a_line_is_made_asleep_changed_told_and_deleted(
     code, changed = type_("line", "wish", "a", "--max-price", "0.5", "--guard", "off")
     assert (code, changed["wish"]["max_price"], changed["wish"]["guarded"]) == (0, 0.5, False)
     assert changed["wish"]["wake_on_connect"] is True
+    other = local.pick_port()
+    code, moved = type_("line", "port", "a", str(other))
+    assert (code, moved["url"]) == (0, f"ws://127.0.0.1:{other}/api/chat")
+    code, same = type_("line", "port", "a", "80")
+    assert (code, same["error"]["cause"]) == (1, "bad_port")
     main(["line", "show", "a"])
     assert "shall be asleep at local, up to $0.50 an hour; not guarded" in capsys.readouterr().out
     assert type_("line", "delete", "a") == (0, {"removed": "a"})

@@ -17,7 +17,7 @@ import pytest
 from personadesk.app import Services
 from personadesk.domain.errors import BadRequest, NotFound
 from personadesk.domain.line import Line, LineState, Target
-from personadesk.domain.text import Text
+from personadesk.domain.text import T, Text
 from personadesk.domain.wish import Wish
 from personadesk.hosts import health, local
 from personadesk.lines import keeper, service, truth
@@ -102,6 +102,30 @@ async def test_a_line_may_move_to_another_port(open_services: Open) -> None:
     await services.lines.put(Line("a", second))
     assert await _status(first) is None
     assert (await _status(second) or {})["line"] == "a"
+
+
+async def test_a_line_gets_another_port_and_keeps_its_own_where_that_cannot_be_had(
+    open_services: Open,
+) -> None:
+    first, second = await open_services(kind="window"), await open_services()
+    old, new, other = local.pick_port(), local.pick_port(), local.pick_port()
+    await first.lines.put(Line("a", old))
+    await first.lines.put(Line("b", other))
+    await first.lines.tell("a", LineState.FAILED, T("It ran out of memory."))
+    # Asked of the process that does not serve the lines, as a terminal beside an open window is.
+    assert (await second.wanting.set_port("a", new)).port == new
+    assert await _status(old) is None
+    assert (await _status(new) or {})["line"] == "a"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for port, cause in (
+            (taken.getsockname()[1], "port_taken"), (other, "port_taken"), (80, "bad_port"),
+        ):  # fmt: skip
+            with pytest.raises(BadRequest) as refused:
+                await second.wanting.set_port("a", port)
+            assert refused.value.cause == cause
+    assert (await _status(new) or {})["line"] == "a"
 
 
 async def test_names_that_are_not_there_are_told(open_services: Open) -> None:

@@ -33,5 +33,6 @@ async def played(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """All pretend providers in their own process, twenty times as fast as they are."""
     monkeypatch.setenv(paths.REHEARSAL_VARIABLE, "1")
     yield await running.ensure(paths.folders(), words=("--speed", "20"))
-    personadesk("stop")
+    code, answer = personadesk("stop")
     await running.stop(paths.folders())
+    assert code == 0, answer

@@ -13,6 +13,7 @@ from personadesk.store.migrations import (
     first_tables,
     hosts,
     line_access,
+    personas,
     reasons_as_sentences,
     restart_proofs,
     spans_of_cost,
@@ -134,11 +135,19 @@ def test_when_an_account_was_changed() -> None:
     connection.close()
 
 
+def test_saved_personas_have_a_table() -> None:
+    connection = sqlite3.connect(":memory:")
+    personas(connection)
+    assert list(connection.execute("SELECT name, persona FROM personas")) == []
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
     assert (
         first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
         spans_of_cost, budgets,
         account_changes,
         line_access,
+        personas,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)

@@ -15,7 +15,7 @@ from personadesk.ui.actions import ACTIONS, ActionId
 from personadesk.ui.i18n import PSEUDO, language, mark, tr
 from personadesk.ui.messages import Action, Message, Severity, bus
 from personadesk.ui.preferences import Preferences
-from personadesk.ui.shell import MainWindow, Page, PageSpec
+from personadesk.ui.shell import MainWindow, NavigationBar, Page, PageSpec, StatusLine
 from personadesk.ui.shell.about import AboutDialog
 from personadesk.ui.shell.banner_area import BannerArea
 from personadesk.ui.theme import Look, theme
@@ -305,6 +305,46 @@ def test_nothing_in_the_shell_is_clipped_or_nameless(
     language().choose(code)
     window = make_window(*size)
     window.set_status("$0.00 /h")
+    assert not eyes.all_faults(window)
+
+
+def test_the_foot_of_the_side_bar_opens_accounts_and_money(
+    preferences: Preferences, settle, qtbot
+) -> None:
+    places = [
+        PageSpec(id_, title, "home", lambda id_=id_: Sheet(id_))
+        for id_, title in (
+            ("home", mark("Home")), ("accounts", mark("Accounts")), ("money", mark("Money")),
+        )
+    ]  # fmt: skip
+    window = MainWindow(places, preferences)
+    window.set_status("$0.75 /h", "Online · 1 account OK")
+    for width in (1440, 1000):
+        window.resize(width, 700)
+        window.show()
+        settle()
+        for page_id, told in (
+            ("money", "$0.75 /h (Money)"), ("accounts", "Online · 1 account OK (Accounts)"),
+        ):  # fmt: skip
+            line = window.findChild(StatusLine, f"status-{page_id}")
+            assert line is not None
+            assert line.accessibleName() == told
+            assert min(line.width(), line.height()) >= 24
+            qtbot.mouseClick(line, Qt.MouseButton.LeftButton)
+            assert window.current_id == page_id
+
+
+def test_a_number_beside_a_place_shows_in_the_narrow_side_bar_too(
+    make_window: Maker, settle, eyes
+) -> None:
+    window = make_window(1440)
+    window.set_badge("deploy", 2, "2 machines without a line")
+    button = window.findChild(NavigationBar).button("deploy")
+    assert button.text() == "Deploy  · 2"
+    window.resize(960, 640)
+    settle()
+    assert button.text() == "2"
+    assert "2 machines without a line" in button.toolTip()
     assert not eyes.all_faults(window)
 
 

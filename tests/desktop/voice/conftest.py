@@ -52,6 +52,7 @@ class Script:
     extra: dict[int, list[bytes | str]] = field(default_factory=dict)
     split_pages: bool = False
     no_goodbye: bool = False
+    speaks: Callable[[list[NDArray[np.float32]]], bool] | None = None
 
 
 @dataclass
@@ -134,7 +135,8 @@ class FakeVoice:
                 frame += 1
                 if script.mute_from is not None and frame > script.mute_from:
                     continue
-                pages = writer.append_pcm(tone(0.08, script.level))
+                loud = script.speaks is None or script.speaks(self.heard)
+                pages = writer.append_pcm(tone(0.08, script.level if loud else 0.0))
                 if script.split_pages:
                     pages, rest = rest + pages[:-20], pages[-20:]
                 await socket.send(protocol.audio(pages))

@@ -1,4 +1,4 @@
-"""The ring, the jitter buffer and the resampler between a sound card and a call."""
+"""The ring and the resampler between a sound card and a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 
-from personadesk.voice.jitter import JitterBuffer
 from personadesk.voice.resample import Resampler
 from personadesk.voice.ring import Ring
 
@@ -56,46 +55,6 @@ def test_two_threads_share_a_ring_without_losing_a_sample() -> None:
     writer.join()
     np.testing.assert_array_equal(np.concatenate(heard), count(0, total))
     assert ring.dropped == 0
-
-
-def test_the_buffer_waits_until_it_has_a_little_in_hand() -> None:
-    buffer = JitterBuffer(1000, start=0.1, most=0.3)
-    buffer.push(count(1, 99))
-    assert not buffer.pull(20).any()
-    buffer.push(count(100, 1))
-    assert buffer.pull(20).tolist() == list(range(1, 21))
-    assert buffer.underruns == 0
-
-
-def test_a_dry_buffer_fills_up_again_before_it_goes_on() -> None:
-    buffer = JitterBuffer(1000, start=0.1, most=0.3)
-    buffer.push(np.ones(100, np.float32))
-    assert buffer.pull(150).sum() == 100
-    assert buffer.underruns == 1
-    buffer.push(np.ones(60, np.float32))
-    assert buffer.pull(50).sum() == 0
-    buffer.push(np.ones(60, np.float32))
-    assert buffer.pull(50).sum() == 50
-    assert buffer.underruns == 1
-
-
-def test_a_late_burst_does_not_leave_lag_behind() -> None:
-    buffer = JitterBuffer(1000, start=0.1, most=0.3)
-    buffer.push(count(0, 500))
-    assert buffer.seconds == pytest.approx(0.1)
-    assert buffer.dropped == 400
-    assert buffer.pull(3).tolist() == [400, 401, 402], "the oldest went"
-
-
-def test_in_step_nothing_is_dropped_and_nothing_missed() -> None:
-    buffer = JitterBuffer(24_000)
-    heard = []
-    for frame in range(100):
-        buffer.push(count(1 + frame * 1920, 1920))
-        heard += [buffer.pull(480) for _ in range(4)]
-    sound = np.concatenate(heard)
-    np.testing.assert_array_equal(np.trim_zeros(sound)[:180_000], count(1, 180_000))
-    assert buffer.underruns == buffer.dropped == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import sphn
 
+from personadesk import resources
 from personadesk.domain.errors import BadRequest, NotFound
 from personadesk.voice import clips, levels, wav
 
@@ -73,7 +75,7 @@ def test_a_clip_that_makes_no_sense_is_refused_in_words(
 
 @pytest.mark.parametrize(
     ("data", "sentence"),
-    [(b"", "it.wav is empty."), (b"ID3 not sound", "it.wav is not a WAV file that can be read.")],
+    [(b"", "it.wav is empty."), (b"ID3 not sound", "it.wav is no sound file that can be read.")],
 )
 def test_a_file_that_is_no_wav_is_refused_in_words(
     tmp_path: Path, data: bytes, sentence: str
@@ -88,3 +90,37 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
         clips.read_wav(tmp_path / "none.wav")
     with pytest.raises(BadRequest, match="cannot be read"):
         clips.read_wav(tmp_path)
+
+
+def test_each_bundled_clip_is_what_it_is_called() -> None:
+    read = {each.name: clips.find(each.name) for each in clips.BUNDLED}
+    loudest = {name: levels.window_levels(clip.pcm).max() for name, clip in read.items()}
+    assert 2 < read["question"].seconds < 4
+    assert 8 < read["long-question"].seconds < 14
+    assert 1.5 < read["interruption"].seconds < 4
+    assert not read["silence"].pcm.any()
+    assert read["silence"].warning
+    assert levels.dbfs(read["noise"].pcm) == pytest.approx(-36, abs=1)
+    assert all(loudest[name] > -25 for name in ("question", "long-question", "interruption"))
+    assert np.array_equal(read["noise"].pcm, clips.find("noise").pcm)
+
+
+@pytest.mark.parametrize("kind", ["flac", "opus"])
+def test_a_coded_file_is_read_at_our_rate(tmp_path: Path, kind: str) -> None:
+    if kind == "flac":
+        path = resources.path("clips", "interruption.flac")
+    else:
+        path = tmp_path / "it.opus"
+        sphn.write_opus(str(path), clips.find("interruption").pcm[None, :], 24_000)
+    clip = clips.load(path)
+    assert clip.seconds == pytest.approx(clips.find("interruption").seconds, abs=0.1)
+    assert levels.dbfs(clip.pcm) == pytest.approx(
+        levels.dbfs(clips.find("interruption").pcm), abs=1
+    )
+
+
+def test_sound_that_is_cut_off_in_its_middle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cut.flac"
+    path.write_bytes(resources.path("clips", "interruption.flac").read_bytes()[:40])
+    with pytest.raises(BadRequest, match="no sound file"):
+        clips.load(path)

@@ -92,7 +92,7 @@ def test_the_json_has_a_stable_shape(saved: Path) -> None:
     assert told["version"] == 1
     assert set(told) == {
         "schema", "version", "verdict", "sentence", "explanation", "reasons", "url", "started", "engine",
-        "rehearsal", "clip", "figures", "values", "text", "waves", "events", "files",
+        "rehearsal", "clip", "turns", "figures", "values", "text", "waves", "events", "files",
     }  # fmt: skip
     assert told["verdict"] == "pass"
     assert told["rehearsal"] is True

@@ -4,109 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from personadesk.domain.errors import BadRequest
-from personadesk.domain.text import T
+from peers.pretend_audio import PretendDevices, PretendStream
 from personadesk.voice import talk as talking
-from personadesk.voice.devices import Device, Devices, list_devices
+from personadesk.voice.devices import Devices, list_devices
 from personadesk.voice.talk import CLIP, NO_SPEAKER, TalkSession, TalkState
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
-    from personadesk.voice.jitter import JitterBuffer
     from personadesk.voice.ring import Ring
     from personadesk.voice.talk import TalkSnapshot
 
 StartVoice = "Callable[..., Awaitable[Any]]"
-
-
-@dataclass
-class PretendStream:
-    """A device in a thread: gives or takes 10 ms at a time."""
-
-    rate: int
-    step: Callable[[int], None]
-    closed: threading.Event = field(default_factory=threading.Event)
-    thread: threading.Thread | None = None
-
-    def start(self) -> PretendStream:
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        return self
-
-    def _run(self) -> None:
-        samples = self.rate // 100
-        due = time.perf_counter()
-        while not self.closed.is_set():
-            self.step(samples)
-            due += 0.01
-            time.sleep(max(0.0, due - time.perf_counter()))
-
-    def close(self) -> None:
-        self.closed.set()
-        if self.thread:
-            self.thread.join()
-
-
-class PretendDevices:
-    """Sound cards as a test wants them.
-
-    Attributes:
-        played: What the loudspeaker was given.
-        streams: Every stream that was opened.
-    """
-
-    def __init__(self, *, inputs: bool = True, outputs: bool = True, rate: int = 24_000,
-                 level: float = 0.3, dead: bool = False, broken_output: bool = False) -> None:  # fmt: skip
-        self.played: list[NDArray[np.float32]] = []
-        self.streams: list[PretendStream] = []
-        self._found = Devices(
-            (Device("Headset", True),) if inputs else (),
-            (Device("Headset", True),) if outputs else (),
-        )
-        self._rate, self._level, self._dead, self._broken_output = rate, level, dead, broken_output
-        self._at = 0
-
-    def devices(self) -> Devices:
-        return self._found
-
-    def open_input(
-        self, name: str | None, make_ring: Callable[[int], Ring]
-    ) -> tuple[PretendStream, Ring]:
-        if name not in (None, "Headset"):
-            raise BadRequest(T("The microphone {name} cannot be opened.", name=name), cause="sound")
-        ring = make_ring(self._rate)
-
-        def hear(samples: int) -> None:
-            if not self._dead:
-                at = (self._at + np.arange(samples)) / self._rate
-                self._at += samples
-                ring.write((self._level * np.sin(2 * np.pi * 440 * at)).astype(np.float32))
-
-        return self._opened(hear), ring
-
-    def open_output(
-        self, name: str | None, make_buffer: Callable[[int], JitterBuffer]
-    ) -> tuple[PretendStream, JitterBuffer]:
-        if self._broken_output:
-            raise BadRequest(T("The loudspeaker cannot be opened."), cause="sound")
-        buffer = make_buffer(self._rate)
-        return self._opened(lambda samples: self.played.append(buffer.pull(samples))), buffer
-
-    def _opened(self, step: Callable[[int], None]) -> PretendStream:
-        stream = PretendStream(self._rate, step).start()
-        self.streams.append(stream)
-        return stream
 
 
 @pytest.fixture
@@ -219,7 +134,13 @@ async def test_a_clip_that_is_none_is_told_and_the_call_goes_on(
 async def test_what_the_voice_writes_and_tells_is_shown(
     fake_voice: StartVoice, call: Callable[..., TalkSession], metadata_message: Callable[..., bytes]
 ) -> None:
-    extra = {1: [protocol.text(" Good"), protocol.text(" day."), metadata_message(lag_ms=25.0)]}
+    extra = {
+        1: [
+            protocol.text(" Good"),
+            protocol.text(" day."),
+            metadata_message(lag_ms=25.0, tick_ms=12.0, frame=1, dropped=0),
+        ]
+    }
     voice = await fake_voice(extra=extra)
     view = await until(call(voice.url), lambda v: bool(v.transcript) and v.lag_ms is not None)
     assert (view.transcript[0].who, view.transcript[0].text) == ("voice", "Good day.")
@@ -280,14 +201,19 @@ async def test_a_loudspeaker_that_cannot_be_opened_leaves_a_call_to_see(
     assert view.speaker is False
 
 
-async def test_a_microphone_that_gives_nothing_is_noticed(
+async def test_a_microphone_that_gives_nothing_is_replaced_and_said_so(
     fake_voice: StartVoice, call: Callable[..., TalkSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personadesk.voice.sources._NO_SOUND_SECONDS", 0.3)
+    monkeypatch.setattr("personadesk.voice.talk_audio.NO_SOUND_SECONDS", 0.3)
     voice = await fake_voice()
-    session = call(voice.url, backend=PretendDevices(dead=True))
-    view = await until(session, lambda v: v.state is TalkState.FAILED)
-    assert str(view.reason) == "The microphone gives no sound."
+    devices = PretendDevices(dead=True)
+    session = call(voice.url, backend=devices)
+    view = await until(session, lambda v: bool(v.notice))
+    assert "The microphone gives no sound any more." in str(view.notice)
+    frames = view.frames
+    view = await until(session, lambda v: v.frames >= frames + 5)
+    assert view.state is TalkState.IN_CALL, "the voice's clock goes on"
+    assert devices.refreshed >= 1
 
 
 async def test_a_voice_that_falls_silent_for_good_is_given_up(

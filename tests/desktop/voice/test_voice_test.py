@@ -155,7 +155,7 @@ async def test_bad_input_is_refused_before_anybody_is_called(
 ) -> None:
     voice = await fake_voice()
     (tmp_path / "no.wav").write_bytes(b"no")
-    with pytest.raises(BadRequest, match="not a WAV"):
+    with pytest.raises(BadRequest, match="no sound file"):
         await voice_test.run_voice_test(voice.url, clip=tmp_path / "no.wav")
     with pytest.raises(NotFound):
         await voice_test.run_voice_test(voice.url, clip=tmp_path / "none.wav")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from personaplex_server.__main__ import main
 from personaplex_server.engines.base import Persona, Sampling
 from personaplex_server.engines.personaplex import PersonaPlexEngine
 from personaplex_server.model.config import LmConfig, ModelConfig
@@ -112,11 +113,11 @@ def test_others_are_not_disturbed_and_the_call_goes_on(engine):
 
 
 def test_an_hour_long_call_keeps_its_persona(engine):
-    """Fifteen windows, which are an hour of the released model; some frames are late, and rows move.
+    """3040 steps are nineteen windows, more than an hour of the released model; some frames are late, and rows move.
 
     Never beyond the window, never without an answer.
     """
-    moments = 15 * CONTEXT
+    moments = 19 * CONTEXT
     engine.open(1, Persona(text="abc", sampling=Sampling(seed=3)))
     engine.open(0, ROLE)
     frames = sound(64, 3)
@@ -141,6 +142,25 @@ def test_an_hour_long_call_keeps_its_persona(engine):
     assert torch.equal(
         engine._parts.all[0].model.state.memory[:, :, place, :, : prompt.shape[3]], prompt
     )
+
+
+@pytest.mark.soak
+def test_the_rehearsal_model_goes_on_past_its_own_memory(tmp_path):
+    """The same at the released length of 3000 positions: half a minute of work for four of talk."""
+    assert main(["make-checkpoint", "--preset", "rehearsal", str(tmp_path / "model")]) == 0
+    engine = PersonaPlexEngine.load(tmp_path / "model", device="cpu", rows=1)
+    assert engine.config.lm.context == 3000
+    engine.open(0, ROLE)
+    (facts,) = engine._parts.all[0].open.values()
+    prompt, frames = facts.prompt.memory, sound(64)
+    for moment in range(3200):
+        answer = engine.tick({0: frames[moment % 64]})[0]
+        assert answer.pcm is not None
+        assert np.isfinite(answer.pcm).all()
+        assert facts.call < 3000
+    assert engine.renewals == 1
+    memory = engine._parts.all[0].model.state.memory
+    assert torch.equal(memory[:, :, 0, :, : prompt.shape[3]], prompt)
 
 
 def test_without_a_prompt_or_where_it_is_not_wanted_nothing_is_renewed(engine):

@@ -59,6 +59,11 @@ class RentedMachines:
         """
         await self._rentals.end(tag)
 
+    async def going(self, tag: str) -> bool:
+        """Return whether it has ended, or is ending for good; the record knows, nobody is asked."""
+        rental = await self._rentals.current(tag)
+        return rental is None or rental.state is RentalState.ENDING
+
     async def gone(self, tag: str) -> None:
         """Wait until the provider says that an ended machine is gone, so that no two are ever paid for.
 

@@ -12,6 +12,7 @@ from personadesk.deploy import model_folder
 from personadesk.deploy.step import Context, Step
 from personadesk.deploy.words import size
 from personadesk.domain.errors import BadRequest, HostUnfit
+from personadesk.domain.line import FIRST_PORT, LAST_PORT
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 OLDEST_PYTHON = (3, 11)
 LONGEST_NAME = 40
-LOWEST_PORT = 1024
 GPU_BYTES_7B = 24_000_000_000
 """16-bit weights take 16.7 GB; with state and codec a 24 GB card is the least that works."""
 MODEL_BYTES_7B = 17_100_000_000
@@ -105,7 +105,7 @@ def check_plan(plan: Plan) -> None:
             T("Choose another name."),
             cause="bad_name",
         )
-    if not LOWEST_PORT <= plan.port <= 65535:
+    if not FIRST_PORT <= plan.port <= LAST_PORT:
         raise BadRequest(
             T("Port {port} cannot be used; ports from 1024 to 65535 can.", port=plan.port),
             T("Choose another port, for example 8998."),

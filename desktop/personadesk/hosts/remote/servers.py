@@ -52,6 +52,9 @@ class Rented(Protocol):
             PersonaDeskError: It did not take it.
         """
 
+    async def going(self, tag: str) -> bool:
+        """Return whether the machine of a deploy has ended, or is ending for good."""
+
     async def wake(self, tag: str) -> None:
         """Start the machine of a deploy where it sleeps, and wait until it lets us in.
 
@@ -131,6 +134,8 @@ class PlacedServers(Servers):
 
     async def remove(self, server_id: str) -> bool:
         """Stop and forget a server, on its host first; see `Servers.remove`."""
+        if await self._goes_with_its_machine(server_id):
+            return await self.let_go(server_id)
         there = await self._stop_there(server_id, forget=True)
         here = await super().remove(server_id)
         if there:
@@ -152,6 +157,13 @@ class PlacedServers(Servers):
                 await self.rented.end(record.name)
                 return await self.let_go(server_id)
         return await self.remove(server_id)
+
+    async def _goes_with_its_machine(self, server_id: str) -> bool:
+        placement = await self._hosts.store.placement(server_id)
+        if placement is None or self.rented is None:
+            return False
+        record = await self._hosts.store.get(placement.host_name)
+        return bool(record.account) and await self.rented.going(record.name)
 
     async def _stop_there(self, server_id: str, *, forget: bool) -> bool:
         placement = await self._hosts.store.placement(server_id)

@@ -42,7 +42,8 @@ FACTS = ProviderFacts(
         ),
         Field(
             "project",
-            T("Project (empty: the key's own)"),
+            T("Project"),
+            rights=T("Empty: the project of the key."),
             where="https://console.cloud.google.com/projectselector2/home/dashboard",
             secret=False,
             optional=True,
@@ -50,7 +51,8 @@ FACTS = ProviderFacts(
         ),
         Field(
             "network",
-            T("Network; port 22 must be open in it"),
+            T("Network"),
+            rights=T("Port 22 must be open in it."),
             where="https://console.cloud.google.com/networking/networks/list",
             secret=False,
             optional=True,

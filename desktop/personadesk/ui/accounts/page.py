@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QPushButton, QStackedWidget, QTabBar, QWidget
+from PySide6.QtWidgets import QStackedWidget, QTabBar, QWidget
 
 from personadesk.domain.provider import by_promise
 from personadesk.ui.accounts import words
@@ -98,7 +98,7 @@ class AccountsPage(Page):
         return self.current.subtitle
 
     @property
-    def primary_action(self) -> QPushButton | None:
+    def primary_action(self) -> QWidget | None:
         return self.current.primary_action
 
     @property

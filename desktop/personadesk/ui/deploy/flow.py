@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from personadesk.domain.line import FIRST_PORT, LAST_PORT
 from personadesk.domain.plan import (
     DEFAULT_LINE_PORT,
     LOCAL,
@@ -45,7 +46,6 @@ __all__ = [
 ]
 
 LONGEST_NAME = 40
-FIRST_PORT, LAST_PORT = 1024, 65535
 
 
 class Page(StrEnum):

@@ -1,4 +1,4 @@
-"""Plays the sound of a voice test, both sides mixed, and tells where it is."""
+"""Plays the sound of a voice test or of a kept call, both sides mixed, and tells where it is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from personadesk.ui.spawn import spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from personadesk.voice.devices import AudioBackend, Stream
     from personadesk.voice.jitter import JitterBuffer
@@ -56,6 +59,13 @@ class Player(QObject):
 
     def toggle(self, folder: str) -> None:
         """Play the sound of a report's folder, or stop."""
+        self._toggle(lambda: _report_sound(Path(folder)))
+
+    def toggle_call(self, folder: Path) -> None:
+        """Play a call that was kept, or stop."""
+        self._toggle(lambda: _kept_sound(folder))
+
+    def _toggle(self, load: Callable[[], NDArray[np.float32]]) -> None:
         if self.is_on:
             self.stop()
             return
@@ -67,7 +77,7 @@ class Player(QObject):
             self._starting = False
             bus().error(error)
 
-        spawn(self._start(Path(folder) / CALL_FILE), "play the report", owner=self, failed=failed)
+        spawn(self._start(load), "play a call", owner=self, failed=failed)
 
     def stop(self) -> None:
         """Stop playing; harmless when nothing plays."""
@@ -78,8 +88,8 @@ class Player(QObject):
             spawn(asyncio.to_thread(stream.close), "close the loudspeaker")
             self.moved.emit(None)
 
-    async def _start(self, path: Path) -> None:
-        opened = await asyncio.to_thread(_open, path, self._make_backend())
+    async def _start(self, load: Callable[[], NDArray[np.float32]]) -> None:
+        opened = await asyncio.to_thread(_open, load, self._make_backend())
         if not self._starting:
             await asyncio.to_thread(opened[0].close)
             return
@@ -102,7 +112,22 @@ def _system() -> AudioBackend:
     return PortAudio()
 
 
-def _open(path: Path, backend: AudioBackend) -> tuple[Stream, JitterBuffer, float]:
+def _report_sound(folder: Path) -> NDArray[np.float32]:
+    from personadesk.voice import clips
+
+    return clips.read_wav(folder / CALL_FILE)
+
+
+def _kept_sound(folder: Path) -> NDArray[np.float32]:
+    from personadesk.voice import sessions
+
+    mixed: NDArray[np.float32] = sessions.sound(folder).sum(axis=1).clip(-1.0, 1.0)
+    return mixed
+
+
+def _open(
+    load: Callable[[], NDArray[np.float32]], backend: AudioBackend
+) -> tuple[Stream, JitterBuffer, float]:
     """Read the sound and begin to play it; for a worker thread.
 
     Raises:
@@ -113,7 +138,7 @@ def _open(path: Path, backend: AudioBackend) -> tuple[Stream, JitterBuffer, floa
     from personadesk.voice import clips
     from personadesk.voice.jitter import JitterBuffer
 
-    both = clips.read_wav(path)
+    both = load()
     seconds = len(both) / clips.SAMPLE_RATE
 
     def make_buffer(rate: int) -> JitterBuffer:
@@ -121,7 +146,7 @@ def _open(path: Path, backend: AudioBackend) -> tuple[Stream, JitterBuffer, floa
             both if rate == clips.SAMPLE_RATE else soxr.resample(both, clips.SAMPLE_RATE, rate)
         )
         # All of it lies ready, so nothing needs to be gathered and nothing is ever too much.
-        buffer = JitterBuffer(rate, start=0.0, most=seconds + 1.0)
+        buffer = JitterBuffer(rate, start=0.0, most=seconds + 1.0, adapt=False)
         buffer.push(pcm)
         return buffer
 

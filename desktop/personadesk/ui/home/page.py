@@ -63,7 +63,6 @@ class HomePage(Page):
         self._first.language_chosen.connect(self.language_asked)
         self._views = QStackedLayout(self)
         self._views.addWidget(scrolled(self._first))
-        self._views.addWidget(scrolled(self._make_lines()))
         # The sub-line holds the time of day.
         self._minute = QTimer(self)
         self._minute.setInterval(MINUTE_MS)
@@ -151,6 +150,21 @@ class HomePage(Page):
     def _follow(self) -> None:
         view = self._model.view
         self._first.set_computer(view.computer)
+        if view.lines and not self._has_lines:
+            # Not before there is a line: the window's first paint, which knows of none yet, is quicker so.
+            self._views.addWidget(scrolled(self._make_lines()))
+        if self._has_lines:
+            self._follow_lines()
+        self._views.setCurrentIndex(1 if view.lines else 0)
+        self.title_changed.emit()
+
+    @property
+    def _has_lines(self) -> bool:
+        """Whether the view of the lines was made."""
+        return self._views.count() > 1
+
+    def _follow_lines(self) -> None:
+        view = self._model.view
         told = ((view.up, view.up_note), (view.now, view.now_note), (view.today, view.today_note))
         for (figure, note), (value, below) in zip(self._figures, told, strict=True):
             figure.set_value(value)
@@ -174,8 +188,6 @@ class HomePage(Page):
         if names != placed:
             self._place()
         self._follow_decided()
-        self._views.setCurrentIndex(1 if lines else 0)
-        self.title_changed.emit()
 
     def _follow_decided(self) -> None:
         decided = self._model.view.decided
@@ -203,5 +215,5 @@ class HomePage(Page):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._first.fit_height(self.height())
-        if self._columns != self._wanted_columns():
+        if self._has_lines and self._columns != self._wanted_columns():
             self._place()

@@ -1,4 +1,4 @@
-"""Weekly hours: always, by people and callers alone, or rows of days with a time from which and one until which."""
+"""Weekly hours: always, when somebody calls or starts it, or rows of days with times from and until."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class HoursEditor(QWidget):
         column = vbox(self, gap=8)
         self.mode = ComboBox(tr("Hours"))
         self.mode.addItems(
-            [tr("By people and callers alone"), tr("By the week"), tr("Always")]
+            [tr("When somebody calls or starts it"), tr("By the week"), tr("Always")]
         )  # fmt: skip
         self.mode.currentIndexChanged.connect(self._chosen)
         top = hbox()

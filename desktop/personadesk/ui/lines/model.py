@@ -140,6 +140,10 @@ class LinesModel(QObject):
         """Stop a line's voice until somebody calls."""
         self._do("sleep", lambda services: services.limits.sleep(name, Rest.ASLEEP))
 
+    def set_port(self, name: str, port: int) -> None:
+        """Give a line another port of its own."""
+        self._do("port", lambda services: services.wanting.set_port(name, port))
+
     def open_outside(self, name: str, access: Access) -> None:
         """Let other computers reach a line."""
         self._do("open", lambda services: services.outside.open(name, access))

@@ -13,7 +13,7 @@ from personadesk.domain.line import LineState
 from personadesk.ui.dialogs import Choice, Question
 from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.lines import words
-from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog
+from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog, PortDialog
 from personadesk.ui.lines.wish_form import WishForm
 from personadesk.ui.messages import bus
 from personadesk.ui.shell.pages import Page, scrolled
@@ -92,6 +92,8 @@ class _Rows(QAbstractTableModel):
             return cell
         if role in {Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.DisplayRole}:
             return cell.spoken
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return cell.tip or None
         return None
 
     def _cell(self, facts: LineFacts, column: int) -> Cell:
@@ -105,9 +107,8 @@ class _Rows(QAbstractTableModel):
         if column == 2:
             return Cell(words.place_name(facts.place) if facts.place else "–")
         if column == 3:
-            return Cell(
-                words.hours_in_words(wish.hours) if wish is not None else tr("not said yet")
-            )
+            hours = words.hours_in_words(wish.hours) if wish is not None else tr("not said yet")
+            return Cell(hours, tip=hours)
         waits = trn("{n} waits", "{n} wait", facts.waiting) if facts.waiting else ""
         return Cell(str(facts.calls), below=waits)
 
@@ -186,6 +187,8 @@ class LinesPage(Page):
 
     @property
     def subtitle(self) -> str:
+        if not self._model.lines:
+            return tr("No lines yet")
         up = sum(each.line.state is LineState.UP for each in self._model.lines)
         return tr("{up} of {all} up", up=up, all=len(self._model.lines))
 
@@ -238,6 +241,15 @@ class LinesPage(Page):
         keys = {place.key for place in wished}
         return wished + [place for place in self._model.places if place.key not in keys]
 
+    def _ask_port(self) -> None:
+        facts = self._model.get(self._chosen)
+        if facts is not None:
+            dialog = PortDialog(self.window(), facts.line, facts.calls)
+            dialog.wanted.connect(
+                lambda port, name=facts.line.name: self._model.set_port(name, port)
+            )
+            dialog.open()
+
     def _ask_outside(self) -> None:
         facts = self._model.get(self._chosen)
         if facts is not None:
@@ -288,7 +300,12 @@ class LinesPage(Page):
         self._reason = label("", Type.BODY, Role.TEXT2, wrap=True)
         card.add(self._reason)
         self._address = AddressField("", "")
-        card.add(self._address)
+        address = hbox(gap=8)
+        address.addWidget(self._address, 1)
+        self.change_port = Button(tr("Port…"), name=tr("Change the port"))
+        self.change_port.clicked.connect(self._ask_port)
+        address.addWidget(self.change_port)
+        card.add(address)
         self._facts = FactList()
         card.add(self._facts)
         row = hbox(gap=8)

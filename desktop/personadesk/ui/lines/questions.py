@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
@@ -9,11 +10,12 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
 from personadesk.domain.access import Access, Tls, checked
 from personadesk.domain.errors import BadRequest
+from personadesk.domain.line import FIRST_PORT, LAST_PORT
 from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.domain.wish import Rest, Wish
 from personadesk.ui.deploy import words as deploy_words
 from personadesk.ui.deploy.form import FormField
-from personadesk.ui.i18n import show, tr
+from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.lines.words import place_name
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Button, ComboBox, Kind, hbox, label, vbox
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from personadesk.domain.line import Line
     from personadesk.domain.wish import Place
 
-__all__ = ["MoveDialog", "NewLineDialog", "OutsideDialog"]
+__all__ = ["MoveDialog", "NewLineDialog", "OutsideDialog", "PortDialog"]
 
 LONGEST_NAME = 40
 
@@ -127,7 +129,7 @@ class NewLineDialog(_Dialog):
         amount, readable = language().locale.toDouble(price) if price else (0.0, True)
         bad_price = bool(price) and (not readable or amount <= 0)
         self.price.set_fault(tr("A limit is a number of dollars above 0.") if bad_price else "")
-        bad_port = bool(port) and not (port.isdecimal() and 1024 <= int(port) <= 65535)
+        bad_port = bool(port) and not _is_port(port)
         self.port.set_fault(tr("A port is a number from 1024 to 65535.") if bad_port else "")
         if self.name.fault or bad_price or bad_port:
             return
@@ -187,6 +189,55 @@ class MoveDialog(_Dialog):
 
     def _follow(self) -> None:
         self.price.setVisible(str(self.place.currentData()).startswith("account:"))
+
+
+class PortDialog(_Dialog):
+    """Another port for a line.
+
+    Signals:
+        wanted: This one.
+    """
+
+    wanted = Signal(int)
+
+    def __init__(self, parent: QWidget, line: Line, calls: int) -> None:
+        """Ask.
+
+        Args:
+            parent: The window.
+            line: The line as it is.
+            calls: Calls that go on, which a change ends.
+        """
+        text = tr(
+            "Its address has the port in it: programs that call {url} must follow.", url=line.url
+        )
+        if calls:
+            text += " " + trn("{n} call is cut off.", "{n} calls are cut off.", calls)
+        super().__init__(
+            parent, tr("Change the port of “{line}”", line=line.name), text, tr("Change port")
+        )
+        self._line = line
+        self.port = FormField(tr("&Port"))
+        self.port.edit.setText(str(line.port))
+        self.port.edit.selectAll()
+        self.port.edit.textChanged.connect(self._follow)
+        self.form.addWidget(self.port)
+        self.address = label("", Type.BODY, mono=True, selectable=True)
+        self.form.addWidget(self.address)
+        self._follow()
+
+    def submit(self) -> None:
+        port = self.port.edit.text().strip()
+        self.port.set_fault("" if _is_port(port) else tr("A port is a number from 1024 to 65535."))
+        if self.port.fault:
+            return
+        if int(port) != self._line.port:
+            self.wanted.emit(int(port))
+        self.accept()
+
+    def _follow(self) -> None:
+        port = self.port.edit.text().strip()
+        self.address.setText(replace(self._line, port=int(port)).url if _is_port(port) else "–")
 
 
 class OutsideDialog(_Dialog):
@@ -264,3 +315,7 @@ class OutsideDialog(_Dialog):
         file, _ = QFileDialog.getOpenFileName(self, tr("Choose a file"))
         if file:
             into.edit.setText(file)
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and FIRST_PORT <= int(text) <= LAST_PORT

@@ -93,7 +93,7 @@ def standing(line: Line, wish: Wish | None) -> tuple[Shape, str]:
 def hours_in_words(hours: Hours | None) -> str:
     """Return hours as a sentence without verbs."""
     if hours is None:
-        return tr("by people and callers alone")
+        return tr("when somebody calls or starts it")
     if hours.always:
         return tr("always")
     rows = []

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 from personadesk.ui.actions import ActionId, make_action
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.money import dollars
+from personadesk.ui.places import ACCOUNTS, MONEY
 from personadesk.ui.shell import menus
 from personadesk.ui.shell.banner_area import BannerArea
 from personadesk.ui.shell.navigation import NavigationBar, StatusLine
@@ -182,10 +183,8 @@ class MainWindow(QMainWindow):
         column.addLayout(row, 1)
         self._navigation = NavigationBar(self._specs)
         self._navigation.page_chosen.connect(self.open_page)
-        self._cost = StatusLine("coin", "", Role.TEXT2)
-        self._calm = StatusLine("shield", "", Role.OK)
-        self._navigation.add_status(self._calm)
-        self._navigation.add_status(self._cost)
+        self._calm = self._status_line("shield", Role.OK, ACCOUNTS)
+        self._cost = self._status_line("coin", Role.TEXT2, MONEY)
         self.set_status(*self._told)
         if self._badge is not None:
             self.set_badge(*self._badge)
@@ -202,6 +201,15 @@ class MainWindow(QMainWindow):
         self._fill_menus()
         self._fit_width()
         self.open_page(self._current)
+
+    def _status_line(self, icon_name: str, tone: Role, page_id: str) -> StatusLine:
+        """Put a line at the foot of the side bar that opens a page."""
+        title = next((tr(spec.title) for spec in self._specs if spec.id == page_id), "")
+        line = StatusLine(icon_name, "", tone, opens=title)
+        line.setObjectName(f"status-{page_id}")
+        line.clicked.connect(lambda: self.open_page(page_id))
+        self._navigation.add_status(line)
+        return line
 
     def _rebuild(self) -> None:
         """Make everything anew in the language and size now in use; models outlive the pages."""

@@ -20,16 +20,38 @@ if TYPE_CHECKING:
 __all__ = ["NavigationBar", "StatusLine"]
 
 WIDE, NARROW = 208, 56
+SIDE = 9
+TARGET = 26
+"""The least that is easy to hit."""
 
 
-class StatusLine(QWidget):
-    """An icon and a short sentence at the foot of the side bar."""
+class StatusLine(QPushButton):
+    """An icon and a short sentence at the foot of the side bar; a click opens the page that says more."""
 
     def __init__(
-        self, icon_name: str, text: str, tone: Role, parent: QWidget | None = None
+        self,
+        icon_name: str,
+        text: str,
+        tone: Role,
+        *,
+        opens: str = "",
+        parent: QWidget | None = None,
     ) -> None:
+        """Make it.
+
+        Args:
+            icon_name: Its icon.
+            text: How it stands.
+            tone: The icon's colour.
+            opens: Title of the page that a click opens, for the tooltip and assistive technology.
+            parent: Where it stands.
+        """
         super().__init__(parent)
-        row = hbox(self, gap=8)
+        self.setProperty("kind", "nav-foot")
+        self.setAutoDefault(False)
+        self._opens = opens
+        row = self._row = hbox(self, gap=8)
+        row.setContentsMargins(theme().px(SIDE), 0, theme().px(SIDE), 0)
         row.addWidget(IconLabel(icon_name, 15, tone))
         self._text = ElidedLabel(text, Type.SMALL, Role.TEXT2)
         row.addWidget(self._text, 1)
@@ -38,12 +60,21 @@ class StatusLine(QWidget):
     def set_text(self, text: str) -> None:
         """Say how it stands now."""
         self._text.setText(text)
-        self.setToolTip(text)
-        self.setAccessibleName(text)
+        told = f"{text} ({self._opens})" if self._opens else text
+        self.setToolTip(told)
+        self.setAccessibleName(told)
 
     def set_narrow(self, narrow: bool) -> None:
         """Show the icon alone; the sentence becomes its tooltip."""
         self._text.setVisible(not narrow)
+
+    def sizeHint(self) -> QSize:
+        # A button's own hint knows nothing of the row inside it.
+        inside = self._row.sizeHint()
+        return QSize(inside.width(), max(inside.height(), theme().px(TARGET)))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._row.minimumSize().width(), self.sizeHint().height())
 
 
 class NavigationBar(QFrame):
@@ -76,7 +107,7 @@ class NavigationBar(QFrame):
         for number, spec in enumerate(specs, 1):
             self._column.addWidget(self._make_button(number, spec))
         self._column.addStretch(1)
-        self._status = vbox(gap=9)
+        self._status = vbox(gap=2)
         self._column.addLayout(self._status)
         self._lines: list[StatusLine] = []
         self._follow_theme()
@@ -110,7 +141,9 @@ class NavigationBar(QFrame):
         self._badges[page_id] = count
         button = self._buttons[page_id]
         title = tr(self._specs[page_id].title)
-        button.setAccessibleName(f"{title}, {spoken}" if count else title)
+        told = f"{title}, {spoken}" if count else title
+        button.setAccessibleName(told)
+        button.setToolTip(f"{told} (Ctrl+{list(self._specs).index(page_id) + 1})")
         self._write(page_id)
 
     def button(self, page_id: str) -> QPushButton:
@@ -138,9 +171,11 @@ class NavigationBar(QFrame):
 
     def _write(self, page_id: str) -> None:
         count = self._badges.get(page_id, 0)
+        if self._narrow:
+            self._buttons[page_id].setText(str(count) if count else "")
+            return
         badge = f"  · {count}" if count else ""
-        narrow = self._narrow
-        self._buttons[page_id].setText("" if narrow else f"{tr(self._specs[page_id].title)}{badge}")
+        self._buttons[page_id].setText(f"{tr(self._specs[page_id].title)}{badge}")
 
     def _follow_theme(self) -> None:
         px = theme().px
@@ -150,7 +185,6 @@ class NavigationBar(QFrame):
         self._column.setContentsMargins(side, px(16), side + theme().border, px(20))
         # An icon that stands alone in its row is centred by the layout itself.
         self._brand.setContentsMargins(px(0 if narrow else 4), 0, 0, 0)
-        self._status.setContentsMargins(px(0 if narrow else 9), 0, 0, 0)
         self._name.setVisible(not narrow)
         for line in self._lines:
             line.set_narrow(narrow)

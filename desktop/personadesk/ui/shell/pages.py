@@ -11,8 +11,6 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PySide6.QtWidgets import QPushButton
-
 __all__ = ["Page", "PageSpec", "scrolled", "takes_focus"]
 
 
@@ -47,8 +45,8 @@ class Page(QWidget):
         return ""
 
     @property
-    def primary_action(self) -> QPushButton | None:
-        """The one button that the top bar shows for this page; made once, owned by the page."""
+    def primary_action(self) -> QWidget | None:
+        """The one button, or switch, that the top bar shows for this page; made once, owned by the page."""
         return None
 
     def focus_first(self) -> None:

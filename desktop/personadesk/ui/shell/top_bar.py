@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import ElidedLabel, hbox, vbox
-
-if TYPE_CHECKING:
-    from PySide6.QtWidgets import QPushButton
 
 __all__ = ["TopBar"]
 
@@ -36,7 +31,7 @@ class TopBar(QFrame):
         words.addWidget(self._subtitle)
         words.addStretch(1)
         self._row.addLayout(words, 1)
-        self._action: QPushButton | None = None
+        self._action: QWidget | None = None
         self._measure()
         theme().theme_changed.connect(self._measure)
 
@@ -47,8 +42,8 @@ class TopBar(QFrame):
         self._subtitle.setVisible(bool(subtitle))
         self.setAccessibleName(title)
 
-    def show_action(self, button: QPushButton | None) -> None:
-        """Show a page's primary action, or none; the button stays the page's own."""
+    def show_action(self, button: QWidget | None) -> None:
+        """Show a page's primary action or switch, or none; it stays the page's own."""
         if button is self._action:
             return
         if self._action is not None:

@@ -62,7 +62,7 @@ class BudgetRow(QWidget):
         column.addLayout(head)
         self._bar = ProgressBar("", height=8)
         column.addWidget(self._bar)
-        self._told = ElidedLabel("", Type.SMALL, Role.TEXT2)
+        self._told = label("", Type.SMALL, Role.TEXT2, wrap=True)
         column.addWidget(self._told)
         self.show_standing(standing)
 

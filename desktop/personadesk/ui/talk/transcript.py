@@ -45,14 +45,14 @@ class TranscriptRow:
         time: Since the call began: `2:03`.
         who: Who speaks, in the user's language.
         text: What was said, or what is told of it.
-        series: Curve colour of who speaks.
+        series: Curve colour of who speaks; None for what nobody says.
         faint: Whether it is told rather than written down.
     """
 
     time: str
     who: str
     text: str
-    series: int
+    series: int | None
     faint: bool = False
 
 
@@ -120,7 +120,7 @@ class _Delegate(QStyledItemDelegate):
         painter.setPen(look.colour(Role.TEXT3))
         painter.drawText(QPointF(box.left(), box.top() + plain.ascent()), row.time)
         painter.setFont(look.font(Type.BODY, 600))
-        painter.setPen(look.series(row.series))
+        painter.setPen(look.colour(Role.WARN) if row.series is None else look.series(row.series))
         painter.drawText(QPointF(box.left() + who_left, box.top() + plain.ascent()), row.who)
         painter.setFont(look.font())
         painter.setPen(look.colour(Role.TEXT2 if row.faint else Role.TEXT))

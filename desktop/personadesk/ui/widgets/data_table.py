@@ -35,6 +35,8 @@ CELL_ROLE = Qt.ItemDataRole.UserRole + 1
 """What a cell says: a `Cell`."""
 _ROW_HEIGHT, _PLAIN_ROW_HEIGHT = 46, 36
 _PADDING, _SHAPE, _GAP = 10, 14, 7
+_NARROWEST = 140
+"""What the widest column keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +215,20 @@ class DataTable(QTableView):
             super().keyPressEvent(event)
 
     def _spread(self) -> None:
-        """Share what is left of the width among the columns, so that none stands alone at the far end."""
+        """Share what is left of the width among the columns, so that none stands alone at the far end.
+
+        Where a little is lacking the widest column gives it: a long sentence that ends in … is better than a bar.
+        """
         if not self._wanted or len(self._wanted) != self.model().columnCount():
             return
-        left = max(0, self.viewport().width() - sum(self._wanted))
-        share = left // len(self._wanted)
-        for column, wanted in enumerate(self._wanted):
-            self.setColumnWidth(column, wanted + share)
+        widths = list(self._wanted)
+        left = self.viewport().width() - sum(widths)
+        widest = widths.index(max(widths))
+        if left < 0 and widths[widest] + left >= theme().px(_NARROWEST):
+            widths[widest] += left
+        share = max(0, left) // len(widths)
+        for column, width in enumerate(widths):
+            self.setColumnWidth(column, width + share)
 
     def _measure(self) -> None:
         self.verticalHeader().setDefaultSectionSize(theme().px(self._row_height))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QPainterPath, QPaintEvent
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from personadesk.ui.i18n import tr
@@ -28,14 +28,18 @@ class Stage:
     Attributes:
         name: In the user's language.
         milliseconds: How long it takes; None when it was not measured.
+        series: Which curve colour (0 to 5); None for that of its place.
+        pale: Whether it is the second one of that colour, and drawn hatched.
     """
 
     name: str
     milliseconds: float | None
+    series: int | None = None
+    pale: bool = False
 
 
 class StageBar(Painted):
-    """A stacked bar over its rows, at most six stages, in the order in which sound travels."""
+    """A stacked bar over its rows, in the order in which sound travels; six colours, each may be used twice."""
 
     def __init__(self, stages: Sequence[Stage], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -75,18 +79,20 @@ class StageBar(Painted):
         left, room = 0.0, bar.width() - GAP * max(0, len(known) - 1)
         for index, value in known:
             width = room * value / total
-            painter.fillRect(QRectF(left, 0, width, bar.height()), self.look.series(index))
+            self._fill(painter, QRectF(left, 0, width, bar.height()), index)
             left += width + GAP
         painter.restore()
         row = float(self._row())
         for index, stage in enumerate(self._stages):
             box = QRectF(0, px(22) + px(9) + index * row, self.width(), row)
             swatch = px(10)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(self.look.series(index))
-            painter.drawRoundedRect(
-                QRectF(0, box.center().y() - swatch / 2, swatch, swatch), px(2.5), px(2.5)
-            )
+            patch = QRectF(0, box.center().y() - swatch / 2, swatch, swatch)
+            corners = QPainterPath()
+            corners.addRoundedRect(patch, px(2.5), px(2.5))
+            painter.save()
+            painter.setClipPath(corners)
+            self._fill(painter, patch, index)
+            painter.restore()
             middle = int(Qt.AlignmentFlag.AlignVCenter)
             painter.setFont(self.look.font())
             painter.setPen(self.look.colour(Role.TEXT2))
@@ -97,6 +103,23 @@ class StageBar(Painted):
             painter.setPen(self.look.colour(Role.TEXT))
             painter.drawText(box, middle | int(Qt.AlignmentFlag.AlignRight), _told(stage))
         painter.end()
+
+    def _fill(self, painter: QPainter, box: QRectF, index: int) -> None:
+        stage = self._stages[index]
+        colour = self.look.series(index if stage.series is None else stage.series)
+        if not stage.pale:
+            painter.fillRect(box, colour)
+            return
+        # Hatched: a paler colour alone would not be told from its neighbour by everybody.
+        painter.save()
+        painter.setClipRect(box, Qt.ClipOperation.IntersectClip)
+        painter.setPen(QPen(colour, self.look.pxf(2)))
+        step = self.look.pxf(4)
+        x = box.left() - box.height()
+        while x < box.right():
+            painter.drawLine(QPointF(x, box.bottom()), QPointF(x + box.height(), box.top()))
+            x += step
+        painter.restore()
 
     def _row(self) -> int:
         return round(self.metrics().height()) + self.look.px(9)

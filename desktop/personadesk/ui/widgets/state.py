@@ -31,6 +31,7 @@ class Shape(StrEnum):
     UNKNOWN = "unknown"
     PARTLY = "partly"
     LIVE = "live"
+    RECORDING = "recording"
 
 
 SHAPE_ROLE = {
@@ -44,6 +45,7 @@ SHAPE_ROLE = {
     Shape.UNKNOWN: Role.OFF,
     Shape.PARTLY: Role.WARN,
     Shape.LIVE: Role.ACCENT_TEXT,
+    Shape.RECORDING: Role.ERR,
 }
 
 SHAPE_SOFT = {
@@ -53,6 +55,7 @@ SHAPE_SOFT = {
     Shape.ERR: Role.ERR_SOFT,
     Shape.PARTLY: Role.WARN_SOFT,
     Shape.LIVE: Role.ACCENT_SOFT,
+    Shape.RECORDING: Role.ERR_SOFT,
 }
 """Ground of a pill with that state; what is not named gets ``OFF_SOFT``."""
 
@@ -169,6 +172,14 @@ def _live(painter: QPainter, colour: QColor, _cut: QColor, _turn: float) -> None
     painter.drawEllipse(QRectF(3.2, 3.2, 9.6, 9.6))
 
 
+def _recording(painter: QPainter, colour: QColor, _cut: QColor, _turn: float) -> None:
+    painter.setPen(_pen(colour, 1.8))
+    painter.drawEllipse(QRectF(1.4, 1.4, 13.2, 13.2))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(colour)
+    painter.drawEllipse(QRectF(4.8, 4.8, 6.4, 6.4))
+
+
 _PAINTERS = {
     Shape.OK: _ok,
     Shape.BUSY: _busy,
@@ -180,6 +191,7 @@ _PAINTERS = {
     Shape.UNKNOWN: _unknown,
     Shape.PARTLY: _partly,
     Shape.LIVE: _live,
+    Shape.RECORDING: _recording,
 }
 
 

@@ -60,8 +60,10 @@ async def test_a_provider_that_does_not_answer_says_nothing_about_the_machine(wo
 async def test_what_is_no_longer_there_is_gone_and_what_ends_is_not_yet(world, machines):
     assert await machines.box("pd-1") is Box.GONE, "nothing was ever rented"
     number = await rent(world)
+    assert not await machines.going("pd-1")
     world.cloud.keep_when_ended = 1
     await machines.end("pd-1")
+    assert await machines.going("pd-1")
     assert await machines.box("pd-1") is Box.CHANGING
     await machines.gone("pd-1")
     assert number not in world.cloud.machines

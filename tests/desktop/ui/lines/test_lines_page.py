@@ -32,7 +32,7 @@ from personadesk.ui.dialogs import Question
 from personadesk.ui.i18n import language
 from personadesk.ui.lines.model import LinesModel
 from personadesk.ui.lines.page import LinesPage
-from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog
+from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog, PortDialog
 from personadesk.ui.spawn import drain
 
 
@@ -43,7 +43,7 @@ class Asked:
         self.all: list[tuple[Any, ...]] = []
         for name in (
             "create", "change", "move", "wake", "sleep", "open_outside", "close_outside", "renew_token",
-            "start_with_computer", "end_background",
+            "start_with_computer", "end_background", "set_port",
         ):  # fmt: skip
             setattr(model, name, self._asker(name))
 
@@ -307,3 +307,20 @@ async def test_the_model_makes_changes_moves_and_tells_lines(
     finally:
         model.watch(False)
         await drain()
+
+
+def test_a_port_is_changed_after_it_is_said_who_must_follow_and_which_calls_end(
+    page: LinesPage,
+) -> None:
+    click(page.change_port)
+    asks = dialog(page, PortDialog)
+    assert "programs that call ws://127.0.0.1:8998/api/chat must follow" in said(asks)
+    assert "2 calls are cut off." in said(asks)
+    for typed in ("80", "x", ""):
+        asks.port.edit.setText(typed)
+        click(asks.go)
+        assert "A port is a number from 1024 to 65535." in said(asks)
+    asks.port.edit.setText("9123")
+    assert "ws://127.0.0.1:9123/api/chat" in said(asks)
+    click(asks.go)
+    assert asked(page) == [("set_port", "Front desk", 9123)]

@@ -334,11 +334,19 @@ class FakeMoney:
         return [span for span in self.spent if span.ended > since and span.began < until]
 
 
+class FakeDatabase:
+    """A database with nothing saved in it."""
+
+    async def run(self, _work: object) -> tuple[()]:
+        return ()
+
+
 @dataclass
 class FakeServices:
     """Stands for everything below the window."""
 
     settings: Settings
+    database: Any = field(default_factory=lambda: FakeDatabase())
     hosts: FakeHosts = field(default_factory=FakeHosts)
     deploys: FakeEngine = field(default_factory=FakeEngine)
     lines: FakeLines = field(default_factory=FakeLines)

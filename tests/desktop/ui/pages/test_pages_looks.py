@@ -18,6 +18,7 @@ from personadesk.ui.i18n import PSEUDO, language
 from personadesk.ui.preferences import Preferences
 from personadesk.ui.shell import MainWindow, PageSpec
 from personadesk.ui.theme import Look, Role, theme
+from personadesk.ui.turns import Turns
 
 pytestmark = pytest.mark.long
 
@@ -33,6 +34,11 @@ def shown(name: str, size: QSize, folder: Path, settle: Callable[..., None]) -> 
     )
     window.resize(size)
     window.show()
+    settle()
+    # Parts that are made in turns, and what the last one changed in the layout: a busy machine is not there yet.
+    for turns in window.findChildren(Turns):
+        turns.finish()
+    QApplication.sendPostedEvents()
     settle()
     return window
 

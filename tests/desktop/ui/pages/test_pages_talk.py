@@ -14,9 +14,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
+import talk_scenes
 from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.page import TalkPage
 from personadesk.ui.widgets import ErrorPanel
+from personadesk.voice.figures import Talk
 from personadesk.voice.meters import Meter
 from personadesk.voice.talk_view import TalkState
 
@@ -35,6 +37,8 @@ class Phone:
         self._scenes, self._samples = scenes, samples
 
     def open(self, url: str, **choices: Any) -> Any:
+        assert choices.pop("mode") is Talk.OPEN
+        assert choices.pop("volume") == 1.0
         self.calls.append((url, choices))
         self.sessions.append(self._scenes.SampleSession(self._samples.call()))
         return self.sessions[-1]
@@ -57,7 +61,7 @@ def with_page(
         async def live() -> None:
             call = Call(phone.open, phone.list)
             call.show_partners((REHEARSAL, TRAINED))
-            page = TalkPage(call)
+            page = TalkPage(call, talk_scenes.personas_of(), talk_scenes.kept_of())
             page.resize(1200, 800)
             page.show()
             page.activateWindow()
@@ -81,13 +85,13 @@ def test_a_rehearsal_line_is_talked_to_through_its_echo_unless_the_model_is_want
     with_page: Callable[..., None], phone: Phone, clicker: Any
 ) -> None:
     async def story(page: TalkPage, call: Call) -> None:
-        clicker.click(page.talk_button)
+        clicker.click(page.console.foot.talk)
         assert phone.calls[0] == (
             REHEARSAL.url, {"query": {"engine": "echo"}, "source": None, "sink": None},
         )  # fmt: skip
         await call.close()
-        page.partner_card.to_model.click()
-        clicker.click(page.talk_button)
+        page.console.partner_card.to_model.click()
+        clicker.click(page.console.foot.talk)
         assert phone.calls[1][1]["query"] == {}
 
     with_page(story)
@@ -95,9 +99,9 @@ def test_a_rehearsal_line_is_talked_to_through_its_echo_unless_the_model_is_want
 
 def test_a_trained_line_answers_itself(with_page: Callable[..., None], phone: Phone) -> None:
     async def story(page: TalkPage, call: Call) -> None:
-        page.partner_card.lines.setCurrentText("Practice")
-        page.partner_card.lines.activated.emit(1)
-        assert not page.partner_card.to_model.isVisible()
+        page.console.partner_card.lines.setCurrentText("Practice")
+        page.console.partner_card.lines.activated.emit(1)
+        assert not page.console.partner_card.to_model.isVisible()
         call.start()
         assert phone.calls == [(TRAINED.url, {"query": {}, "source": None, "sink": None})]
 
@@ -113,13 +117,17 @@ def test_sound_that_comes_in_unevenly_is_drawn_without_holes(
     frames = [(0.08 * n + next(late), np.full(1920, 0.5, np.float32)) for n in range(4, 60)]
 
     async def story(page: TalkPage, call: Call) -> None:
-        monkeypatch.setattr(page.waves, "push", lambda you, voice: drawn.extend(voice))
+        monkeypatch.setattr(
+            page.console.call_card.waves, "push", lambda you, voice: drawn.extend(voice)
+        )
         for tick in range(1, 100):
             now = 0.05 * tick
             while frames and frames[0][0] <= now:
                 meter.add(*frames.pop(0))
             wave = meter.wave(now)
-            page._push_waves(replace(samples.call(), seconds=now, you_wave=wave, voice_wave=wave))
+            page.console.call_card._push_waves(
+                replace(samples.call(), seconds=now, you_wave=wave, voice_wave=wave)
+            )
 
     with_page(story)
     assert len(drawn) > 100
@@ -130,21 +138,23 @@ def test_a_call_shows_time_waves_words_and_levels_and_locks_the_choices(
     with_page: Callable[..., None], clicker: Any, wait_for: Callable[..., Awaitable[None]]
 ) -> None:
     async def story(page: TalkPage, call: Call) -> None:
-        clicker.click(page.talk_button)
-        await wait_for(lambda: page.pill.word == "In a call")
-        await wait_for(lambda: page.audio_card.microphone.level > -30)
-        assert [row.who for row in page.transcript.rows] == [
+        clicker.click(page.console.foot.talk)
+        await wait_for(lambda: page.console.call_card.pill.word == "In a call")
+        await wait_for(lambda: page.console.audio_card.microphone.level > -30)
+        assert [row.who for row in page.console.transcript_card.view.rows] == [
             "Voice",
             "You",
             "Voice",
             "You",
             "Voice",
         ]
-        assert page.transcript.rows[1].text == "spoke for 2.9 s"
-        assert not page.partner_card.lines.isEnabled()
-        assert not page.audio_card.source.isEnabled()
-        assert not page.talk_button.isVisible()
-        page.transcript.copy_all()
+        assert page.console.transcript_card.view.rows[1].text == "spoke for 2.9 s"
+        assert not page.console.partner_card.lines.isEnabled()
+        assert page.console.audio_card.source.isEnabled(), (
+            "another microphone can be taken at any time"
+        )
+        assert not page.console.foot.talk.isVisible()
+        page.console.transcript_card.view.copy_all()
         assert QGuiApplication.clipboard().text().startswith("0:03\tVoice\tGood afternoon")
 
     with_page(story)
@@ -158,8 +168,8 @@ def test_mute_and_hang_up_have_buttons_and_keys(
     wait_for: Callable[..., Awaitable[None]],
 ) -> None:
     async def story(page: TalkPage, call: Call) -> None:
-        clicker.click(page.talk_button)
-        await wait_for(lambda: page.pill.word == "In a call")
+        clicker.click(page.console.foot.talk)
+        await wait_for(lambda: page.console.call_card.pill.word == "In a call")
         (session,) = phone.sessions
         QTest.keyClick(page, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
         clicker.press(page, "Unmute")
@@ -170,9 +180,9 @@ def test_mute_and_hang_up_have_buttons_and_keys(
         assert session.deeds == ["start", ("mute", True), ("mute", False), "clip", "hang up"]
         session.shown = replace(samples.call(), state=TalkState.ENDED)
         await wait_for(lambda: not call.is_on)
-        assert page.pill.word == "Call ended"
-        assert page.talk_button.isVisible()
-        assert page.transcript.rows, "what was said stays to be read"
+        assert page.console.call_card.pill.word == "Call ended"
+        assert page.console.foot.talk.isVisible()
+        assert page.console.transcript_card.view.rows, "what was said stays to be read"
 
     with_page(story)
 
@@ -185,7 +195,7 @@ def test_a_failed_call_says_why_and_can_be_made_again(
     wait_for: Callable[..., Awaitable[None]],
 ) -> None:
     async def story(page: TalkPage, call: Call) -> None:
-        clicker.click(page.talk_button)
+        clicker.click(page.console.foot.talk)
         phone.sessions[0].shown = samples.call(TalkState.FAILED)
         await wait_for(lambda: not call.is_on)
         await wait_for(lambda: any(p.isVisible() for p in page.findChildren(ErrorPanel)))
@@ -207,17 +217,17 @@ def test_without_a_microphone_the_clip_is_offered_and_the_reason_told(
     phone.devices = samples.NO_DEVICES
 
     async def story(page: TalkPage, call: Call) -> None:
-        assert page.talk_button.text() == "Play the built-in clip"
-        assert page.audio_card.source.currentText() == "Built-in clip"
+        assert page.console.foot.talk.text() == "Play the built-in clip"
+        assert page.console.audio_card.source.currentText() == "Built-in clip"
         phone.devices = samples.DEVICES
         clicker.press(page, "Look again")
-        await wait_for(lambda: page.talk_button.text() == "Talk")
+        await wait_for(lambda: page.console.foot.talk.text() == "Talk")
         assert phone.looks == [False, True]
-        assert page.audio_card.source.itemText(0) == "USB headset, microphone"
+        assert page.console.audio_card.source.itemText(0) == "USB headset, microphone"
         phone.devices = samples.NO_DEVICES
         clicker.press(page, "Look again")
-        await wait_for(lambda: page.talk_button.text() != "Talk")
-        clicker.click(page.talk_button)
+        await wait_for(lambda: page.console.foot.talk.text() != "Talk")
+        clicker.click(page.console.foot.talk)
         assert phone.calls[0][1]["source"] == "clip"
 
     with_page(story)
@@ -227,14 +237,14 @@ def test_chosen_devices_are_used_and_a_second_start_does_nothing(
     with_page: Callable[..., None], phone: Phone
 ) -> None:
     async def story(page: TalkPage, call: Call) -> None:
-        page.audio_card.source.activated.emit(1)
-        page.audio_card.sink.activated.emit(2)
+        page.console.audio_card.source.activated.emit(1)
+        page.console.audio_card.sink.activated.emit(2)
         call.start("Practice")
         call.start()
         assert phone.calls == [
             (TRAINED.url, {"query": {}, "source": "Built-in microphone", "sink": "none"})
         ]
-        page.partner_card.lines.activated.emit(0)
+        page.console.partner_card.lines.activated.emit(0)
         assert call.partner == TRAINED, "hang up to change"
 
     with_page(story)
@@ -244,11 +254,11 @@ def test_nothing_is_read_while_the_page_is_hidden(
     with_page: Callable[..., None], phone: Phone, clicker: Any
 ) -> None:
     async def story(page: TalkPage, call: Call) -> None:
-        clicker.click(page.talk_button)
+        clicker.click(page.console.foot.talk)
         page.left()
-        assert not page._frame.isActive()
+        assert not page.console._frame.isActive()
         page.entered()
-        assert page._frame.isActive()
+        assert page.console._frame.isActive()
 
     with_page(story)
 
@@ -259,5 +269,5 @@ def test_with_no_line_the_page_says_where_to_make_one(
     page = scenes.SCENES["talk-nobody"]()
     page.show()
     settle()
-    assert not page.talk_button.isEnabled()
+    assert not page.console.foot.talk.isEnabled()
     page.deleteLater()

@@ -1,0 +1,52 @@
+"""The commands beside the voice console, as the parser knows them; their modules are loaded when asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
+    """Add `persona` and `voices`."""
+    persona = commands.add_parser("persona", help="who answers: role, voice and sampling, by name")
+    actions = persona.add_subparsers(metavar="action", required=True)
+    save = actions.add_parser("save", help="save one, in place of any of the same name")
+    save.add_argument("name")
+    save.add_argument("--text", default="", help="the role in words, 8000 characters at most")
+    save.add_argument(
+        "--voice", default="", metavar="NAME", help="as “personadesk voices” lists it"
+    )
+    save.add_argument("--seed", type=int, metavar="N", help="the same dice each call (-1: fresh)")
+    save.add_argument("--text-temperature", type=float, metavar="X", help="0 to 10 (0.7)")
+    save.add_argument("--audio-temperature", type=float, metavar="X", help="0 to 10 (0.8)")
+    save.add_argument("--text-topk", type=int, metavar="N", help="0 for all (25)")
+    save.add_argument("--audio-topk", type=int, metavar="N", help="0 for all (250)")
+    show = actions.add_parser("show", help="one of them")
+    show.add_argument("name")
+    remove = actions.add_parser("remove", help="forget a saved one")
+    remove.add_argument("name")
+    brought = actions.add_parser("import", help="save one that somebody shared as a file")
+    brought.add_argument("file")
+    brought.add_argument("--name", default="", help="under this name")
+    export = actions.add_parser("export", help="write one as a file to share")
+    export.add_argument("name")
+    export.add_argument("file")
+    for name, action in (
+        ("save", save), ("show", show), ("remove", remove), ("import", brought),
+        ("export", export), ("list", actions.add_parser("list", help="all of them")),
+    ):  # fmt: skip
+        action.set_defaults(module="personas", command="persona", action=name)
+        add_json(action)
+
+    voices = commands.add_parser("voices", help="the voices of a line's server; --add brings one")
+    voices.set_defaults(module="personas", command="voices")
+    voices.add_argument("line", help="name of a line, or the address of a server")
+    voices.add_argument("--add", metavar="WAV", help="bring this voice: 1 to 30 s of one speaker")
+    voices.add_argument("--name", default="", help="with --add: its name (that of the file)")
+    voices.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
+    add_json(voices)
