@@ -43,7 +43,7 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call, "CARRY_SECONDS", 3.0)
     monkeypatch.setattr(call, "SILENT_SECONDS", 1.0)
     monkeypatch.setattr(call, "TRY_SECONDS", 0.5)
-    monkeypatch.setattr(health, "LIMIT_SECONDS", 0.5)
+    monkeypatch.setitem(health.ask.__kwdefaults__, "limit_s", 0.5)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are stopped by signals")
