@@ -258,6 +258,10 @@ def _broken(snapshot: TalkSnapshot) -> TalkSnapshot:
     return measured(replace(snapshot, lag_ms=None), link=link)
 
 
+def _queued(snapshot: TalkSnapshot) -> TalkSnapshot:
+    return TalkSnapshot(TalkState.PREPARING, place=figures.Place(2, 3, 140.0))
+
+
 TALK_SCENES: dict[str, Callable[[], Page]] = {
     "talk-nobody": _nobody,
     "talk-idle": lambda: console(None),
@@ -266,6 +270,7 @@ TALK_SCENES: dict[str, Callable[[], Page]] = {
     "talk-call": lambda: console(TalkState.IN_CALL, rehearsal=False),
     "talk-call-lagging": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_lagging),
     "talk-call-broken": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_broken),
+    "talk-queue": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_queued),
     "talk-kept": lambda: _kept(3),
     "talk-kept-none": lambda: _kept(0),
     "talk-failed": lambda: console(TalkState.FAILED),

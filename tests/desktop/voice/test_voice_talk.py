@@ -12,6 +12,7 @@ import pytest
 from peers.pretend_audio import PretendDevices, PretendStream
 from personadesk.voice import talk as talking
 from personadesk.voice.devices import Devices, list_devices
+from personadesk.voice.figures import Place
 from personadesk.voice.talk import CLIP, NO_SPEAKER, TalkSession, TalkState
 from personaplex_server import protocol
 
@@ -293,3 +294,18 @@ async def test_a_microphone_that_opens_after_hanging_up_is_closed_again(
     assert await asyncio.to_thread(session.join, 10)
     assert devices.streams
     assert all(stream.closed.is_set() for stream in devices.streams)
+
+
+async def test_a_place_in_line_is_told_until_the_call_begins(
+    fake_voice: StartVoice, call: Callable[..., TalkSession], metadata_message: Callable[..., bytes]
+) -> None:
+    places = [
+        metadata_message(position=2, waiting=2, waited_s=1.0, max_wait_s=60.0),
+        metadata_message(position="?"),
+    ]
+    voice = await fake_voice(before_handshake=places, handshake_after=0.5)
+    session = call(voice.url)
+    view = await until(session, lambda v: v.place is not None)
+    assert view.state is TalkState.PREPARING
+    assert view.place == Place(2, 2, 59.0)
+    assert (await until(session, lambda v: v.state is TalkState.IN_CALL)).place is None
