@@ -93,6 +93,7 @@ def test_frames_that_reached_nobody_are_counted_and_not_said_late(serve, dial, t
     assert len(again.pcm) == 5
     again.until(lambda c: len(c.figures()) >= 2)
     assert again.figures()[1]["lag_ms"] < 200
+    assert again.figures()[0]["dropped"] >= 1
 
 
 @pytest.mark.parametrize("query", ["", "?metadata=1"])
