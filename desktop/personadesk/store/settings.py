@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -126,9 +125,13 @@ class Settings:
 
     def _read(self) -> dict[str, Any]:
         try:
-            return tomllib.loads(self.path.read_text(encoding="utf-8"))
+            written = self.path.read_bytes()
         except FileNotFoundError:
             return {}
+        import tomllib  # only where there is a file: the first start has none, and no time to lose
+
+        try:
+            return tomllib.loads(written.decode())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             aside = self.path.with_name(f"{self.path.name}.bak-{time.strftime('%Y%m%d-%H%M%S')}")
             self.path.replace(aside)
