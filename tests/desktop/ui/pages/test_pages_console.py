@@ -195,7 +195,7 @@ def test_a_persona_travels_as_a_file(
         card.personas.activated.emit(card.personas.findData("Good conversation"))
         save, brought = card.menu.actions()[1], card.menu.actions()[0]
         save.trigger()
-        await wait_for(file.exists)
+        await wait_for(lambda: file.exists() and file.stat().st_size)
         file.write_text(file.read_text().replace("Good conversation", "Shared"))
         brought.trigger()
         await wait_for(lambda: desk.personas.draft.name == "Shared")
