@@ -64,17 +64,14 @@ _METADATA = bytes((Kind.METADATA,))
 
 
 class Call:
-    """A caller and the voice they talk with.
-
-    Attributes:
-        carried: How often it went on over a new connection.
-    """
+    """A caller and the voice they talk with."""
 
     def __init__(
         self,
         client: Connection,
         upstream: ClientConnection,
         again: Callable[[str], Awaitable[ClientConnection | str]],
+        on_carried: Callable[[], None],
         *,
         resumes_itself: bool,
     ) -> None:
@@ -84,12 +81,13 @@ class Call:
             client: The caller's.
             upstream: The voice's.
             again: Connects to the voice with a token, now; returns why waiting is no use, or raises one of `NO_VOICE`.
+            on_carried: Called each time the call goes on over a new connection.
             resumes_itself: Whether the caller asked for a token, and so comes back by itself.
         """
-        self.carried = 0
         self._client = client
         self._upstream = upstream
         self._again = again
+        self._on_carried = on_carried
         self._resumes_itself = resumes_itself
         self._token = ""
         self._between = False
@@ -194,7 +192,8 @@ class Call:
         if not isinstance(facts, dict) or not isinstance(facts.get("resume"), str):
             return message
         self._token = facts["resume"]
-        if facts.keys() <= {"resume", "slot"}:
+        if "tick_ms" not in facts:
+            # Not figures that the caller asked for, but the offer of the token alone.
             return None
         return protocol.metadata(facts | {"resume": None})
 
@@ -252,7 +251,7 @@ class Call:
         return None
 
     def _begin_again(self) -> None:
-        self.carried += 1
+        self._on_carried()
         self._from_page = FromNextPage(bytes(self._headers))
         # Where nothing was said yet, the new stream is the first.
         self._going_on = GoingOn(self._last[1:]) if self._last else None

@@ -409,11 +409,11 @@ class Gateway:
                 return _ELSEWHERE
             return await self._dial(request, resume=token)
 
-        call = Call(client, upstream, again, resumes_itself=_asks_to_resume(request))
-        try:
-            await call.run()
-        finally:
-            self.carried += call.carried
+        asks = _asks_to_resume(request)
+        await Call(client, upstream, again, self._count_carried, resumes_itself=asks).run()
+
+    def _count_carried(self) -> None:
+        self.carried += 1
 
 
 def _asks_to_resume(request: Request) -> bool:

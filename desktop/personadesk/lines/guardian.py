@@ -455,8 +455,9 @@ class Guardian:
                 cause="no_server",
             )
         if status.alive:
-            await self._servers.restart(tag)
+            # Said first: the process is then younger than the state, and gets the time that a start takes.
             await self._lines.tell(line.name, LineState.STARTING)
+            await self._servers.restart(tag)
         else:
             # It may also need another port, which starting a line sees to.
             await self._lines.start(line.name)
