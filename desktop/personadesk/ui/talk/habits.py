@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -19,7 +19,7 @@ from personadesk.store.settings import (
 from personadesk.ui.spawn import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from personadesk.app import Services
     from personadesk.store.settings import Settings
@@ -48,9 +48,7 @@ class Habits(QObject):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(STILL_MS)
-        self._soon.timeout.connect(
-            lambda: spawn(self._write(), "write down through what is talked", owner=self)
-        )
+        self._soon.timeout.connect(self._write)
         spawn(self._read(), "read through what is talked", owner=self)
 
     @property
@@ -71,23 +69,25 @@ class Habits(QObject):
         call.changed.connect(self._soon.start)
         call.recall()
 
-    async def _write(self) -> None:
+    def _write(self) -> None:
         settings, call = self._settings, self._call
         if settings is None:
             return
-        # Writing needs it; loading it takes longer than a frame.
-        await asyncio.to_thread(importlib.import_module, "tomlkit")
         # One that is unplugged stays the wish.
         source, sink = call.lost_source or call.source or "", call.lost_sink or call.sink or ""
-        for setting, text in ((MICROPHONE, source), (SPEAKER, sink)):
-            if settings.get(setting) != text:
-                settings.set(setting, text)
-        for choice, ticked in (
+        texts = [(MICROPHONE, source), (SPEAKER, sink)]
+        ticks = [
             (HEADPHONES, call.headphones), (HALF_DUPLEX, call.half_duplex),
             (PUSH_TO_TALK, call.push_to_talk),
-        ):  # fmt: skip
-            if settings.get(choice) != ticked:
-                settings.set(choice, ticked)
-        percent = round(100 * call.volume)
-        if settings.get(VOLUME) != percent:
-            settings.set(VOLUME, percent)
+        ]  # fmt: skip
+        wanted = (*texts, *ticks, (VOLUME, round(100 * call.volume)))
+        changed = [(setting, value) for setting, value in wanted if settings.get(setting) != value]
+        if changed:
+            spawn(_put(settings, changed), "write down through what is talked", owner=self)
+
+
+async def _put(settings: Settings, changed: Sequence[tuple[Any, Any]]) -> None:
+    # Writing needs it; loading it takes longer than a frame.
+    await asyncio.to_thread(importlib.import_module, "tomlkit")
+    for setting, value in changed:
+        settings.set(setting, value)
