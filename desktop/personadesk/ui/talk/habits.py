@@ -80,7 +80,7 @@ class Habits(QObject):
             (HEADPHONES, call.headphones), (HALF_DUPLEX, call.half_duplex),
             (PUSH_TO_TALK, call.push_to_talk),
         ]  # fmt: skip
-        wanted = (*texts, *ticks, (VOLUME, round(100 * call.volume)))
+        wanted: tuple[tuple[Any, Any], ...] = (*texts, *ticks, (VOLUME, round(100 * call.volume)))
         changed = [(setting, value) for setting, value in wanted if settings.get(setting) != value]
         if changed:
             spawn(_put(settings, changed), "write down through what is talked", owner=self)
