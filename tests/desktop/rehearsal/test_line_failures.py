@@ -410,11 +410,10 @@ OWN = [
     ("during", "away"),
 ]  # fmt: skip
 RENTED = [
+    ("during", "address_changed"), ("during", "machine_gone"), ("during", "gpu_vanished"),
     ("before", "stopped_by_provider"), ("during", "stopped_by_provider"),
-    ("during", "address_changed"), ("after", "address_changed"),
-    ("during", "tunnel_down"),
-    ("before", "machine_gone"), ("during", "machine_gone"), ("after", "machine_gone"),
-    ("during", "gpu_vanished"), ("after", "gpu_vanished"),
+    ("after", "address_changed"), ("during", "tunnel_down"),
+    ("before", "machine_gone"), ("after", "machine_gone"), ("after", "gpu_vanished"),
     ("during", "address_changed", "server_dead"),
     ("after", "provider_silent", "machine_gone"),
     ("during", "sold_out_here", "gpu_vanished"),
