@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -59,6 +60,7 @@ NOT_BACK: Final = (
 _VANISHED = 1006
 _UNSAID = {1005, _VANISHED, 1015}
 """Codes that tell how a connection ended and may not be sent."""
+_HANDSHAKE = bytes((Kind.HANDSHAKE,))
 _AUDIO = bytes((Kind.AUDIO,))
 _METADATA = bytes((Kind.METADATA,))
 
@@ -90,12 +92,20 @@ class Call:
         self._on_carried = on_carried
         self._resumes_itself = resumes_itself
         self._token = ""
+        self._talking = False
+        self._unanswered: float | None = None
         self._between = False
         self._heard: float | None = None
         self._last = b""
         self._going_on: GoingOn | None = None
         self._headers = Headers()
         self._from_page: FromNextPage | None = None
+
+    @property
+    def unanswered_s(self) -> float:
+        """For how long the caller's sound has gone to a voice that says nothing: it answers each frame with one."""
+        since = self._unanswered
+        return 0.0 if since is None else time.monotonic() - since
 
     async def run(self) -> None:
         """Pass messages until one side ends it, and end it on the other side the same way."""
@@ -146,6 +156,8 @@ class Call:
                 if self._between:
                     continue
                 if message[:1] == _AUDIO and isinstance(message, bytes):
+                    if self._talking and self._unanswered is None:
+                        self._unanswered = time.monotonic()
                     if not self._headers.whole:
                         self._headers.feed(message[1:])
                     if self._from_page is not None:
@@ -173,7 +185,10 @@ class Call:
 
     def _heard_of(self, message: bytes) -> bytes | None:
         kind = message[:1]
-        if kind == _AUDIO:
+        if kind == _HANDSHAKE:
+            self._talking = True
+        elif kind == _AUDIO:
+            self._unanswered = None
             if self._going_on is not None:
                 message = kind + self._going_on.feed(message[1:])
                 if message == _AUDIO:
@@ -206,7 +221,7 @@ class Call:
         """
         loop = asyncio.get_running_loop()
         began = told = loop.time()
-        self._between = True
+        self._between, self._unanswered = True, None
         reason = NOT_BACK
         try:
             while loop.time() - began < CARRY_SECONDS:
@@ -243,7 +258,7 @@ class Call:
                 except BaseException:
                     found.transport.abort()
                     raise
-            if first[:1] == bytes((Kind.HANDSHAKE,)):
+            if first[:1] == _HANDSHAKE:
                 return found
             found.transport.abort()
             if first[:1] == bytes((Kind.ERROR,)):

@@ -345,6 +345,8 @@ class Guardian:
 
     async def _proof(self, line: Line) -> Voice:
         """Call a voice that is said to be up, now and then, when nobody else does; two misses count."""
+        if self._lines.mute(line.name):
+            return Voice.MUTE
         now = self._clock()
         missed = self._mute.get(line.name, 0)
         due = missed or now - self._proven.setdefault(line.name, now) >= PROVE_SECONDS

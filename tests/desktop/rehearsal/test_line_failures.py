@@ -3,7 +3,7 @@
 Real machines behind a real sshd, real servers and tunnels, callers who know nothing of resuming. It takes a quarter of
 an hour, so it runs only when it is asked for, whole or one part of it:
 PERSONADESK_FAILURES=1 pytest -s tests/desktop/rehearsal/test_line_failures.py
-PERSONADESK_FAILURES=own ...  PERSONADESK_FAILURES=rented ...
+PERSONADESK_FAILURES=own ...  PERSONADESK_FAILURES=rented ...  PERSONADESK_FAILURES=own:12 ... (from that row on)
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from personadesk.rehearsal import running
 from personadesk.rehearsal.faults import Fault, Rule
 from personadesk.store import paths
 
-ASKED = os.environ.get("PERSONADESK_FAILURES", "")
+ASKED, _, FROM = os.environ.get("PERSONADESK_FAILURES", "").partition(":")
 LIMIT_SECONDS = 300.0
 CARRIED = "goes on"
 ANEW = "ends, said why; called again"
@@ -423,7 +423,7 @@ RENTED = [
 async def played(rig: Rig, rows: list[tuple[str, ...]]) -> None:
     print("\n| failure | call | voice after | the call | deeds |\n| --- | --- | --- | --- | --- |")
     wrong = []
-    for when, *failures in rows:
+    for when, *failures in rows[int(FROM or 0) :]:
         try:
             await rig.suffers(when, *failures)
         except (AssertionError, TimeoutError) as error:
