@@ -70,7 +70,7 @@ def _call(seed: int, first: float, jitter: float, tick: float, words: str) -> Ca
 def comparison(*, gone: bool = False) -> Comparison:
     """Return a comparison of two lines; with `gone` the second could not be called."""
     one = Side(
-        Callee("Front desk", "ws://127.0.0.1:8998/api/chat", own=True, place="lambda", price=0.75),
+        Callee("Front desk", "ws://127.0.0.1:8998/api/chat", own=True, place="Lambda", price=0.75),
         (_call(1, 0.41, 0.006, 47.0, "Yes, I can hear you. What can I do for you?"),),
     )
     error = Unreachable(T("Nothing listens at 127.0.0.1:9000."), T("Start the line."))

@@ -276,6 +276,10 @@ def _around(lab: Lab) -> TalkPage:
     return page
 
 
+def _queued(snapshot: TalkSnapshot) -> TalkSnapshot:
+    return TalkSnapshot(TalkState.PREPARING, place=figures.Place(2, 3, 140.0))
+
+
 TALK_SCENES: dict[str, Callable[[], Page]] = {
     "talk-nobody": _nobody,
     "talk-idle": lambda: console(None),
@@ -284,6 +288,7 @@ TALK_SCENES: dict[str, Callable[[], Page]] = {
     "talk-call": lambda: console(TalkState.IN_CALL, rehearsal=False),
     "talk-call-lagging": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_lagging),
     "talk-call-broken": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_broken),
+    "talk-queue": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_queued),
     "talk-kept": lambda: _kept(3),
     "talk-kept-none": lambda: _kept(0),
     "talk-failed": lambda: console(TalkState.FAILED),

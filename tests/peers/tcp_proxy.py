@@ -9,6 +9,10 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass
@@ -17,12 +21,16 @@ class Weather:
 
     Attributes:
         delay_s: Added to each direction.
+        up_s: Added to the way to the server alone.
+        down_s: Added to the way back alone.
         bytes_per_s: Limit for each direction of each connection, None for none.
         stalled: While True nothing passes, and nothing is closed.
         refusing: While True new connections are closed at once.
     """
 
     delay_s: float = 0.0
+    up_s: float = 0.0
+    down_s: float = 0.0
     bytes_per_s: float | None = None
     stalled: bool = False
     refusing: bool = False
@@ -93,8 +101,8 @@ class TcpProxy:
             back, there = await asyncio.open_connection(*self._target)
             self._writers.add(there)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, there))
-                group.create_task(self._pass(back, writer))
+                group.create_task(self._pass(reader, there, lambda weather: weather.up_s))
+                group.create_task(self._pass(back, writer, lambda weather: weather.down_s))
         except* (OSError, asyncio.CancelledError):
             pass
         finally:
@@ -103,7 +111,12 @@ class TcpProxy:
                     self._writers.discard(each)
                     each.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        more: Callable[[Weather], float],
+    ) -> None:
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(256)
 
         async def read() -> None:
@@ -114,7 +127,9 @@ class TcpProxy:
         async def write() -> None:
             while True:
                 came, chunk = await queue.get()
-                while (left := came + self.weather.delay_s - time.monotonic()) > 0:
+                while (
+                    left := came + self.weather.delay_s + more(self.weather) - time.monotonic()
+                ) > 0:
                     await asyncio.sleep(left)
                 while self.weather.stalled:
                     await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
-    """Add `persona` and `voices`."""
+    """Add `persona`, `voices` and `calls`."""
     persona = commands.add_parser("persona", help="who answers: role, voice and sampling, by name")
     actions = persona.add_subparsers(metavar="action", required=True)
     save = actions.add_parser("save", help="save one, in place of any of the same name")
@@ -50,3 +50,21 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
     voices.add_argument("--name", default="", help="with --add: its name (that of the file)")
     voices.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
     add_json(voices)
+
+    calls = commands.add_parser("calls", help="the calls that were kept on this computer")
+    deeds = calls.add_subparsers(metavar="action", required=True)
+    listed = deeds.add_parser("list", help="all of them, or those with all of these words")
+    listed.add_argument("words", nargs="*", metavar="WORD")
+    show = deeds.add_parser("show", help="one of them, with its transcript")
+    note = deeds.add_parser("note", help="replace the notes of one")
+    export = deeds.add_parser("export", help="write its transcript: FILE.srt, or else JSON")
+    delete = deeds.add_parser("delete", help="remove one with all of its files; for good")
+    for name, action in (
+        ("list", listed), ("show", show), ("note", note), ("export", export), ("delete", delete),
+    ):  # fmt: skip
+        action.set_defaults(module="kept_calls", command="calls", action=name)
+        if name != "list":
+            action.add_argument("name", help="as “personadesk calls list” tells it")
+        add_json(action)
+    note.add_argument("text")
+    export.add_argument("file")

@@ -528,6 +528,7 @@ class Desk(QObject):
                 host = host_of(record.plan)
                 if host is not None and record.plan.rent is None:
                     self._places[server_id] = host
+        self.rented.remember_times(await services.journal.recent())
         self._follow()
 
     async def _read_decisions(self) -> None:

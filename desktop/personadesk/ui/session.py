@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from personadesk.ui.instance import SingleInstance
     from personadesk.ui.monitor.window import WatchWindow
     from personadesk.ui.preferences import Preferences
+    from personadesk.ui.rented.standing import Standing
     from personadesk.ui.shell import Page
 
 __all__ = ["WindowSession"]
@@ -317,7 +318,7 @@ class WindowSession(QObject):
                 name,
                 address,
                 lambda: self.desk.stop_line(name),
-                rented=standing.stopping() if standing is not None else "",
+                rented=self._stopping(standing) if standing is not None else "",
             )
 
     def _ask_sleep(self, name: str) -> None:
@@ -330,8 +331,11 @@ class WindowSession(QObject):
             return
         dialogs.ask_stop_line(
             self.window, name, address, lambda: self.desk.line_facts.sleep(name),
-            rented=standing.stopping(),
+            rented=self._stopping(standing),
         )  # fmt: skip
+
+    def _stopping(self, standing: Standing) -> str:
+        return standing.stopping(self.desk.rented.setup_seconds(standing.provider))
 
     def _ask_remove(self, name: str) -> None:
         from personadesk.ui import dialogs
@@ -445,6 +449,8 @@ class WindowSession(QObject):
             window.close()
             window.deleteLater()
         self._watching.clear()
+        # What it follows by the second would be asked for when there is no loop any more.
+        self.window.current_page.left()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.desk.close()

@@ -163,8 +163,16 @@ class VoiceClient:
         finally:
             await socket.close()
 
-    async def handshake(self, timeout: float = 60.0) -> float:  # noqa: ASYNC109 - also what the sentence tells
+    async def handshake(
+        self,
+        timeout: float = 60.0,  # noqa: ASYNC109 - also what the sentence tells
+        in_line: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> float:
         """Wait until the server says that it is ready; return how long that took, in seconds.
+
+        Args:
+            timeout: Seconds of patience; they begin anew with each word about a place in the server's line.
+            in_line: Called with such a word, see "In line" in docs/server.md.
 
         Raises:
             Unreachable: It did not in time; cause `no_handshake`.
@@ -172,7 +180,7 @@ class VoiceClient:
             ProviderFault: It hung up.
         """
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as patience:
                 while self.handshake_seconds is None:
                     event = await self._next()
                     match event:
@@ -180,6 +188,10 @@ class VoiceClient:
                             raise faults.from_close(
                                 code, reason, self._said, self.address, before_handshake=True
                             )
+                        case MetadataIn(values) if "position" in values:
+                            patience.reschedule(asyncio.get_running_loop().time() + timeout)
+                            if in_line is not None:
+                                in_line(values)
                         case AudioIn() | None:
                             # Nobody listens yet; only the decoder must not miss the headers.
                             continue

@@ -223,6 +223,21 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the server's line, while all its rows are taken; see "In line" in docs/server.md.
+
+    Attributes:
+        position: 1 is next.
+        waiting: How many wait, this caller among them.
+        left_s: Seconds until the server gives up waiting, None when not told.
+    """
+
+    position: int
+    waiting: int
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Keeping:
     """The recording of a call.
 

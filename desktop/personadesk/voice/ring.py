@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 
@@ -19,11 +21,13 @@ class Ring:
     Attributes:
         dropped: Samples that did not fit because the reader was too slow.
         wrote_at: When something was last written, by `time.perf_counter`.
+        on_write: Called after each write, in the writer's thread; must return at once.
     """
 
     def __init__(self, samples: int) -> None:
         self.dropped = 0
         self.wrote_at = time.perf_counter()
+        self.on_write: Callable[[], object] | None = None
         self._data = np.zeros(samples, np.float32)
         self._written = 0
         self._read = 0
@@ -43,6 +47,8 @@ class Ring:
         self._data[: len(taken) - first] = taken[first:]
         self._written += len(taken)
         self.wrote_at = time.perf_counter()
+        if self.on_write is not None:
+            self.on_write()
 
     def read(self, most: int | None = None) -> NDArray[np.float32]:
         """Take up to `most` samples (all there are by default), float32 [n]."""

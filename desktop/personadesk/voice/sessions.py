@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CALLS: Final = "calls"
+"""Their folder below PersonaDesk's data."""
 SESSION: Final = "session.json"
 _STILL_SECONDS: Final = 30.0
 """Somebody writes every second; after this the writer is gone."""

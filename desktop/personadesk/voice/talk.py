@@ -12,19 +12,14 @@ import contextlib
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
-from personadesk.domain.errors import (
-    AuthFailed,
-    BadRequest,
-    PersonaDeskError,
-    ProviderFault,
-    Unreachable,
-)
+from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
 from personadesk.domain.text import NOTHING, T
 from personadesk.voice.client import AudioIn, Closed, MetadataIn, TextIn, VoiceClient
 from personadesk.voice.devices import AudioBackend, PortAudio
-from personadesk.voice.figures import Break, Link, Talk
+from personadesk.voice.figures import Break, Link, Place, Talk
 from personadesk.voice.realtime import RealtimeThread
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
 from personaplex_server import protocol
@@ -117,6 +112,7 @@ class TalkSession:
         self._line: VoiceClient | None = None
         self._resume = ""
         self._link = Link()
+        self._place: Place | None = None
         self._broke_at = 0.0
         self._attempts = 0
         self._heard_at = 0.0
@@ -198,13 +194,14 @@ class TalkSession:
         """Return how the call is now."""
         with self._lock:
             fault = self._fault
-            return self._figures.snapshot(
+            shown = self._figures.snapshot(
                 self._state,
                 self._link_now(),
                 reason=fault.what if fault else NOTHING,
                 next_=fault.next if fault else NOTHING,
                 details=fault.details if fault else "",
             )
+            return replace(shown, place=self._place) if self._place is not None else shown
 
     # -- the call ---------------------------------------------------------------------------------------------
 
@@ -214,6 +211,8 @@ class TalkSession:
                 self._figures.begin()
             elif state in (TalkState.ENDED, TalkState.FAILED):
                 self._figures.end()
+                self._place = None
+                self._link = Link(breaks=self._link_now().breaks)
             self._state, self._fault = state, fault
 
     async def _run(self) -> None:
@@ -276,7 +275,8 @@ class TalkSession:
                 self._figures.rejoined()
             else:
                 self._enter(TalkState.PREPARING)
-                await call.handshake(self._handshake_timeout)
+                await call.handshake(self._handshake_timeout, self._wait_in_line)
+                self._place = None
                 await self._audio.open()
                 self._enter(TalkState.IN_CALL)
                 for job in (self._speak(), self._audio.play_to_nobody(), self._look()):
@@ -287,6 +287,17 @@ class TalkSession:
             finally:
                 self._line = None
 
+    def _wait_in_line(self, told: Mapping[str, Any]) -> None:
+        try:
+            left = (
+                float(told["max_wait_s"]) - float(told["waited_s"])
+                if "max_wait_s" in told
+                else None
+            )
+            self._place = Place(int(told["position"]), int(told.get("waiting", 1)), left)
+        except (KeyError, TypeError, ValueError):
+            log.info("the server told a place in line that cannot be read: %s", dict(told))
+
     async def _lost(self, fault: PersonaDeskError) -> None:
         """Decide whether to try again after a connection was lost or did not come about, and wait a little.
 
@@ -296,7 +307,7 @@ class TalkSession:
         if self._state is not TalkState.IN_CALL or not self._resume:
             raise fault
         first = not self._link.reconnecting
-        if fault.cause in _HOPELESS or (not first and isinstance(fault, (AuthFailed, BadRequest))):
+        if fault.cause in _HOPELESS:
             raise fault
         now = self._figures.seconds()
         if first:

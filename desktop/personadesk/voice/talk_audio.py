@@ -7,6 +7,7 @@ by our own clock, without a loudspeaker what comes is played to nobody at the sp
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
@@ -41,7 +42,6 @@ _PLAY_SECONDS: Final = 0.02
 _LOOK_AGAIN_SECONDS: Final = 3.0
 """How long a lost device is let alone before it is looked for again."""
 _TRUSTED_SECONDS: Final = 10.0
-_POLL_SECONDS: Final = (0.002, 0.02)
 
 _B = TypeVar("_B")
 
@@ -89,6 +89,7 @@ class TalkAudio:
         self._volume = 1.0
         self._underruns = self._skipped = self._added = 0.0
         self._changing: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
         self._retry_at = 0.0
         self._reopened_at = float("-inf")
 
@@ -203,8 +204,11 @@ class TalkAudio:
                 late = time.perf_counter() - ring.wrote_at + behind
                 yield Packet(packet, late, heard=True)
             due = time.perf_counter()
-            missing = (PACKET_SAMPLES - len(pending)) / clips.SAMPLE_RATE
-            await asyncio.sleep(min(_POLL_SECONDS[1], max(_POLL_SECONDS[0], missing / 2)))
+            self._news.clear()
+            if not len(ring):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(NO_SOUND_SECONDS):
+                        await self._news.wait()
 
     async def play_to_nobody(self) -> None:
         """Empty the buffer at the speed of sound while no loudspeaker does, and notice one that vanished."""
@@ -298,6 +302,8 @@ class TalkAudio:
         stream, ring = await _opened(
             lambda: self._backend.open_input(name, lambda rate: Ring(round(rate * _RING_SECONDS)))
         )
+        loop = asyncio.get_running_loop()
+        ring.on_write = partial(_wake, loop, self._news)
         self._microphone, self._up = stream, Resampler(stream.rate, clips.SAMPLE_RATE)
         ring.wrote_at = time.perf_counter()
         self._ring = ring
@@ -325,6 +331,16 @@ def _fresh(rate: int, volume: float) -> tuple[JitterBuffer, Resampler]:
     buffer = JitterBuffer(rate)
     buffer.volume = volume
     return buffer, Resampler(clips.SAMPLE_RATE, rate)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+    """Let the sender look, from the sound card's thread."""
+    try:
+        loop.call_soon_threadsafe(news.set)
+    except RuntimeError:
+        # The call is over, and its device about to be closed.
+        if not loop.is_closed():
+            raise
 
 
 def _close_all(streams: list[Stream]) -> None:

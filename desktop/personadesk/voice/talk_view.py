@@ -7,7 +7,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from personadesk.domain.text import NOTHING, Text
-from personadesk.voice.figures import Depth, Frames, Keeping, Lag, Link, Responses, Sound
+from personadesk.voice.figures import (
+    Depth,
+    Frames,
+    Keeping,
+    Lag,
+    Link,
+    Place,
+    Responses,
+    Sound,
+)
 
 if TYPE_CHECKING:
     from personadesk.voice.figures import Turn
@@ -56,6 +65,7 @@ class TalkSnapshot:
         link: The connection, and what happened to it.
         keeping: The recording.
         sound: Microphone and loudspeaker.
+        place: In the server's line, None outside of one.
     """
 
     state: TalkState
@@ -85,3 +95,4 @@ class TalkSnapshot:
     link: Link = field(default_factory=Link)
     keeping: Keeping = field(default_factory=Keeping)
     sound: Sound = field(default_factory=Sound)
+    place: Place | None = None

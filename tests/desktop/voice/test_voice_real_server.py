@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,14 +12,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from peers.tcp_proxy import TcpProxy
 from personadesk.domain.errors import NoCapacity
 from personadesk.domain.report import Verdict
+from personadesk.voice.figures import Stage
+from personadesk.voice.sessions import Ending, Sessions
 from personadesk.voice.talk import CLIP, NO_SPEAKER, TalkSession, TalkState
 from personadesk.voice.test import run_voice_test
+from personadesk.voice.transcript_files import read_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from personadesk.voice.talk import TalkSnapshot
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +118,99 @@ def test_a_conversation_with_the_echo_shows_both_sides(server: str) -> None:
     assert max(view.you_wave) > 0.1
     assert max(view.voice_wave) > 0.1
     assert view.lag_ms is not None
+
+
+@pytest.mark.parametrize("stage", [Stage.UPLINK, Stage.DOWNLINK])
+async def test_the_way_that_became_slow_is_the_one_that_is_named(server: str, stage: Stage) -> None:
+    async with TcpProxy(int(server.rsplit(":", 1)[1])) as proxy:
+        talk = _echo_call(f"ws://127.0.0.1:{proxy.port}")
+        try:
+            before = await _until(talk, lambda v: v.lag.total_ms is not None and v.seconds > 2)
+            assert before.lag.culprit is None
+            way = before.lag.of(stage).ms
+            assert way is not None
+            assert way < 40
+            if stage is Stage.UPLINK:
+                proxy.weather.up_s = 0.4
+            else:
+                proxy.weather.down_s = 0.4
+            after = await _until(talk, lambda v: v.lag.culprit is stage)
+            slow = after.lag.of(stage).ms
+            assert slow is not None
+            assert 300 < slow < 500
+            assert "The network" in str(after.lag.blame)
+        finally:
+            talk.hang_up()
+            assert await asyncio.to_thread(talk.join, 10)
+
+
+async def test_a_call_whose_connection_breaks_is_taken_up_again(
+    server: str, tmp_path: Path
+) -> None:
+    async with TcpProxy(int(server.rsplit(":", 1)[1])) as proxy:
+        talk = _echo_call(f"ws://127.0.0.1:{proxy.port}")
+        try:
+            before = await _until(talk, lambda v: v.frames > 10 and v.link.resumable)
+            talk.record(Sessions(tmp_path), "echo")
+            await _until(talk, lambda v: v.keeping.on)
+            proxy.weather.refusing = True
+            proxy.cut()
+            gone = await _until(talk, lambda v: v.link.reconnecting)
+            assert gone.state is TalkState.IN_CALL
+            assert gone.link.gives_up_in is not None
+            assert 20 < gone.link.gives_up_in <= 30
+            await asyncio.sleep(0.5)
+            proxy.weather.refusing = False
+            again = await _until(talk, lambda v: not v.link.reconnecting)
+            (gap,) = again.link.breaks
+            assert gap.resumed
+            assert 0.4 < gap.seconds < 8
+            assert "line went dead" in str(gap.reason)
+            later = await _until(
+                talk, lambda v: v.frames > before.frames + 20 and v.lag.total_ms is not None
+            )
+            network = later.lag.of(Stage.UPLINK).ms
+            assert network is not None
+            assert network < 60, "the frames are still told apart rightly after the break"
+            assert later.counts.lost >= 0
+        finally:
+            talk.hang_up()
+            assert await asyncio.to_thread(talk.join, 10)
+    [kept] = Sessions(tmp_path).all()
+    assert kept.ending is Ending.WHOLE
+    kinds = {event["what"] for event in read_events(kept.folder)}
+    assert {"recording", "broke", "resumed"} <= kinds
+
+
+async def test_a_server_that_is_gone_for_good_is_given_up_with_a_reason(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("personadesk.voice.talk._GIVE_UP_SECONDS", 1.0)
+    async with TcpProxy(int(server.rsplit(":", 1)[1])) as proxy:
+        talk = _echo_call(f"ws://127.0.0.1:{proxy.port}")
+        try:
+            await _until(talk, lambda v: v.link.resumable and v.frames > 3)
+            await proxy.stop()
+            end = await _until(talk, lambda v: v.state is TalkState.FAILED)
+            assert "could not be taken up again within 1 seconds" in str(end.reason)
+            assert "Nothing listens" in end.details or "went dead" in end.details
+            assert not end.link.breaks[-1].resumed
+        finally:
+            talk.hang_up()
+            assert await asyncio.to_thread(talk.join, 10)
+
+
+def _echo_call(url: str) -> TalkSession:
+    talk = TalkSession(url, query={"engine": "echo"}, source=CLIP, sink=NO_SPEAKER)
+    talk.start()
+    return talk
+
+
+async def _until(talk: TalkSession, fits: Callable[[TalkSnapshot], bool]) -> TalkSnapshot:
+    async with asyncio.timeout(20):
+        while not fits(view := talk.snapshot()):
+            await asyncio.sleep(0.05)
+    return view
 
 
 def _wait_until(talk: TalkSession, state: TalkState) -> None:

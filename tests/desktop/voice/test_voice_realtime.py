@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 
 import pytest
@@ -65,11 +66,13 @@ def test_a_job_cancelled_before_it_ran_never_runs_to_its_end() -> None:
     assert ran == []
 
 
-def test_collections_are_short_while_any_call_lasts() -> None:
-    before = gc.get_freeze_count()
-    with realtime.short_collections():
+def test_collections_are_short_and_turns_quick_while_any_call_lasts() -> None:
+    before, usual = gc.get_freeze_count(), sys.getswitchinterval()
+    with realtime.undisturbed():
         assert gc.get_freeze_count() > before
-        with realtime.short_collections():
+        assert sys.getswitchinterval() < usual
+        with realtime.undisturbed():
             pass
         assert gc.get_freeze_count() > before, "another call goes on"
     assert gc.get_freeze_count() == 0
+    assert sys.getswitchinterval() == usual

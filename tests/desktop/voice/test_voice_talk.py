@@ -4,120 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from personadesk.domain.errors import BadRequest
-from personadesk.domain.text import T
+from peers.pretend_audio import PretendDevices, PretendStream
 from personadesk.voice import talk as talking
-from personadesk.voice.devices import Device, Devices, list_devices
+from personadesk.voice.devices import Devices, list_devices
+from personadesk.voice.figures import Place
 from personadesk.voice.talk import CLIP, NO_SPEAKER, TalkSession, TalkState
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
-    from personadesk.voice.jitter import JitterBuffer
     from personadesk.voice.ring import Ring
     from personadesk.voice.talk import TalkSnapshot
 
 StartVoice = "Callable[..., Awaitable[Any]]"
-
-
-@dataclass
-class PretendStream:
-    """A device in a thread: gives or takes 10 ms at a time."""
-
-    rate: int
-    step: Callable[[int], None]
-    closed: threading.Event = field(default_factory=threading.Event)
-    thread: threading.Thread | None = None
-
-    def start(self) -> PretendStream:
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        return self
-
-    def _run(self) -> None:
-        samples = self.rate // 100
-        due = time.perf_counter()
-        while not self.closed.is_set():
-            self.step(samples)
-            due += 0.01
-            time.sleep(max(0.0, due - time.perf_counter()))
-
-    latency = 0.01
-
-    @property
-    def alive(self) -> bool:
-        return not self.closed.is_set()
-
-    def close(self) -> None:
-        self.closed.set()
-        if self.thread:
-            self.thread.join()
-
-
-class PretendDevices:
-    """Sound cards as a test wants them.
-
-    Attributes:
-        played: What the loudspeaker was given.
-        streams: Every stream that was opened.
-    """
-
-    def __init__(self, *, inputs: bool = True, outputs: bool = True, rate: int = 24_000,
-                 level: float = 0.3, dead: bool = False, broken_output: bool = False) -> None:  # fmt: skip
-        self.played: list[NDArray[np.float32]] = []
-        self.streams: list[PretendStream] = []
-        self.refreshed = 0
-        self._found = Devices(
-            (Device("Headset", True),) if inputs else (),
-            (Device("Headset", True),) if outputs else (),
-        )
-        self._rate, self._level, self._dead, self._broken_output = rate, level, dead, broken_output
-        self._at = 0
-
-    def devices(self) -> Devices:
-        return self._found
-
-    def refresh(self) -> None:
-        assert all(stream.closed.is_set() for stream in self.streams), "only with nothing open"
-        self.refreshed += 1
-
-    def open_input(
-        self, name: str | None, make_ring: Callable[[int], Ring]
-    ) -> tuple[PretendStream, Ring]:
-        if name not in (None, "Headset"):
-            raise BadRequest(T("The microphone {name} cannot be opened.", name=name), cause="sound")
-        ring = make_ring(self._rate)
-
-        def hear(samples: int) -> None:
-            if not self._dead:
-                at = (self._at + np.arange(samples)) / self._rate
-                self._at += samples
-                ring.write((self._level * np.sin(2 * np.pi * 440 * at)).astype(np.float32))
-
-        return self._opened(hear), ring
-
-    def open_output(
-        self, name: str | None, make_buffer: Callable[[int], JitterBuffer]
-    ) -> tuple[PretendStream, JitterBuffer]:
-        if self._broken_output:
-            raise BadRequest(T("The loudspeaker cannot be opened."), cause="sound")
-        buffer = make_buffer(self._rate)
-        return self._opened(lambda samples: self.played.append(buffer.pull(samples))), buffer
-
-    def _opened(self, step: Callable[[int], None]) -> PretendStream:
-        stream = PretendStream(self._rate, step).start()
-        self.streams.append(stream)
-        return stream
 
 
 @pytest.fixture
@@ -389,3 +294,18 @@ async def test_a_microphone_that_opens_after_hanging_up_is_closed_again(
     assert await asyncio.to_thread(session.join, 10)
     assert devices.streams
     assert all(stream.closed.is_set() for stream in devices.streams)
+
+
+async def test_a_place_in_line_is_told_until_the_call_begins(
+    fake_voice: StartVoice, call: Callable[..., TalkSession], metadata_message: Callable[..., bytes]
+) -> None:
+    places = [
+        metadata_message(position=2, waiting=2, waited_s=1.0, max_wait_s=60.0),
+        metadata_message(position="?"),
+    ]
+    voice = await fake_voice(before_handshake=places, handshake_after=0.5)
+    session = call(voice.url)
+    view = await until(session, lambda v: v.place is not None)
+    assert view.state is TalkState.PREPARING
+    assert view.place == Place(2, 2, 59.0)
+    assert (await until(session, lambda v: v.state is TalkState.IN_CALL)).place is None

@@ -135,11 +135,11 @@ class CheckPage(WizardPage):
 
     def _show_rent(self, draft: flow.Draft) -> None:
         rents = draft.where is flow.Where.RENT
-        if rents and self._limits is None:
+        if rents and self._limits is None and self._rented is not None:
             # Providers are not asked for their facts before something is to be rented.
             from personadesk.ui.deploy.limits_card import LimitsCard
 
-            self._limits = LimitsCard(draft.rent)
+            self._limits = LimitsCard(draft.rent, self._rented.setup_seconds)
             self._limits.changed.connect(lambda rent: self.edited.emit({"rent": rent}))
             self._limits.left.connect(self.field_left)
             self._limits.confirmed.connect(self.go_on)

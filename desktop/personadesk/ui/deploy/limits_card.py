@@ -12,10 +12,13 @@ from personadesk.providers import catalog
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.form import FormField
 from personadesk.ui.i18n import show, tr
+from personadesk.ui.rented import offer_words
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Card, CheckBox, hbox, label, vbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from personadesk.domain.provider import ProviderFacts
     from personadesk.ui.deploy.rent_draft import RentDraft
 
@@ -38,9 +41,22 @@ class LimitsCard(Card):
     left = Signal(object)
     confirmed = Signal()
 
-    def __init__(self, rent: RentDraft, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        rent: RentDraft,
+        setup: Callable[[str], float | None],
+        parent: QWidget | None = None,
+    ) -> None:
+        """Make the card.
+
+        Args:
+            rent: The limits.
+            setup: Returns the seconds that a provider's last machine took until its voice answered, None where
+                none was measured.
+        """
         super().__init__(tr("Limits"), padding=20, gap=12, parent=parent)
         self._rent = rent
+        self._setup = setup
         self._showing = False
         self.fields: dict[flow.Field, FormField] = {}
         row = hbox(gap=24)
@@ -107,7 +123,7 @@ class LimitsCard(Card):
             show(facts.can.static_address.reason) if facts is not None else ""
         )
         self._address_note.setVisible(bool(self._address_note.text()))
-        self._sleep.setText(_asleep(facts))
+        self._sleep.setText(self._asleep(facts))
         self._sleep.setVisible(facts is not None)
         self._showing = False
 
@@ -148,18 +164,18 @@ class LimitsCard(Card):
         self.show_rent(rent)
         self.changed.emit(rent)
 
-
-def _asleep(facts: ProviderFacts | None) -> str:
-    """Return what sleeping means at a provider."""
-    if facts is None:
-        return ""
-    if facts.can.stop:
-        return tr(
-            "Asleep at {provider}: {sentence}",
-            provider=facts.title,
-            sentence=show(facts.stop_costs),
-        )
-    return tr(
-        "{provider} can’t pause: sleeping ends the machine. What that destroys: {sentence}",
-        provider=facts.title, sentence=show(facts.end_destroys),
-    )  # fmt: skip
+    def _asleep(self, facts: ProviderFacts | None) -> str:
+        """Return what sleeping means at a provider."""
+        if facts is None:
+            return ""
+        if facts.can.stop:
+            return tr(
+                "Asleep at {provider}: {sentence}",
+                provider=facts.title,
+                sentence=show(facts.stop_costs),
+            )
+        ends = tr(
+            "{provider} can’t pause: sleeping ends the machine. What that destroys: {sentence}",
+            provider=facts.title, sentence=show(facts.end_destroys),
+        )  # fmt: skip
+        return f"{ends} {offer_words.made_again(self._setup(facts.id))}"

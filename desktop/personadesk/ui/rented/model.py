@@ -16,6 +16,7 @@ from personadesk.deploy.rented.fleet import FleetView
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.machine import Action
 from personadesk.domain.offer import Need
+from personadesk.domain.progress import DeployState
 from personadesk.domain.text import T
 from personadesk.providers import catalog
 from personadesk.ui.messages import UNDO_SECONDS, Message, Severity, bus
@@ -23,7 +24,7 @@ from personadesk.ui.rented.standing import Standing, standing_of
 from personadesk.ui.spawn import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from personadesk.deploy.rented.fleet import Fleet
     from personadesk.deploy.rented.market import Market
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from personadesk.domain.offer import Offer
     from personadesk.domain.provider import ProviderFacts
     from personadesk.providers.accounts import Accounts, Given, Kept, Removed
+    from personadesk.store.journal import DeployRecord
     from personadesk.store.rentals import Rental
     from personadesk.store.spending import Cost, SpendingStore
 
@@ -157,6 +159,7 @@ class Rented(QObject):
         self._shelves: dict[str, Offers] = {}
         self.costs: tuple[Cost, ...] = ()
         self._rentals: dict[str, Rental] = {}
+        self._finished: tuple[DeployRecord, ...] = ()
         self._round = 0
 
     # -- what there is ----------------------------------------------------------------------------------------
@@ -189,6 +192,37 @@ class Rented(QObject):
         return (
             standing_of(rental, self.view, self.costs, self.today) if rental is not None else None
         )
+
+    def remember_times(self, deploys: Iterable[DeployRecord]) -> None:
+        """Learn how long new machines take.
+
+        Args:
+            deploys: What the journal has, newest first; those that did not finish teach nothing.
+        """
+        self._finished = tuple(
+            each
+            for each in deploys
+            if each.plan.rent is not None and each.state is DeployState.DONE
+        )
+
+    def setup_seconds(self, provider_id: str) -> float | None:
+        """Return how long the last machine of a provider took until its voice answered; None where none is known."""
+        for record in self._finished:
+            if self._provider_of(record) == provider_id:
+                return sum(step.seconds for step in record.steps.values())
+        return None
+
+    def _provider_of(self, record: DeployRecord) -> str:
+        """Return where a deploy rented, "" where that cannot be told any more."""
+        rental, rent = self._rentals.get(record.plan.id), record.plan.rent
+        if rental is not None:
+            return rental.provider
+        names = {key.partition("|")[0] for key in rent.offers} if rent is not None else set()
+        if rent is not None and rent.account:
+            names = {rent.account}
+        # Of several accounts the first may have been sold out: no guess.
+        state = self.account(names.pop()) if len(names) == 1 else None
+        return state.account.provider if state is not None else ""
 
     @property
     def standings(self) -> dict[str, Standing]:

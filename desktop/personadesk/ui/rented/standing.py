@@ -90,18 +90,23 @@ class Standing:
         """Return what it has cost today, in the same way."""
         return dollars(self.today + self._since(now))
 
-    def stopping(self) -> str:
-        """Return what stopping costs or destroys, in words."""
+    def stopping(self, setup: float | None = None) -> str:
+        """Return what stopping costs or destroys, in words.
+
+        Args:
+            setup: Seconds that a new machine there took the last time, None where none was measured.
+        """
         facts = self.facts
         if facts.can.stop:
             return tr(
                 "The machine at {provider} is stopped with it. {sentence} {reason}",
                 provider=facts.title, sentence=show(facts.stop_costs), reason=show(facts.can.stop.reason),
             ).strip()  # fmt: skip
-        return tr(
+        ends = tr(
             "{provider} can’t pause. Stopping ends the machine. What that destroys: {sentence}",
             provider=facts.title, sentence=show(facts.end_destroys),
         )  # fmt: skip
+        return f"{ends} {offer_words.made_again(setup)}"
 
     def ending(self) -> str:
         """Return what ending destroys, in words."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import Signal
 
 from personadesk.ui.announce import announce
-from personadesk.ui.i18n import show, tr
+from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
     Card,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
     from personadesk.ui.talk.call import Call
+    from personadesk.voice.figures import Place
 
 __all__ = ["CallCard", "clock"]
 
@@ -158,7 +159,24 @@ def _sentence(snapshot: TalkSnapshot | None) -> str:
             "The connection broke. It is being taken up again, for another {seconds} s.",
             seconds=max(0, round(snapshot.link.gives_up_in)),
         )
+    if snapshot.place is not None:
+        return _waiting(snapshot.place)
     return show(snapshot.keeping.fault) or show(snapshot.notice)
+
+
+def _waiting(place: Place) -> str:
+    if place.position <= 1:
+        words = tr("Somebody else is talking to this line. You are next.")
+    else:
+        words = tr("Others are talking to this line. You are number {n} in line.", n=place.position)
+    if place.left_s is None or place.left_s <= 0:
+        return words
+    minutes = max(1, round(place.left_s / 60))
+    return f"{words} " + trn(
+        "The server lets you wait for another minute.",
+        "The server lets you wait for another {n} minutes.",
+        minutes,
+    )
 
 
 def _state(snapshot: TalkSnapshot | None) -> tuple[Shape, str]:
@@ -168,6 +186,8 @@ def _state(snapshot: TalkSnapshot | None) -> tuple[Shape, str]:
         return Shape.WARN, tr("Reconnecting")
     if snapshot.state is TalkState.CONNECTING:
         return Shape.BUSY, tr("Calling")
+    if snapshot.place is not None:
+        return Shape.BUSY, tr("In line")
     if snapshot.state is TalkState.PREPARING:
         return Shape.BUSY, tr("Getting ready")
     if snapshot.state is TalkState.IN_CALL:

@@ -81,6 +81,10 @@ class CallFoot(FootBar):
 
     def show_call(self, snapshot: TalkSnapshot | None) -> None:
         """Follow what changes by itself: the recording, the line's queue, whether there is something to save."""
+        queued = snapshot is not None and snapshot.place is not None
+        way_out = tr("Leave the queue") if queued else tr("Hang up")
+        if way_out != self.hang_up.text():
+            self.hang_up.setText(way_out)
         keeping = snapshot is not None and snapshot.keeping.on
         word = tr("Stop recording") if keeping else tr("Record")
         if word != self.record.text():

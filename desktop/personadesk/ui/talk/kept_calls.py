@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from personadesk.voice.sessions import Kept, Sessions
     from personadesk.voice.transcript_files import Caption
 
-__all__ = ["CALLS", "KeptCalls"]
+__all__ = ["KeptCalls"]
 
-CALLS = "calls"
-"""Folder below the data folder."""
 COLUMN_SECONDS = 0.05
 
 
@@ -92,7 +90,7 @@ class KeptCalls(QObject):
 
     async def sessions(self) -> Sessions:
         """Return the folder of kept calls."""
-        from personadesk.voice.sessions import Sessions
+        from personadesk.voice.sessions import CALLS, Sessions
 
         return Sessions((await self._ready()).folders.data / CALLS)
 

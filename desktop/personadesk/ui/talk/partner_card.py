@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PartnerCard"]
 
-TEXT_HEIGHT = 92
+TEXT_HEIGHT = 104
 
 
 class PartnerCard(Card):

@@ -145,6 +145,11 @@ class Note(QFrame):
         column.addWidget(self._text)
         row.addLayout(column, 1)
 
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self._text.text()
+
     def set_text(self, text: str) -> None:
         """Say something else."""
         self._text.setText(text)

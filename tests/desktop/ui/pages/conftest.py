@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 os.environ.setdefault("QT_API", "pyside6")
 sys.path.insert(0, str(Path(__file__).parents[4] / "packaging"))
@@ -200,6 +200,11 @@ class FakeLines:
 
 class FakeJournal:
     """Stands for the journal: it knows the sample plans."""
+
+    records: ClassVar[list[DeployRecord]] = []
+
+    async def recent(self) -> list[DeployRecord]:
+        return self.records
 
     async def load(self, plan_id: str) -> DeployRecord | None:
         known = {plan.id: plan for plan in (sample_data.PLAN, sample_data.HOST_PLAN)}

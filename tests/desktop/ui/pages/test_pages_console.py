@@ -23,8 +23,9 @@ from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.kept_calls import KeptCalls
 from personadesk.ui.talk.page import TalkPage
 from personadesk.ui.talk.personas import Personas
+from personadesk.ui.widgets import Note
 from personadesk.voice.devices import Device, Devices
-from personadesk.voice.figures import Break, Link, Talk
+from personadesk.voice.figures import Break, Link, Place, Talk
 from personadesk.voice.talk_view import TalkSnapshot, TalkState
 from personadesk.voice.voices import Voice, Voices
 
@@ -301,6 +302,22 @@ def test_a_broken_connection_is_told_with_its_gap(
         assert [row.time for row in rows] == sorted(row.time for row in rows)
 
     with_desk(story, link=Link(True, 1, 20.0, True, (Break(15.0, 1.0, resumed=False),)))
+
+
+def test_a_busy_server_tells_the_place_in_line_and_it_can_be_left(
+    with_desk: Callable[..., None], clicker: Any, wait_for: Callable[..., Awaitable[None]]
+) -> None:
+    async def story(desk: Desk) -> None:
+        clicker.click(desk.console.foot.talk)
+        desk.session.shown = TalkSnapshot(TalkState.PREPARING, place=Place(2, 3, 140.0))
+        await wait_for(lambda: desk.console.call_card.pill.word == "In line")
+        (note,) = [each for each in desk.console.call_card.findChildren(Note) if each.isVisible()]
+        assert "You are number 2 in line." in note.text
+        assert "another 2 minutes" in note.text
+        clicker.press(desk.console, "Leave the queue")
+        assert desk.session.deeds[-1] == "hang up"
+
+    with_desk(story)
 
 
 def test_lag_is_told_stage_by_stage_and_with_the_figures_of_the_call(

@@ -15,11 +15,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
 from personadesk.ui.dialogs import Question
-from personadesk.ui.talk.kept_calls import CALLS, KeptCalls
+from personadesk.ui.talk.kept_calls import KeptCalls
 from personadesk.ui.talk.kept_view import KeptView
 from personadesk.voice.jitter import JitterBuffer
 from personadesk.voice.recorder import Form
-from personadesk.voice.sessions import Sessions
+from personadesk.voice.sessions import CALLS, Sessions
 
 
 class Loudspeaker:

@@ -122,7 +122,7 @@ def test_the_line_that_is_worse_can_be_moved_to_where_the_better_one_is(
     async def story(stage: Stage) -> None:
         asked: list[str] = []
         stage.compare.move_asked.connect(asked.append)
-        assert stage.compare.move_line.text() == "Move Practice to lambda…"
+        assert stage.compare.move_line.text() == "Move Practice to Lambda…"
         clicker.click(stage.compare.move_line)
         assert asked == ["Practice"]
 

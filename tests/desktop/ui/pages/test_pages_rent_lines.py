@@ -16,7 +16,9 @@ from personadesk.domain.account import Account
 from personadesk.domain.errors import Unreachable
 from personadesk.domain.line import Line, LineState
 from personadesk.domain.machine import Resource, ResourceKind
+from personadesk.domain.progress import DeployState, StepName, StepState
 from personadesk.domain.text import T
+from personadesk.store.journal import DeployRecord, Purpose, StepRecord
 from personadesk.ui.deploy import flow
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home import HomePage, LineVerb
@@ -35,7 +37,7 @@ def said(root: QWidget) -> str:
 @pytest.mark.parametrize(
     ("provider", "stopping"),
     [
-        ("lambda", "Lambda can’t pause. Stopping ends the machine."),
+        ("lambda", "sets it up: 2 min the last time."),
         ("runpod", "The machine at RunPod is stopped with it. A stopped pod's disk costs"),
     ],
 )
@@ -51,6 +53,17 @@ def test_a_line_on_a_rented_machine_tells_what_it_costs_and_what_stopping_means(
     rental = replace(samples.RENTAL, provider=provider)
     fake_services.rentals.kept = [rental]
     fake_services.lines.show(samples.rent_line())
+    steps = {
+        name: StepRecord(name, StepState.DONE, seconds=61.0)
+        for name in (StepName.RENT, StepName.BOOT)
+    }
+    fake_services.journal.records = [
+        DeployRecord(
+            samples.RENT_PLAN, Purpose.DEPLOY, DeployState.FAILED, samples.STARTED,
+            steps={StepName.RENT: StepRecord(StepName.RENT, StepState.DONE, seconds=9000.0)},
+        ),
+        DeployRecord(samples.RENT_PLAN, Purpose.DEPLOY, DeployState.DONE, samples.STARTED, steps=steps),
+    ]  # fmt: skip
 
     async def story(session: WindowSession) -> None:
         await wait_for(lambda: "A10 · Arizona" in said(session.window))

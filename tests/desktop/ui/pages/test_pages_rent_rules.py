@@ -235,3 +235,13 @@ def test_a_standing_tells_what_was_billed_and_what_came_since(samples: ModuleTyp
     assert standing_of(samples.RENTAL, FleetView(), costs, "2026-11-23").spent_until(now) == "$2.00"
     untold = replace(samples.RENTAL, price=None)
     assert standing_of(untold, FleetView(), (), "2026-11-23").hourly == "not told by Lambda"
+
+
+def test_what_can_only_be_ended_says_beforehand_how_long_a_new_one_takes(
+    samples: ModuleType,
+) -> None:
+    standing = standing_of(samples.RENTAL, FleetView(), (), "2026-11-23")
+    assert standing.stopping().endswith("≈ 5 min, not measured here yet.")
+    assert standing.stopping(200.0).endswith("sets it up: 3 min the last time.")
+    pausing = standing_of(replace(samples.RENTAL, provider="runpod"), FleetView(), (), "2026-11-23")
+    assert "new one" not in pausing.stopping(200.0)
