@@ -119,12 +119,8 @@ def lab_scenes(console: Callable[[Lab], TalkPage]) -> dict[str, Callable[[], Pag
         return at(LOAD, lab)
 
     return {
-        "talk-compare-idle": lambda: at(COMPARE, lab_of()),
         "talk-comparing": comparing,
         "talk-compared": lambda: at(COMPARE, lab_of(comparison())),
-        "talk-compared-gone": lambda: at(COMPARE, lab_of(comparison(gone=True))),
-        "talk-load-idle": lambda: at(LOAD, lab_of()),
-        "talk-loading": lambda: at(LOAD, lab_of(report=load_report(None), loading=True)),
         "talk-loaded": lambda: at(LOAD, lab_of(report=load_report(Outcome.LATE))),
         "talk-load-refused": refused,
     }
