@@ -23,6 +23,7 @@ import websockets
 from personaplex_server.fleet import command
 from personaplex_server.options import AUTO, UsageError
 from personaplex_server.protocol import Kind
+from personaplex_server.serving import bind
 
 SERVER = (sys.executable, "-m", "personaplex_server")
 
@@ -56,10 +57,18 @@ def test_what_cannot_be_followed_is_said(words, told):
         command.check(options(*words))
 
 
+def test_a_taken_port_is_told_before_ray_is_started(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with bind("127.0.0.1", 0) as sock:
+        port = str(sock.getsockname()[1])
+        assert command.run(options("--port", port)) == 3
+    assert f"Port {port}" in capsys.readouterr().err
+
+
 def test_without_ray_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'personaplex-server\[fleet\]'"):
-        command.run(options())
+        command.run(options("--port", "0"))
 
 
 class Line:
@@ -137,7 +146,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         [*SERVER, "make-checkpoint", "--preset", "rehearsal", folder / "model"], check=True
     )
     ready = folder / "ready.json"
-    words = ["--checkpoint", folder / "model", "--ready-file", ready, "--port", "18998"]
+    with bind("127.0.0.1", 0) as sock:
+        port = str(sock.getsockname()[1])
+    words = ["--checkpoint", folder / "model", "--ready-file", ready, "--port", port]
     words += ["--replicas", "2", "--rows", "1", "--cpus", "0.5", "--threads", "1", "--drain", "20"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from personaplex_server.protocol import Kind
@@ -93,6 +95,7 @@ def test_frames_that_reached_nobody_are_counted_and_not_said_late(serve, dial, t
     assert len(again.pcm) == 5
     again.until(lambda c: len(c.figures()) >= 2)
     assert again.figures()[1]["lag_ms"] < 200
+    assert again.figures()[0]["dropped"] >= 1
 
 
 @pytest.mark.parametrize("query", ["", "?metadata=1"])
@@ -121,12 +124,21 @@ def test_a_made_up_token_opens_nothing(serve, dial, scripted):
 
 
 def test_a_kept_conversation_whose_model_broke_is_told_on_return(serve, dial, tone, scripted):
-    engine = scripted()
-    server = serve(engine)
+    begun, may_break = threading.Event(), threading.Event()
+
+    class Breaking(scripted):
+        def tick(self, frames):
+            begun.set()
+            assert may_break.wait(20)
+            raise RuntimeError("the card fell off")
+
+    server = serve(Breaking())
     caller, token = begin(dial, server)
-    engine.tick_error = RuntimeError("the card fell off")
     caller.say(tone(0.08), pace=0)
+    assert begun.wait(20)
     caller.drop()
+    server.until(lambda _: server.service.reception.conversations.parked == 1)
+    may_break.set()
     again = dial(f"{server.chat}?resume={token}")
     code, _ = again.closed()
     assert code in {1008, 1011}

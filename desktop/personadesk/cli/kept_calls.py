@@ -11,8 +11,8 @@ from personadesk.cli.running import print_json, run_command
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.text import T
 from personadesk.store import paths
-from personadesk.voice import transcript_files
-from personadesk.voice.sessions import CALLS, Sessions
+from personadesk.voice import transcript_files, wav
+from personadesk.voice.sessions import CALLS, Sessions, sound
 
 if TYPE_CHECKING:
     import argparse
@@ -47,14 +47,17 @@ async def _once(arguments: argparse.Namespace) -> int:
 
 
 def _export(kept: Kept, typed: str) -> Path:
-    """Write the transcript: SRT where the file is called so, else JSON."""
+    """Write the sound or the transcript: WAV or SRT where the file is called so, else JSON."""
     to = Path(typed).expanduser()
     name = transcript_files.SRT_NAME if to.suffix == ".srt" else transcript_files.JSON_NAME
     try:
-        shutil.copyfile(kept.folder / name, to)
+        if to.suffix == ".wav":
+            wav.write_wav(to, sound(kept.folder))
+        else:
+            shutil.copyfile(kept.folder / name, to)
     except OSError as error:
         raise HostUnfit(
-            T("The transcript could not be written to {file}.", file=str(to)),
+            T("{path} cannot be written.", path=str(to)),
             T("Choose another folder, or make room there."),
             cause="not_writable",
             details=str(error),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
-    """Add `persona`, `voices` and `calls`."""
+    """Add `persona`, `voices`, `talk` and `calls`."""
     persona = commands.add_parser("persona", help="who answers: role, voice and sampling, by name")
     actions = persona.add_subparsers(metavar="action", required=True)
     save = actions.add_parser("save", help="save one, in place of any of the same name")
@@ -51,13 +51,16 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
     voices.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
     add_json(voices)
 
+    _add_talk(commands, add_json)
     calls = commands.add_parser("calls", help="the calls that were kept on this computer")
     deeds = calls.add_subparsers(metavar="action", required=True)
     listed = deeds.add_parser("list", help="all of them, or those with all of these words")
     listed.add_argument("words", nargs="*", metavar="WORD")
     show = deeds.add_parser("show", help="one of them, with its transcript")
     note = deeds.add_parser("note", help="replace the notes of one")
-    export = deeds.add_parser("export", help="write its transcript: FILE.srt, or else JSON")
+    export = deeds.add_parser(
+        "export", help="write its sound (FILE.wav), or its transcript (FILE.srt, or else JSON)"
+    )
     delete = deeds.add_parser("delete", help="remove one with all of its files; for good")
     for name, action in (
         ("list", listed), ("show", show), ("note", note), ("export", export), ("delete", delete),
@@ -68,3 +71,30 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
         add_json(action)
     note.add_argument("text")
     export.add_argument("file")
+
+
+def _add_talk(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
+    talk = commands.add_parser("talk", help="hold a conversation, with or without a sound card")
+    talk.set_defaults(module="talk")
+    talk.add_argument("voice", help="a line, a machine with one, or an address")
+    talk.add_argument(
+        "--microphone",
+        metavar="NAME",
+        help="as “personadesk audio-devices” lists it; clip for none",
+    )
+    talk.add_argument(
+        "--loudspeaker",
+        metavar="NAME",
+        help="as “personadesk audio-devices” lists it; none for none",
+    )
+    talk.add_argument("--clip", metavar="FILE", help="what to say without a microphone")
+    talk.add_argument("--echo", action="store_true", help="hear yourself in place of the model")
+    talk.add_argument(
+        "--half-duplex", action="store_true", help="mute the microphone while the voice speaks"
+    )
+    talk.add_argument("--volume", type=float, default=1.0, metavar="X", help="0 to 1 (1)")
+    talk.add_argument("--seconds", type=float, metavar="N", help="hang up after so long")
+    talk.add_argument("--keep", action="store_true", help="record both sides on this computer")
+    talk.add_argument("--opus", action="store_true", help="with --keep: smaller files than WAV")
+    talk.add_argument("--token-env", metavar="NAME", help="variable that holds the access token")
+    add_json(talk)

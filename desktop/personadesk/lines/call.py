@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -59,22 +60,20 @@ NOT_BACK: Final = (
 _VANISHED = 1006
 _UNSAID = {1005, _VANISHED, 1015}
 """Codes that tell how a connection ended and may not be sent."""
+_HANDSHAKE = bytes((Kind.HANDSHAKE,))
 _AUDIO = bytes((Kind.AUDIO,))
 _METADATA = bytes((Kind.METADATA,))
 
 
 class Call:
-    """A caller and the voice they talk with.
-
-    Attributes:
-        carried: How often it went on over a new connection.
-    """
+    """A caller and the voice they talk with."""
 
     def __init__(
         self,
         client: Connection,
         upstream: ClientConnection,
         again: Callable[[str], Awaitable[ClientConnection | str]],
+        on_carried: Callable[[], None],
         *,
         resumes_itself: bool,
     ) -> None:
@@ -84,20 +83,29 @@ class Call:
             client: The caller's.
             upstream: The voice's.
             again: Connects to the voice with a token, now; returns why waiting is no use, or raises one of `NO_VOICE`.
+            on_carried: Called each time the call goes on over a new connection.
             resumes_itself: Whether the caller asked for a token, and so comes back by itself.
         """
-        self.carried = 0
         self._client = client
         self._upstream = upstream
         self._again = again
+        self._on_carried = on_carried
         self._resumes_itself = resumes_itself
         self._token = ""
+        self._talking = False
+        self._unanswered: float | None = None
         self._between = False
         self._heard: float | None = None
         self._last = b""
         self._going_on: GoingOn | None = None
         self._headers = Headers()
         self._from_page: FromNextPage | None = None
+
+    @property
+    def unanswered_s(self) -> float:
+        """For how long the caller's sound has gone to a voice that says nothing: it answers each frame with one."""
+        since = self._unanswered
+        return 0.0 if since is None else time.monotonic() - since
 
     async def run(self) -> None:
         """Pass messages until one side ends it, and end it on the other side the same way."""
@@ -148,6 +156,8 @@ class Call:
                 if self._between:
                     continue
                 if message[:1] == _AUDIO and isinstance(message, bytes):
+                    if self._talking and self._unanswered is None:
+                        self._unanswered = time.monotonic()
                     if not self._headers.whole:
                         self._headers.feed(message[1:])
                     if self._from_page is not None:
@@ -175,7 +185,10 @@ class Call:
 
     def _heard_of(self, message: bytes) -> bytes | None:
         kind = message[:1]
-        if kind == _AUDIO:
+        if kind == _HANDSHAKE:
+            self._talking = True
+        elif kind == _AUDIO:
+            self._unanswered = None
             if self._going_on is not None:
                 message = kind + self._going_on.feed(message[1:])
                 if message == _AUDIO:
@@ -194,7 +207,8 @@ class Call:
         if not isinstance(facts, dict) or not isinstance(facts.get("resume"), str):
             return message
         self._token = facts["resume"]
-        if facts.keys() <= {"resume", "slot"}:
+        if "tick_ms" not in facts:
+            # Not figures that the caller asked for, but the offer of the token alone.
             return None
         return protocol.metadata(facts | {"resume": None})
 
@@ -207,7 +221,7 @@ class Call:
         """
         loop = asyncio.get_running_loop()
         began = told = loop.time()
-        self._between = True
+        self._between, self._unanswered = True, None
         reason = NOT_BACK
         try:
             while loop.time() - began < CARRY_SECONDS:
@@ -244,7 +258,7 @@ class Call:
                 except BaseException:
                     found.transport.abort()
                     raise
-            if first[:1] == bytes((Kind.HANDSHAKE,)):
+            if first[:1] == _HANDSHAKE:
                 return found
             found.transport.abort()
             if first[:1] == bytes((Kind.ERROR,)):
@@ -252,7 +266,7 @@ class Call:
         return None
 
     def _begin_again(self) -> None:
-        self.carried += 1
+        self._on_carried()
         self._from_page = FromNextPage(bytes(self._headers))
         # Where nothing was said yet, the new stream is the first.
         self._going_on = GoingOn(self._last[1:]) if self._last else None

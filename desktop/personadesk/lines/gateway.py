@@ -57,6 +57,8 @@ CLAIM_SECONDS: Final = 15.0
 QUEUE_MESSAGES: Final = 16
 PING_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 3.0
+MUTE_SECONDS: Final = 15.0
+"""A voice answers each frame that it hears; one that is behind by so much says nothing any more."""
 
 TOO_MANY: Final = "Too many calls at once go through this line."
 
@@ -107,6 +109,12 @@ class Gateway:
         self.persona = ""
         self._dialled: dict[object, ClientConnection | str] = {}
         self._calls = 0
+        self._running: set[Call] = set()
+
+    @property
+    def mute(self) -> bool:
+        """Whether somebody talks to a voice that says nothing; may be asked from any thread."""
+        return any(call.unanswered_s > MUTE_SECONDS for call in tuple(self._running))
 
     @property
     def calls(self) -> int:
@@ -409,11 +417,16 @@ class Gateway:
                 return _ELSEWHERE
             return await self._dial(request, resume=token)
 
-        call = Call(client, upstream, again, resumes_itself=_asks_to_resume(request))
+        asks = _asks_to_resume(request)
+        call = Call(client, upstream, again, self._count_carried, resumes_itself=asks)
+        self._running.add(call)
         try:
             await call.run()
         finally:
-            self.carried += call.carried
+            self._running.discard(call)
+
+    def _count_carried(self) -> None:
+        self.carried += 1
 
 
 def _asks_to_resume(request: Request) -> bool:

@@ -345,6 +345,8 @@ class Guardian:
 
     async def _proof(self, line: Line) -> Voice:
         """Call a voice that is said to be up, now and then, when nobody else does; two misses count."""
+        if self._lines.mute(line.name):
+            return Voice.MUTE
         now = self._clock()
         missed = self._mute.get(line.name, 0)
         due = missed or now - self._proven.setdefault(line.name, now) >= PROVE_SECONDS
@@ -455,8 +457,9 @@ class Guardian:
                 cause="no_server",
             )
         if status.alive:
-            await self._servers.restart(tag)
+            # Said first: the process is then younger than the state, and gets the time that a start takes.
             await self._lines.tell(line.name, LineState.STARTING)
+            await self._servers.restart(tag)
         else:
             # It may also need another port, which starting a line sees to.
             await self._lines.start(line.name)

@@ -71,6 +71,11 @@ class LineKeeper:
         gateway = self._gateways.get(name)
         return gateway.calls if gateway is not None else 0
 
+    def mute(self, name: str) -> bool:
+        """Whether somebody talks to a line whose voice says nothing."""
+        gateway = self._gateways.get(name)
+        return gateway is not None and gateway.mute
+
     def waiting(self, name: str) -> int:
         """Return the callers of a line who are held."""
         gateway = self._gateways.get(name)

@@ -115,6 +115,10 @@ class LineService:
         """Return the calls that go through a line of this process now."""
         return self._keeper.calls_of(name)
 
+    def mute(self, name: str) -> bool:
+        """Whether somebody talks to a line of this process whose voice says nothing."""
+        return self._keeper.mute(name)
+
     def waiting(self, name: str) -> int:
         """Return the callers who are held until a line of this process is up."""
         return self._keeper.waiting(name)

@@ -5,9 +5,12 @@ Pure questions with their answers; nothing is changed here.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import psutil
 
 from personadesk.domain.errors import NoCapacity, PersonaDeskError
 from personadesk.domain.line import LineState
@@ -18,6 +21,7 @@ from personadesk.voice.handshake import shake_hands
 
 if TYPE_CHECKING:
     from personadesk.domain.line import Line
+    from personadesk.hosts.server_process import ServerStatus
     from personadesk.hosts.servers import Servers
     from personadesk.store.servers import ServerRecord
 
@@ -27,7 +31,13 @@ PATIENCE_SECONDS = 20.0
 STARTING_SECONDS = 120.0
 """How long a start may be under way, a machine far away included, until what is found counts again."""
 
+STUCK_SECONDS = 20.0
+"""A server that has answered and runs on in silence for so long hangs; one that starts gets more time."""
+FRESH_SECONDS = 10.0
+"""A process that was younger than this when its line went down may be a new one, which starts."""
+
 STARTING = T("The voice server is starting.")
+STUCK = T("The voice server runs and does not answer.")
 SILENT = T("The server at its address does not answer.")
 DYING = T("The voice server keeps dying.")
 ENDED = T("Its rented machine has ended. Deploy again; the line keeps its address.")
@@ -73,7 +83,23 @@ async def look(line: Line, servers: Servers) -> Truth | None:
         return Truth(LineState.FAILED, GONE, sure=False)
     if status.state == "backing-off":
         return Truth(LineState.STARTING, _first(status.reason))
+    if await _is_stuck(line, status):
+        return Truth(LineState.FAILED, STUCK, sure=False)
     return Truth(LineState.STARTING, STARTING)
+
+
+async def _is_stuck(line: Line, status: ServerStatus) -> bool:
+    """Whether a server that says nothing is not one that starts: it ran long before its line went down."""
+    if status.child_pid is None:
+        return False
+    try:
+        process = await asyncio.to_thread(psutil.Process, status.child_pid)
+    except psutil.NoSuchProcess:
+        return False
+    if process.create_time() > line.since - FRESH_SECONDS:
+        return False
+    waited = line.state is LineState.STARTING and time.time() - line.since >= STUCK_SECONDS
+    return waited or line.reason == STUCK
 
 
 async def _of_answer(line: Line, found: health.Health) -> Truth | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -76,9 +75,33 @@ WEBHOOK: Setting[bool] = Setting(
     "alarm_webhook", False, T("Alarms to a webhook"),
     T("Send alarms to the address that the keyring holds; see personadesk metrics webhook."), "0.1",
 )  # fmt: skip
+MICROPHONE: Setting[str] = Setting(
+    "microphone", "", T("Microphone"),
+    T("Taken for calls, by name: empty for the usual one, clip for the built-in clip."), "0.1",
+)  # fmt: skip
+SPEAKER: Setting[str] = Setting(
+    "speaker", "", T("Speaker"),
+    T("Taken for calls, by name: empty for the usual one, none for silence."), "0.1",
+)  # fmt: skip
+VOLUME: Setting[int] = Setting(
+    "volume", 100, T("Volume"), T("How loud the voice is in a call, percent."), "0.1",
+    tuple(range(101)),
+)  # fmt: skip
+HEADPHONES: Setting[bool] = Setting(
+    "headphones", False, T("I wear headphones"), T("Gives no advice against echo."), "0.1",
+)  # fmt: skip
+HALF_DUPLEX: Setting[bool] = Setting(
+    "half_duplex", False, T("Mute me while it speaks"), T("For loudspeakers without headphones."),
+    "0.1",
+)  # fmt: skip
+PUSH_TO_TALK: Setting[bool] = Setting(
+    "push_to_talk", False, T("Push to talk: hold Space"),
+    T("You are heard only while the key is held."), "0.1",
+)  # fmt: skip
 
 SETTINGS: tuple[Setting[str] | Setting[int] | Setting[bool], ...] = (
-    LANGUAGE, LOOK, TEXT_SIZE, REDUCED_MOTION, CLOSING, WEBHOOK,
+    LANGUAGE, LOOK, TEXT_SIZE, REDUCED_MOTION, CLOSING, WEBHOOK, MICROPHONE, SPEAKER, VOLUME,
+    HEADPHONES, HALF_DUPLEX, PUSH_TO_TALK,
 )  # fmt: skip
 
 
@@ -126,9 +149,13 @@ class Settings:
 
     def _read(self) -> dict[str, Any]:
         try:
-            return tomllib.loads(self.path.read_text(encoding="utf-8"))
+            written = self.path.read_bytes()
         except FileNotFoundError:
             return {}
+        import tomllib  # only where there is a file: the first start has none, and no time to lose
+
+        try:
+            return tomllib.loads(written.decode())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             aside = self.path.with_name(f"{self.path.name}.bak-{time.strftime('%Y%m%d-%H%M%S')}")
             self.path.replace(aside)

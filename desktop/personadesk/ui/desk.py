@@ -29,19 +29,20 @@ from personadesk.ui.i18n import language, tr
 from personadesk.ui.messages import Action, Message, Severity, bus, from_error
 from personadesk.ui.places import DEPLOY, TALK
 from personadesk.ui.rented.model import Rented
+from personadesk.ui.servers import looking
 from personadesk.ui.servers.model import Machines
 from personadesk.ui.spawn import drain, spawn
 from personadesk.ui.spending.model import Purse
 from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.talk.habits import Habits
 from personadesk.ui.talk.personas import Personas
 from personadesk.ui.throttle import Throttle
 from personadesk.ui.world import LocalWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from personadesk.app import Services
-    from personadesk.domain.host import HostCheck, HostRecord
     from personadesk.domain.line import Line
     from personadesk.domain.offer import Offer
     from personadesk.domain.plan import ModelChoice
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from personadesk.ui.lines.model import LinesModel
     from personadesk.ui.monitor.source import Watch
     from personadesk.ui.rented.standing import Standing
-    from personadesk.ui.servers.model import Directory, Looker
+    from personadesk.ui.servers.model import Looker
     from personadesk.ui.talk.call import Session
     from personadesk.ui.talk.kept_calls import KeptCalls
     from personadesk.ui.voice_lab.lab import Lab
@@ -132,8 +133,8 @@ class Desk(QObject):
         self._free_bytes = 0
         self.home = home
         self.machines = Machines(
-            self._hosts, look_at or _look_at, _aliases,
-            prepare=_load_ssh, uninstaller=self._uninstall, forgetter=self._forget,
+            self._hosts, look_at or looking.look_at, looking.aliases,
+            prepare=looking.load_ssh, uninstaller=self._uninstall, forgetter=self._forget,
             parent=self,
         )  # fmt: skip
         self.rented = Rented(self._ready, parent=self)
@@ -148,6 +149,7 @@ class Desk(QObject):
             open_session, list_devices, lambda: self.personas.draft,
             lambda: self.kept_calls.sessions(), self,
         )  # fmt: skip
+        Habits(self.call, self._ready)
         self._follow_soon = Throttle(self._follow, FOLLOW_MS, self)
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
@@ -584,20 +586,3 @@ class Desk(QObject):
 
         AlarmTeller(self.watch, self).clicked.connect(self.alarm_clicked)
         self.watch.begin()
-
-
-async def _load_ssh() -> None:
-    # In a thread, and not before it is needed: it takes a fifth of a second and 38 MiB.
-    await asyncio.to_thread(importlib.import_module, "asyncssh")
-
-
-async def _look_at(hosts: Directory, record: HostRecord) -> HostCheck:
-    check = await asyncio.to_thread(importlib.import_module, "personadesk.hosts.check")
-    found: HostCheck = await check.check(await hosts.host(record.name), folder=record.home)
-    return found
-
-
-async def _aliases() -> Sequence[str]:
-    from personadesk.hosts.ssh import config
-
-    return await asyncio.to_thread(config.aliases)

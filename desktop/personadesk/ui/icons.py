@@ -89,6 +89,7 @@ def icon(
     checked: QColor | Role | None = None,
     ratio: float = 1.0,
     trailing: int = 0,
+    disabled: bool = True,
 ) -> QIcon:
     """Return an icon with its disabled and, if asked, its checked form.
 
@@ -99,12 +100,14 @@ def icon(
         checked: Its colour when the button is checked.
         ratio: Device pixel ratio of the screen it is for.
         trailing: Empty logical pixels to its right: Qt's style sheets cannot widen the gap to the text.
+        disabled: Whether its button can ever be disabled.
     """
     made = QIcon()
     made.addPixmap(pixmap(name, size, colour, ratio=ratio, trailing=trailing))
-    made.addPixmap(
-        pixmap(name, size, Role.TEXT3, ratio=ratio, trailing=trailing), QIcon.Mode.Disabled
-    )
+    if disabled:
+        made.addPixmap(
+            pixmap(name, size, Role.TEXT3, ratio=ratio, trailing=trailing), QIcon.Mode.Disabled
+        )
     if checked is not None:
         made.addPixmap(
             pixmap(name, size, checked, ratio=ratio, trailing=trailing),

@@ -142,8 +142,9 @@ class PortAudio:
                 )
             )
         try:
-            found = sound.query_devices()
-            default_in, default_out = sound.default.device
+            with _guard:
+                found = sound.query_devices()
+                default_in, default_out = sound.default.device
         except sound.PortAudioError as error:
             return Devices(reason=T("The sound system doesn't answer: {error}.", error=str(error)))
         inputs = _named(found, "max_input_channels", default_in)
@@ -212,25 +213,21 @@ class _Timing:
 
 class _OpenStream:
     def __init__(self, stream: Any, timing: _Timing) -> None:
-        global _open_streams
         self._stream = stream
         self._timing = timing
         self.rate = timing.rate
-        with _guard:
-            _open_streams += 1
+        self._told = float(stream.latency)
 
     @property
     def latency(self) -> float:
-        if self._timing.seconds is not None:
-            return self._timing.seconds
-        return float(self._stream.latency) if self._stream is not None else 0.0
+        return self._told if self._timing.seconds is None else self._timing.seconds
 
     @property
     def alive(self) -> bool:
-        return self._stream is not None and bool(self._stream.active)
+        stream = self._stream
+        return stream is not None and bool(stream.active)
 
     def close(self) -> None:
-        global _open_streams
         if self._stream is None:
             return
         stream, self._stream = self._stream, None
@@ -238,8 +235,14 @@ class _OpenStream:
             stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
         finally:
-            with _guard:
-                _open_streams -= 1
+            _count(-1)
+
+
+def _count(change: int) -> None:
+    """Count an open device, from before it is opened until after it is closed: so long nothing may begin anew."""
+    global _open_streams
+    with _guard:
+        _open_streams += change
 
 
 def _open(
@@ -253,31 +256,26 @@ def _open(
 ) -> _OpenStream:
     sound = _library_or_fault()
     microphone = kind == "InputStream"
+    opened, error = None, ""
+    _count(1)
     try:
         index = _index(sound, name, channels)
         facts = sound.query_devices(index, "input" if microphone else "output")
-        rates = dict.fromkeys((_WANTED_RATE, round(facts["default_samplerate"])))
-        error: Exception | None = None
-        for rate in rates:
+        for rate in dict.fromkeys((_WANTED_RATE, round(facts["default_samplerate"]))):
             begin(rate)
             timing.rate = rate
-            try:
-                stream = getattr(sound, kind)(
-                    samplerate=rate, device=index, channels=1, dtype="float32",
-                    latency=latency, callback=callback,
-                )  # fmt: skip
-            except sound.PortAudioError as refused:
-                error = refused
-                continue
-            try:
-                stream.start()
-            except sound.PortAudioError as refused:
-                error = refused
-                stream.close(ignore_errors=True)
-                continue
-            return _OpenStream(stream, timing)
+            wanted = {
+                "samplerate": rate, "device": index, "channels": 1, "dtype": "float32",
+                "latency": latency, "callback": callback,
+            }  # fmt: skip
+            opened, error = _started(sound, kind, wanted)
+            if opened is not None:
+                return _OpenStream(opened, timing)
     except (sound.PortAudioError, ValueError) as refused:
-        error = refused
+        error = str(refused)
+    finally:
+        if opened is None:
+            _count(-1)
     what = (
         T("The microphone {name} cannot be opened.", name=name or "—")
         if microphone
@@ -295,8 +293,22 @@ def _open(
             "Close programs that use it, see whether this program may use it, or choose another one."
         ),
         cause="sound",
-        details=str(error),
+        details=error,
     )
+
+
+def _started(sound: Any, kind: str, wanted: dict[str, Any]) -> tuple[Any, str]:
+    """Return a running stream, or None and why it was refused."""
+    try:
+        stream = getattr(sound, kind)(**wanted)
+    except sound.PortAudioError as refused:
+        return None, str(refused)
+    try:
+        stream.start()
+    except sound.PortAudioError as refused:
+        stream.close(ignore_errors=True)
+        return None, str(refused)
+    return stream, ""
 
 
 def _index(sound: Any, name: str | None, channels: str) -> int | None:

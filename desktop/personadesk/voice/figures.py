@@ -90,7 +90,7 @@ class Lag:
 
     def of(self, stage: Stage) -> StageLag:
         """Return one of the stages."""
-        return next(each for each in self.stages if each.stage is stage)
+        return next(each for each in self.stages if each.stage == stage)
 
 
 @dataclass(frozen=True, slots=True)

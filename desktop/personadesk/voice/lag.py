@@ -204,7 +204,8 @@ class LagClock:
                 self._trend.popleft()
         first = self._trend[0]
         middle = self._trend[len(self._trend) // 2]
-        growing = total - first[1] > _GROWS_MS and total - middle[1] > _GROWS_MS / 4
+        long_enough = now - first[0] >= _TREND_SECONDS / 2
+        growing = long_enough and total - first[1] > _GROWS_MS and total - middle[1] > _GROWS_MS / 4
         risen = {stage: ms - first[2].get(stage, ms) for stage, ms in known.items()}
         return growing, risen
 

@@ -10,11 +10,13 @@ import json
 import logging
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from personaplex_server import logs, options
 from personaplex_server.options import AUTO, UsageError
+from personaplex_server.serve import EXIT_PORT_TAKEN, EXIT_USAGE
 from personaplex_server.supervise import write_whole
 
 if TYPE_CHECKING:
@@ -68,12 +70,23 @@ def check(given: argparse.Namespace) -> None:
 def run(given: argparse.Namespace) -> int:
     """Start the fleet and serve until told to stop; calls may go on for `--drain` seconds then.
 
+    Returns 0, or 3 when the port is taken.
+
     Raises:
         UsageError: The options cannot be followed, or Ray is not installed.
     """
     token = options.read_token(given)
     options.check(given, token)
     check(given)
+    if given.ray_address is None and not os.environ.get("RAY_ADDRESS"):
+        # Ray would find a taken port half a minute later; on a cluster that is there already it may be its own.
+        from personaplex_server import serving
+
+        try:
+            serving.bind(given.host, given.port).close()
+        except serving.BindError as error:
+            print(f"personaplex-server: {error}", file=sys.stderr)
+            return EXIT_PORT_TAKEN if error.taken else EXIT_USAGE
     try:
         import ray
         from ray import serve

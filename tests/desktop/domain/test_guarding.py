@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from personadesk.domain import guarding
-from personadesk.domain.budget import Allowance
+from personadesk.domain.budget import UNLIMITED, Allowance
 from personadesk.domain.guarding import Box, Deed, Done, Observed, Voice, Work, decide
+from personadesk.domain.hours import last_edge, parse
 from personadesk.domain.plan import LOCAL, RENT, Plan, RentWish
 from personadesk.domain.text import T
 from personadesk.domain.wish import Place, Rest, Wish, plan_for, wish_of
@@ -171,6 +172,8 @@ class Lot:
     service: bool = True
     tunnel: bool = True
     reached: bool = True
+    weights: bool = True
+    slow: bool = False
     doomed: bool = False
     """Nothing but another machine helps."""
 
@@ -186,22 +189,42 @@ class World:
     provider_silent: bool = False
     since: float = LONG_AGO
     rented: int = 0
+    calls: int = 0
+    waiting: int = 0
+    budget: float | None = None
+    """What the budgets still allow, None for no budget."""
 
 
 class Failures(RuleBasedStateMachine):
     """Random failures; between them the guardian looks, and time passes."""
 
     @initialize(
-        limit=st.sampled_from([None, 3.0, 50.0]), places=st.sampled_from([(CLOUD,), (CLOUD, OTHER)])
+        limit=st.sampled_from([None, 3.0, 50.0]),
+        places=st.sampled_from([(CLOUD,), (CLOUD, OTHER)]),
+        hours=st.sampled_from([None, None, "mon-fri 08:30-18:00", "daily 22:00-06:00"]),
+        budget=st.sampled_from([None, None, 4.0]),
     )
-    def begin(self, limit, places):
-        self.wish = replace(RENTED, places=places, spend_limit=limit)
-        self.world = World()
+    def begin(self, limit, places, hours, budget):
+        self.wish = replace(
+            RENTED, places=places, spend_limit=limit,
+            hours=parse(hours, "Europe/Amsterdam") if hours else None,
+        )  # fmt: skip
+        self.world = World(budget=budget)
         self.past: list[Done] = []
         self.most = 1
         self.last = None
 
     def observe(self) -> Observed:
+        world = self.world
+        seen_now = self._observed()
+        left = world.budget
+        return replace(
+            seen_now, calls=world.calls if seen_now.voice in {Voice.UP, Voice.SLOW} else 0,
+            waiting=world.waiting,
+            allowance=Allowance(max(0.0, left - world.spent), T("used up")) if left else UNLIMITED,
+        )  # fmt: skip
+
+    def _observed(self) -> Observed:
         world = self.world
         machine = world.machines[-1] if world.machines else None
         if machine is None:
@@ -218,11 +241,18 @@ class Failures(RuleBasedStateMachine):
             and machine.service
             and machine.tunnel
             and machine.reached
+            and machine.weights
             and not machine.doomed
         )
+        voice = Voice.SLOW if machine.slow else Voice.UP
+        if self.wish.rest is not Rest.UP:
+            voice, up = Voice.STOPPED, False
+        if not up and self.wish.rest is Rest.UP:
+            lost = running and machine.reached and machine.tunnel and not machine.weights
+            voice = Voice.NO_MODEL if lost else Voice.SILENT
         box = Box.UNKNOWN if world.provider_silent else machine.box
         return Observed(
-            Voice.UP if up else Voice.SILENT, f"account:{machine.account}", world.since, box,
+            voice, f"account:{machine.account}", world.since, box,
             machine.reached if running else None, machine.tunnel if running else None,
             spent=world.spent,
         )  # fmt: skip
@@ -244,6 +274,16 @@ class Failures(RuleBasedStateMachine):
         world = self.world
         if decision.deed in {Deed.DEPLOY, Deed.START, Deed.RESTART_MACHINE}:
             assert self.wish.spend_limit is None or world.spent < self.wish.spend_limit
+            assert world.budget is None or world.spent < world.budget
+        if decision.deed in {Deed.DEPLOY, Deed.START}:
+            self.wish = replace(self.wish, rest=Rest.UP, rest_at=world.now)
+        if decision.deed is Deed.SLEEP:
+            assert not world.calls or world.now >= last_edge(self.wish.hours, world.now).at + 3600
+            world.calls = 0
+            self.wish = replace(self.wish, rest=Rest.ASLEEP, rest_at=world.now)
+            for machine in world.machines:
+                machine.box = Box.STOPPED if machine.box is Box.RUNNING else machine.box
+            return True
         if decision.deed is Deed.DEPLOY:
             assert not world.machines, "a second machine is never rented beside the first"
             assert self.wish.max_price is not None
@@ -259,12 +299,18 @@ class Failures(RuleBasedStateMachine):
         elif decision.deed is Deed.RECONNECT:
             machine.tunnel = machine.tunnel or machine.reached
         elif decision.deed is Deed.RESTART_SERVICE:
+            talks = self.observe().voice is Voice.SLOW and world.calls
+            assert not talks, "a slow voice is worth more than none"
             machine.service = machine.tunnel = True
+            machine.slow = machine.slow and machine.doomed
+        elif decision.deed is Deed.FETCH_MODEL:
+            machine.weights = machine.service = True
         elif decision.deed is Deed.START:
             machine.box = Box.RUNNING
             machine.service = machine.tunnel = machine.reached = True
         elif decision.deed is Deed.RESTART_MACHINE:
             machine.service = machine.tunnel = machine.reached = True
+            machine.slow = False
         return True
 
     def pass_time(self, seconds):
@@ -272,7 +318,8 @@ class Failures(RuleBasedStateMachine):
         billed = any(m.box in {Box.RUNNING, Box.NO_GPU} for m in world.machines)
         world.spent += seconds / 3600 if billed else 0.0
         world.now += seconds
-        if self.wish.spend_limit is not None and world.spent >= self.wish.spend_limit:
+        limits = [each for each in (self.wish.spend_limit, world.budget) if each is not None]
+        if any(world.spent >= each for each in limits):
             # The limits' own loop puts it to sleep, whatever the guardian does.
             for machine in world.machines:
                 machine.box = Box.STOPPED
@@ -280,11 +327,20 @@ class Failures(RuleBasedStateMachine):
     def hurt(self):
         self.world.since = self.world.now
 
-    @rule(what=st.sampled_from(["service", "tunnel", "reached"]))
+    @rule(what=st.sampled_from(["service", "tunnel", "reached", "weights"]))
     def something_breaks(self, what):
         for machine in self.world.machines:
             setattr(machine, what, False)
         self.hurt()
+
+    @rule()
+    def it_becomes_slow(self):
+        for machine in self.world.machines:
+            machine.slow = True
+
+    @rule(calls=st.integers(0, 2), waiting=st.integers(0, 1))
+    def people_come_and_go(self, calls, waiting):
+        self.world.calls, self.world.waiting = calls, waiting
 
     @rule(box=st.sampled_from([Box.STOPPED, Box.NO_GPU, Box.BROKEN]))
     def the_provider_takes_something(self, box):
@@ -332,13 +388,18 @@ class Failures(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         self.world.provider_silent = False
+        self.world.calls = 0
         for _ in range(60):
             self.pass_time(900)
             self.step()
             if self.observe().voice is Voice.UP:
                 break
-        if self.observe().voice is not Voice.UP:
-            assert self.last.stuck, (self.last, self.observe())
+        found = self.observe()
+        if found.voice is Voice.SLOW or self.wish.rest is not Rest.UP:
+            # It talks as well as it can here, or sleeps as it shall; either is said.
+            assert str(self.last.why)
+        elif found.voice is not Voice.UP:
+            assert self.last.stuck, (self.last, found)
             assert str(self.last.why)
 
 

@@ -136,6 +136,35 @@ async def test_the_caller_s_way_to_hang_up_reaches_the_voice(
         assert await asyncio.wait_for(there.closed.get(), 5) == (code, reason)
 
 
+async def test_a_voice_that_says_nothing_to_its_caller_is_noticed(
+    voice: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "MUTE_SECONDS", 0.05)
+
+    async def answers_twice(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(b"\x00")
+        for _ in range(2):
+            await connection.send(await connection.recv())
+        await listen(connection)
+
+    async with voice(answers_twice) as there, gateway(there.target) as line:
+        async with connect(line.line.url, compression=None) as call:
+            await call.send(b"\x01before it was told to talk")
+            assert await call.recv() == b"\x00"
+            await asyncio.sleep(0.1)
+            assert not line.mute, "who is not talked to yet, or hears what they say, is answered"
+            for _ in range(2):
+                await call.send(b"\x01sound")
+                await call.recv()
+            await asyncio.sleep(0.1)
+            assert not line.mute
+            await call.send(b"\x01sound")
+            await _until(lambda: line.mute)
+        await _until(lambda: not line.calls)
+        assert not line.mute
+
+
 async def test_a_caller_who_vanishes_frees_the_voice(voice: Any, gateway: Any) -> None:
     async with voice(listen) as there, gateway(there.target) as line:
         call = await connect(line.line.url)

@@ -45,6 +45,7 @@ class World:
     did: list[str] = field(default_factory=list)
     held: str | None = None
     calls: int = 0
+    mute_now: bool = False
     waits: int = 0
     left: dict[str, bool] = field(default_factory=dict)
     plans: list[Plan] = field(default_factory=list)
@@ -63,6 +64,9 @@ class World:
 
     def waiting(self, name):
         return self.waits
+
+    def mute(self, name):
+        return self.mute_now
 
     def calls_of(self, name):
         return self.calls
@@ -256,6 +260,13 @@ async def test_a_voice_that_answers_or_is_busy_is_left_alone(guardian, world, an
     for _ in range(4):
         assert await look(guardian, world, 301) is Deed.NOTHING
     assert world.did == ["prove"] * 3
+
+
+async def test_a_voice_that_says_nothing_to_its_caller_is_restarted(guardian, world):
+    world.line = replace(world.line, state=LineState.UP)
+    world.alive, world.calls, world.mute_now = True, 1, True
+    assert await look(guardian, world, 1) is Deed.RESTART_SERVICE
+    assert world.did == ["restart pd-1"]
 
 
 async def test_a_voice_that_is_slow_for_a_minute_is_restarted_when_nobody_talks(

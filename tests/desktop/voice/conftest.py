@@ -28,6 +28,16 @@ if TYPE_CHECKING:
 RATE = 24_000
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests with a sound card, unless asked for with `-m sound`: they want PulseAudio."""
+    if "sound" in (config.getoption("-m") or ""):
+        return
+    left_out = [item for item in items if item.get_closest_marker("sound")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def tone(seconds: float, level: float = 0.3, hertz: float = 440.0) -> NDArray[np.float32]:
     """A sine of `seconds` at 24 kHz."""
     at = np.arange(round(seconds * RATE)) / RATE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from personadesk.voice import blame
@@ -160,3 +162,14 @@ def test_after_a_break_with_a_server_that_does_not_say_the_network_is_not_guesse
     lag = call.clock.lag(call.now, Own(15.0, 5.0, 20.0, 30.0))
     assert lag.of(Stage.UPLINK).ms is None
     assert lag.of(Stage.TICK).ms == 40.0
+
+
+def test_an_hour_takes_no_memory() -> None:
+    call = Call()
+    call.run(3000)
+    tracemalloc.start()
+    lag = call.run(600)
+    grown = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert lag.total_ms == pytest.approx(233, abs=1)
+    assert grown < 300_000, "what is remembered is replaced, not added"

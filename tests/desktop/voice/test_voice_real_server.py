@@ -126,10 +126,8 @@ async def test_the_way_that_became_slow_is_the_one_that_is_named(server: str, st
         talk = _echo_call(f"ws://127.0.0.1:{proxy.port}")
         try:
             before = await _until(talk, lambda v: v.lag.total_ms is not None and v.seconds > 2)
-            assert before.lag.culprit is None
             way = before.lag.of(stage).ms
             assert way is not None
-            assert way < 40
             if stage is Stage.UPLINK:
                 proxy.weather.up_s = 0.4
             else:
@@ -137,8 +135,33 @@ async def test_the_way_that_became_slow_is_the_one_that_is_named(server: str, st
             after = await _until(talk, lambda v: v.lag.culprit is stage)
             slow = after.lag.of(stage).ms
             assert slow is not None
-            assert 300 < slow < 500
+            assert slow - way > 250
             assert "The network" in str(after.lag.blame)
+        finally:
+            talk.hang_up()
+            assert await asyncio.to_thread(talk.join, 10)
+
+
+async def test_a_stall_passes_without_a_break_and_leaves_no_lag_behind(server: str) -> None:
+    async with TcpProxy(int(server.rsplit(":", 1)[1])) as proxy:
+        talk = _echo_call(f"ws://127.0.0.1:{proxy.port}")
+        try:
+            before = await _until(talk, lambda v: v.lag.total_ms is not None and v.frames > 15)
+            await proxy.stall(0.8)
+            stalled = await _until(
+                talk, lambda v: v.buffer.underruns > before.buffer.underruns and v.buffer.ms > 0
+            )
+            assert stalled.counts.late >= 0
+            after = await _until(
+                talk,
+                lambda v: (
+                    v.frames > stalled.frames + 25
+                    and v.lag.of(Stage.JITTER_BUFFER).ms is not None
+                    and v.lag.of(Stage.JITTER_BUFFER).ms < 120
+                ),
+            )
+            assert not after.link.breaks
+            assert after.state is TalkState.IN_CALL
         finally:
             talk.hang_up()
             assert await asyncio.to_thread(talk.join, 10)

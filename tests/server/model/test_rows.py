@@ -211,6 +211,7 @@ def test_the_same_persona_is_ready_at_once_the_second_time(engine):
 def test_a_kept_prompt_takes_the_time_of_a_copy(engine):
     """Its filling in would take a hundred times as long; the shortest of several is nobody else's doing."""
     first, second = [], []
+    before = engine.figures()
     for number in range(3):
         persona = Persona(text=f"Number {number} says a lot. " * 12)
         for times in (first, second):
@@ -219,6 +220,10 @@ def test_a_kept_prompt_takes_the_time_of_a_copy(engine):
             times.append(time.perf_counter() - began)
             engine.close(0)
     assert min(second) < min(first) / 5
+    told = engine.figures()
+    assert told["prompts_hits"] - before["prompts_hits"] == 3
+    assert told["prompts_misses"] - before["prompts_misses"] == 3
+    assert told["prompts_kept"] - before["prompts_kept"] == 3
 
 
 def test_prompts_are_kept_within_bounds(engine, monkeypatch):

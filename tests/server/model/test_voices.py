@@ -6,11 +6,13 @@ import io
 import pickle
 import tarfile
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from personaplex_server.engines import prompts
 from personaplex_server.engines.base import EngineError, Persona
 from personaplex_server.engines.personaplex import PersonaPlexEngine
 from personaplex_server.model.audio import write_wav
@@ -252,6 +254,20 @@ def test_unusable_voices_leave_the_row_free(engine, voice, said):
         engine.open(0, Persona(voice=voice))
     engine.open(0, Persona())
     engine.close(0)
+
+
+def test_heard_voices_are_kept_within_bounds(engine, monkeypatch):
+    monkeypatch.setattr(prompts, "_VOICES_KEPT", 2)
+    engine._prompts._voices.clear()
+    engine._prompts.kept.clear()
+    for voice in ("short-enough.wav", "stereo-44k.wav", "short-enough.wav", "TINYF0.pt"):
+        # A role of its own each time, so that the voice is asked for and not the kept prompt.
+        engine.open(0, Persona(voice=voice, text=str(len(engine._prompts.kept))))
+        engine.close(0)
+    assert [Path(file).name for file, *_ in engine._prompts._voices] == [
+        "short-enough.wav",
+        "TINYF0.pt",
+    ]
 
 
 def test_a_voice_that_changes_on_disk_is_heard_again(engine):

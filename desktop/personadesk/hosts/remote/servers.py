@@ -116,7 +116,8 @@ class PlacedServers(Servers):
         if record.account and self.rented is not None:
             # It finds out the machine's address, which may have changed.
             await self.rented.wake(record.name)
-        await (await self._hosts.host(placement.host_name)).home()
+        host = await self._hosts.host(placement.host_name)
+        await host.script("true", limit_s=REACH_SECONDS)
         await super().restart(server_id)
 
     async def reached(self, server_id: str) -> bool | None:
@@ -126,7 +127,9 @@ class PlacedServers(Servers):
             return None
         try:
             async with asyncio.timeout(REACH_SECONDS):
-                await (await self._hosts.host(placement.host_name)).home()
+                host = await self._hosts.host(placement.host_name)
+                # Not its home, which is known after the first time: what counts is whether it answers now.
+                await host.script("true", limit_s=REACH_SECONDS)
         except (PersonaDeskError, TimeoutError) as error:
             log.info("%s is not reached: %s", placement.host_name, error)
             return False

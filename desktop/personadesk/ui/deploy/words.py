@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -72,6 +73,9 @@ _WORKING_ON = {
     StepName.VOICE_TEST: mark("Testing the voice"),
     StepName.LINE: mark("Putting the voice behind its line"),
 }
+
+_FIGURE = re.compile(r"^([≈$+−\s-]*\d+)\.(\d+)(?![.\d]*\d)")
+"""A decimal number at the beginning: `≈ $0.75 /h`, but neither `192.0.2.17` nor `torch 2.13.0`."""
 
 _USUAL_SECONDS = {
     StepName.RENT: 5.0,
@@ -296,4 +300,5 @@ def _short(value: float, unit: str) -> str:
 
 
 def _localised(text: str) -> str:
-    return text.replace(".", ",") if language().locale.decimalPoint() == "," else text
+    """Return a figure that was written in English as the language writes it; addresses and versions stay."""
+    return _FIGURE.sub(rf"\1{language().locale.decimalPoint()}\2", text)

@@ -92,6 +92,7 @@ class LinesModel(QObject):
         self.places: tuple[Place, ...] = ()
         self.zone = "UTC"
         self.background: dict[str, Any] | None = None
+        self.serving = True
         self.autostart: Autostart | None = None
         self._looking = False
         self._timer = QTimer(self)
@@ -216,15 +217,16 @@ class LinesModel(QObject):
             lines = tuple(
                 [await self._facts(services, line) for line in await services.lines.all()]
             )
-            background = None
-            if not services.lines.serving:
+            background, serving = None, services.lines.serving
+            if not serving:
                 background = await services.background_state()
             if background is not None:
                 lines = tuple(_with_calls(each, background) for each in lines)
             places = tuple(await services.wanting.places())
             self.zone = await asyncio.to_thread(local.time_zone)
-            if (lines, background, places) != (self.lines, self.background, self.places):
-                self.lines, self.background, self.places = lines, background, places
+            found = (lines, background, places, serving)
+            if found != (self.lines, self.background, self.places, self.serving):
+                self.lines, self.background, self.places, self.serving = found
                 self.changed.emit()
         finally:
             self._looking = False

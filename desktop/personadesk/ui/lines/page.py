@@ -402,6 +402,8 @@ class LinesPage(Page):
             )
             if other is not None
             else tr("The lines are served by this window.")
+            if self._model.serving
+            else tr("The lines are served by another process of yours, or change hands at this moment.")
         )  # fmt: skip
         self.end_background.setVisible(other is not None)
         told = self._model.autostart

@@ -159,9 +159,7 @@ def written(value: float, unit: str) -> str:
     """Return a figure in its graph's unit as people read it, without the unit."""
     if unit == "GB":
         return language().locale.toString(value, "f", 1)
-    if unit == "$":
-        return f"{value:.2f}"
-    if unit in {"s", "1/s"}:
+    if unit in {"$", "s", "1/s"}:
         return language().locale.toString(value, "f", 2)
     return f"{value:.0f}"
 

@@ -25,6 +25,7 @@ WORKS = (
     ("websockets", "BSD-3-Clause"),
     ("httpx", "BSD-3-Clause"),
     ("sphn", "MIT"),
+    ("libopus, opuslib-next", "BSD-3-Clause"),
     ("python-sounddevice, PortAudio", "MIT"),
     ("python-soxr", "LGPL-2.1"),
 )

@@ -203,6 +203,7 @@ class NavigationBar(QFrame):
                     checked=Role.ACCENT_TEXT,
                     ratio=self.devicePixelRatioF(),
                     trailing=trailing,
+                    disabled=False,
                 )
             )
             button.setIconSize(QSize(size + trailing, size))

@@ -95,6 +95,7 @@ class AudioCard(Card):
             box.blockSignals(True)
             box.setChecked(ticked)
             box.blockSignals(False)
+        self.volume.setValue(round(100 * call.volume))
         self.half_duplex.setEnabled(not call.push_to_talk)
         self._reason.setText(self._sentence())
         self._reason.setVisible(bool(self._reason.text()))

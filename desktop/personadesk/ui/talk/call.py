@@ -234,9 +234,18 @@ class Call(QObject):
 
     def set_volume(self, volume: float) -> None:
         """Make the voice louder or softer, 0..1."""
+        if volume == self.volume:
+            return
         self.volume = volume
         if self._session is not None:
             self._session.set_volume(volume)
+        self.changed.emit()
+
+    def recall(self) -> None:
+        """Take choices of an earlier time that were put into the attributes."""
+        if self.devices is not None:
+            self._notice_lost(self.devices)
+        self._set_mode()
 
     def _set_mode(self) -> None:
         if self._session is not None:

@@ -211,7 +211,7 @@ class Console(QWidget):
 
     def _record(self) -> None:
         snapshot = self._call.snapshot()
-        if not self._call.is_on or snapshot is None:
+        if snapshot is None or not self._call.is_on or not self.foot.record.isEnabled():
             return
         if snapshot.keeping.on:
             self._call.keep(False)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 
 from personadesk.ui.i18n import tr
 from personadesk.ui.widgets import Button, FootBar, Kind, Size, repolish
+from personadesk.voice.talk_view import TalkState
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -85,6 +86,11 @@ class CallFoot(FootBar):
         way_out = tr("Leave the queue") if queued else tr("Hang up")
         if way_out != self.hang_up.text():
             self.hang_up.setText(way_out)
+        # What is done in a call waits until somebody answers.
+        talking = snapshot is not None and snapshot.state is TalkState.IN_CALL
+        for button in (self.record, self.clip):
+            if talking != button.isEnabled():
+                button.setEnabled(talking)
         keeping = snapshot is not None and snapshot.keeping.on
         word = tr("Stop recording") if keeping else tr("Record")
         if word != self.record.text():

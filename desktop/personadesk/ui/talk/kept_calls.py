@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.text import T
 from personadesk.ui.spawn import spawn
+from personadesk.voice.sessions import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -90,7 +91,7 @@ class KeptCalls(QObject):
 
     async def sessions(self) -> Sessions:
         """Return the folder of kept calls."""
-        from personadesk.voice.sessions import CALLS, Sessions
+        from personadesk.voice.sessions import Sessions
 
         return Sessions((await self._ready()).folders.data / CALLS)
 

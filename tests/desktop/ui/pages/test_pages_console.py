@@ -18,8 +18,10 @@ import talk_scenes
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.persona import Persona, Sampling
 from personadesk.store.database import Database
+from personadesk.store.settings import HEADPHONES, MICROPHONE, VOLUME, Settings
 from personadesk.ui.dialogs import Question
 from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.talk.habits import Habits
 from personadesk.ui.talk.kept_calls import KeptCalls
 from personadesk.ui.talk.page import TalkPage
 from personadesk.ui.talk.personas import Personas
@@ -195,7 +197,7 @@ def test_a_persona_travels_as_a_file(
         card.personas.activated.emit(card.personas.findData("Good conversation"))
         save, brought = card.menu.actions()[1], card.menu.actions()[0]
         save.trigger()
-        await wait_for(file.exists)
+        await wait_for(lambda: file.exists() and file.stat().st_size)
         file.write_text(file.read_text().replace("Good conversation", "Shared"))
         brought.trigger()
         await wait_for(lambda: desk.personas.draft.name == "Shared")
@@ -255,6 +257,32 @@ def test_a_device_that_is_unplugged_is_told_and_taken_again_when_it_is_back(
         desk.devices = whole
         desk.console._look_for_plugged()
         await wait_for(lambda: desk.call.source == "Built-in microphone")
+
+    with_desk(story)
+
+
+def test_what_was_chosen_is_there_at_the_next_start(
+    with_desk: Callable[..., None], tmp_path: Path, wait_for: Callable[..., Awaitable[None]]
+) -> None:
+    settings = Settings(tmp_path / "settings.toml")
+
+    async def ready() -> Any:
+        return SimpleNamespace(settings=settings)
+
+    async def story(desk: Desk) -> None:
+        habits = Habits(desk.call, ready)
+        audio = desk.console.audio_card
+        await wait_for(lambda: habits.known)
+        audio.volume.setValue(35)
+        audio.headphones.click()
+        audio.source.activated.emit(1)
+        await wait_for(lambda: settings.get(MICROPHONE) == "Built-in microphone")
+        assert (settings.get(VOLUME), settings.get(HEADPHONES)) == (35, True)
+        again = Call(desk._open, desk._list, parent=desk.page)
+        again.devices = desk.devices
+        Habits(again, ready)
+        await wait_for(lambda: again.source == "Built-in microphone")
+        assert (again.volume, again.headphones, again.push_to_talk) == (0.35, True, False)
 
     with_desk(story)
 

@@ -8,8 +8,10 @@ from types import ModuleType
 import pytest
 
 from personadesk.domain.plan import ModelKind
-from personadesk.ui.deploy import flow
+from personadesk.domain.text import T
+from personadesk.ui.deploy import flow, words
 from personadesk.ui.deploy.flow import Draft, Field, Page, Where
+from personadesk.ui.i18n import language
 
 
 @pytest.fixture
@@ -144,3 +146,20 @@ def test_a_fresh_draft_avoids_names_and_ports_that_are_taken(
     taken = scenes.SampleWorld([samples.line("My line"), samples.line("My line 2", 9000)])
     fresh = flow.fresh_draft(taken, "My line")
     assert (fresh.line, fresh.port) == ("My line 3", "9001")
+
+
+@pytest.mark.parametrize(
+    ("written", "dutch"),
+    [
+        ("0.39 s", "0,39 s"), ("$0.75 /h", "$0,75 /h"), ("≈ $1.5", "≈ $1,5"), ("-36.5 dB", "-36,5 dB"),
+        ("192.0.2.17:22", "192.0.2.17:22"), ("ws://127.0.0.1:8998/api/chat", "ws://127.0.0.1:8998/api/chat"),
+        ("2.13.0", "2.13.0"), ("box.example.org", "box.example.org"),
+    ],
+)  # fmt: skip
+def test_figures_of_a_sentence_are_written_as_the_language_does_and_addresses_stay(
+    written: str, dutch: str
+) -> None:
+    said = T("It is {value}", value=written)
+    assert words.sentence(said) == f"It is {written}"
+    language().choose("nl")
+    assert words.sentence(said).endswith(dutch)

@@ -30,6 +30,9 @@ class Monitor:
     def subscribe(self, _callback: Any) -> Callable[[], None]:
         return lambda: None
 
+    async def events(self, _start: float, _end: float) -> list[Any]:
+        return []
+
     def subscribe_alarms(self, callback: Any) -> Callable[[], None]:
         self.ring = callback
         return lambda: None
