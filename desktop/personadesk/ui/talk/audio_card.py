@@ -60,7 +60,7 @@ class AudioCard(Card):
         )  # fmt: skip
         self.check.clicked.connect(self.check_asked)
         self.add_to_head(self.check)
-        self.source = self._make_combo(tr("Microphone"), "voice", self._again)
+        self.source = self._make_combo(tr("Microphone"), "voice")
         self.source.activated.connect(lambda i: call.choose_source(self.source.itemData(i)))
         self.microphone = LevelMeter(tr("Microphone"))
         self.add(self.microphone)
@@ -72,6 +72,7 @@ class AudioCard(Card):
         self._make_ways()
         self._reason = label("", Type.SMALL, Role.TEXT2, wrap=True)
         self.add(self._reason)
+        self.column.addWidget(self._again, alignment=Qt.AlignmentFlag.AlignLeft)
         self.follow()
 
     def follow(self) -> None:
@@ -178,18 +179,12 @@ class AudioCard(Card):
             return tr("Without headphones the voice hears itself: mute yourself while it speaks.")
         return ""
 
-    def _make_combo(self, title: str, icon: str, beside: QWidget | None = None) -> ComboBox:
-        words = label(title, Type.SMALL, Role.TEXT2)
+    def _make_combo(self, title: str, icon: str) -> ComboBox:
         box = ComboBox(title, icon=icon)
+        box.setToolTip(title)
         box.setSizeAdjustPolicy(box.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.setMinimumContentsLength(8)
         box.setSizePolicy(box.sizePolicy().Policy.Expanding, box.sizePolicy().Policy.Fixed)
-        words.setBuddy(box)
-        row = hbox(gap=8)
-        row.addWidget(words, 1)
-        if beside is not None:
-            row.addWidget(beside)
-        self.add(row)
         self.add(box)
         return box
 

@@ -148,6 +148,7 @@ class Console(QWidget):
                 self._right.insertWidget(index, card)
         self.call_card.waves.setMinimumHeight(theme().px(100 if narrow else 130))
         self._right_area.setVisible(not narrow)
+        self._show_figures(self._call.snapshot())
 
     def _connect(self) -> None:
         call, card = self._call, self.partner_card

@@ -54,7 +54,7 @@ class Desk:
             self._open, self._list, lambda: self.personas.draft, lambda: self.kept.sessions()
         )
         self.call.show_partners((LINE,))
-        self.page = TalkPage(self.call, self.personas, self.kept)
+        self.page = TalkPage(self.call, self.personas, self.kept, talk_scenes.lab_of())
         self.console = self.page.console
 
     @property
@@ -360,6 +360,29 @@ def test_lag_is_told_stage_by_stage_and_with_the_figures_of_the_call(
                  if hasattr(part, "accessibleName")]  # fmt: skip
         assert "Answers after: 0.39 s" in names
         assert "Costs: $0.75 /h" in names
+
+    with_desk(story)
+
+
+def test_lag_and_figures_stand_at_the_right_or_below_and_wait_where_there_is_no_room(
+    with_desk: Callable[..., None], clicker: Any
+) -> None:
+    async def story(desk: Desk) -> None:
+        lag, waves = desk.console.lag_card, desk.console.call_card
+        assert lag.isVisible()
+        desk.page.resize(960, 700)
+        assert not lag.isVisible(), "there is nothing to tell yet"
+        clicker.click(desk.console.foot.talk)
+        assert lag.isVisible()
+        assert (
+            lag.mapTo(desk.page, lag.rect().topLeft()).x()
+            >= waves.mapTo(desk.page, waves.rect().topLeft()).x()
+        )
+        desk.page.resize(1300, 900)
+        assert (
+            lag.mapTo(desk.page, lag.rect().topLeft()).x()
+            > waves.mapTo(desk.page, waves.rect().topRight()).x()
+        )
 
     with_desk(story)
 
