@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 PROVE_SECONDS = 300.0
 """A voice that nobody calls is called so often; more would look like use to whoever counts idle minutes."""
+BUSY_SECONDS = 60.0
+"""A voice that missed a call and is busy for so long, while nobody calls this line, counts as one that missed two."""
 SLOW_SECONDS = 60.0
 """Ticks that took longer than a frame for so long are no hiccup any more."""
 SLOW_LOOK_SECONDS = 10.0
@@ -171,6 +173,7 @@ class Guardian:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._proven: dict[str, float] = {}
         self._mute: dict[str, int] = {}
+        self._missed_at: dict[str, float] = {}
         self._gone: dict[str, float] = {}
         self._paces: dict[str, _Pace] = {}
 
@@ -356,12 +359,16 @@ class Guardian:
         try:
             await self._prove(line.target.url)
         except NoCapacity:
-            missed = 0
+            # Somebody talks, or a voice that fell silent never let go of the one who called it first.
+            missed += bool(missed) and now - self._missed_at.get(line.name, now) > BUSY_SECONDS
         except PersonaDeskError as error:
             missed += 1
+            self._missed_at.setdefault(line.name, now)
             log.info("The line %s was called and did not answer: %s", line.name, error.what)
         else:
             missed = 0
+        if not missed:
+            self._missed_at.pop(line.name, None)
         self._mute[line.name] = missed
         return Voice.MUTE if missed > 1 else Voice.UP
 
@@ -412,6 +419,7 @@ class Guardian:
         except PersonaDeskError as error:
             outcome = f"{error.what} {error.next}"
         self._mute.pop(line.name, None)
+        self._missed_at.pop(line.name, None)
         self._paces.pop(line.name, None)
         await self._wishes.end(
             number, at=self._clock(), worked=not outcome, outcome=outcome,

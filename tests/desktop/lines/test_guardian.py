@@ -262,6 +262,17 @@ async def test_a_voice_that_answers_or_is_busy_is_left_alone(guardian, world, an
     assert world.did == ["prove"] * 3
 
 
+async def test_a_voice_that_missed_a_call_and_is_busy_for_ever_is_restarted(guardian, world):
+    world.line = replace(world.line, state=LineState.UP)
+    world.alive = True
+    await look(guardian, world)
+    world.answer = Unreachable(T("It does not answer."))
+    assert await look(guardian, world, 301) is Deed.NOTHING
+    world.answer = NoCapacity(T("Somebody talks."))
+    assert await look(guardian, world, 30) is Deed.NOTHING
+    assert await look(guardian, world, 31) is Deed.RESTART_SERVICE
+
+
 async def test_a_voice_that_says_nothing_to_its_caller_is_restarted(guardian, world):
     world.line = replace(world.line, state=LineState.UP)
     world.alive, world.calls, world.mute_now = True, 1, True
