@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import samples
+from lab_scenes import lab_of, lab_scenes
 from personadesk.domain.persona import BUILT_IN
 from personadesk.domain.text import T
 from personadesk.ui.talk.call import Call, Partner
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from personadesk.ui.shell import Page
+    from personadesk.ui.voice_lab.lab import Lab
 
 __all__ = ["TALK_SCENES", "SampleSession", "console", "measured", "personas_of"]
 
@@ -207,7 +209,7 @@ def console(
         if state is not TalkState.IN_CALL:
             call.look()
     people = personas_of() if not rehearsal else personas_of("Friendly teacher", voices=False)
-    page = TalkPage(call, people, kept_of())
+    page = TalkPage(call, people, kept_of(), lab_of())
     call.setParent(page)
     people.setParent(page)
     return page
@@ -221,7 +223,7 @@ def _nobody() -> Page:
     call = Call(lambda *_a, **_k: SampleSession(samples.call()), _no_list)
     call.devices = samples.NO_DEVICES
     people = personas_of(voices=False)
-    page = TalkPage(call, people, kept_of())
+    page = TalkPage(call, people, kept_of(), lab_of())
     call.setParent(page)
     people.setParent(page)
     return page
@@ -231,7 +233,7 @@ def _kept(count: int) -> Page:
     call = Call(lambda *_a, **_k: SampleSession(samples.call()), _no_list)
     call.devices = samples.DEVICES
     people, shelf = personas_of(), kept_of(count)
-    page = TalkPage(call, people, shelf)
+    page = TalkPage(call, people, shelf, lab_of())
     for each in (call, people, shelf):
         each.setParent(page)
     page.show_view(1)
@@ -258,6 +260,22 @@ def _broken(snapshot: TalkSnapshot) -> TalkSnapshot:
     return measured(replace(snapshot, lag_ms=None), link=link)
 
 
+def _around(lab: Lab) -> TalkPage:
+    call = Call(lambda *_a, **_k: SampleSession(samples.call()), _no_list)
+    call.devices = samples.DEVICES
+    call.show_partners(
+        (
+            Partner("Front desk", "ws://127.0.0.1:8998/api/chat", cost="$0.75 /h"),
+            Partner("Practice", "ws://127.0.0.1:9000/api/chat"),
+        )
+    )
+    people = personas_of()
+    page = TalkPage(call, people, kept_of(), lab)
+    for each in (call, people, lab):
+        each.setParent(page)
+    return page
+
+
 def _queued(snapshot: TalkSnapshot) -> TalkSnapshot:
     return TalkSnapshot(TalkState.PREPARING, place=figures.Place(2, 3, 140.0))
 
@@ -274,4 +292,5 @@ TALK_SCENES: dict[str, Callable[[], Page]] = {
     "talk-kept": lambda: _kept(3),
     "talk-kept-none": lambda: _kept(0),
     "talk-failed": lambda: console(TalkState.FAILED),
+    **lab_scenes(_around),
 }

@@ -25,6 +25,7 @@ class Stock:
         pcm: Everything heard, decoded.
         kinds: Kinds of all messages but sound.
         said: Errors and words.
+        errors: Errors alone.
         facts: Metadata.
         heard_at: When something was last heard, monotonic.
     """
@@ -34,6 +35,7 @@ class Stock:
         self.pcm: list[np.ndarray] = []
         self.kinds: list[Kind] = []
         self.said: list[bytes] = []
+        self.errors: list[str] = []
         self.facts: list[dict[str, Any]] = []
         self.heard_at = 0.0
         self._cut = cut
@@ -76,6 +78,8 @@ class Stock:
                 self.kinds.append(kind)
                 if kind in {Kind.ERROR, Kind.TEXT}:
                     self.said.append(payload)
+                if kind is Kind.ERROR:
+                    self.errors.append(payload.decode())
                 if kind is Kind.METADATA:
                     self.facts.append(json.loads(payload))
 

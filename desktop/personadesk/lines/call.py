@@ -52,6 +52,10 @@ NOT_KEPT: Final = (
     "The voice server was started anew or did not keep this conversation, so it is over. Call again "
     "to begin a new one."
 )
+STOPPED: Final = (
+    "The voice server was stopped in the middle of the call, so this conversation is over. Call again "
+    "in a few seconds."
+)
 NOT_BACK: Final = (
     "The way to the voice broke and did not come back in time, so this conversation is over. Call "
     "again in a while."
@@ -63,6 +67,9 @@ _UNSAID = {1005, _VANISHED, 1015}
 _HANDSHAKE = bytes((Kind.HANDSHAKE,))
 _AUDIO = bytes((Kind.AUDIO,))
 _METADATA = bytes((Kind.METADATA,))
+_ERROR = bytes((Kind.ERROR,))
+_UNASKED = {protocol.CLOSE_FAILED, protocol.CLOSE_RESTART}
+"""Codes with which a server ends a call that nobody asked it to end."""
 
 
 class Call:
@@ -92,7 +99,7 @@ class Call:
         self._on_carried = on_carried
         self._resumes_itself = resumes_itself
         self._token = ""
-        self._talking = False
+        self._talking = self._told = False
         self._unanswered: float | None = None
         self._between = False
         self._heard: float | None = None
@@ -111,16 +118,21 @@ class Call:
         """Pass messages until one side ends it, and end it on the other side the same way."""
         there = asyncio.create_task(self._to_voice(), name="line: to the voice")
         back: asyncio.Task[None] | None = None
-        reason = ""
+        reason, code = "", protocol.CLOSE_FAILED
         try:
             while not reason:
                 back = asyncio.create_task(self._from_voice(), name="line: from the voice")
                 await self._until_one_ends(there, back)
-                if there.done() or not _vanished(self._upstream):
+                if there.done():
+                    break
+                if not _vanished(self._upstream):
+                    if self._upstream.close_code in _UNASKED and not self._told:
+                        # A server that is stopped while it hangs may say goodbye without a word of why.
+                        reason, code = STOPPED, self._upstream.close_code or code
                     break
                 reason = WENT_AWAY if not self._token else await self._carry_over(there)
             if reason:
-                await refuse(self._client, reason, code=protocol.CLOSE_FAILED, wait_s=0.0)
+                await refuse(self._client, reason, code=code, wait_s=0.0)
         finally:
             tasks = [task for task in (there, back) if task is not None]
             for task in tasks:
@@ -194,6 +206,8 @@ class Call:
                 if message == _AUDIO:
                     return None
             self._last = message
+        elif kind == _ERROR:
+            self._told = True
         elif kind == _METADATA and not self._resumes_itself:
             return self._without_token(message)
         return message
@@ -261,7 +275,7 @@ class Call:
             if first[:1] == _HANDSHAKE:
                 return found
             found.transport.abort()
-            if first[:1] == bytes((Kind.ERROR,)):
+            if first[:1] == _ERROR:
                 return NOT_KEPT
         return None
 

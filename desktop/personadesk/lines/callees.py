@@ -8,6 +8,7 @@ from personadesk.domain.callee import Callee
 from personadesk.domain.errors import NotFound
 from personadesk.domain.plan import host_of
 from personadesk.domain.text import T
+from personadesk.providers import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,7 +65,13 @@ async def of_line(line: Line, journal: Journal, rental_of: RentalOf) -> Callee:
     tag = line.target.server_id
     rental = await rental_of(tag)
     if rental is not None:
-        return Callee(line.name, line.url, own=True, place=rental.provider, price=rental.price)
+        return Callee(
+            line.name,
+            line.url,
+            own=True,
+            place=catalog.facts(rental.provider).title,
+            price=rental.price,
+        )
     record = await journal.load(tag)
     host = host_of(record.plan) if record is not None else None
     return Callee(line.name, line.url, own=True, place=host or "", price=0.0)

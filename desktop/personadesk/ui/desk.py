@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from personadesk.ui.servers.model import Looker
     from personadesk.ui.talk.call import Session
     from personadesk.ui.talk.kept_calls import KeptCalls
+    from personadesk.ui.voice_lab.lab import Lab
     from personadesk.voice.devices import Devices
 
     Opener = Callable[[], Awaitable[Services]]
@@ -321,6 +322,13 @@ class Desk(QObject):
         from personadesk.ui.talk.kept_calls import KeptCalls
 
         return KeptCalls(self._ready, self)
+
+    @cached_property
+    def lab(self) -> Lab:
+        """The comparison of voices and the load test."""
+        from personadesk.ui.voice_lab.lab import Lab
+
+        return Lab(self._ready, self)
 
     @cached_property
     def watch(self) -> Watch:

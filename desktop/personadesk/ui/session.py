@@ -196,7 +196,17 @@ class WindowSession(QObject):
     def _make_talk(self) -> Page:
         from personadesk.ui.talk.page import TalkPage
 
-        return TalkPage(self.desk.call, self.desk.personas, self.desk.kept_calls)
+        page = TalkPage(self.desk.call, self.desk.personas, self.desk.kept_calls, self.desk.lab)
+        page.move_asked.connect(self._show_line)
+        return page
+
+    def _show_line(self, name: str) -> None:
+        from personadesk.ui.lines.page import LinesPage
+
+        self.window.open_page(LINES)
+        page = self.window.current_page
+        if isinstance(page, LinesPage):
+            page.choose(name)
 
     def _make_lines(self) -> Page:
         from personadesk.ui.lines.page import LinesPage

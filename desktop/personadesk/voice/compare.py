@@ -128,8 +128,8 @@ class Comparison:
 _ROWS: Final = (
     ("first_audio_s", T("First sound after"), "s"),
     ("answer_s", T("Answer after the last word"), "s"),
-    ("response_p50_ms", T("A frame's way there and back, usual"), "ms"),
-    ("response_p95_ms", T("A frame's way there and back, one in twenty"), "ms"),
+    ("response_p50_ms", T("Frame there and back, usual"), "ms"),
+    ("response_p95_ms", T("Frame there and back, 1 in 20"), "ms"),
     ("round_trip_ms", T("Of that the network"), "ms"),
     ("queue_ms", T("Of that waiting at the server"), "ms"),
     ("tick_ms", T("Of that the GPU step"), "ms"),

@@ -136,6 +136,23 @@ async def test_the_caller_s_way_to_hang_up_reaches_the_voice(
         assert await asyncio.wait_for(there.closed.get(), 5) == (code, reason)
 
 
+@pytest.mark.parametrize("code", [1011, 1012])
+async def test_a_voice_that_ends_a_call_without_a_word_is_given_words(
+    voice: Any, gateway: Any, code: int
+) -> None:
+    async def leave(connection: ServerConnection) -> None:
+        await connection.close(code)
+
+    async with (
+        voice(leave) as there,
+        gateway(there.target) as line,
+        connect(line.line.url) as call,
+    ):
+        assert b"was stopped" in await call.recv()  # type: ignore[operator] # binary
+        await _ended(call)
+        assert call.close_code == code
+
+
 async def test_a_voice_that_says_nothing_to_its_caller_is_noticed(
     voice: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

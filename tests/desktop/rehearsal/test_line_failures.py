@@ -222,8 +222,8 @@ class Rig:
         while time.monotonic() < until:
             await asyncio.sleep(0.05)
             if caller.over:
-                assert caller.said, (caller.socket.close_code, caller.socket.close_reason)
-                assert caller.said[-1].decode().endswith((".", "…"))
+                assert caller.errors, (caller.socket.close_code, caller.socket.close_reason)
+                assert caller.errors[-1].endswith(".")
                 return ANEW
             if await self.carried() > carried:
                 with contextlib.suppress(TimeoutError):

@@ -65,10 +65,14 @@ class Player(QObject):
         """Play a call that was kept, or stop."""
         self._toggle(lambda: _kept_sound(folder))
 
-    def _toggle(self, load: Callable[[], NDArray[np.float32]]) -> None:
-        if self.is_on:
-            self.stop()
-            return
+    def play(self, load: Callable[[], NDArray[np.float32]], at: float = 0.0) -> None:
+        """Play a sound from `at` seconds on, in place of what plays.
+
+        Args:
+            load: Returns it, float32 [n] at 24 kHz; called in a worker thread.
+            at: Where to begin.
+        """
+        self.stop()
         self._starting = True
 
         def failed(error: Exception) -> None:
@@ -77,7 +81,13 @@ class Player(QObject):
             self._starting = False
             bus().error(error)
 
-        spawn(self._start(load), "play a call", owner=self, failed=failed)
+        spawn(self._start(load, at), "play a call", owner=self, failed=failed)
+
+    def _toggle(self, load: Callable[[], NDArray[np.float32]]) -> None:
+        if self.is_on:
+            self.stop()
+        else:
+            self.play(load)
 
     def stop(self) -> None:
         """Stop playing; harmless when nothing plays."""
@@ -88,15 +98,15 @@ class Player(QObject):
             spawn(asyncio.to_thread(stream.close), "close the loudspeaker")
             self.moved.emit(None)
 
-    async def _start(self, load: Callable[[], NDArray[np.float32]]) -> None:
-        opened = await asyncio.to_thread(_open, load, self._make_backend())
+    async def _start(self, load: Callable[[], NDArray[np.float32]], at: float) -> None:
+        opened = await asyncio.to_thread(_open, load, self._make_backend(), at)
         if not self._starting:
             await asyncio.to_thread(opened[0].close)
             return
         self._stream, self._buffer, self._total = opened
         self._starting = False
         self._timer.start()
-        self.moved.emit(0.0)
+        self.moved.emit(at)
 
     def _tick(self) -> None:
         left = self._buffer.seconds if self._buffer is not None else 0.0
@@ -126,7 +136,7 @@ def _kept_sound(folder: Path) -> NDArray[np.float32]:
 
 
 def _open(
-    load: Callable[[], NDArray[np.float32]], backend: AudioBackend
+    load: Callable[[], NDArray[np.float32]], backend: AudioBackend, at: float
 ) -> tuple[Stream, JitterBuffer, float]:
     """Read the sound and begin to play it; for a worker thread.
 
@@ -140,6 +150,7 @@ def _open(
 
     both = load()
     seconds = len(both) / clips.SAMPLE_RATE
+    both = both[round(at * clips.SAMPLE_RATE) :]
 
     def make_buffer(rate: int) -> JitterBuffer:
         pcm: Any = (

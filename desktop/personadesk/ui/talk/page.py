@@ -1,9 +1,10 @@
-"""The voice console as a page: the call, and beside it what was kept, chosen by the switch in the top bar."""
+"""The voice console as a page: the call, and beside it what was kept and the lab, chosen in the top bar."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from personadesk.ui.deploy.player import Player
@@ -11,23 +12,37 @@ from personadesk.ui.i18n import tr
 from personadesk.ui.shell.pages import Page
 from personadesk.ui.talk.console import Console
 from personadesk.ui.talk.kept_view import KeptView
+from personadesk.ui.voice_lab.compare_view import CompareView
+from personadesk.ui.voice_lab.load_view import LoadView
 from personadesk.ui.widgets import Segments, vbox
 
 if TYPE_CHECKING:
     from personadesk.ui.talk.call import Call
     from personadesk.ui.talk.kept_calls import KeptCalls
     from personadesk.ui.talk.personas import Personas
+    from personadesk.ui.voice_lab.lab import Lab
 
 __all__ = ["TalkPage"]
 
-View = Console | KeptView
+View = Console | KeptView | CompareView | LoadView
 
 
 class TalkPage(Page):
-    """The page; call, personas and kept calls outlive it."""
+    """The page; call, personas, kept calls and the lab outlive it.
+
+    Signals:
+        move_asked: A line would be better off where the other one is (its name).
+    """
+
+    move_asked = Signal(str)
 
     def __init__(
-        self, call: Call, personas: Personas, kept: KeptCalls, parent: QWidget | None = None
+        self,
+        call: Call,
+        personas: Personas,
+        kept: KeptCalls,
+        lab: Lab,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._call = call
@@ -35,12 +50,17 @@ class TalkPage(Page):
         self._was_on = call.is_on
         self.console = Console(call, personas)
         self.kept = KeptView(kept, Player(parent=self))
-        self._views: tuple[View, ...] = (self.console, self.kept)
+        self.compare = CompareView(lab, call, Player(parent=self))
+        self.compare.move_asked.connect(self.move_asked)
+        self.load = LoadView(lab, call)
+        self._views: tuple[View, ...] = (self.console, self.kept, self.compare, self.load)
         self.stack = QStackedWidget()
         for view in self._views:
             self.stack.addWidget(view)
         vbox(self).addWidget(self.stack)
-        self.switch = Segments([tr("Talk"), tr("Kept calls")], tr("View"), self)
+        self.switch = Segments(
+            [tr("Talk"), tr("Kept calls"), tr("Compare two"), tr("Load")], tr("View"), self
+        )
         self.switch.chosen.connect(self.show_view)
         call.changed.connect(self._follow)
 

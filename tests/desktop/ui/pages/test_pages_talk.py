@@ -61,7 +61,9 @@ def with_page(
         async def live() -> None:
             call = Call(phone.open, phone.list)
             call.show_partners((REHEARSAL, TRAINED))
-            page = TalkPage(call, talk_scenes.personas_of(), talk_scenes.kept_of())
+            page = TalkPage(
+                call, talk_scenes.personas_of(), talk_scenes.kept_of(), talk_scenes.lab_of()
+            )
             page.resize(1200, 800)
             page.show()
             page.activateWindow()

@@ -1,0 +1,299 @@
+"""Compare two and Load by real clicks: with sample figures, and against a real voice server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog
+
+import lab_scenes
+from personadesk.domain.callee import Callee
+from personadesk.domain.load import Outcome
+from personadesk.ui.deploy.player import Player
+from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.voice_lab.compare_view import CompareView
+from personadesk.ui.voice_lab.lab import Lab
+from personadesk.ui.voice_lab.load_view import LoadView
+from personadesk.ui.widgets import ErrorPanel
+from personadesk.voice.clips import Clip
+from personadesk.voice.jitter import JitterBuffer
+from personadesk.voice.load import Pace
+
+Wait = Callable[..., Awaitable[None]]
+Run = Callable[[Awaitable[Any]], Any]
+
+
+class Loudspeaker:
+    """Plays nothing, and remembers how much it was given."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def open_output(self, _name: str | None, make: Callable[[int], JitterBuffer]) -> Any:
+        buffer = make(24_000)
+        self.seconds.append(buffer.seconds)
+        return SimpleNamespace(rate=24_000, close=lambda: None), buffer
+
+
+def _call(*names: str) -> Call:
+    call = Call(lambda *_a, **_k: None, lambda **_k: None)  # type: ignore[arg-type,return-value] # nobody talks
+    call.show_partners(
+        tuple(Partner(name, f"ws://127.0.0.1:{9 + n}") for n, name in enumerate(names))
+    )
+    return call
+
+
+class Stage:
+    """Both views around one lab."""
+
+    def __init__(self, lab: Lab, *names: str) -> None:
+        self.lab, self.call, self.speaker = lab, _call(*names), Loudspeaker()
+        self.player = Player(lambda: self.speaker)  # type: ignore[arg-type,return-value] # opens outputs alone
+        self.compare = CompareView(lab, self.call, self.player)
+        self.load = LoadView(lab, self.call)
+        for view in (self.compare, self.load):
+            view.resize(1200, 760)
+            view.show()
+
+    def strike(self) -> None:
+        """Take everything away."""
+        self.compare.left()
+        for each in (self.compare, self.load, self.call, self.player, self.lab):
+            if each in (self.compare, self.load):
+                each.hide()  # type: ignore[attr-defined] # views
+            each.deleteLater()
+
+
+@pytest.fixture
+def with_stage(run: Run) -> Callable[..., None]:
+    def use(story: Callable[[Stage], Awaitable[None]], lab: Lab, *names: str) -> None:
+        async def live() -> None:
+            stage = Stage(lab, *names)
+            try:
+                await story(stage)
+            finally:
+                stage.strike()
+
+        run(live())
+
+    return use
+
+
+def test_the_best_is_named_in_a_word_and_both_are_heard_from_the_same_moment(
+    with_stage: Callable[..., None], clicker: Any, wait_for: Wait
+) -> None:
+    async def story(stage: Stage) -> None:
+        view = stage.compare
+        assert "is best" in view.sentence.text()
+        rows = {cells[0].text: [cell.text for cell in cells[1:]] for cells in view._rows.rows}
+        assert rows["First sound after"] == ["0.43 s  best", "0.71 s"]
+        assert [name for name, _points in view.responses.curves] == [
+            "A · Front desk",
+            "B · Practice",
+        ]
+        assert "half within" in view.responses.accessibleName()
+        clicker.click(view.play)
+        await wait_for(lambda: view._at >= 0.0 and len(stage.speaker.seconds) == 1)
+        stage.player.moved.emit(2.5)
+        clicker.press(view, "B")
+        await wait_for(lambda: len(stage.speaker.seconds) == 2)
+        first, second = stage.speaker.seconds
+        assert first - second == pytest.approx(2.5, abs=0.5), "from where A was"
+        clicker.click(view.play)
+        await wait_for(lambda: not stage.player.is_on)
+
+    with_stage(story, lab_scenes.lab_of(lab_scenes.comparison()), "Front desk", "Practice")
+
+
+def test_the_line_that_is_worse_can_be_moved_to_where_the_better_one_is(
+    with_stage: Callable[..., None], clicker: Any
+) -> None:
+    async def story(stage: Stage) -> None:
+        asked: list[str] = []
+        stage.compare.move_asked.connect(asked.append)
+        assert stage.compare.move_line.text() == "Move Practice to Lambda…"
+        clicker.click(stage.compare.move_line)
+        assert asked == ["Practice"]
+
+    with_stage(story, lab_scenes.lab_of(lab_scenes.comparison()), "Front desk", "Practice")
+
+
+def test_one_that_could_not_be_called_says_why_in_its_column(
+    with_stage: Callable[..., None],
+) -> None:
+    async def story(stage: Stage) -> None:
+        verdicts = stage.compare._rows.rows[0]
+        assert verdicts[2].text == "Nothing listens at 127.0.0.1:9000."
+        assert not stage.compare.move_line.isVisible()
+
+    with_stage(story, lab_scenes.lab_of(lab_scenes.comparison(gone=True)), "Front desk", "Practice")
+
+
+def test_reports_are_saved_and_shown(
+    with_stage: Callable[..., None],
+    clicker: Any,
+    wait_for: Wait,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", staticmethod(lambda *_args: str(tmp_path))
+    )
+    monkeypatch.setattr(
+        QDesktopServices, "openUrl", staticmethod(lambda url: opened.append(url.toLocalFile()))
+    )
+
+    async def story(stage: Stage) -> None:
+        clicker.click(stage.compare.save)
+        clicker.click(stage.load.save)
+        await wait_for(lambda: len(opened) == 2)
+        assert {Path(page).name for page in opened} == {"comparison.html", "load.html"}
+        assert all(Path(page).exists() for page in opened)
+
+    lab = lab_scenes.lab_of(lab_scenes.comparison(), lab_scenes.load_report(Outcome.LATE))
+    with_stage(story, lab, "Front desk", "Practice")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [((), "It takes two lines that are up."), (("Front desk",), "It takes two lines that are up.")],
+)
+def test_a_comparison_needs_two_lines(
+    with_stage: Callable[..., None], names: tuple[str, ...], sentence: str
+) -> None:
+    async def story(stage: Stage) -> None:
+        assert not stage.compare.run.isEnabled()
+        assert stage.compare.foot._sentence.text() == sentence
+        assert stage.load.run.isEnabled() is bool(names)
+
+    with_stage(story, lab_scenes.lab_of(), *names)
+
+
+def test_a_load_test_shows_its_number_and_every_step(with_stage: Callable[..., None]) -> None:
+    async def story(stage: Stage) -> None:
+        assert stage.load.number.text() == "5"
+        assert "with one more, frames come late" in stage.load.sentence.text()
+        assert "6: 120 ms, late" in stage.load.graph.accessibleName()
+
+    with_stage(story, lab_scenes.lab_of(report=lab_scenes.load_report(Outcome.LATE)), "Front desk")
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real voice server with the echo engine; yields its address."""
+    folder = tmp_path_factory.mktemp("echo")
+    ready = folder / "ready"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "personaplex_server", "serve", "--engine", "echo", "--port", "0",
+             "--ready-file", str(ready)],
+            stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+    try:
+        until = time.monotonic() + 60
+        while not ready.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        yield str(json.loads(ready.read_text(encoding="utf-8"))["url"])
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _real_lab(url: str) -> Lab:
+    """A lab whose lines lead to a real server; it listens and measures but shortly."""
+
+    async def callee(name: str) -> Callee:
+        return Callee(name, f"{url.replace('http', 'ws')}/api/chat?name={name}", own=True)
+
+    async def ready() -> Any:
+        return SimpleNamespace(callee=callee)
+
+    return Lab(ready, listen_s=0.5, pace=Pace(settle=0.1, measure=0.6))
+
+
+def test_three_clicks_compare_two_lines_on_a_real_server(
+    with_stage: Callable[..., None],
+    echo: str,
+    clicker: Any,
+    wait_for: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tone = np.tile(np.sin(np.arange(2400) / 10), 5).astype(np.float32) * 0.3
+    monkeypatch.setattr("personadesk.voice.clips.find", lambda name: Clip(tone, name))
+
+    async def story(stage: Stage) -> None:
+        view = stage.compare
+        assert [box.currentText() for box in view.lines] == ["One", "Two"], "nothing to choose"
+        clicker.click(view.run)
+        assert view.stop.isVisible()
+        assert not view.run.isVisible()
+        await wait_for(lambda: stage.lab.comparison is not None)
+        await wait_for(view.run.isVisible)
+        found = stage.lab.comparison
+        assert found is not None
+        assert [side.error for side in found.sides] == [None, None]
+        assert [cells[0].text for cells in view._rows.rows][:2] == [
+            "Voice test",
+            "First sound after",
+        ]
+        assert all(points for _name, points in view.responses.curves)
+        clicker.click(view.run)
+        await wait_for(lambda: stage.lab.compare_done)
+        clicker.click(view.stop)
+        await wait_for(view.run.isVisible)
+        assert stage.lab.comparison is found, "one that was stopped replaces nothing"
+
+    with_stage(story, _real_lab(echo), "One", "Two")
+
+
+def test_a_real_server_is_loaded_and_stopped(
+    with_stage: Callable[..., None], echo: str, clicker: Any, wait_for: Wait
+) -> None:
+    async def story(stage: Stage) -> None:
+        view = stage.load
+        view.most.setCurrentText("1")
+        clicker.click(view.run)
+        await wait_for(lambda: stage.lab.callers == 1)
+        assert view.foot._sentence.text() == "1 caller is in"
+        await wait_for(view.run.isVisible)
+        report = stage.lab.load
+        assert report is not None
+        assert report.outcome in {Outcome.LIMIT, Outcome.LATE, Outcome.COMPUTER}, (
+            "a busy one is late"
+        )
+        assert len(view.graph.steps) == 1
+        assert report.steps[0].frames > 0
+        view.most.setCurrentText("32")
+        clicker.click(view.run)
+        await wait_for(lambda: stage.lab.callers >= 1)
+        clicker.click(view.stop)
+        await wait_for(view.run.isVisible)
+        assert stage.lab.load is not None
+        assert stage.lab.load.outcome is not None
+
+    with_stage(story, _real_lab(echo), "One")
+
+
+def test_a_line_that_is_not_there_is_told_on_the_page(
+    with_stage: Callable[..., None], clicker: Any, wait_for: Wait
+) -> None:
+    async def story(stage: Stage) -> None:
+        clicker.click(stage.load.run)
+        await wait_for(lambda: stage.lab.load_error is not None and not stage.lab.loading)
+        panel = stage.load.findChild(ErrorPanel)
+        assert panel is not None
+        assert "Nothing listens" in panel.accessibleName()
+
+    with_stage(story, _real_lab("http://127.0.0.1:9"), "One")
