@@ -52,7 +52,7 @@ async def _talk(arguments: argparse.Namespace, stop: Stop) -> int:
             await asyncio.to_thread(talk.join, 10.0)
     view = talk.snapshot()
     if arguments.json:
-        print_json(_told(view))
+        print_json(told(view))
     elif view.keeping.folder is not None:
         print(view.keeping.folder)
     if view.state == "failed":
@@ -70,7 +70,7 @@ async def _follow(
 ) -> None:
     """Tell what is said and what happens until the call is over or enough."""
     stopped = asyncio.create_task(stop.wait())
-    said, told, kept = 0, "", keep is None
+    said, news, kept = 0, "", keep is None
     talk.start()
     view = talk.snapshot()
     try:
@@ -87,8 +87,8 @@ async def _follow(
                 say(f"{line.at:7.1f}  {line.who:5}  {line.text}")
             said = max(said, len(view.transcript) - 1)
             words = _words(view)
-            if words != told:
-                told = words
+            if words != news:
+                news = words
                 say(words)
             if arguments.seconds is not None and view.seconds >= arguments.seconds:
                 break
@@ -105,7 +105,8 @@ def _words(view: TalkSnapshot) -> str:
     return f"{view.state}{f'. {blame}' if blame else ''}"
 
 
-def _told(view: TalkSnapshot) -> dict[str, Any]:
+def told(view: TalkSnapshot) -> dict[str, Any]:
+    """Return what programs are told of a call that is over."""
     return {
         "state": str(view.state),
         "reason": str(view.reason),
@@ -117,7 +118,15 @@ def _told(view: TalkSnapshot) -> dict[str, Any]:
         "responses": asdict(view.responses),
         "frames": asdict(view.counts),
         "buffer": asdict(view.buffer),
-        "breaks": [asdict(each) | {"reason": str(each.reason)} for each in view.link.breaks],
+        "breaks": [
+            {
+                "at": round(each.at, 2),
+                "seconds": round(each.seconds, 2),
+                "resumed": each.resumed,
+                "reason": str(each.reason),
+            }
+            for each in view.link.breaks
+        ],
         "transcript": [
             {"at": round(line.at, 2), "who": line.who, "text": str(line.text)}
             for line in view.transcript

@@ -156,7 +156,7 @@ async def test_a_server_killed_in_a_call_is_told_and_comes_back(personadesk: Run
         assert await asyncio.wait_for(call.recv(), 30) == b"\x00"
         os.kill(pid, signal.SIGKILL)
         said = [message async for message in _until_closed(call)]
-        assert any(message[:1] == b"\x05" and b"call again" in message for message in said)
+        assert any(message[:1] == b"\x05" and b"all again" in message for message in said)
         assert call.close_code == 1011
     until = time.monotonic() + 60
     while True:

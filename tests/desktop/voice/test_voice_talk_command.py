@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from personadesk.cli import main
+from personadesk.cli import main, talk
+from personadesk.domain.text import T
+from personadesk.voice.figures import Break, Link, Stage, Turn
+from personadesk.voice.talk_view import TalkSnapshot, TalkState
 from personaplex_server import protocol
 
 
@@ -72,6 +75,19 @@ def test_a_call_that_fails_says_why(
     assert status == 1
     told = json.loads(out)
     assert (told["state"], told["reason"]) == ("failed", "Somebody is talking.")
+
+
+def test_a_break_and_everything_else_is_told_to_programs() -> None:
+    broke = Break(1.0, 2.0, resumed=True, reason=T("The line went dead."))
+    view = TalkSnapshot(
+        TalkState.IN_CALL, link=Link(breaks=(broke,)), turns=(Turn("you", 0.5, 1.5),)
+    )
+    told = json.loads(json.dumps(talk.told(view)))
+    assert told["breaks"] == [
+        {"at": 1.0, "seconds": 2.0, "resumed": True, "reason": "The line went dead."}
+    ]
+    assert told["turns"][0]["who"] == "you"
+    assert set(told["stages_ms"]) == {str(stage) for stage in Stage}
 
 
 def test_devices_are_listed_for_programs(personadesk: Callable[..., tuple[int, str]]) -> None:

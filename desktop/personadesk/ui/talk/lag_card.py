@@ -64,9 +64,7 @@ class LagCard(Card):
         total = lag.total_ms
         self.total.setText("–" if total is None else str(round(total)))
         self._unit.setText(
-            tr("ms from your mouth to its ear and back")
-            if total is not None
-            else _no_total(lag, on)
+            tr("ms from your mouth to its ear and back") if total is not None else _no_total(on=on)
         )
         self.total.setAccessibleName(
             tr("Lag: {ms} ms", ms=round(total)) if total is not None else tr("Lag: not known")
@@ -108,7 +106,7 @@ def _judged(lag: Lag, *, on: bool) -> tuple[Shape, str]:
     return Shape.OK, tr("Good")
 
 
-def _no_total(lag: Lag, on: bool) -> str:
+def _no_total(*, on: bool) -> str:
     if not on:
         return tr("Told while you talk.")
     return tr("The server doesn't tell its part yet.")

@@ -77,7 +77,7 @@ class Personas(QObject):
         return any(each.name == self.draft.name for each in self._saved)
 
     def choose(self, name: str) -> None:
-        """Take a persona as the draft; its voice only where the server has it, or tells none."""
+        """Take a persona as the draft."""
         found = next((each for each in self.all if each.name == name), None)
         if found is not None:
             self.draft = found
