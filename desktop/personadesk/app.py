@@ -54,6 +54,7 @@ from personadesk.voice.proof import Proofs
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from personadesk.deploy.step import Step
     from personadesk.domain.callee import Callee
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from personadesk.monitor.monitor import Monitor
     from personadesk.store.locks import FileLock
     from personadesk.store.paths import Folders
+    from personadesk.voice.voices import Voice
 
     MakeSteps = Callable[[Folders], Sequence[Step]]
 
@@ -158,6 +160,16 @@ class Services:
         from personadesk.lines import callees
 
         return await callees.find(word, self.lines, self.journal, self.rentals.current)
+
+    async def add_voice(self, url: str, name: str, wav: Path, token: str | None = None) -> Voice:
+        """Bring a voice to the server at an address; see `lines.own_voices`.
+
+        Raises:
+            PersonaDeskError: It is not reached, or does not take this voice.
+        """
+        from personadesk.lines import own_voices
+
+        return await own_voices.add(self.servers, url, name, wav, token)
 
     async def forget(self, host_name: str) -> Uninstalled:
         """Forget a machine that is not reached any more; see `personadesk.lines.uninstall`.

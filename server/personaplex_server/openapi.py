@@ -85,6 +85,10 @@ def description(*, guarded: bool) -> dict[str, Any]:
     """
     add_voice = {
         "summary": "Add a voice: the body is a wav file.",
+        "description": (
+            "Needs the server's token, or the one that it wrote into its --voices-token-file, which opens "
+            "this route and no other and goes into the Authorization header."
+        ),
         "parameters": [
             {
                 "name": "name",
@@ -105,7 +109,7 @@ def description(*, guarded: bool) -> dict[str, Any]:
         "responses": {
             "201": _answer("Added.", {"$ref": "#/components/schemas/Voice"}),
             "401": _refusal("The token is missing or wrong."),
-            "403": _refusal("This server takes no voices."),
+            "403": _refusal("This server takes no voices: it has no token or no folder for them."),
             "409": _refusal("The name is taken."),
             "413": _refusal("The file is too large."),
             "422": _refusal("The name or the sound cannot be used."),

@@ -68,6 +68,8 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=8998, help="0 picks a free one (default: %(default)s)")
     add("--token-file", type=Path, metavar="FILE", help="file with the token callers must bring")
+    add("--voices-token-file", type=Path, metavar="FILE",
+        help="file for a fresh token at each start, which lets voices be added and nothing else")  # fmt: skip
     add("--insecure", action="store_true",
         help="let other computers call without a token: anybody who reaches the address may")  # fmt: skip
     add("--tls-cert", type=Path, metavar="FILE", help="certificate chain in PEM, to speak https")
@@ -115,6 +117,10 @@ def check(options: argparse.Namespace, token: str | None) -> None:
         raise UsageError(
             f"Other computers could reach {options.host}, so callers must bring a token. Name a file "
             "that holds one with --token-file, or listen on 127.0.0.1; --insecure lets anybody call."
+        )
+    if options.voices_token_file is not None and options.voices is None:
+        raise UsageError(
+            "--voices-token-file needs a folder for the voices: name one with --voices."
         )
     _check_network(options)
     if options.rows != AUTO and options.rows < 1:

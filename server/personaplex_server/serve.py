@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -36,10 +37,11 @@ def run(options: argparse.Namespace) -> int:
     """Listen at once, load in the background, and serve until told to stop."""
     token = read_token(options)
     check(options, token)
+    voices_token = None if options.voices_token_file is None else secrets.token_urlsafe(32)
     logs.setup(
         verbose=options.verbose,
         as_json=options.log_format == "json",
-        secrets=(token,) if token else (),
+        secrets=tuple(each for each in (token, voices_token) if each),
     )
     from personaplex_server import serving
 
@@ -50,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         sockets.append(serving.bind(options.host, options.port))
         if options.readiness_port is not None:
             sockets.append(serving.bind(options.host, options.readiness_port))
-        return _serve(options, token, sockets)
+        return _serve(options, token, voices_token, sockets)
     except serving.BindError as error:
         print(f"personaplex-server: {error}", file=sys.stderr)
         return EXIT_PORT_TAKEN if error.taken else EXIT_USAGE
@@ -59,7 +61,12 @@ def run(options: argparse.Namespace) -> int:
             sock.close()
 
 
-def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.socket]) -> int:
+def _serve(
+    options: argparse.Namespace,
+    token: str | None,
+    voices_token: str | None,
+    sockets: list[socket.socket],
+) -> int:
     try:
         from personaplex_server import serving, web
     except ImportError as error:
@@ -68,7 +75,7 @@ def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.
 
     stopper = serving.Stopper()
     engines = engines_of(options, stopper.stop)
-    service = service_of(options, token, engines)
+    service = service_of(options, token, engines, voices_token)
 
     def ending() -> None:
         for scheduler in engines.values():
@@ -90,9 +97,13 @@ def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.
     scheme = "http" if certificate is None else "https"
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     log.info("listening %s", logs.fields(url=url, engine=options.engine, instance=service.instance))
+    if voices_token is not None:
+        # Only now that the port is ours: one that finds it taken must not spoil the token of one that runs.
+        _announce(options.voices_token_file, voices_token, "file for the voices' token")
     if options.ready_file is not None:
         here = {"url": url, "host": host, "port": port}
-        _announce(options.ready_file, here | {"pid": os.getpid(), "instance": service.instance})
+        here |= {"pid": os.getpid(), "instance": service.instance}
+        _announce(options.ready_file, json.dumps(here), "ready file")
     for scheduler in engines.values():
         scheduler.start()
     try:
@@ -108,9 +119,12 @@ def _serve(options: argparse.Namespace, token: str | None, sockets: list[socket.
 
 
 def service_of(
-    options: argparse.Namespace, token: str | None, engines: dict[str, Scheduler]
+    options: argparse.Namespace,
+    token: str | None,
+    engines: dict[str, Scheduler],
+    voices_token: str | None = None,
 ) -> Service:
-    """Return what the routes answer from."""
+    """Return what the routes answer from; of the tokens see `web.Service`."""
     from personaplex_server import chat, voices, web
 
     limits = chat.Limits(**{f"{name}_s": getattr(options, name) for name in LIMITS})
@@ -118,6 +132,7 @@ def service_of(
         engines=engines,
         default=options.engine,
         token=token,
+        voices_token=voices_token,
         reception=chat.Reception(limits),
         voices=None if options.voices is None else voices.VoiceFolder(options.voices),
         readiness_path=options.readiness_path,
@@ -219,9 +234,10 @@ def _withdraw(path: Path) -> None:
         raise UsageError(f"The ready file cannot be removed: {error}.") from error
 
 
-def _announce(path: Path, facts: dict[str, object]) -> None:
+def _announce(path: Path, words: str, what: str) -> None:
+    """Write a file that our owner alone can read."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(facts))
+        write_whole(path, words)
     except OSError as error:
-        raise UsageError(f"The ready file cannot be written: {error}.") from error
+        raise UsageError(f"The {what} cannot be written: {error}.") from error

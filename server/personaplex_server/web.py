@@ -2,6 +2,7 @@
 
 With a token set, everything but `/ping` and the page at `/` asks for it: in the Authorization header, as a
 WebSocket sub-protocol (browsers can set no header), or as the query parameter `token` (for pages that can set neither).
+A second token may open the adding of voices, and nothing but that.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Service:
         engines: Name to scheduler; `?engine=` chooses.
         default: Name of the engine that a caller gets who names none; its state is the server's.
         token: What every request must bring, None for open access.
+        voices_token: What opens the adding of voices as well, and nothing else; None for no such.
         instance: Marks this process, so that a restart can be noticed.
         started: When the process began, monotonic.
         reception: What its calls share: limits, lines, conversations to go on with.
@@ -71,6 +73,7 @@ class Service:
     engines: Mapping[str, Scheduler]
     default: str
     token: str | None = None
+    voices_token: str | None = None
     instance: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     started: float = field(default_factory=time.monotonic)
     reception: Reception = field(default_factory=Reception)
@@ -175,14 +178,27 @@ class Service:
         """Tell whether a request brings the token; each offer is compared in constant time."""
         if self.token is None:
             return True
-        offers = [connection.query_params.get("token", "")]
-        scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            offers.append(bearer.strip())
+        offers = [connection.query_params.get("token", ""), _bearer(connection)]
         for offered in connection.scope.get("subprotocols", ()):
             offers += [offered, offered.removeprefix(_SUBPROTOCOL_PREFIX)]
-        wanted = self.token.encode()
-        return any(hmac.compare_digest(offer.encode(), wanted) for offer in offers)
+        return any(_same(offer, self.token) for offer in offers)
+
+    def admits_voice(self, connection: HTTPConnection) -> bool:
+        """Tell whether a request may add a voice; where nobody holds a token, nobody is refused for lack of one."""
+        if self.voices_token is None:
+            return self.admits(connection)
+        if _same(_bearer(connection), self.voices_token):
+            return True
+        return self.token is not None and self.admits(connection)
+
+
+def _bearer(connection: HTTPConnection) -> str:
+    scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
+    return bearer.strip() if scheme.lower() == "bearer" else ""
+
+
+def _same(offer: str, wanted: str) -> bool:
+    return hmac.compare_digest(offer.encode(), wanted.encode())
 
 
 def _rounded(value: float | None) -> float | None:
@@ -193,9 +209,7 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
     """Return the ASGI application of `service`; starting and stopping its engines is the caller's part."""
 
     def guarded(request: Request) -> Response | None:
-        if service.admits(request):
-            return None
-        return JSONResponse({"error": _UNADMITTED}, 401, {"WWW-Authenticate": "Bearer"})
+        return None if service.admits(request) else _unadmitted()
 
     async def ping(_: Request) -> Response:
         return PlainTextResponse("pong")
@@ -248,12 +262,12 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
         return page.answer(request.path_params["name"])
 
     async def add_voice(request: Request) -> Response:
-        if (refused := guarded(request)) is not None:
-            return refused
+        if not service.admits_voice(request):
+            # What was not read of the body must not be taken for the next request.
+            return _unadmitted({"Connection": "close"})
         try:
             name = await _add_voice(service, request)
         except VoiceRefusedError as error:
-            # What was not read of the body must not be taken for the next request.
             return JSONResponse({"error": str(error)}, error.status, {"Connection": "close"})
         return JSONResponse({"name": name, "label": _label(name)}, 201)
 
@@ -289,9 +303,10 @@ def create_app(service: Service, rules: Rules = Rules()) -> Starlette:  # noqa: 
 
 
 async def _add_voice(service: Service, request: Request) -> str:
-    if service.token is None:
+    if service.token is None and service.voices_token is None:
         raise VoiceRefusedError(
-            "Voices are taken only by a server with an access token. Start it with --token-file.",
+            "Voices are taken only by a server with a token. Start it with --token-file or "
+            "--voices-token-file.",
             403,
         )
     if service.voices is None:
@@ -335,6 +350,11 @@ def _subprotocol(ws: WebSocket) -> str | None:
 
 def _label(name: str) -> str:
     return name.rpartition(".")[0] or name
+
+
+def _unadmitted(also: Mapping[str, str] | None = None) -> Response:
+    headers = {"WWW-Authenticate": "Bearer", **(also or {})}
+    return JSONResponse({"error": _UNADMITTED}, 401, headers)
 
 
 def _fresh(content: dict[str, Any]) -> Response:

@@ -36,6 +36,7 @@ async def hold(url: str, seconds: float, folder: Path) -> dict[str, Any]:
     from personadesk.ui.talk.kept_calls import KeptCalls
     from personadesk.ui.talk.page import TalkPage
     from personadesk.ui.talk.personas import Personas
+    from personadesk.ui.voice_lab.lab import Lab
     from personadesk.voice.devices import Devices
 
     database = Database(folder / "data.db")
@@ -48,7 +49,7 @@ async def hold(url: str, seconds: float, folder: Path) -> dict[str, Any]:
     personas, kept = Personas(ready), KeptCalls(ready)
     call = Call(None, lambda **_choices: Devices(), lambda: personas.draft, kept.sessions)
     call.show_partners((Partner("Echo", url, server=url),))
-    page = TalkPage(call, personas, kept)
+    page = TalkPage(call, personas, kept, Lab(ready))
     page.resize(1240, 840)
     page.show()
     page.entered()

@@ -50,6 +50,7 @@ def test_a_fleet_grows_by_itself_and_lets_calls_end():
         (("--cpus", "-1"), "--cpus"),
         (("--tls-self-signed",), "--tls-self-signed"),
         (("--readiness-port", "1"), "--readiness-port"),
+        (("--voices-token-file", "token"), "--voices-token-file"),
     ],
 )
 def test_what_cannot_be_followed_is_said(words, told):

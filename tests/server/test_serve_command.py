@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import ssl
+import stat
 import subprocess
 import sys
 import time
@@ -146,6 +147,7 @@ def test_threads_are_told_to_sleep_before_torch_is_loaded(given, kept, monkeypat
         (["serve", "--engine", "echo", "--readiness-path", "ready"], "--readiness-path"),
         (["serve", "--engine", "echo", "--token-file", os.devnull], "token file"),
         (["serve", "--engine", "echo", "--host", "example.org"], "--token-file"),
+        (["serve", "--engine", "echo", "--voices-token-file", "token"], "--voices."),
         (["serve", "--engine", "echo", "--port", "0", "--ready-file", "/dev/null/x"], "ready file"),
         (["serve", "--device", "abacus"], "--device"),
     ],
@@ -238,6 +240,28 @@ def test_the_going_on_has_an_end(launch, dial, how):
     assert caller.closed()[0] == 1012
     assert caller.of(Kind.ERROR) == [b"The voice server is stopping."]
     assert server.popen.wait(10) == 0
+
+
+def test_a_token_for_voices_is_written_afresh_at_each_start_for_its_owner_alone(launch, tmp_path):
+    file = tmp_path / "state" / "voices.token"
+    words = ("--engine", "echo", "--voices", tmp_path / "voices", "--voices-token-file", file)
+    server = launch(*words, "--verbose")
+    first = file.read_text()
+    assert len(first) >= 40
+    if os.name == "posix":
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    # One that finds the port taken ends without a trace.
+    port = server.url.rpartition(":")[2]
+    assert run("serve", "--port", port, *words).returncode == 3
+    assert file.read_text() == first
+    server.until("ready")
+    url, headers = f"{server.url}/api/voices?name=anna", {"Authorization": f"Bearer {first}"}
+    sound = httpx.post(url, content=b"no sound", headers=headers, trust_env=False)
+    assert sound.status_code == 422
+    assert httpx.post(url, content=b"no sound", trust_env=False).status_code == 401
+    assert first not in server.log.read_text()
+    launch(*words)
+    assert file.read_text() != first
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

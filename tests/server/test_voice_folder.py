@@ -69,6 +69,47 @@ def test_a_voice_is_listed_and_spoken_with_at_once(bring, dial, folder):
     assert [path.name for path in folder.iterdir()] == ["My voice-1.wav"]
 
 
+def _post(server, name: str, token: str | None = None) -> int:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    with httpx.Client(trust_env=False) as client:
+        return client.post(
+            f"{server.url}/api/voices", params={"name": name}, content=wav(), headers=headers
+        ).status_code
+
+
+def test_a_token_for_voices_is_asked_for_where_calls_need_none(serve, scripted, folder):
+    also = {"voices": VoiceFolder(folder), "voices_token": "opens-voices-alone"}
+    server = serve(scripted(), also=also)
+    assert _post(server, "one") == 401
+    assert _post(server, "two", "something-else") == 401
+    # A page of another site can write an address, and no header.
+    with httpx.Client(trust_env=False) as client:
+        asked = {"name": "three", "token": "opens-voices-alone"}
+        answer = client.post(f"{server.url}/api/voices", params=asked, content=wav())
+    assert answer.status_code == 401
+    assert not folder.exists()
+    assert _post(server, "four", "opens-voices-alone") == 201
+    assert [path.name for path in folder.iterdir()] == ["four.wav"]
+
+
+def test_a_token_for_voices_opens_no_call_and_no_other_route(serve, scripted, folder, dial):
+    also = {"voices": VoiceFolder(folder), "voices_token": "opens-voices-alone"}
+    server = serve(scripted(), token=TOKEN, also=also)
+    headers = {"Authorization": "Bearer opens-voices-alone"}
+    for path in ("/health", "/api/status", "/metrics", "/api/voices"):
+        assert server.get(path, headers=headers).status_code == 401, path
+    assert dial(f"{server.chat}?token=opens-voices-alone").closed()[0] == 1008
+    assert dial(server.chat, additional_headers=headers).closed()[0] == 1008
+    assert _post(server, "one", "opens-voices-alone") == 201
+    assert _post(server, "two", TOKEN) == 201
+    assert _post(server, "three") == 401
+
+
+def test_a_server_without_a_folder_takes_no_voice_for_any_token(serve, scripted):
+    server = serve(scripted(), also={"voices_token": "opens-voices-alone"})
+    assert _post(server, "one", "opens-voices-alone") == 403
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -121,7 +121,7 @@ async def _voices(services: Services, arguments: argparse.Namespace) -> int:
         url = line.target.url if line.target is not None else line.url
     if arguments.add:
         path = _path(arguments.add)
-        made = await voices.add(url, arguments.name or path.stem, path, token)
+        made = await services.add_voice(url, arguments.name or path.stem, path, token)
         if arguments.json:
             print_json({"added": asdict(made)})
         else:

@@ -30,6 +30,8 @@ STATE_FILE = "supervisor.json"
 STOP_FILE = "stop"
 LOG_FILE = "server.log"
 ERROR_FILE = "supervisor.err"
+VOICES_TOKEN_FILE = "voices.token"  # noqa: S105 - a name
+"""Written by the server at each start: what opens the adding of voices, and nothing else."""
 
 START_SECONDS = 20.0
 """A supervisor writes its file within 0.2 s; a busy disk may take its time."""

@@ -77,6 +77,22 @@ class Servers:
         """Return whether a server's machine lets us in now, None where it is this computer."""
         return None
 
+    async def voices_token(self, server_id: str) -> str | None:
+        """Return what opens the adding of voices at a server; None where it wrote none.
+
+        The server makes a new one at each start, so it is read when it is needed and kept nowhere.
+
+        Raises:
+            NotFound: No such server is known.
+            PersonaDeskError: Its machine is not reached.
+        """
+        server = await self.get(server_id)
+        path = server.state_dir / server_process.VOICES_TOKEN_FILE
+        try:
+            return (await asyncio.to_thread(path.read_text, "utf-8")).strip() or None
+        except FileNotFoundError:
+            return None
+
     async def stop_leftovers(self) -> None:
         """Stop servers that should be stopped and are not, as when we were killed while stopping them."""
         for server in await self.store.all():

@@ -93,7 +93,7 @@ async def add(url: str, name: str, wav: Path, token: str | None = None) -> Voice
         url: Its address as for a call.
         name: 1 to 64 letters, digits, spaces, `-` and `_`; none that it has already.
         wav: 1 to 30 s of somebody speaking, 16 MiB at most.
-        token: Its access token.
+        token: Its access token, or the one that opens nothing but this.
 
     Raises:
         BadRequest: The file or the name cannot be used; the sentence says why.
@@ -189,7 +189,10 @@ def _refused(answer: httpx.Response, name: str, at: Address) -> PersonaDeskError
         case 403 | 404 | 405:
             return HostUnfit(
                 T("This server takes no voices of your own."),
-                T("Start it with a token and a folder for voices (--token-file, --voices)."),
+                T(
+                    "Deploy its line again. A server that you start yourself needs a token and a folder "
+                    "for voices (--token-file, --voices)."
+                ),
                 cause="no_voices",
                 details=details,
             )

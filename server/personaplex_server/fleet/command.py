@@ -52,7 +52,7 @@ def check(given: argparse.Namespace) -> None:
     Raises:
         UsageError: They cannot.
     """
-    for name in ("tls_cert", "tls_self_signed", "readiness_port"):
+    for name in ("tls_cert", "tls_self_signed", "readiness_port", "voices_token_file"):
         if getattr(given, name) is not None:
             raise UsageError(
                 f"--{name.replace('_', '-')} is not for a fleet; put a proxy in front of it, or use serve."

@@ -298,7 +298,7 @@ async def test_an_old_machine_that_is_not_reached_does_not_take_the_new_voice_do
 
 def test_the_command_line_carries_the_mark_by_which_strays_are_found(tmp_path: Path) -> None:
     nobody: Any = None
-    places: Any = type("Places", (), {"state": tmp_path})
+    places: Any = type("Places", (), {"state": tmp_path, "data": tmp_path})
     for kind, threads in ((ModelKind.REHEARSAL, True), (ModelKind.FOLDER, False)):
         plan = Plan("pd-1", model=ModelChoice(kind, "/models/a"))
         context = Context(

@@ -36,6 +36,9 @@ def serve_command(context: Context, port: int) -> tuple[str, ...]:
         "--host", "127.0.0.1", "--port", str(port),
         # The state folder on the server's own command line is the tag by which a stray one is found.
         "--ready-file", str(context.state_dir / "ready.json"),
+        # Beside the models, so that brought voices outlive this server.
+        "--voices", str(context.folders.data / "voices"),
+        "--voices-token-file", str(context.state_dir / server_process.VOICES_TOKEN_FILE),
         # So small a model runs slower on more threads: they wait for each other, and for a busy computer.
         *(("--threads", "1") if rehearsal else ()),
     )  # fmt: skip

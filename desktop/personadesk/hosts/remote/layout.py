@@ -5,6 +5,7 @@
   versions/KEY/    one environment a version; whole when it holds complete.json
   current          link to the version that runs
   models/          model folders
+  voices/          voices that were brought, for every server there; they outlive each
   servers/ID/      one voice server: its command, state and log
   jobs/NAME/       long commands that outlive a connection: script, log, exit status
   lock             who works on this host now, and since when
@@ -43,6 +44,11 @@ class Layout:
     def models(self) -> str:
         """Model folders."""
         return f"{self.folder}/models"
+
+    @property
+    def voices(self) -> str:
+        """Voices that were brought."""
+        return f"{self.folder}/voices"
 
     def package(self, key: str) -> str:
         """What was pushed of a version."""

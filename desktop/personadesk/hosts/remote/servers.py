@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from personadesk.domain.errors import PersonaDeskError
+from personadesk.hosts import server_process
 from personadesk.hosts.remote import service
 from personadesk.hosts.remote.layout import Layout
 from personadesk.hosts.servers import Servers
@@ -134,6 +135,18 @@ class PlacedServers(Servers):
             log.info("%s is not reached: %s", placement.host_name, error)
             return False
         return True
+
+    async def voices_token(self, server_id: str) -> str | None:
+        """Return what opens the adding of voices; see `Servers.voices_token`."""
+        placement = await self._hosts.store.placement(server_id)
+        if placement is None:
+            return await super().voices_token(server_id)
+        host = await self._hosts.host(placement.host_name)
+        path = f"{placement.folder}/{server_process.VOICES_TOKEN_FILE}"
+        try:
+            return (await host.read(path)).decode("utf-8").strip() or None
+        except FileNotFoundError:
+            return None
 
     async def remove(self, server_id: str) -> bool:
         """Stop and forget a server, on its host first; see `Servers.remove`."""

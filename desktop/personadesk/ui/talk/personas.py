@@ -176,8 +176,8 @@ class Personas(QObject):
         self.changed.emit()
 
     async def _add(self, url: str, path: Path, name: str) -> None:
-        module = await asyncio.to_thread(_voices_module)
-        made: Voice = await module.add(url, name, path)
+        await asyncio.to_thread(_voices_module)
+        made: Voice = await (await self._ready()).add_voice(url, name, path)
         if url == self._url:
             await self._ask(url)
             self.edit(voice=made.name)

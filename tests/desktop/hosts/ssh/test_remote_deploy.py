@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from personadesk import resources
 from personadesk.app import open_services
 from personadesk.hosts import bundle, health
 from personadesk.hosts.remote.care import Care
+from personadesk.voice.client import VoiceClient
+from personadesk.voice.clips import bundled
 
 SYSTEM = "/usr/local/bin:/usr/bin:/bin"
 SECONDS = 170
@@ -75,6 +78,12 @@ async def _version(server_id: str) -> str:
     return str(found.facts["version"])
 
 
+async def _calls(url: str, voice: str) -> None:
+    async with VoiceClient.connect(url, query={"voice_prompt": voice}) as call:
+        await call.handshake()
+        assert (await call.hang_up()).code == 1000
+
+
 @pytest.fixture
 def machine(make_sshd):
     """A machine that has a Python with torch, known to PersonaDesk as “box”."""
@@ -93,7 +102,9 @@ def machine(make_sshd):
 
 @pytest.mark.real_time
 @pytest.mark.timeout(500)
-def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(machine, tmp_path):
+def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(
+    machine, tmp_path, personadesk_home
+):
     home = machine.user.home
     port = str(free_port())
     code, answer, told = _personadesk(
@@ -107,6 +118,19 @@ def test_a_voice_is_deployed_to_a_machine_talks_and_is_removed_to_the_last_byte(
     assert (ours / "current").is_symlink()
     [server] = (ours / "servers").iterdir()
     assert int((server / "lease").read_text()) > time.time() + 4 * 3600
+
+    # A voice of one's own is brought through the connection, listed, and answers; its key is in that folder alone.
+    code, answer, told = _personadesk(
+        "voices", "My line", "--add", str(bundled()), "--name", "Anna"
+    )
+    assert (code, answer) == (0, {"added": {"name": "Anna.wav", "label": "Anna"}}), told
+    assert "Anna.wav" in [each["name"] for each in _personadesk("voices", "My line")[1]["voices"]]
+    asyncio.run(_calls(f"ws://127.0.0.1:{port}", "Anna.wav"))
+    assert (ours / "voices" / "Anna.wav").is_file()
+    assert stat.S_IMODE((server / "voices.token").stat().st_mode) == 0o600
+    key = (server / "voices.token").read_bytes()
+    for path in (*personadesk_home.rglob("*"), *server.iterdir()):
+        assert path.name == "voices.token" or not path.is_file() or key not in path.read_bytes()
 
     # A log, a stop and a start reach through to the machine.
     logs = _start("logs", "--host", "box", "--lines", "5")

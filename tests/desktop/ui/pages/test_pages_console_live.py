@@ -21,6 +21,7 @@ from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.talk.kept_calls import KeptCalls
 from personadesk.ui.talk.page import TalkPage
 from personadesk.ui.talk.personas import Personas
+from personadesk.ui.voice_lab.lab import Lab
 from personadesk.voice.devices import Devices
 from personadesk.voice.talk_view import TalkState
 
@@ -95,7 +96,7 @@ def test_without_a_sound_device_one_click_makes_a_call_that_can_be_kept(
             None, lambda **_choices: Devices(), lambda: personas.draft, lambda: kept.sessions()
         )
         call.show_partners((Partner("Echo", echo, server=echo),))
-        page = TalkPage(call, personas, kept)
+        page = TalkPage(call, personas, kept, Lab(ready))
         page.resize(1300, 900)
         page.show()
         page.activateWindow()

@@ -139,11 +139,14 @@ async def raise_if_dead(context: Context, site: Site) -> None:
 
 def _command(context: Context, site: Site, port: int) -> tuple[str, ...]:
     rehearsal = context.plan.model.kind is ModelKind.REHEARSAL
+    folder = site.layout.server(context.plan.id)
     return (
         # By way of `current`, so that an upgrade or a way back changes what the next start runs.
         site.layout.python, "-m", "personaplex_server", "serve",
         "--checkpoint", context.facts["model"],
         "--host", "127.0.0.1", "--port", str(port),
-        "--ready-file", f"{site.layout.server(context.plan.id)}/ready.json",
+        "--ready-file", f"{folder}/ready.json",
+        "--voices", site.layout.voices,
+        "--voices-token-file", f"{folder}/{server_process.VOICES_TOKEN_FILE}",
         *(("--threads", "1") if rehearsal else ()),
     )  # fmt: skip
