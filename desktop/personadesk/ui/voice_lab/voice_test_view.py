@@ -12,6 +12,7 @@ from personadesk.ui.deploy import report_parts, words
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.sheet import Sheet
 from personadesk.ui.shell.pages import scrolled
+from personadesk.ui.spending.tables import CellTable
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.voice_lab.parts import PlayButton, fill_lines, save_where, show_error
 from personadesk.ui.voice_lab.voice_test_run import Said
@@ -24,13 +25,13 @@ from personadesk.ui.widgets import (
     ProgressBar,
     Shape,
     Size,
-    StateShape,
     Waveform,
     clear_layout,
     hbox,
     label,
     vbox,
 )
+from personadesk.ui.widgets.data_table import Cell, DataTable
 from personadesk.voice import clips, script
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 __all__ = ["VoiceTestView"]
 
+TURNS_HEIGHT = 190
+"""Of four turns; more are scrolled to."""
+
 
 class VoiceTestView(QWidget):
     """The view; it follows the lab's voice test, which outlives it."""
@@ -56,6 +60,7 @@ class VoiceTestView(QWidget):
         self._shown: VoiceReport | None = None
         self._waves: Waveform | None = None
         self.play: PlayButton | None = None
+        self.turns: CellTable | None = None
         px = theme().px
         outer = vbox(self)
         sheet = Sheet()
@@ -67,7 +72,7 @@ class VoiceTestView(QWidget):
         self._result = vbox(gap=12)
         column.addLayout(self._result, 1)
         self.area = scrolled(sheet)
-        # Turns are only text: without the keyboard on the frame, nobody could scroll to the last one by keys.
+        # Reports are only text: without the keyboard on the frame, nobody could scroll to their end by keys.
         self.area.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.area.setAccessibleName(tr("How the voice stood the test"))
         outer.addWidget(self.area, 1)
@@ -175,7 +180,7 @@ class VoiceTestView(QWidget):
 
     def _show(self, report: VoiceReport | None) -> None:
         clear_layout(self._result)
-        self._shown, self._waves, self.play = report, None, None
+        self._shown, self._waves, self.play, self.turns = report, None, None, None
         card = Card(padding=20, gap=10)
         card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._result.addWidget(card)
@@ -197,7 +202,7 @@ class VoiceTestView(QWidget):
         row = hbox(gap=14)
         row.addWidget(self._make_sound(report), 1)
         if report.turns:
-            row.addWidget(_turns(report.turns), 1)
+            row.addWidget(self._make_turns(report.turns), 1)
         self._result.addLayout(row, 1)
 
     def _make_sound(self, report: VoiceReport) -> QWidget:
@@ -215,6 +220,18 @@ class VoiceTestView(QWidget):
         row.addWidget(self._waves, 1)
         card.add(row, 1)
         card.add(report_parts.heard_text(report))
+        return card
+
+    def _make_turns(self, checks: tuple[TurnCheck, ...]) -> QWidget:
+        card = Card(tr("Turn by turn"), padding=18, gap=10)
+        # A script may have a hundred: they are painted, since as many widgets would hold the window up.
+        self.turns = CellTable([tr("Turn by turn")], card)
+        self.turns.show_rows([tr("Turn by turn")], [(_turn(check),) for check in checks])
+        table = DataTable(tr("Turn by turn"), self.turns)
+        table.horizontalHeader().hide()
+        table.fit_columns()
+        table.setMinimumHeight(theme().px(TURNS_HEIGHT))
+        card.add(table, 1)
         return card
 
     # -- deeds ------------------------------------------------------------------------------------------------
@@ -262,27 +279,14 @@ class VoiceTestView(QWidget):
             self._waves.set_played(seconds)
 
 
-def _turns(checks: tuple[TurnCheck, ...]) -> QWidget:
-    card = Card(tr("Turn by turn"), padding=18, gap=10)
-    for check in checks:
-        shape, word = (
-            (Shape.EMPTY, tr("Not judged"))
-            if check.figure is None
-            else words.verdict_shape(check.figure.verdict)
-        )
-        told = [words.sentence(check.note)] if check.note else []
-        if check.figure is not None:
-            told.insert(0, word)
-            if check.figure.value is not None:
-                value, limit = words.figure_value(check.figure), words.figure_limit(check.figure)
-                told.append(f"{show(check.figure.limit.title)} {value}, {limit}")
-        row = hbox(gap=10)
-        row.addWidget(StateShape(shape, word), alignment=Qt.AlignmentFlag.AlignTop)
-        texts = vbox(gap=1)
-        title = f"{check.number}. {words.sentence(check.title)}"
-        texts.addWidget(label(title, Type.BODY, weight=600, wrap=True))
-        texts.addWidget(label(" · ".join(told), Type.SMALL, Role.TEXT2, wrap=True))
-        row.addLayout(texts, 1)
-        card.add(row)
-    card.column.addStretch(1)
-    return card
+def _turn(check: TurnCheck) -> Cell:
+    shape, word = (
+        (Shape.EMPTY, "") if check.figure is None else words.verdict_shape(check.figure.verdict)
+    )
+    told = [word, words.sentence(check.note) if check.note else ""]
+    if check.figure is not None and check.figure.value is not None:
+        value, limit = words.figure_value(check.figure), words.figure_limit(check.figure)
+        told.append(f"{show(check.figure.limit.title)} {value}, {limit}")
+    below = " · ".join(part for part in told if part)
+    title = f"{check.number}. {words.sentence(check.title)}"
+    return Cell(title, below, tip=below, shape=shape, strong=True)
