@@ -5,46 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from personadesk.domain.plan import host_of
-from personadesk.domain.report import Verdict
-from personadesk.ui.deploy import words
-from personadesk.ui.i18n import show, tr
+from personadesk.ui.deploy import report_parts, words
+from personadesk.ui.i18n import tr
 from personadesk.ui.sheet import Sheet
 from personadesk.ui.shell.pages import scrolled
-from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.theme import theme
 from personadesk.ui.widgets import (
     AddressField,
     BusyRing,
     Button,
     Card,
     FactList,
-    FigureCard,
     FootBar,
     Kind,
     Note,
     Size,
-    StateShape,
-    Track,
     Waveform,
     clear_layout,
     hbox,
-    label,
     vbox,
 )
 
 if TYPE_CHECKING:
     from personadesk.domain.progress import DeployView
-    from personadesk.domain.report import Figure, VoiceReport
+    from personadesk.domain.report import VoiceReport
     from personadesk.ui.rented.standing import Standing
 
 __all__ = ["ResultView"]
-
-WAVE_STEP = 0.04
-"""Seconds that one peak of a report's waves stands for."""
-
-SHOWN_FIRST = ("connect_s", "first_audio_s", "real_time_factor", "gap_p99_ms", "late_percent")
 
 
 class ResultView(QWidget):
@@ -107,7 +97,7 @@ class ResultView(QWidget):
         clear_layout(self._column)
         report = view.report
         self._column.addWidget(self._verdict_card(view, report))
-        self._column.addLayout(_figure_row(report))
+        self._column.addLayout(report_parts.figure_row(report))
         middle = hbox(gap=14)
         middle.addWidget(self._wave_card(report), 1)
         self._column.addLayout(middle, 1)
@@ -154,18 +144,8 @@ class ResultView(QWidget):
         return self._foot
 
     def _verdict_card(self, view: DeployView, report: VoiceReport) -> QWidget:
-        shape, word = words.verdict_shape(report.verdict)
         card = Card(padding=20, gap=10)
-        row = hbox(gap=16)
-        row.addWidget(StateShape(shape, word, size=44), alignment=Qt.AlignmentFlag.AlignVCenter)
-        told = vbox(gap=4)
-        sentence = label(words.sentence(report.sentence), Type.VERDICT, wrap=True)
-        told.addWidget(sentence)
-        if report.explanation and str(report.explanation) != str(report.sentence):
-            told.addWidget(
-                label(words.sentence(report.explanation), Type.BODY, Role.TEXT2, wrap=True)
-            )
-        row.addLayout(told, 1)
+        row = report_parts.verdict_row(report)
         for button in self._verdict_buttons(view):
             row.addWidget(button, alignment=Qt.AlignmentFlag.AlignVCenter)
         card.add(row)
@@ -179,11 +159,8 @@ class ResultView(QWidget):
                     )
                 )
             )
-        for sentence_text in report.reasons[:3] if report.verdict is not Verdict.PASS else ():
-            if dict(sentence_text.values) != dict(report.sentence.values):
-                card.add(
-                    label(f"• {words.sentence(sentence_text)}", Type.BODY, Role.TEXT2, wrap=True)
-                )
+        for reason in report_parts.reasons(report):
+            card.add(reason)
         card.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return card
 
@@ -218,20 +195,9 @@ class ResultView(QWidget):
         self._play.clicked.connect(self.play_wanted)
         card.add_to_head(self._play)
         self._play.setVisible(self._can_play)
-        seconds = WAVE_STEP * max(len(report.sent_wave), len(report.heard_wave), 1)
-        self.waveform = Waveform(
-            [
-                Track(tr("Test clip"), tr("we sent"), 0),
-                Track(tr("Answer"), tr("we heard"), 1),
-            ],
-            seconds,
-        )
-        self.waveform.set_sounds([report.sent_wave, report.heard_wave], WAVE_STEP)
-        # It takes what room there is; asked for its wish, it would push the rest out of the window.
-        self.waveform.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        self.waveform.setMinimumHeight(theme().px(128))
+        self.waveform = report_parts.waves(report)
         card.add(self.waveform, 1)
-        card.add(_heard_text(report))
+        card.add(report_parts.heard_text(report))
         return card
 
     def set_can_play(self, can_play: bool) -> None:
@@ -248,48 +214,6 @@ class ResultView(QWidget):
             playing = seconds is not None
             self._play.setText(tr("Stop playing") if playing else tr("Play both"))
             self._play.set_icon("stop" if playing else "play")
-
-
-def _figure_row(report: VoiceReport) -> QHBoxLayout:
-    row = hbox(gap=12)
-    for figure in _chosen(report):
-        shape, word = words.verdict_shape(figure.verdict)
-        card = FigureCard(
-            show(figure.limit.title),
-            words.figure_value(figure),
-            words.figure_limit(figure),
-            shape,
-            word,
-            why=show(figure.limit.why),
-        )
-        row.addWidget(card, 1)
-    return row
-
-
-def _chosen(report: VoiceReport) -> list[Figure]:
-    """Five figures: the usual ones, but none that did not pass is ever left out."""
-    by_key = {figure.limit.key: figure for figure in report.figures}
-    chosen = [by_key[key] for key in SHOWN_FIRST if key in by_key]
-    missing = [f for f in report.figures if f not in chosen and f.verdict is not Verdict.PASS]
-    for figure in missing:
-        good = next((f for f in chosen if f.verdict is Verdict.PASS), None)
-        if good is not None:
-            chosen.remove(good)
-        chosen.append(figure)
-    return chosen
-
-
-def _heard_text(report: VoiceReport) -> QWidget:
-    box = QFrame()
-    box.setProperty("kind", "inset")
-    column = vbox(box, gap=3, margin=12)
-    column.addWidget(label(tr("Heard as text"), Type.SMALL, Role.TEXT3))
-    words_heard = report.text.strip()
-    if words_heard:
-        column.addWidget(label(f"“{words_heard}”", Type.BODY, wrap=True, selectable=True))
-    else:
-        column.addWidget(label(tr("It wrote nothing."), Type.BODY, Role.TEXT2))
-    return box
 
 
 def _line_card(view: DeployView, place: str) -> QWidget:

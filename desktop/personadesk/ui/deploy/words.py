@@ -272,7 +272,11 @@ def figure_value(figure: Figure) -> str:
 def sentence(text: Text) -> str:
     """Return a sentence of a report, its figures written as the user's language writes them."""
     told = {
-        key: _localised(value) if isinstance(value, str) else value
+        key: sentence(value)
+        if isinstance(value, Text)
+        else _localised(value)
+        if isinstance(value, str)
+        else value
         for key, value in text.values.items()
     }
     return show(Text(text.template, told))

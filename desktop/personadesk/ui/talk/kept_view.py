@@ -16,6 +16,7 @@ from personadesk.ui.talk.call_card import clock
 from personadesk.ui.talk.kept_calls import COLUMN_SECONDS
 from personadesk.ui.talk.transcript import TranscriptRow, TranscriptView
 from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.voice_lab.parts import PlayButton
 from personadesk.ui.widgets import (
     Button,
     Card,
@@ -126,7 +127,7 @@ class KeptView(QWidget):
         head.addWidget(self.delete)
         card.add(head)
         sound = hbox(gap=10)
-        self.play = Button(kind=Kind.ICON, icon="play", name=tr("Play the call"))
+        self.play = PlayButton(tr("Play the call"))
         self.play.clicked.connect(self._play)
         sound.addWidget(self.play, alignment=Qt.AlignmentFlag.AlignVCenter)
         self.waves = Waveform([Track(tr("You"), series=0), Track(tr("Voice"), series=1)], 1.0)
@@ -211,10 +212,7 @@ class KeptView(QWidget):
 
     def _played(self, seconds: float | None) -> None:
         self.waves.set_played(seconds)
-        self.play.set_icon("stop" if seconds is not None else "play")
-        self.play.setAccessibleName(
-            tr("Stop playing") if seconds is not None else tr("Play the call")
-        )
+        self.play.show_playing(playing=seconds is not None)
 
     # -- deeds ------------------------------------------------------------------------------------------------
 

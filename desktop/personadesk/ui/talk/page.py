@@ -14,6 +14,7 @@ from personadesk.ui.talk.console import Console
 from personadesk.ui.talk.kept_view import KeptView
 from personadesk.ui.voice_lab.compare_view import CompareView
 from personadesk.ui.voice_lab.load_view import LoadView
+from personadesk.ui.voice_lab.voice_test_view import VoiceTestView
 from personadesk.ui.widgets import Segments, vbox
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TalkPage"]
 
-View = Console | KeptView | CompareView | LoadView
+View = Console | KeptView | VoiceTestView | CompareView | LoadView
 
 
 class TalkPage(Page):
@@ -50,16 +51,25 @@ class TalkPage(Page):
         self._was_on = call.is_on
         self.console = Console(call, personas)
         self.kept = KeptView(kept, Player(parent=self))
+        self.test = VoiceTestView(lab, call, Player(parent=self))
         self.compare = CompareView(lab, call, Player(parent=self))
         self.compare.move_asked.connect(self.move_asked)
         self.load = LoadView(lab, call)
-        self._views: tuple[View, ...] = (self.console, self.kept, self.compare, self.load)
+        self._views: tuple[View, ...] = (
+            self.console,
+            self.kept,
+            self.test,
+            self.compare,
+            self.load,
+        )
         self.stack = QStackedWidget()
         for view in self._views:
             self.stack.addWidget(view)
         vbox(self).addWidget(self.stack)
         self.switch = Segments(
-            [tr("Talk"), tr("Kept calls"), tr("Compare two"), tr("Load")], tr("View"), self
+            [tr("Talk"), tr("Kept calls"), tr("Test"), tr("Compare two"), tr("Load")],
+            tr("View"),
+            self,
         )
         self.switch.chosen.connect(self.show_view)
         call.changed.connect(self._follow)

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from personadesk.domain.report import Verdict
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.spending.tables import CellTable
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.voice_lab.load_view import fill_lines, open_page
+from personadesk.ui.voice_lab.parts import PlayButton, fill_lines, save_where, show_error
 from personadesk.ui.voice_lab.plots import CurvePlot
 from personadesk.ui.widgets import (
     Button,
     Card,
     ComboBox,
-    ErrorPanel,
     FootBar,
     Kind,
     ProgressBar,
     Segments,
     Shape,
     Size,
-    clear_layout,
     hbox,
     label,
     vbox,
@@ -142,7 +139,7 @@ class CompareView(QWidget):
             card.add(label(title, Type.CARD_TITLE))
             card.add(plot, 1)
         row = hbox(gap=10)
-        self.play = Button(kind=Kind.ICON, icon="play", name=tr("Play the call"))
+        self.play = PlayButton(tr("Play the call"))
         self.play.clicked.connect(self._toggle)
         self.side = Segments(["A", "B"], tr("Which one is heard"))
         self.side.chosen.connect(self._switch)
@@ -160,7 +157,7 @@ class CompareView(QWidget):
         self.move_line = Button(tr("Move…"), icon="move", size=Size.LARGE)
         self.move_line.clicked.connect(lambda: self.move_asked.emit(self._mover()[0]))
         self.save = Button(tr("Save report…"), icon="report", size=Size.LARGE)
-        self.save.clicked.connect(self._save)
+        self.save.clicked.connect(lambda: save_where(self, self._lab.save_comparison))
         self.stop = Button(tr("Stop"), kind=Kind.DANGER, icon="stop", size=Size.LARGE)
         self.stop.clicked.connect(self._lab.stop_comparing)
         self.run = Button(tr("Run"), kind=Kind.PRIMARY, icon="play", size=Size.LARGE)
@@ -190,7 +187,7 @@ class CompareView(QWidget):
         self.bar.setVisible(on)
         self.bar.set_fraction(lab.compare_done)
         self.save.setVisible(not on and found is not None)
-        self._follow_error()
+        show_error(self._error_place, lab.compare_error)
         if on:
             self.foot.set_sentence(show(lab.compare_doing) if lab.compare_doing else "")
         elif len(self._call.partners) < 2:
@@ -204,14 +201,6 @@ class CompareView(QWidget):
             self._shown, self._at = found, 0.0
             self._player.stop()
         self._show(found)
-
-    def _follow_error(self) -> None:
-        clear_layout(self._error_place)
-        error = self._lab.compare_error
-        if error is not None:
-            self._error_place.addWidget(
-                ErrorPanel(show(error.what), show(error.next), details=error.details)
-            )
 
     def _show(self, found: Comparison | None) -> None:
         self.table.setVisible(found is not None)
@@ -301,16 +290,8 @@ class CompareView(QWidget):
     def _played(self, seconds: float | None) -> None:
         if seconds is not None:
             self._at = seconds
-        self.play.set_icon("stop" if seconds is not None else "play")
-        self.play.setAccessibleName(
-            tr("Stop playing") if seconds is not None else tr("Play the call")
-        )
+        self.play.show_playing(playing=seconds is not None)
         self._place.setText("" if seconds is None else tr("{seconds} s", seconds=f"{seconds:.1f}"))
-
-    def _save(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, tr("Where shall the report go?"))
-        if folder:
-            self._lab.save_comparison(Path(folder), open_page)
 
 
 def _verdicts(sides: tuple[Side, ...]) -> tuple[Cell, ...]:

@@ -1,4 +1,4 @@
-"""The comparison and the load test of the window: they go on while other pages are looked at. Outlives its views."""
+"""Voice test, comparison and load test of the window: they go on while others are looked at. Outlives its views."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.text import NOTHING, Text
 from personadesk.ui.i18n import show
 from personadesk.ui.spawn import spawn
+from personadesk.ui.voice_lab.voice_test_run import VoiceTestRun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,13 +28,14 @@ __all__ = ["Lab"]
 
 
 class Lab(QObject):
-    """One comparison and one load test at a time.
+    """One voice test, one comparison and one load test at a time.
 
     Signals:
         compared: The comparison began, went on or ended.
         loaded: The load test did.
 
     Attributes:
+        test: The voice test.
         comparison: The last one that came to its end.
         compare_error: Why the last one did not.
         compare_done: How far it is, 0..1; None when none goes on.
@@ -65,6 +67,7 @@ class Lab(QObject):
         super().__init__(parent)
         self._ready = ready
         self._listen_s, self._pace = listen_s, pace
+        self.test = VoiceTestRun(ready, listen_s, self)
         self._comparing: asyncio.Task[Any] | None = None
         self._stop: asyncio.Event | None = None
         self.comparison: Comparison | None = None

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
 
 from personadesk.domain.load import MOST_CALLERS
 from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.voice_lab.parts import fill_lines, save_where, show_error
 from personadesk.ui.voice_lab.plots import LoadGraph
 from personadesk.ui.widgets import (
     Button,
     Card,
     ComboBox,
-    ErrorPanel,
     FootBar,
     Kind,
     Size,
-    clear_layout,
     hbox,
     label,
     vbox,
@@ -31,20 +28,10 @@ if TYPE_CHECKING:
     from personadesk.ui.talk.call import Call
     from personadesk.ui.voice_lab.lab import Lab
 
-__all__ = ["LoadView", "fill_lines"]
+__all__ = ["LoadView"]
 
 MOSTS = (1, 2, 4, 8, 12, 16, 24, MOST_CALLERS)
 USUAL_MOST = 8
-
-
-def fill_lines(box: ComboBox, names: list[str], preferred: int = 0) -> None:
-    """Offer lines, keeping the one chosen where it is still there."""
-    if [box.itemText(index) for index in range(box.count())] == names:
-        return
-    chosen = box.currentText()
-    box.clear()
-    box.addItems(names)
-    box.setCurrentIndex(names.index(chosen) if chosen in names else min(preferred, len(names) - 1))
 
 
 class LoadView(QWidget):
@@ -102,6 +89,14 @@ class LoadView(QWidget):
                 Type.SMALL, Role.TEXT2, wrap=True,
             )
         )  # fmt: skip
+        card.add(
+            label(
+                tr("Not yet proven live: no line on a GPU has been loaded."),
+                Type.SMALL,
+                Role.TEXT2,
+                wrap=True,
+            )
+        )
         return card
 
     def _make_result(self) -> QWidget:
@@ -130,7 +125,7 @@ class LoadView(QWidget):
     def _make_foot(self) -> QWidget:
         self.foot = FootBar()
         self.save = Button(tr("Save report…"), icon="report", size=Size.LARGE)
-        self.save.clicked.connect(self._save)
+        self.save.clicked.connect(lambda: save_where(self, self._lab.save_load))
         self.stop = Button(tr("Stop"), kind=Kind.DANGER, icon="stop", size=Size.LARGE)
         self.stop.clicked.connect(self._lab.stop_loading)
         self.run = Button(tr("Run"), kind=Kind.PRIMARY, icon="play", size=Size.LARGE)
@@ -148,12 +143,7 @@ class LoadView(QWidget):
     def _follow(self) -> None:
         lab = self._lab
         report, on = lab.load, lab.loading
-        clear_layout(self._error_place)
-        if lab.load_error is not None:
-            error = lab.load_error
-            self._error_place.addWidget(
-                ErrorPanel(show(error.what), show(error.next), details=error.details)
-            )
+        show_error(self._error_place, lab.load_error)
         for control in (self.line, self.most):
             control.setEnabled(not on)
         self.run.setVisible(not on)
@@ -187,13 +177,3 @@ class LoadView(QWidget):
             else tr("How many calls does this line take at once?")
         )
         self.advice.setText(show(report.advice) if report is not None else "")
-
-    def _save(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, tr("Where shall the report go?"))
-        if folder:
-            self._lab.save_load(Path(folder), open_page)
-
-
-def open_page(page: Path) -> None:
-    """Show a saved report."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(page)))

@@ -1,4 +1,4 @@
-"""Compare two and Load by real clicks: with sample figures, and against a real voice server."""
+"""Test, Compare two and Load by real clicks: with sample figures, and against a real voice server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog, QLabel
 
 import lab_scenes
 from personadesk.domain.callee import Callee
@@ -25,7 +27,9 @@ from personadesk.ui.talk.call import Call, Partner
 from personadesk.ui.voice_lab.compare_view import CompareView
 from personadesk.ui.voice_lab.lab import Lab
 from personadesk.ui.voice_lab.load_view import LoadView
+from personadesk.ui.voice_lab.voice_test_view import VoiceTestView
 from personadesk.ui.widgets import ErrorPanel
+from personadesk.voice import wav
 from personadesk.voice.clips import Clip
 from personadesk.voice.jitter import JitterBuffer
 from personadesk.voice.load import Pace
@@ -55,23 +59,25 @@ def _call(*names: str) -> Call:
 
 
 class Stage:
-    """Both views around one lab."""
+    """All views around one lab."""
 
     def __init__(self, lab: Lab, *names: str) -> None:
         self.lab, self.call, self.speaker = lab, _call(*names), Loudspeaker()
         self.player = Player(lambda: self.speaker)  # type: ignore[arg-type,return-value] # opens outputs alone
         self.compare = CompareView(lab, self.call, self.player)
         self.load = LoadView(lab, self.call)
-        for view in (self.compare, self.load):
+        self.test = VoiceTestView(lab, self.call, self.player)
+        self.views = (self.compare, self.load, self.test)
+        for view in self.views:
             view.resize(1200, 760)
             view.show()
 
     def strike(self) -> None:
         """Take everything away."""
         self.compare.left()
-        for each in (self.compare, self.load, self.call, self.player, self.lab):
-            if each in (self.compare, self.load):
-                each.hide()  # type: ignore[attr-defined] # views
+        for view in self.views:
+            view.hide()
+        for each in (*self.views, self.call, self.player, self.lab):
             each.deleteLater()
 
 
@@ -181,6 +187,56 @@ def test_a_comparison_needs_two_lines(
     with_stage(story, lab_scenes.lab_of(), *names)
 
 
+def _told(view: VoiceTestView) -> list[str]:
+    return [each.text() for each in view.findChildren(QLabel) if each.isVisible()]
+
+
+def _turns(view: VoiceTestView) -> list[str]:
+    assert view.turns is not None
+    return [cell.spoken for (cell,) in view.turns.rows]
+
+
+def test_a_test_tells_each_turn_in_words_and_plays_what_came_back(
+    with_stage: Callable[..., None], clicker: Any, wait_for: Wait
+) -> None:
+    async def story(stage: Stage) -> None:
+        view, told = stage.test, _told(stage.test)
+        assert "1 of 3 turns did not come out as they should." in told
+        assert _turns(view) == [
+            "1. “question” is answered, Passed · The answer 1.04 s, limit 1.2 s",
+            "2. The answer is waited for, It took 4.8 s.",
+            "3. “interruption” stops the voice, Failed · Falling silent 2.00 s, limit 1 s",
+            "4. Nothing is said for 5.0 s, Passed · Talking into the silence 0.00 s, limit 0.5 s",
+        ]
+        view.resize(1000, 420)
+        bar = view.area.verticalScrollBar()
+        await wait_for(lambda: bar.maximum() > 0)
+        QTest.keyClick(view.area, Qt.Key.Key_PageDown)
+        assert bar.value() > 0, "the keyboard reaches the end"
+        view.resize(1200, 760)
+        assert view.play is not None
+        assert view.play.accessibleName() == "Play what came back"
+        clicker.click(view.play)
+        await wait_for(lambda: len(stage.speaker.seconds) == 1)
+        recording = stage.lab.test.recording
+        assert recording is not None
+        assert stage.speaker.seconds[0] == pytest.approx(len(recording.axis()[1]) / 24_000, abs=0.1)
+        await wait_for(lambda: view.play.accessibleName() == "Stop playing")
+        clicker.click(view.play)
+        await wait_for(lambda: not stage.player.is_on)
+
+    with_stage(story, lab_scenes.tested_lab(), "Front desk")
+
+
+def test_without_a_line_there_is_nothing_to_test(with_stage: Callable[..., None]) -> None:
+    async def story(stage: Stage) -> None:
+        assert not stage.test.run.isEnabled()
+        assert not stage.test.save.isVisible()
+        assert stage.test.foot._sentence.text() == "Make a line first; then it can be tested."
+
+    with_stage(story, lab_scenes.lab_of())
+
+
 def test_a_load_test_shows_its_number_and_every_step(with_stage: Callable[..., None]) -> None:
     async def story(stage: Stage) -> None:
         assert stage.load.number.text() == "5"
@@ -258,6 +314,68 @@ def test_three_clicks_compare_two_lines_on_a_real_server(
     with_stage(story, _real_lab(echo), "One", "Two")
 
 
+def test_own_clips_and_scripts_are_said_to_a_real_server_and_stopped(
+    with_stage: Callable[..., None],
+    echo: str,
+    clicker: Any,
+    wait_for: Wait,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tone = np.sin(np.arange(12_000) / 10).astype(np.float32) * 0.3
+    wav.write_wav(tmp_path / "tone.wav", tone)
+    turns = '[[turn]]\nsay = "tone.wav"\n[[turn]]\nsilence = 0.8\n'
+    (tmp_path / "turns.toml").write_text(turns, encoding="utf-8")
+    chosen, opened = [tmp_path / "tone.wav", tmp_path / "turns.toml"], []
+    monkeypatch.setattr(
+        QFileDialog, "getOpenFileName", staticmethod(lambda *_args: (str(chosen.pop(0)), ""))
+    )
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", staticmethod(lambda *_args: str(tmp_path))
+    )
+    monkeypatch.setattr(
+        QDesktopServices, "openUrl", staticmethod(lambda url: opened.append(url.toLocalFile()))
+    )
+
+    async def story(stage: Stage) -> None:
+        view, test = stage.test, stage.lab.test
+        clicker.click(view.own_clip)
+        assert view.said.currentText() == "tone.wav"
+        clicker.click(view.run)
+        assert view.stop.isVisible()
+        assert not view.run.isVisible()
+        await wait_for(view.run.isVisible)
+        assert test.error is None
+        assert test.report is not None
+        assert (test.report.engine, test.report.clip) == ("echo", "tone.wav")
+        assert test.report.values["heard_anything"]
+        assert str(test.report.sentence) in _told(view)
+        clicker.click(view.own_script)
+        assert view.said.currentText() == "turns.toml"
+        assert any(each.startswith("Not yet proven live") for each in _told(view))
+        clicker.click(view.run)
+        await wait_for(view.run.isVisible)
+        first = test.report
+        assert first is not None
+        assert [check.figure is None for check in first.turns] == [True, False]
+        said, silence = _turns(view)
+        assert "Not judged: the echo gives back what it hears and answers nobody." in said
+        assert silence.startswith("2. Nothing is said for 0.8 s, ")
+        clicker.click(view.save)
+        await wait_for(lambda: opened)
+        page = Path(opened[0])
+        assert page.name == "report.html"
+        assert json.loads((page.parent / "report.json").read_text(encoding="utf-8"))["turns"]
+        clicker.click(view.run)
+        await wait_for(lambda: test.done)
+        clicker.click(view.stop)
+        await wait_for(view.run.isVisible)
+        assert test.report is first, "one that was stopped replaces nothing"
+        assert test.error is None
+
+    with_stage(story, _real_lab(echo), "One")
+
+
 def test_a_real_server_is_loaded_and_stopped(
     with_stage: Callable[..., None], echo: str, clicker: Any, wait_for: Wait
 ) -> None:
@@ -291,9 +409,12 @@ def test_a_line_that_is_not_there_is_told_on_the_page(
 ) -> None:
     async def story(stage: Stage) -> None:
         clicker.click(stage.load.run)
+        clicker.click(stage.test.run)
         await wait_for(lambda: stage.lab.load_error is not None and not stage.lab.loading)
-        panel = stage.load.findChild(ErrorPanel)
-        assert panel is not None
-        assert "Nothing listens" in panel.accessibleName()
+        await wait_for(lambda: stage.lab.test.error is not None and stage.lab.test.done is None)
+        for view in (stage.load, stage.test):
+            panel = view.findChild(ErrorPanel)
+            assert panel is not None
+            assert "Nothing listens" in panel.accessibleName()
 
     with_stage(story, _real_lab("http://127.0.0.1:9"), "One")
