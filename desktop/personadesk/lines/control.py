@@ -56,6 +56,7 @@ class Control:
         self._lines = lines
         self._path = path
         self._server: asyncio.Server | None = None
+        self._made: tuple[int, int] | None = None
         self._task: asyncio.Task[None] | None = None
         self.on_end: Callable[[], None] | None = None
 
@@ -74,7 +75,8 @@ class Control:
 
     async def _follow(self) -> None:
         while True:
-            if self._lines.serving and self._server is None:
+            if self._lines.serving and not self._is_there():
+                await self._close()
                 try:
                     await self._open()
                 except OSError as error:
@@ -88,6 +90,7 @@ class Control:
     async def _open(self) -> None:
         # Some tenths of a millisecond: not worth a thread, in which a cancel would leave it behind.
         made = _bound(self._path)
+        self._made = _mark(self._path)
         try:
             self._server = await asyncio.start_unix_server(self._connected, sock=made)
         except BaseException:
@@ -98,9 +101,18 @@ class Control:
         if self._server is None:
             return
         server, self._server = self._server, None
+        ours = self._is_at_path()
         server.close()
-        with contextlib.suppress(FileNotFoundError):
-            await asyncio.to_thread(self._path.unlink)
+        # Who took over may have put a socket of its own there already.
+        if ours:
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+
+    def _is_there(self) -> bool:
+        return self._server is not None and self._is_at_path()
+
+    def _is_at_path(self) -> bool:
+        return self._made is not None and _mark(self._path) == self._made
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -182,6 +194,15 @@ def _bound(path: Path) -> socket.socket:
     made.bind(str(path))
     path.chmod(0o600)
     return made
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """Return what tells one file from another of the same name, None where there is none."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_ours(writer: asyncio.StreamWriter) -> bool:

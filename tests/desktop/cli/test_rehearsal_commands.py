@@ -128,7 +128,8 @@ def test_what_the_user_removed_or_replaced_stays_so_until_the_rehearsal_begins_a
 
 def test_a_provider_that_nobody_plays_is_not_asked_in_a_rehearsal(type_, monkeypatch):
     # As with a pretend cloud of an older PersonaDesk that runs on.
-    monkeypatch.delitem(catalog._PLACES, "aws")
+    without = {name: place for name, place in catalog._PLACES.items() if name != "aws"}
+    monkeypatch.setattr(catalog, "_PLACES", without)
     monkeypatch.setenv("KEY", "AKIA" + "A" * 32)
     given = [f"--credential={f.name}=@KEY" for f in aws.FACTS.fields if f.secret]
     given += [

@@ -140,3 +140,36 @@ def test_a_path_that_is_too_long_for_a_socket_is_another_one(tmp_path: Path) -> 
     other = paths.Folders(*[tmp_path / ("y" * 120)] * 4)
     assert len(os.fsencode(control.socket_path(deep))) < control.LONGEST_PATH
     assert control.socket_path(deep) != control.socket_path(other)
+
+
+class Holder:
+    """Serves the lines, of which there are none."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.serving = True
+
+    def lines(self) -> tuple[Line, ...]:
+        return ()
+
+
+async def test_who_gives_the_lines_away_leaves_the_next_one_s_socket_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "owner"
+    folder.mkdir(mode=0o700)
+    path = folder / "lines.sock"
+    before, after = Holder("window"), Holder("background")
+    old, new = control.Control(before, path), control.Control(after, path)  # type: ignore[arg-type]
+    old.start()
+    await until(path.exists)
+    before.serving = False
+    new.start()
+    # By now the old one has seen that it serves no more.
+    await asyncio.sleep(2 * control.LOOK_SECONDS)
+    assert (await control.ask(path, "state") or {})["kind"] == "background"
+    await old.stop()
+    # A socket that was taken away is put there again.
+    path.unlink()
+    await until(path.exists)
+    assert (await control.ask(path, "state") or {})["kind"] == "background"
+    await new.stop()
+    assert not path.exists()

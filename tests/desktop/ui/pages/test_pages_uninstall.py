@@ -143,8 +143,8 @@ def test_it_speaks_dutch(
     async def story(session: WindowSession) -> None:
         session.window.choose_language("nl")
         page = accounts(session)
-        await wait_for(lambda: named(page, "Haal PersonaDesk van studio af…"))
-        clicker.click(named(page, "Haal PersonaDesk van studio af…")[0])
+        await wait_for(lambda: named(page, "PersonaDesk van studio afhalen…"))
+        clicker.click(named(page, "PersonaDesk van studio afhalen…")[0])
         question = session.window.findChild(Question)
         assert "tot de laatste byte verwijderd" in said(question)
         clicker.press(question, "Eraf halen")
