@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -168,18 +169,24 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         keep(tmp_path / "file")
 
 
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 @pytest.mark.logs_warnings
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="wants a full disk")
 def test_a_full_disk_stops_the_recording_and_says_so(tmp_path: Path) -> None:
     recorder = keep(tmp_path)
     (tmp_path / "aside").mkdir()
     recorder.event(0.0, "began")
-    recorder._events.close()
-    recorder._events = open("/dev/full", "ab", buffering=0)  # noqa: SIM115 - the recorder closes it
+    until(recorder._queue.empty)
+    # In one step: the recorder's thread may be writing.
+    was, recorder._events = recorder._events, open("/dev/full", "ab", buffering=0)  # noqa: SIM115 - it closes it
     recorder.event(0.1, "words", text="lost")
-    end = time.monotonic() + 5
-    while not recorder.keeping().fault and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: bool(recorder.keeping().fault))
+    was.close()
     assert "The recording stopped: No space left" in str(recorder.keeping().fault)
     assert not recorder.keeping().on
     recorder.you(0.2, tone(0.08, 0.2))
