@@ -7,11 +7,11 @@ the model's thread goes on while sound is encoded for many callers.
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from personaplex_server.ogg import page_checksum
 from personaplex_server.protocol import FRAME_SAMPLES, SAMPLE_RATE
 
 try:
@@ -60,19 +60,6 @@ _CELT_MS: Final = (2.5, 5, 10, 20)
 
 class OpusError(ValueError):
     """What came in is not a usable Ogg Opus stream; the text is a sentence for the person who sent it."""
-
-
-_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-
-
-def page_checksum(page: bytes) -> int:
-    """Return Ogg's checksum of a page whose checksum field is zero.
-
-    Ogg runs the polynomial of zlib's CRC-32 with the bits the other way round and without inversions, so the
-    bits are turned and zlib does the work: a loop in Python would take milliseconds a second.
-    """
-    crc = zlib.crc32(page.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    return int(f"{crc:032b}"[::-1], 2)
 
 
 def make_page(

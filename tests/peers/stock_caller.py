@@ -12,7 +12,8 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from personaplex_server.opus import OpusReader, OpusWriter, page_checksum
+from personaplex_server.ogg import page_checksum
+from personaplex_server.opus import OpusReader, OpusWriter
 from personaplex_server.protocol import FRAME_SAMPLES, SAMPLE_RATE, Kind
 
 HZ = 440.0

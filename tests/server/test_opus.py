@@ -11,6 +11,7 @@ import opuslib_next
 import pytest
 import sphn
 
+from personaplex_server.ogg import page_checksum
 from personaplex_server.opus import (
     BROKEN_LIMIT,
     JUNK_LIMIT,
@@ -19,7 +20,6 @@ from personaplex_server.opus import (
     OpusWriter,
     make_page,
     packet_samples,
-    page_checksum,
 )
 
 

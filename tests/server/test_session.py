@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from personaplex_server.opus import OpusWriter, make_page, page_checksum
+from personaplex_server.ogg import page_checksum
+from personaplex_server.opus import OpusWriter, make_page
 from personaplex_server.protocol import FRAME_SECONDS
 from personaplex_server.session import (
     EARLY_FRAMES,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from personaplex_server.opus import page_checksum
+from personaplex_server.ogg import page_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
