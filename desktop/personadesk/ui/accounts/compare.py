@@ -19,7 +19,7 @@ from personadesk.ui.i18n import tr
 from personadesk.ui.servers.words import count_on
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Button, Card, Kind, hbox, label, vbox
-from personadesk.ui.widgets.data_table import CELL_ROLE, Cell, DataTable
+from personadesk.ui.widgets.data_table import Cell, DataTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,16 +64,7 @@ class _Answers(QAbstractTableModel):
         if not index.isValid():
             return None
         cell = self._rows[index.row()][index.column()]
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return cell.text
-            case Qt.ItemDataRole.ToolTipRole:
-                return cell.tip or None
-            case Qt.ItemDataRole.AccessibleTextRole:
-                return cell.spoken
-            case _ if role == CELL_ROLE:
-                return cell
-        return None
+        return cell.told(role)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole

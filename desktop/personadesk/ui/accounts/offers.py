@@ -29,7 +29,7 @@ from personadesk.ui.widgets import (
     hbox,
     label,
 )
-from personadesk.ui.widgets.data_table import CELL_ROLE, Cell, DataTable
+from personadesk.ui.widgets.data_table import Cell, DataTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -154,16 +154,7 @@ class OfferRows(QAbstractTableModel):
         if not index.isValid() or index.row() >= len(self._cells):
             return None
         cell = self._cells[index.row()][index.column()]
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return cell.text
-            case Qt.ItemDataRole.ToolTipRole:
-                return cell.tip or None
-            case Qt.ItemDataRole.AccessibleTextRole:
-                return cell.spoken
-            case _ if role == CELL_ROLE:
-                return cell
-        return None
+        return cell.told(role)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole

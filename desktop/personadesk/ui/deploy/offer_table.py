@@ -13,7 +13,7 @@ from personadesk.providers import catalog
 from personadesk.ui.deploy.rent_draft import hourly
 from personadesk.ui.i18n import mark, show, tr
 from personadesk.ui.rented import offer_words
-from personadesk.ui.widgets.data_table import CELL_ROLE, Cell
+from personadesk.ui.widgets.data_table import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,16 +151,7 @@ class OfferTable(QAbstractTableModel):
         if offer is None:
             return None
         cell = self._cells_of(offer)[index.column()]
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return cell.text
-            case Qt.ItemDataRole.ToolTipRole:
-                return cell.tip or None
-            case Qt.ItemDataRole.AccessibleTextRole:
-                return cell.spoken
-            case _ if role == CELL_ROLE:
-                return cell
-        return None
+        return cell.told(role)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole

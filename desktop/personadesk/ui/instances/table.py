@@ -302,16 +302,7 @@ class InstanceTable(QAbstractTableModel):
             said = self._figures.cell(row.machine.tag, column)
         else:
             said = self._cells_of(row.key)[index.column()]
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return said.text
-            case Qt.ItemDataRole.ToolTipRole:
-                return said.tip or None
-            case Qt.ItemDataRole.AccessibleTextRole:
-                return said.spoken
-            case _ if role == CELL_ROLE:
-                return said
-        return None
+        return said.told(role)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole

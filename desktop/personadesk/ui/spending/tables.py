@@ -13,7 +13,7 @@ from personadesk.ui.money import dollars
 from personadesk.ui.rented import offer_words
 from personadesk.ui.spending import words
 from personadesk.ui.widgets import Shape
-from personadesk.ui.widgets.data_table import CELL_ROLE, Cell
+from personadesk.ui.widgets.data_table import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,16 +75,7 @@ class CellTable(QAbstractTableModel):
         if not index.isValid():
             return None
         cell = self._rows[index.row()][index.column()]
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return cell.text
-            case Qt.ItemDataRole.ToolTipRole:
-                return cell.tip or None
-            case Qt.ItemDataRole.AccessibleTextRole:
-                return cell.spoken
-            case _ if role == CELL_ROLE:
-                return cell
-        return None
+        return cell.told(role)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole

@@ -25,6 +25,8 @@ from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets.state import SHAPE_ROLE, Shape, paint_shape
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from PySide6.QtCore import QAbstractItemModel
 
     Index = QModelIndex | QPersistentModelIndex
@@ -63,6 +65,19 @@ class Cell:
     def spoken(self) -> str:
         """What assistive technology says."""
         return f"{self.text}, {self.below}" if self.below else self.text
+
+    def told(self, role: int) -> Any:
+        """Return what a model answers for this cell in a role, None where it has nothing to say."""
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return self.text
+            case Qt.ItemDataRole.ToolTipRole:
+                return self.tip or None
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return self.spoken
+            case _ if role == CELL_ROLE:
+                return self
+        return None
 
 
 class CellDelegate(QStyledItemDelegate):
