@@ -71,9 +71,17 @@ class SampleSession:
         """Remember it."""
         self.deeds.append(("devices", source, sink))
 
-    def record(self, _sessions: object, line: str, *, persona: str = "", voice: str = "") -> None:
+    def record(
+        self,
+        _sessions: object,
+        line: str,
+        *,
+        opus: bool = False,
+        persona: str = "",
+        voice: str = "",
+    ) -> None:
         """Remember it, and show it."""
-        self.deeds.append(("record", line, persona, voice))
+        self.deeds.append(("record", line, persona, voice, *(["opus"] if opus else [])))
         self.shown = replace(self.shown, keeping=figures.Keeping(on=True))
 
     def stop_recording(self) -> None:

@@ -132,7 +132,7 @@ class Question(QDialog):
 
     @property
     def remembered(self) -> bool:
-        """Whether the answer shall count from now on, unasked."""
+        """Whether the box is ticked; what it stands for is the asker's business."""
         return self._remember is not None and self._remember.isChecked()
 
     def button(self, key: str) -> Button:

@@ -57,7 +57,15 @@ class Session(Protocol):
     def change_devices(self, source: str | None, sink: str | None) -> None:
         """Take another microphone or loudspeaker in the middle of the call."""
 
-    def record(self, sessions: Sessions, line: str, *, persona: str = "", voice: str = "") -> None:
+    def record(
+        self,
+        sessions: Sessions,
+        line: str,
+        *,
+        opus: bool = False,
+        persona: str = "",
+        voice: str = "",
+    ) -> None:
         """Keep the call from now on."""
 
     def stop_recording(self) -> None:
@@ -148,6 +156,7 @@ class Call(QObject):
         self.sink: str | None = None
         self._hearing = False
         self.agreed_to_record = False
+        self._opus = False
         self._watch = QTimer(self)
         self._watch.setInterval(WATCH_MS)
         self._watch.timeout.connect(self.look)
@@ -357,12 +366,18 @@ class Call(QObject):
             self._session.mute(muted)
             self.changed.emit()
 
-    def keep(self, on: bool) -> None:
-        """Record the call, or no longer; who turned it on has agreed to it."""
+    def keep(self, on: bool, *, opus: bool | None = None) -> None:
+        """Record the call, or no longer; who turned it on has agreed to it.
+
+        Args:
+            on: Whether it is recorded from now on.
+            opus: Small Ogg Opus files in place of WAV; None keeps what was chosen last.
+        """
         session, partner = self._session, self.partner
         if session is None or partner is None or self._sessions is None:
             return
         self.agreed_to_record = True
+        self._opus = self._opus if opus is None else opus
         if on:
             spawn(self._record(session, partner, self._sessions), "record the call", owner=self)
         else:
@@ -375,6 +390,7 @@ class Call(QObject):
         session.record(
             await sessions(),
             partner.name,
+            opus=self._opus,
             persona=persona.name if persona is not None else "",
             voice=persona.voice if persona is not None else "",
         )

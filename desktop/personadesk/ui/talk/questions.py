@@ -72,19 +72,18 @@ def ask_remove(parent: QWidget, personas: Personas) -> Question:
 
 def ask_record(parent: QWidget, call: Call) -> Question:
     """Ask whether the call shall be kept, once a call."""
-    return _open(
-        Question(
-            parent,
-            tr("Record this call?"),
-            tr(
-                "Both sides and the transcript are kept on this computer, nowhere else. You find them under "
-                "Kept calls and can delete them there."
-            ),
-            [Choice(DO, tr("Record"), Kind.PRIMARY)],
-            shape=Shape.RECORDING,
+    question = Question(
+        parent,
+        tr("Record this call?"),
+        tr(
+            "Both sides and the transcript are kept on this computer, nowhere else. You find them under "
+            "Kept calls and can delete them there."
         ),
-        lambda: call.keep(True),
+        [Choice(DO, tr("Record"), Kind.PRIMARY)],
+        shape=Shape.RECORDING,
+        remember=tr("Small files: Opus in place of WAV"),
     )
+    return _open(question, lambda: call.keep(True, opus=question.remembered))
 
 
 def _ask_text(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QLineEdit
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QLineEdit
 
 import samples
 import talk_scenes
@@ -310,6 +310,29 @@ def test_recording_is_asked_once_a_call_and_shown_in_a_word(
         clicker.press(desk.console, "Record")
         await wait_for(shown.isVisible)
         assert not any(each.isVisible() for each in desk.page.findChildren(Question))
+
+    with_desk(story)
+
+
+def test_a_recording_is_small_where_that_is_ticked_and_stays_so_for_the_call(
+    with_desk: Callable[..., None], clicker: Any, wait_for: Callable[..., Awaitable[None]]
+) -> None:
+    async def story(desk: Desk) -> None:
+        small = ("record", "Front desk", "Friendly teacher", "", "opus")
+        clicker.click(desk.console.foot.talk)
+        clicker.click(desk.console.foot.record)
+        asked = question(desk.page)
+        (box,) = asked.findChildren(QCheckBox)
+        assert not box.isChecked()
+        clicker.click(box)
+        clicker.press(asked, "Record")
+        await wait_for(desk.console.call_card.recording.isVisible)
+        assert desk.session.deeds[-1] == small
+        clicker.press(desk.console, "Stop recording")
+        await wait_for(lambda: not desk.console.call_card.recording.isVisible())
+        clicker.press(desk.console, "Record")
+        await wait_for(desk.console.call_card.recording.isVisible)
+        assert desk.session.deeds[-1] == small
 
     with_desk(story)
 
