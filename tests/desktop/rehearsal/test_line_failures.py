@@ -83,6 +83,8 @@ def shorter_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def deployed(services: Services, plan: Plan) -> None:
     view = await (await services.deploys.start(plan)).wait()
+    steps = ", ".join(f"{step.name} {step.seconds:.0f} s" for step in view.steps)
+    print(f"deployed: {steps}", flush=True)
     assert view.state is DeployState.DONE, (view.error, view.error and view.error.details)
     async with asyncio.timeout(30):
         while await services.wishes.get(plan.line) is None:
@@ -223,17 +225,23 @@ class Table:
         assert not [str(row) for row in self.rows if row.wrong]
 
     async def _played(self, number: str, when: str, *failures: str) -> Row:
+        began = time.time()
         try:
             rig = await self._ready()
+            began = time.time()
             async with asyncio.timeout(ROW_SECONDS):
                 if when == "spent":
-                    return await rig.spends_no_more(number, *failures)
-                return await rig.suffers(number, when, *failures)
+                    row = await rig.spends_no_more(number, *failures)
+                else:
+                    row = await rig.suffers(number, when, *failures)
+            await self._tell(began)
         except (AssertionError, TimeoutError, OSError, PersonaDeskError) as error:
             wrong = f"WRONG: {error!r}".replace("|", "/").replace("\n", " ")
             traceback.print_exc()
-            deeds = await self._given_up()
-            return Row(number, named(failures), when, deeds=deeds, wrong=wrong)
+            await self._tell(began)
+            await self._given_up()
+            return Row(number, named(failures), when, wrong=wrong)
+        return row
 
     async def _ready(self) -> Rig:
         if self._rig is None:
@@ -244,21 +252,27 @@ class Table:
             self._rig = await self._stack.enter_async_context(self._make(folder))
         return self._rig
 
-    async def _given_up(self) -> str:
-        """Tell what was done for a line that did not come back, and let go of it."""
+    async def _tell(self, began: float) -> None:
+        """Print what the guardian did in a row, and why."""
+        if self._rig is None:
+            return
+        log = await self._rig.services.wishes.log(self._rig.name, 20)
+        for entry in log:
+            if entry.at >= began:
+                words = (f"{entry.at - began:5.0f} s", entry.deed, str(entry.why), entry.outcome)
+                print("    ", *words, flush=True)
+
+    async def _given_up(self) -> None:
+        """Tell how a line stands that did not come back, and let go of it."""
         rig, self._rig = self._rig, None
         if rig is None:
-            return ""
+            return
         print("    ", await rig.line(), flush=True)
-        for entry in await rig.services.wishes.log(rig.name, 12):
-            told = (f"{entry.at:.1f}", entry.deed, entry.place, str(entry.why), entry.outcome)
-            print("    ", *told, flush=True)
         try:
             await self._stack.aclose()
         except (AssertionError, PersonaDeskError):
             # What cannot be put away is told; the next line has a folder of its own.
             traceback.print_exc()
-        return ""
 
 
 @asked("own")
