@@ -27,9 +27,11 @@ from personadesk.domain.guarding import (
 from personadesk.domain.line import LineState
 from personadesk.domain.plan import RENT, new_plan_id
 from personadesk.domain.progress import DeployState
-from personadesk.domain.text import T
+from personadesk.domain.reputation import trouble_found
+from personadesk.domain.text import NOTHING, T
 from personadesk.domain.wish import Place, Rest, Wish, plan_for, wish_of
 from personadesk.hosts import health
+from personadesk.store.coding import text_from_json
 from personadesk.store.journal import Purpose
 from personadesk.store.servers import ServerIntent
 from personadesk.store.wishes import Entry
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from personadesk.domain.guarding import Decision, Done
     from personadesk.domain.line import Line
     from personadesk.domain.plan import Plan
+    from personadesk.domain.reputation import Kind
     from personadesk.domain.text import Text
     from personadesk.hosts.servers import Servers
     from personadesk.lines.service import LineService
@@ -66,6 +69,9 @@ class Machines(Protocol):
 
     async def box(self, tag: str) -> Box:
         """Return how a deploy's machine stands."""
+
+    async def blame(self, tag: str, kind: Kind | None) -> None:
+        """Remember what was wrong with a deploy's machine; None where that is not known yet."""
 
     async def gone(self, tag: str) -> None:
         """Wait until the provider says that an ended machine is gone.
@@ -414,6 +420,11 @@ class Guardian:
             )
         )  # fmt: skip
         outcome = ""
+        if decision.deed is Deed.END_MACHINE or (plan is not None and seen.box is Box.GONE):
+            # Before it ends: what was wrong with it counts when the next one is chosen.
+            trouble = trouble_found(seen)
+            if trouble is not None or seen.reached:
+                await self._machines.blame(_tag(line), trouble)
         try:
             await self._act(line, decision.deed, plan, decision.why)
         except PersonaDeskError as error:
@@ -423,9 +434,17 @@ class Guardian:
         self._paces.pop(line.name, None)
         await self._wishes.end(
             number, at=self._clock(), worked=not outcome, outcome=outcome,
-            seconds=time.monotonic() - began,
+            seconds=time.monotonic() - began, why=await self._told(decision, plan),
         )  # fmt: skip
         log.info("The line %s: %s %s", line.name, decision.deed, outcome or "done")
+
+    async def _told(self, decision: Decision, plan: Plan | None) -> Text:
+        """Return why a deed was done, and why another offer was taken than the one that comes first."""
+        record = await self._journal.load(plan.id) if plan is not None else None
+        over = (
+            text_from_json(record.facts.get("passed_over", "")) if record is not None else NOTHING
+        )
+        return T("{why} {more}", why=decision.why, more=over) if over else decision.why
 
     async def _act(self, line: Line, deed: Deed, plan: Plan | None, why: Text) -> None:
         if plan is not None:
@@ -436,7 +455,7 @@ class Guardian:
             for plan_id in await self._deploys.unfinished(line.name):
                 await self._deploys.undo(plan_id)
             return
-        tag = line.target.server_id if line.target is not None else ""
+        tag = _tag(line)
         if deed is Deed.RECONNECT:
             await self._servers.reconnect(tag)
         elif deed is Deed.START:
@@ -471,3 +490,7 @@ class Guardian:
         else:
             # It may also need another port, which starting a line sees to.
             await self._lines.start(line.name)
+
+
+def _tag(line: Line) -> str:
+    return line.target.server_id if line.target is not None else ""
