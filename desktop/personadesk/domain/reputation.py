@@ -183,12 +183,9 @@ class Doubt:
         """Whether it is taken only when nothing else can be had; otherwise it comes after the others."""
         return self.subject.scope is Scope.HOST
 
-    def brief(self, now: float) -> Text:
-        """Return until when, for a row of a table."""
-        until = _until(self.until, now)
-        if self.leaves_alone:
-            return T("left alone until {until}", until=until)
-        return T("after the others until {until}", until=until)
+    def ends(self, now: float) -> Text:
+        """Return until when it counts, for a row of a table."""
+        return _until(self.until, now)
 
     def why(self, now: float) -> Text:
         """Return until when and why, a sentence."""

@@ -265,8 +265,7 @@ def test_the_words_say_until_when_and_why():
     assert str(host.why(now)) == (
         "Left alone until 23:59: a machine vanished (2 times in a row), today at 11:59."
     )
-    assert str(host.brief(now)) == "left alone until 23:59"
-    assert str(offer.brief(now)) == "after the others until 13:59"
+    assert (str(host.ends(now)), str(offer.ends(now))) == ("23:59", "13:59")
     (region, *_) = [
         each for each in Reputation([lived(PLAIN, Kind.GPU_LOST, now - 13 * HOUR)], now - 12 * HOUR).all()
         if each.subject.scope is Scope.REGION

@@ -43,6 +43,13 @@ class OfferDetails(Card):
         head.addWidget(self._gpu)
         head.addWidget(self._where)
         self.add(head)
+        self._doubts: tuple[Doubt, ...] = ()
+        self._held = Note("", title=tr("It did badly before"))
+        self.add(self._held)
+        self._forget = Button(tr("Forget it"), kind=Kind.LINK)
+        self._forget.setToolTip(tr("Hold this against it no more, because you know better."))
+        self._forget.clicked.connect(lambda: self.forget_asked.emit(self._doubts))
+        self.add(self._forget)
         self._answers = FourAnswersView()
         self.add(self._answers)
         self.add(Rule())
@@ -51,13 +58,6 @@ class OfferDetails(Card):
         self.column.addStretch(1)
         self._why = Note("", title=tr("Why this one?"))
         self.add(self._why)
-        self._doubts: tuple[Doubt, ...] = ()
-        self._held = Note("", title=tr("It did badly before"))
-        self.add(self._held)
-        self._forget = Button(tr("Forget it"), kind=Kind.LINK)
-        self._forget.setToolTip(tr("Hold this against it no more, because you know better."))
-        self._forget.clicked.connect(lambda: self.forget_asked.emit(self._doubts))
-        self.add(self._forget)
 
     def show_offer(
         self,

@@ -9,12 +9,13 @@ import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from personadesk.domain.offer import Offer, Stock
-from personadesk.domain.reputation import Reputation
+from personadesk.domain.reputation import Doubt, Reputation
 from personadesk.providers import catalog
 from personadesk.ui.deploy.rent_draft import hourly
 from personadesk.ui.i18n import mark, show, tr
 from personadesk.ui.rented import offer_words
 from personadesk.ui.widgets.data_table import Cell
+from personadesk.ui.widgets.state import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,9 +183,6 @@ def _cells(offer: Offer, reputation: Reputation, *, best: bool) -> tuple[Cell, .
     faint = offer.stock is Stock.NONE or reputation.level(offer) > 1
     size = tr("{size} GB", size=f"{offer.memory_gb:g}")
     below = f"{size} · {tr('Best match')}" if best else size
-    held = show(doubts[0].why(reputation.now)) if doubts else ""
-    if doubts:
-        below = f"{size} · {show(doubts[0].brief(reputation.now))}"
     stock_shape, stock_word = offer_words.stock(offer)
     promise = catalog.facts(offer.provider).answers.keeps_gpu
     shape, word = offer_words.answer(promise.answer)
@@ -193,10 +191,20 @@ def _cells(offer: Offer, reputation: Reputation, *, best: bool) -> tuple[Cell, .
     if offer.estimated:
         tip = tr("From a price list of {date}.", date=offer.price_date)
     untold = tr("Not told by {provider}.", provider=title)
+    stock = Cell(stock_word, "", untold if offer.stock is Stock.UNKNOWN else "", stock_shape)
+    if doubts and offer.stock is not Stock.NONE:
+        stock = _held(doubts[0], reputation.now)
     return (
-        Cell(offer_words.gpu_name(offer), below, held, strong=True, faint=faint),
+        Cell(offer_words.gpu_name(offer), below, strong=True, faint=faint),
         Cell(title, offer_words.place_of(offer), offer.account, faint=faint),
         Cell(price, tr("may be taken back") if offer.spot else "", tip, strong=True, faint=faint),
-        Cell(stock_word, "", untold if offer.stock is Stock.UNKNOWN else "", stock_shape),
+        stock,
         Cell(word, "", show(promise.reason), shape),
     )
+
+
+def _held(doubt: Doubt, now: float) -> Cell:
+    """Return what stands in place of the stock of an offer that did badly before."""
+    until = tr("until {until}", until=show(doubt.ends(now)))
+    word = tr("Left alone") if doubt.leaves_alone else tr("Comes later")
+    return Cell(word, until, show(doubt.why(now)), Shape.WARN)
