@@ -299,9 +299,13 @@ def trouble_found(seen: Observed) -> Kind | None:
     if seen.box is Box.RUNNING and seen.reached is False:
         # Its provider answers, so it is not this computer's network.
         return Kind.NEVER_UP
-    return {
-        Box.NO_GPU: Kind.GPU_LOST, Box.BROKEN: Kind.BROKE, Box.GONE: Kind.VANISHED,
-    }.get(seen.box)  # fmt: skip
+    return BOX_TROUBLE.get(seen.box)
+
+
+BOX_TROUBLE: Mapping[Box, Kind] = {
+    Box.NO_GPU: Kind.GPU_LOST, Box.BROKEN: Kind.BROKE, Box.GONE: Kind.VANISHED,
+}  # fmt: skip
+"""What the state of a machine says against it."""
 
 
 def _subjects(each: Experience) -> Iterable[Subject]:
