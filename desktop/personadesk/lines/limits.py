@@ -33,6 +33,7 @@ LOOK_SECONDS = 15.0
 AGAIN_SECONDS = 120.0
 """So long a stop that was asked for is given until the machines are seen to be stopped; then it is asked again."""
 IDLE = T("Nobody called for {time}.")
+SPENT = T("The limit of ${limit} is reached.")
 ASKED = T("You stopped it.")
 
 
@@ -180,7 +181,7 @@ class Limits:
     async def _reason(self, line: Line, tag: str, wish: RentWish) -> Text | None:
         """Return why a line must sleep now, None when it may stay up."""
         if wish.spend_limit is not None and await self._spent(tag) >= wish.spend_limit:
-            return T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}")
+            return T(SPENT.template, limit=f"{wish.spend_limit:.2f}")
         idle_minutes = (await self.rent_of(line.name, wish.account) or wish).idle_stop_minutes
         if idle_minutes is None or line.target is None:
             return None
