@@ -88,6 +88,7 @@ class Limits:
         self._wishes: dict[str, RentWish | None] = {}
         self._busy_at: dict[str, float] = {}
         self._acted: dict[str, float] = {}
+        self._owed: dict[str, tuple[Text, Rest]] = {}
         self._task: asyncio.Task[None] | None = None
         self.own_call: Callable[[str], bool] = lambda _: False
         self.rent_of: Callable[[str, str], Awaitable[RentWish | None]] = _says_nothing
@@ -108,18 +109,29 @@ class Limits:
     async def look(self) -> None:
         """Look at every line once, and put to sleep what must sleep."""
         for line in self._lines.lines():
-            if await self._keep_budget(line):
-                continue
-            if line.state is not LineState.UP or line.target is None:
-                continue
-            wish = await self._wish(line.target.server_id)
-            if wish is None:
-                continue
-            reason = await self._reason(line, line.target.server_id, wish)
-            if reason:
-                idle = reason.template == IDLE.template
-                rest = Rest.ASLEEP if idle else Rest.STOPPED
-                await self._sleep(line, line.target.server_id, reason, rest)
+            try:
+                await self._look_at(line)
+            except PersonaDeskError as error:
+                # One provider that does not answer is no reason to let the others' machines cost on.
+                log.warning(
+                    "The limits of %s could not be held: %s %s",
+                    line.name,
+                    error.what,
+                    error.details,
+                )
+
+    async def _look_at(self, line: Line) -> None:
+        if await self._keep_budget(line) or line.target is None:
+            return
+        tag = line.target.server_id
+        if tag in self._owed:
+            await self._sleep_again(line, tag)
+            return
+        wish = await self._wish(tag) if line.state is LineState.UP else None
+        reason = await self._reason(line, tag, wish) if wish is not None else None
+        if reason:
+            idle = reason.template == IDLE.template
+            await self._sleep(line, tag, reason, Rest.ASLEEP if idle else Rest.STOPPED)
 
     async def _keep_budget(self, line: Line) -> bool:
         """Stop or end what runs behind a line whose budget is used up; returns whether that was so.
@@ -202,10 +214,19 @@ class Limits:
     async def _end(self, line: Line, tag: str, reason: Text) -> None:
         log.info("The machine behind %s is ended. %s", line.name, reason)
         await self._stop_voice(line)
+        # At once, for the provider takes its time and people and callers ask.
+        await self._lines.tell(line.name, LineState.STOPPED, reason)
         await self._machines.end(tag)
         await self._lines.detach(line.name)
         await self._lines.rest(line.name, Rest.STOPPED)
         await self._lines.tell(line.name, LineState.STOPPED, reason)
+
+    async def _sleep_again(self, line: Line, tag: str) -> None:
+        """Ask once more for what a provider did not take, unless the line was started meanwhile."""
+        if line.state is not LineState.STOPPED:
+            self._owed.pop(tag, None)
+        elif self._clock() - self._acted.get(tag, 0.0) >= AGAIN_SECONDS:
+            await self._sleep(line, tag, *self._owed[tag])
 
     async def _stop_voice(self, line: Line) -> None:
         try:
@@ -218,7 +239,12 @@ class Limits:
         log.info("The line %s is put to sleep. %s", line.name, reason)
         self._busy_at.pop(tag, None)
         await self._stop_voice(line)
+        await self._lines.tell(line.name, LineState.STOPPED, reason)
+        self._acted[tag] = self._clock()
+        # Its voice is down, and its machine costs until the provider has taken it.
+        self._owed[tag] = (reason, rest)
         wakes = await self._machines.sleep(tag)
+        self._owed.pop(tag, None)
         if not wakes:
             await self._lines.detach(line.name)
         await self._lines.rest(line.name, rest)

@@ -11,6 +11,7 @@ import json
 import math
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
@@ -36,10 +37,9 @@ from personadesk.domain.progress import DeployState, StepName
 from personadesk.domain.proof import Left
 from personadesk.domain.text import T, Text
 from personadesk.domain.wish import Rest
+from personadesk.hosts import health
 from personadesk.lines import gateway, guardian, limits
-from personadesk.rehearsal import running
 from personadesk.rehearsal.running import Running
-from personadesk.store import paths
 from personaplex_server import protocol
 
 pytestmark = [
@@ -48,8 +48,11 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 LIMIT_SECONDS = 120.0
-SOON_SECONDS = 12.0
+SOON_SECONDS = 25.0
 """So long the money lasts once the budget is set: time to see the warning on a computer that is busy."""
+GPU = "H100"
+DEAREST = 9.0
+"""Dollars an hour; more than such a GPU costs at any pretend provider."""
 
 
 @pytest.fixture(autouse=True)
@@ -100,8 +103,8 @@ class Desk:
         self.services = services
         self.cloud = cloud
 
-    async def rent(self, account: str, gpu: str) -> str:
-        """Deploy the echo behind the line “a”, on the GPU of that name; returns the machine's tag."""
+    async def rent(self, name: str, account: str) -> str:
+        """Deploy the echo behind a line, on an account's dearest GPU; returns the machine's tag."""
         services = self.services
         sites = Sites(services.hosts, resources.root() / "server")
         renting = Renting(services.rentals, services.hosts)
@@ -113,10 +116,12 @@ class Desk:
             services.folders, services.journal, services.servers, services.lines, steps
         )
         offers = (await asyncio.to_thread(did, "offers", "--account", account))["offers"]
-        keys = tuple(each["key"] for each in offers if each["gpu"] == gpu)
+        keys = tuple(each["key"] for each in offers if each["gpu"] == GPU)
         plan = Plan(
-            new_plan_id(), "a", free_port(), place=RENT,
-            rent=RentWish(keys, account, max_price=9.0, idle_stop_minutes=None),
+            new_plan_id(), name, free_port(), place=RENT,
+            rent=RentWish(
+                keys, account, max_price=DEAREST, keep_volume=False, idle_stop_minutes=None
+            ),
         )  # fmt: skip
         try:
             view = await (await engine.start(plan)).wait()
@@ -130,36 +135,31 @@ class Desk:
         told = self.cloud.ask("GET", "/status")["providers"][account]["machines"]
         return [each["state"] for each in told]
 
-    async def seen(self) -> bool:
-        """Look at every account, as the window does while it is open."""
+    async def stands(self, name: str, state: LineState) -> bool:
+        """Look at every account as an open window does, and say whether a line stands so."""
         await self.services.fleet.refresh()
-        return True
+        return (await self.services.lines.need(name)).state is state
 
-    async def stands(self, state: LineState) -> bool:
-        await self.seen()
-        return (await self.services.lines.need("a")).state is state
-
-    async def alarms(self) -> list[str]:
-        """The budget's alarms that are on; monitoring is as the window opens it."""
+    async def alarm(self, tag: str) -> bool:
+        """Wait until the monitor's alarm of a budget is on for a machine."""
         monitor = await self.services.monitor(every_s=0.5)
-        await monitor.refresh()
-        active = monitor.alarms.active
-        return [str(each.text) for each in active if each.rule.quantity is Quantity.MONEY]
+
+        async def rings() -> bool:
+            await monitor.refresh()
+            return any(
+                each.rule.quantity is Quantity.MONEY and each.host == tag
+                for each in monitor.alarms.active
+            )
+
+        await _until(rings, lambda: (monitor.alarms.active, dict(monitor.hosts)))
+        return True
 
 
 @pytest.fixture
-async def desk(monkeypatch: pytest.MonkeyPatch, opener: Callable[..., object]):
-    monkeypatch.setenv(paths.REHEARSAL_VARIABLE, "1")
-    cloud = await running.ensure(paths.folders(), words=("--speed", "20"))
-    from personadesk.app import open_services
-
-    services = await open_services(paths.folders(), kind="window")
-    services.fleet.start()
-    yield Desk(services, cloud)
-    await services.close()
-    code, answer = await asyncio.to_thread(personadesk, "stop")
-    await running.stop(paths.folders())
-    assert code == 0, answer
+def window(played: Running, opener: Callable[..., Any]) -> Any:
+    """Opens a window's services, and closes them before the pretend providers end."""
+    del played
+    return opener(kind="window")
 
 
 async def _told(url: str) -> tuple[list[str], str]:
@@ -175,79 +175,110 @@ async def _told(url: str) -> tuple[list[str], str]:
     raise AssertionError("the call ended without a word")
 
 
-@pytest.mark.parametrize(
-    ("account", "gpu", "stops"), [("runpod", "H100", True), ("lambda", "H100", False)]
-)
-async def test_a_budget_warns_then_stops_the_machine_and_everybody_is_told(
-    desk: Desk, account: str, gpu: str, stops: bool
-) -> None:
+async def _spend(desk: Desk, name: str, account: str) -> tuple[str, float]:
+    """Rent for a line, and give it a budget of what it has spent and some seconds more; returns machine and budget."""
     services, money = desk.services, desk.services.money
-    tag = await desk.rent(account, gpu)
-    await _until(lambda: desk.stands(LineState.UP), services.lines.lines)
-    [runs] = [each for each in (await money.look(ask=True)).items if each.kind is Kind.RUNNING]
-    assert (runs.line, runs.account, runs.tag) == ("a", account, tag)
+    tag = await desk.rent(name, account)
+    await _until(lambda: desk.stands(name, LineState.UP), services.lines.lines)
+    page = await money.look(ask=True)
+    [runs] = [each for each in page.items if each.tag == tag]
+    assert (runs.line, runs.account, runs.kind) == (name, account, Kind.RUNNING)
     assert runs.price
-
-    # What was spent and some seconds more, in whole cents; the warning is due at once.
-    spent = (await money.look(ask=True)).all.today.dollars
+    [share] = [each for each in page.lines if each.name == name]
+    spent = share.today.dollars
+    # In whole cents; the warning is due at once.
     limit = math.ceil((spent + runs.price * SOON_SECONDS / 3600) * 100) / 100
-    await money.set_budget(Budget("a", per_day=limit, warn=0.9 * spent / limit, act=Act.STOP))
-    near = await money.standing("a")
+    await money.set_budget(Budget(name, per_day=limit, warn=0.9 * spent / limit, act=Act.STOP))
+    near = await money.standing(name)
     assert near is not None
     assert near.level is Level.NEAR
-    assert (await services.lines.need("a")).state is LineState.UP, "warned, and nothing more"
-    alarms = await desk.alarms()
-    assert len(alarms) <= 1
+    assert await desk.alarm(tag), "the monitor rings"
+    assert (await services.lines.need(name)).state is LineState.UP, "warned, and nothing more"
+    return tag, limit
 
-    await _until(lambda: desk.stands(LineState.STOPPED), services.lines.lines)
-    line = await services.lines.need("a")
-    assert str(line.reason) == f"The budget of ${limit:.2f} a day for “a” is used up."
-    assert (line.target is not None) is stops, "what was ended leaves an address alone"
-    wish = await services.wishes.get("a")
-    assert wish is not None
-    assert wish.rest is Rest.ASLEEP, "a caller may wake it when there is money again"
-    reached = await money.standing("a")
+
+async def _stopped(desk: Desk, name: str, account: str, limit: float, *, kept: bool) -> None:
+    """Wait until a line's machine is stopped or ended, and hold what everybody is told of it."""
+    services, money = desk.services, desk.services.money
+    why = f"The budget of ${limit:.2f} a day for “{name}” is used up."
+
+    async def says_why() -> bool:
+        stopped = await desk.stands(name, LineState.STOPPED)
+        return stopped and str((await services.lines.need(name)).reason) == why
+
+    await _until(says_why, services.lines.lines)
+    reached = await money.standing(name)
     assert reached is not None
     assert reached.level is Level.REACHED
 
     # The provider itself says so, and that is what is believed.
-    gone = ["stopped"] if stops else []
+    gone = ["stopped"] if kept else []
 
     async def is_so() -> bool:
-        return await asyncio.to_thread(desk.states, account) == gone
+        wish = await services.wishes.get(name)
+        # A caller may wake it when there is money again.
+        asleep = wish is not None and wish.rest is Rest.ASLEEP
+        return asleep and await asyncio.to_thread(desk.states, account) == gone
 
     await _until(is_so, lambda: desk.states(account))
-    [proof] = [each for each in await money.prove((account,)) if each.account == account]
-    assert proof.left is (Left.KEPT if stops else Left.NOTHING)
+    line = await services.lines.need(name)
+    assert str(line.reason) == why
+    assert (line.target is not None) is kept, "what was ended leaves an address alone"
+    [proof] = await money.prove((account,))
+    assert proof.left is (Left.KEPT if kept else Left.NOTHING)
     assert "the provider confirms that nothing of ours is running" in str(proof.text)
     assert proof.seen
 
-    # Window and terminal show the same sums, and what was overrun is what seconds cost.
+    # Who calls is told why, and starts nothing.
+    _, last = await _told(line.url)
+    assert why in last
+    facts = await health.get_json(line.url, "/status")
+    assert facts is not None
+    assert (facts["state"], facts["cause"], facts["reason"]) == ("stopped", "budget", why)
+    assert await asyncio.to_thread(desk.states, account) == gone
+
+
+async def test_a_budget_warns_then_stops_or_ends_the_machine_and_everybody_is_told(
+    played: Running, window: Callable[[], Awaitable[Services]]
+) -> None:
+    services = await window()
+    services.fleet.start()
+    desk, money = Desk(services, played), services.money
+    accounts = {"a": "runpod", "b": "lambda"}
+    budgets = dict(
+        zip(
+            accounts,
+            await asyncio.gather(*(_spend(desk, *each) for each in accounts.items())),
+            strict=True,
+        )
+    )
+    await asyncio.gather(
+        *(
+            _stopped(desk, name, account, budgets[name][1], kept=account == "runpod")
+            for name, account in accounts.items()
+        )
+    )
+
+    # Window and terminal show the same sums; what was overrun is what seconds cost.
     page = await money.look(ask=True)
     code, typed = await asyncio.to_thread(personadesk, "money")
     assert code == 0
     assert typed["all"]["today"]["dollars"] == pytest.approx(page.all.today.dollars, abs=1e-3)
-    assert typed["lines"]["a"]["today"]["dollars"] == pytest.approx(
-        page.all.today.dollars, abs=1e-3
-    )
-    [share] = typed["budgets"]
-    assert (share["line"], share["state"], share["act"]) == ("a", "reached", "stop")
-    [left] = [each for each in typed["left"] if each["account"] == account]
-    assert left["left"] == str(proof.left)
-    assert page.all.rate.dollars < 0.1 * runs.price
-    assert page.all.today.dollars < limit + runs.price * LIMIT_SECONDS / 3600
+    for share in page.lines:
+        shown = typed["lines"][share.name]
+        assert shown["today"]["dollars"] == pytest.approx(share.today.dollars, abs=1e-3)
+        limit = budgets[share.name][1]
+        assert limit <= share.today.dollars < limit + DEAREST * LIMIT_SECONDS / 3600
+    told = {each["line"]: (each["state"], each["act"]) for each in typed["budgets"]}
+    assert told == dict.fromkeys(accounts, ("reached", "stop"))
+    left = {each["account"]: each["left"] for each in typed["left"]}
+    assert (left["runpod"], left["lambda"]) == ("kept", "nothing")
+    assert page.all.rate.dollars < 0.1
 
-    # Who calls is told why, and starts nothing.
-    _, last = await _told(line.url)
-    assert f"The budget of ${limit:.2f} a day for “a” is used up." in last
-    assert await asyncio.to_thread(desk.states, account) == gone
-    if not stops:
-        return
-
-    # With more money the next caller wakes it.
+    # With more money the next caller wakes the one that was stopped.
     await money.lift("a", 20.0)
-    held, hello = await _told(line.url)
-    assert (held[-1] if held else "woken") != ""
-    assert "budget" not in hello
-    await _until(lambda: desk.stands(LineState.UP), services.lines.lines)
-    assert await asyncio.to_thread(desk.states, account) == ["running"]
+    _, hello = await _told((await services.lines.need("a")).url)
+    assert hello == "", "a handshake, and no reason against it"
+    await _until(lambda: desk.stands("a", LineState.UP), services.lines.lines)
+    assert await asyncio.to_thread(desk.states, "runpod") == ["running"]
+    assert (await services.lines.need("b")).state is LineState.STOPPED
