@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import HostUnfit, ProviderFault
-from personadesk.domain.text import T
+from personadesk.domain.text import NOTHING, T, Text
 from personadesk.store.paths import HOME_VARIABLE, REHEARSAL_VARIABLE
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 UNIT = "personadesk-lines.service"
 AGENT = "org.personadesk.lines"
 TASK = "PersonaDesk lines"
+UNPROVEN = T(
+    "It is written to this system's documentation and not yet proven live: look after the next log-in whether they run."
+)
 LIMIT_SECONDS = 20.0
 _KEPT = (HOME_VARIABLE, REHEARSAL_VARIABLE)
 _NONE = 127
@@ -47,6 +50,11 @@ class Autostart:
     running: bool | None = None
     file: str = ""
     at_boot: bool | None = None
+
+    @property
+    def unproven(self) -> Text:
+        """What a person should know of it; nothing where it was seen to work."""
+        return NOTHING if self.keeper == "systemd" else UNPROVEN
 
 
 def command() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import configparser
 import json
+import os
 import plistlib
 import re
 import shlex
@@ -58,6 +59,8 @@ async def test_systemd_gets_a_unit_of_the_users_own(tmp_path: Path) -> None:
     system = System()
     found = await starter(tmp_path, system, "linux").install()
     assert (found.installed, found.running, found.at_boot) == (True, True, True)
+    assert not found.unproven, "a real systemd has shown it"
+    assert f"loginctl enable-linger {os.getuid()}" in system.asked
     file = Path(found.file)
     assert file == tmp_path / ".config/systemd/user/personadesk-lines.service"
     assert "systemctl --user enable --now personadesk-lines.service" in system.asked
@@ -150,6 +153,7 @@ async def test_the_task_scheduler_gets_a_task_starts_it_and_forgets_it(
     system = System()
     found = await starter(tmp_path, system, "win32").install()
     assert (found.keeper, found.installed) == ("task-scheduler", True)
+    assert "not yet proven live" in str(found.unproven)
     assert system.asked[:2] == [
         f"schtasks /Create /F /TN PersonaDesk lines /XML {found.file}",
         "schtasks /Run /TN PersonaDesk lines",
