@@ -47,11 +47,12 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(600),
 ]
-LIMIT_SECONDS = 120.0
-SOON_SECONDS = 25.0
+LIMIT_SECONDS = 240.0
+OVERRUN_SECONDS = 120.0
+SOON_SECONDS = 15.0
 """So long the money lasts once the budget is set: time to see the warning on a computer that is busy."""
 GPU = "H100"
-DEAREST = 9.0
+DEAREST = 4.0
 """Dollars an hour; more than such a GPU costs at any pretend provider."""
 
 
@@ -268,7 +269,7 @@ async def test_a_budget_warns_then_stops_or_ends_the_machine_and_everybody_is_to
         shown = typed["lines"][share.name]
         assert shown["today"]["dollars"] == pytest.approx(share.today.dollars, abs=1e-3)
         limit = budgets[share.name][1]
-        assert limit <= share.today.dollars < limit + DEAREST * LIMIT_SECONDS / 3600
+        assert limit <= share.today.dollars < limit + DEAREST * OVERRUN_SECONDS / 3600
     told = {each["line"]: (each["state"], each["act"]) for each in typed["budgets"]}
     assert told == dict.fromkeys(accounts, ("reached", "stop"))
     left = {each["account"]: each["left"] for each in typed["left"]}
