@@ -54,6 +54,7 @@ class Limits:
         own_call: Tells whether the call that an address has now is a test of ours, which is no use of it.
         rent_of: Returns what a line's wish says of an account now, which may be newer than its deploy.
         in_hours: Tells whether a line has its hours now; it then stays up, called or not.
+        used_up: Returns the spending limit of a line once all its machines together have reached it.
     """
 
     def __init__(
@@ -88,11 +89,12 @@ class Limits:
         self._wishes: dict[str, RentWish | None] = {}
         self._busy_at: dict[str, float] = {}
         self._acted: dict[str, float] = {}
-        self._owed: dict[str, tuple[Text, Rest]] = {}
+        self._owed: dict[str, tuple[Text, Rest, float]] = {}
         self._task: asyncio.Task[None] | None = None
         self.own_call: Callable[[str], bool] = lambda _: False
         self.rent_of: Callable[[str, str], Awaitable[RentWish | None]] = _says_nothing
         self.in_hours: Callable[[str], Awaitable[bool]] = _has_none
+        self.used_up: Callable[[str], Awaitable[float | None]] = _has_no_limit
 
     def start(self) -> None:
         """Look on and on until `stop`."""
@@ -194,6 +196,9 @@ class Limits:
         """Return why a line must sleep now, None when it may stay up."""
         if wish.spend_limit is not None and await self._spent(tag) >= wish.spend_limit:
             return T(SPENT.template, limit=f"{wish.spend_limit:.2f}")
+        limit = await self.used_up(line.name)
+        if limit is not None:
+            return T(SPENT.template, limit=f"{limit:.2f}")
         idle_minutes = (await self.rent_of(line.name, wish.account) or wish).idle_stop_minutes
         if idle_minutes is None or line.target is None:
             return None
@@ -225,8 +230,10 @@ class Limits:
         """Ask once more for what a provider did not take, unless the line was started meanwhile."""
         if line.state is not LineState.STOPPED:
             self._owed.pop(tag, None)
-        elif self._clock() - self._acted.get(tag, 0.0) >= AGAIN_SECONDS:
-            await self._sleep(line, tag, *self._owed[tag])
+            return
+        reason, rest, asked = self._owed[tag]
+        if self._clock() - asked >= AGAIN_SECONDS:
+            await self._sleep(line, tag, reason, rest)
 
     async def _stop_voice(self, line: Line) -> None:
         try:
@@ -240,9 +247,8 @@ class Limits:
         self._busy_at.pop(tag, None)
         await self._stop_voice(line)
         await self._lines.tell(line.name, LineState.STOPPED, reason)
-        self._acted[tag] = self._clock()
         # Its voice is down, and its machine costs until the provider has taken it.
-        self._owed[tag] = (reason, rest)
+        self._owed[tag] = (reason, rest, self._clock())
         wakes = await self._machines.sleep(tag)
         self._owed.pop(tag, None)
         if not wakes:
@@ -254,6 +260,11 @@ class Limits:
 async def _has_none(name: str) -> bool:
     del name
     return False
+
+
+async def _has_no_limit(name: str) -> float | None:
+    del name
+    return None
 
 
 async def _says_nothing(name: str, account: str) -> RentWish | None:
