@@ -57,7 +57,8 @@ def task(words: Sequence[str], user: str) -> bytes:
     run = part(actions, "Exec")
     part(run, "Command", words[0])
     part(run, "Arguments", subprocess.list2cmdline(words[1:]))
-    return ElementTree.tostring(root, encoding="utf-16")
+    written: bytes = ElementTree.tostring(root, encoding="utf-16")
+    return written
 
 
 def words(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
