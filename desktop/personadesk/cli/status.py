@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command
-from personadesk.lines.causes import cause_of
+from personadesk.lines.why_down import cause_of
 
 if TYPE_CHECKING:
     import argparse

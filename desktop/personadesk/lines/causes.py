@@ -1,49 +1,27 @@
-"""Short words for why a line is not up: programs go by these, since sentences are for people and change.
-
-They follow the sentences that this package itself says. What a server, a machine or a provider said of itself, or why
-something could not be started, is `other`.
-"""
+"""Why a deploy was made, with what came out meanwhile: that an offer was passed over because it did badly before."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from personadesk.domain.budget import USED_UP
-from personadesk.domain.text import T
-from personadesk.lines import limits, truth
+from personadesk.domain.text import T, Text
+from personadesk.store.coding import text_from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from personadesk.domain.text import Text
-
-BY_HAND = "by_hand"
-OTHER = "other"
-
-_SAID: Mapping[str, Sequence[Text]] = {
-    "starting": (truth.STARTING, truth.LOADING),
-    "stuck": (truth.STUCK,),
-    "silent": (truth.SILENT,),
-    "keeps_dying": (truth.DYING,),
-    "server_gone": (truth.GONE,),
-    "machine_ended": (truth.ENDED,),
-    BY_HAND: (limits.ASKED,),
-    "idle": (limits.IDLE,),
-    "spend_limit": (limits.SPENT,),
-    "budget": tuple(USED_UP.values()),
-    # The rules of the guardian say these.
-    "hours": (T("Its hours ended at {time}."), T("It has no hours now.")),
-}
-_CAUSES = {text.template: cause for cause, texts in _SAID.items() for text in texts}
+    from personadesk.domain.plan import Plan
+    from personadesk.store.journal import Journal
 
 
-def cause_of(reason: Text) -> str | None:
-    """Return the word for a line's reason; None where there is nothing to say."""
-    if not reason:
-        return None
-    return _CAUSES.get(reason.template, OTHER)
+async def told(journal: Journal, plan: Plan | None, why: Text) -> Text:
+    """Return the cause of a deed as the log keeps it.
 
-
-def all_causes() -> tuple[str, ...]:
-    """Return every word that there is."""
-    return (*_SAID, OTHER)
+    Args:
+        journal: The deploys that were made.
+        plan: The deploy that the deed started, None where it started none.
+        why: The cause as it was decided.
+    """
+    record = await journal.load(plan.id) if plan is not None else None
+    if record is None:
+        return why
+    over = text_from_json(record.facts.get("passed_over", ""))
+    return T("{why} {more}", why=why, more=over) if over else why

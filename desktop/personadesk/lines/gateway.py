@@ -29,7 +29,7 @@ from personadesk.domain.line import LineState
 from personadesk.domain.text import NOTHING, Text
 from personadesk.lines import outside
 from personadesk.lines.call import NO_VOICE, Call, drain, refuse
-from personadesk.lines.causes import BY_HAND, cause_of
+from personadesk.lines.why_down import BY_HAND, cause_of
 from personaplex_server import protocol
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from personadesk.domain.money import Amount
 from personadesk.domain.text import NOTHING, T, Text
 from personadesk.domain.wish import Rest, Wish
 from personadesk.lines import limits, truth
-from personadesk.lines.causes import all_causes, cause_of
+from personadesk.lines.why_down import all_causes, cause_of
 
 DOCS = Path(__file__).parents[3] / "docs" / "lines.md"
 NIGHT = 1_699_999_200.0
