@@ -142,6 +142,8 @@ async def rented(folder: Path) -> AsyncIterator[Rig]:
     services = await open_window()
     rig = Rig(services, "a", cloud=cloud)
     try:
+        # As the window and `line serve` do: costs are added up, and machines that are gone are found.
+        services.fleet.start()
         rent = RentWish(account="runpod", max_price=2.0, spend_limit=SPEND_LIMIT)
         model = ModelChoice(ModelKind.REHEARSAL)
         await deployed(services, Plan(new_plan_id(), "a", free_port(), model, RENT, rent=rent))
