@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from personadesk.domain.line import Line
     from personadesk.rehearsal.running import Running
 
-LIMIT_SECONDS = 300.0
+LIMIT_SECONDS = 480.0
+"""A deploy to a computer that never had one takes minutes where others want its cores too."""
 GAP_SECONDS = 4.0
 """What a busy computer alone does not make."""
 CARRIED = "goes on"
