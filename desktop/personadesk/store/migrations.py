@@ -250,6 +250,13 @@ def personas(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE personas (name TEXT PRIMARY KEY, persona TEXT NOT NULL)")
 
 
+def foreign_servers(connection: sqlite3.Connection) -> None:
+    """Keep the voice servers of others that a person calls; never their tokens."""
+    connection.execute(
+        "CREATE TABLE foreign_servers (name TEXT PRIMARY KEY, url TEXT NOT NULL, has_token INTEGER NOT NULL)"
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
@@ -262,5 +269,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     account_changes,
     line_access,
     personas,
+    foreign_servers,
 )
 """Position + 1 is the version that the function leads to."""
