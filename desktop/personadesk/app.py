@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from personadesk.lines.guardian import Guardian
 from personadesk.lines.limits import Limits
 from personadesk.lines.outside import Outside
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
+from personadesk.lines.spares import Spares
 from personadesk.lines.wanting import Wanting
 from personadesk.providers.accounts import Accounts
 from personadesk.store import logs, paths
@@ -94,6 +95,7 @@ class Services:
         secrets: Keys and tokens.
         wishes: What lines shall be, and what was done for them.
         guardian: Keeps lines up.
+        spares: Keeps the second voices of lines that stand by.
         wanting: Makes and changes lines as people want them.
         outside: Opens lines to other computers.
         foreign: The voice servers of others that a person calls.
@@ -121,6 +123,7 @@ class Services:
     limits: Limits
     wishes: WishStore
     guardian: Guardian
+    spares: Spares
     wanting: Wanting
     outside: Outside
     foreign: ForeignServers
@@ -313,7 +316,8 @@ async def open_services(
     spending = SpendingStore(database)
     fleet = Fleet(
         accounts, rentals, spending, hosts, partial(_behind, lines),
-        by_hand=partial(_stopped_by_hand, lines),
+        by_hand=partial(_stopped_by_hand, lines, wishes, journal),
+        spares=partial(_standing_by, journal),
     )  # fmt: skip
     rentals.on_gone = partial(_machine_gone, lines, wishes, servers)
     money = MoneyService(fleet, spending, BudgetStore(database), journal, wishes)
@@ -330,14 +334,18 @@ async def open_services(
     limits.in_hours = wishes.in_hours
     limits.rent_of = wishes.rent
     limits.own_call = proofs.is_calling
+    limits.used_up = partial(_used_up, wishes, spending)
+    recovery = Recovery(deploys, journal, folders)
+    spares = Spares(lines, wishes, servers, journal, machines, recovery, proofs.prove)
+    lines.end_spares = spares.end_all
     guardian = Guardian(
-        lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
-        spending.of_line, limits.sleep, prove=proofs.prove, allowed=money.allowance,
+        lines, wishes, servers, journal, machines, recovery, spending.of_line, limits.sleep,
+        prove=proofs.prove, spares=spares, allowed=money.allowance,
     )  # fmt: skip
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
         fleet, spending, money, limits, wishes,
-        guardian, Wanting(lines, wishes, guardian, hosts, accounts, spending.of_line),
+        guardian, spares, Wanting(lines, wishes, guardian, hosts, accounts, spending.of_line),
         outside, foreign, Control(lines, socket_path(folders)), proofs, secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
@@ -376,8 +384,28 @@ async def _machine_gone(
     await servers.let_go(tag)
 
 
-async def _stopped_by_hand(lines: LineService, tag: str) -> None:
-    """Let the line on a machine rest: a person stops that machine."""
+async def _standing_by(journal: Journal) -> dict[str, str]:
+    """Return for which line each spare stands by."""
+    return {record.plan.id: record.plan.line for record in await journal.spares()}
+
+
+async def _used_up(wishes: WishStore, spending: SpendingStore, line: str) -> float | None:
+    """Return the spending limit of a line that is reached by all its machines together, its spare's too."""
+    wish = await wishes.get(line)
+    if wish is None or wish.spend_limit is None:
+        return None
+    return wish.spend_limit if await spending.of_line(line) >= wish.spend_limit else None
+
+
+async def _stopped_by_hand(
+    lines: LineService, wishes: WishStore, journal: Journal, tag: str
+) -> None:
+    """Let the line on a machine rest, or be without a spare: a person stops that machine."""
+    spare_of = (await _standing_by(journal)).get(tag)
+    wish = await wishes.get(spare_of) if spare_of is not None else None
+    if wish is not None:
+        await wishes.put(replace(wish, spare=""))
+        return
     name = _behind(lines).get(tag)
     if name is not None:
         await lines.rest(name, Rest.STOPPED)

@@ -125,3 +125,7 @@ def _add_wish(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--guard", choices=("on", "off"), help="whether it is kept up without being asked (on)"
     )
+    action.add_argument(
+        "--spare", metavar="on|off|PLACE",
+        help="whether a second voice stands by, which costs as much as the first; at one of its places (off)",
+    )  # fmt: skip

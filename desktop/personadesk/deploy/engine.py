@@ -371,13 +371,15 @@ class DeployEngine:
         log.info("%s %s: %s", deployment.raw.plan.id, source, line.text)
 
     def _steps_of(self, plan: Plan) -> tuple[Step, ...]:
-        return tuple(step for step in self._steps if step.applies(plan))
+        spare = self._purposes.get(plan.id) is Purpose.SPARE
+        return tuple(s for s in self._steps if s.applies(plan) and not (spare and s.leads))
 
     def _fresh_steps(self, plan: Plan) -> tuple[StepView, ...]:
         steps = self._steps_of(plan)
         return tuple(StepView(s.name, s.title, expected=s.expected_s) for s in steps)
 
     def _view_of(self, record: DeployRecord) -> DeployView:
+        self._know(record)
         steps = []
         for view in self._fresh_steps(record.plan):
             if known := record.steps.get(view.name):
@@ -411,7 +413,12 @@ class DeployEngine:
                 T("Start a new one."),
                 cause="no_deploy",
             )
+        self._know(record)
         return record
+
+    def _know(self, record: DeployRecord) -> None:
+        """Hold to what the journal says it is for: a spare becomes a line's voice without a deploy, and back."""
+        self._purposes[record.plan.id] = record.purpose
 
     def _refuse_running(self, plan_id: str) -> None:
         running = self._running.get(plan_id)

@@ -99,12 +99,14 @@ class Step(ABC):
         title: How it is called.
         limit_s: How long it may take, unless `limit` says otherwise.
         expected_s: How long it usually takes.
+        leads: Whether it leads a line somewhere; a spare leaves that out.
     """
 
     name: ClassVar[StepName]
     title: ClassVar[Text]
     limit_s: float = 60.0
     expected_s: float = 1.0
+    leads: ClassVar[bool] = False
 
     def applies(self, plan: Plan) -> bool:
         """Whether it belongs to a plan at all; most do to every plan."""

@@ -53,6 +53,7 @@ class Limits:
         own_call: Tells whether the call that an address has now is a test of ours, which is no use of it.
         rent_of: Returns what a line's wish says of an account now, which may be newer than its deploy.
         in_hours: Tells whether a line has its hours now; it then stays up, called or not.
+        used_up: Returns the spending limit of a line once all its machines together have reached it.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Limits:
         self.own_call: Callable[[str], bool] = lambda _: False
         self.rent_of: Callable[[str, str], Awaitable[RentWish | None]] = _says_nothing
         self.in_hours: Callable[[str], Awaitable[bool]] = _has_none
+        self.used_up: Callable[[str], Awaitable[float | None]] = _has_no_limit
 
     def start(self) -> None:
         """Look on and on until `stop`."""
@@ -181,6 +183,9 @@ class Limits:
         """Return why a line must sleep now, None when it may stay up."""
         if wish.spend_limit is not None and await self._spent(tag) >= wish.spend_limit:
             return T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}")
+        limit = await self.used_up(line.name)
+        if limit is not None:
+            return T("The limit of ${limit} is reached.", limit=f"{limit:.2f}")
         idle_minutes = (await self.rent_of(line.name, wish.account) or wish).idle_stop_minutes
         if idle_minutes is None or line.target is None:
             return None
@@ -227,6 +232,11 @@ class Limits:
 async def _has_none(name: str) -> bool:
     del name
     return False
+
+
+async def _has_no_limit(name: str) -> float | None:
+    del name
+    return None
 
 
 async def _says_nothing(name: str, account: str) -> RentWish | None:

@@ -41,6 +41,7 @@ PULSE_SECONDS = 0.5
 TAKE_OVER_SECONDS = 0.1
 """How often a background process that was started to take over looks whether it may."""
 CHECK_SECONDS = 1.5
+NOT_UP = T("The line is stopped.")
 OWNER_SECONDS = 8.0
 """How long another process that serves the lines gets to open or move an address."""
 
@@ -50,6 +51,7 @@ class LineService:
 
     Attributes:
         kind: What this process is: `window`, `terminal` (serves until told to end), `background` or `command`.
+        end_spares: Ends the voices that stand by for a line, and says why in its log.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class LineService:
         door: Callable[[str, Access], Awaitable[Door]] | None = None,
     ) -> None:
         self.kind = kind
+        self.end_spares: Callable[[str, Text], Awaitable[None]] = _has_none
         self._wishes = wishes
         self._accesses = accesses
         self._open_to: dict[str, Access] = {}
@@ -245,6 +248,7 @@ class LineService:
         if line.target is not None and await self._servers.store.get(line.target.server_id):
             await self._servers.stop(line.target.server_id)
         await self.tell(name, LineState.STOPPED)
+        await self.end_spares(name, NOT_UP)
 
     async def start(self, name: str) -> None:
         """Start the voice behind a line again; its state tells when it is up.
@@ -295,6 +299,7 @@ class LineService:
         line = await self.need(name)
         if line.target is not None:
             await self._servers.dispose(line.target.server_id)
+        await self.end_spares(name, NOT_UP)
         await self.forget(name)
 
     async def wait_until(self, name: str, *states: LineState, limit_s: float) -> Line:
@@ -408,3 +413,7 @@ class LineService:
             cause="keeper",
             details=str(self._lock.holder()),
         )
+
+
+async def _has_none(name: str, why: Text) -> None:
+    del name, why

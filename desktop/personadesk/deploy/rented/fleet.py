@@ -73,6 +73,7 @@ class FleetView:
         items: Everything of ours that is billed, or whose price is not told.
         doubts: Names of what the record has and its provider did not show, by account.
         held: Unix time until which a machine of a failed deploy is kept for a look, by its key; it is ended then.
+        spares: Tags of what stands by for its line, which leads elsewhere.
     """
 
     accounts: Mapping[str, AccountView] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class FleetView:
     items: tuple[Item, ...] = ()
     doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     held: Mapping[str, float] = field(default_factory=dict)
+    spares: frozenset[str] = frozenset()
 
     @property
     def machines(self) -> tuple[Machine, ...]:
@@ -139,6 +141,7 @@ class Fleet:
         *,
         clock: Callable[[], float] = time.time,
         by_hand: Callable[[str], Awaitable[None]] | None = None,
+        spares: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
     ) -> None:
         """Take what is needed; nothing is asked yet.
 
@@ -149,9 +152,11 @@ class Fleet:
             hosts: Told when a rented machine's address changed.
             lines: Tells which deploy stands behind which line.
             clock: Unix time.
+            spares: Returns for which line each deploy stands by, by its tag; what it costs is that line's too.
             by_hand: Told the tag of a machine that a person is about to stop or end, so that nobody starts it again.
         """
         self._by_hand = by_hand
+        self._spares = spares
         self.accounts = accounts
         self.rentals = rentals
         self._spending = spending
@@ -200,7 +205,8 @@ class Fleet:
                 if m.tag and (m.account, m.id) not in known_ids and (m.account, m.tag) not in awaited
                 and m.state is not MachineState.ENDED and m.state is not MachineState.ENDING
             )  # fmt: skip
-            lines = dict(self._lines())
+            spares = dict(await self._spares()) if self._spares is not None else {}
+            lines = spares | dict(self._lines())
             found = billing.found(ordered.values(), strays, rentals, lines, self._clock())
             await self._spending.bill(
                 billing.bill(each, self._clock()) for each in found
@@ -216,7 +222,9 @@ class Fleet:
                 for rental in rentals
                 if rental.machine_id and rental.hold_until is not None
             }
-            self._view = FleetView(ordered, strays, spent, lines, items, doubts, held)
+            self._view = FleetView(
+                ordered, strays, spent, lines, items, doubts, held, frozenset(spares)
+            )
         for watcher in tuple(self._watchers):
             watcher()
         return self._view
