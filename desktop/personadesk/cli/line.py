@@ -165,21 +165,20 @@ async def _end_with_held(services: Services, stop: Stop) -> None:
     """End once the machine that was kept for a look is ended or taken into use, unless something else needs us."""
     looked = asyncio.Event()
     no_longer = services.fleet.subscribe(looked.set)
-    while await _holds(services):
+    # One that is being ended is still rented, and its end must be seen to.
+    while await services.rentals.store.open():
         await looked.wait()
         looked.clear()
     no_longer()
-    if await _is_needed(services):
-        log.info("Nothing is kept for a look any more; this process goes on for the lines.")
+    if await _lines_need(services):
+        log.info("Nothing is rented any more; this process goes on for the lines.")
     else:
-        log.info("Nothing is kept for a look any more, and no line needs this process: it ends.")
+        log.info("Nothing is rented any more, and no line needs this process: it ends.")
         stop.tell(0)
 
 
-async def _is_needed(services: Services) -> bool:
-    """Whether a line is up or may come up by itself, or something rented has limits that somebody must hold."""
-    if await services.rentals.store.open():
-        return True
+async def _lines_need(services: Services) -> bool:
+    """Whether a line is up, or may come up by itself."""
     for line in await services.lines.all():
         wish = await services.wishes.get(line.name)
         if line.state is not LineState.STOPPED or (wish and wish.rest is not Rest.STOPPED):
