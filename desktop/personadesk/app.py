@@ -335,6 +335,7 @@ async def open_services(
         else _steps(folders, hosts, secrets, Renting(rentals, hosts))
     )
     deploys = DeployEngine(folders, journal, servers, lines, steps)
+    lines.progress_of = partial(_progress, deploys)
     proofs = Proofs()
     limits = Limits(lines, journal, spending.of, machines, due=money.due)
     limits.in_hours = wishes.in_hours
@@ -417,6 +418,15 @@ async def _stopped_by_hand(
     name = _behind(lines).get(tag)
     if name is not None:
         await lines.rest(name, Rest.STOPPED)
+
+
+def _progress(deploys: DeployEngine, line: str) -> dict[str, object] | None:
+    """Return how far the deploy is that this process runs for a line, None where it runs none."""
+    for each in reversed(deploys.active()):
+        view = each.view
+        if view.plan.line == line and view.state is DeployState.RUNNING:
+            return view.facts()
+    return None
 
 
 def _load_monitor() -> None:
