@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli import line_outside, line_service, wishing
-from personadesk.cli.instances import prove, rental_of, say_still_billed
+from personadesk.cli.instances import prove, rentals_of, say_still_billed
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.status import describe, line_dict
 from personadesk.domain.errors import PersonaDeskError
@@ -60,9 +60,9 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
             )
         return 0
     if action in {"remove", "delete"}:
-        rental = await rental_of(services, arguments.name)
+        rentals = await rentals_of(services, arguments.name)
         await lines.remove(arguments.name)
-        left = await prove(services, rental)
+        left = await prove(services, rentals)
         if arguments.json:
             print_json({"removed": arguments.name} | ({"left": left} if left else {}))
         else:
@@ -74,9 +74,9 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
         await lines.stop(arguments.name)
         await say_still_billed(services, (arguments.name,))
     elif action == "sleep":
-        rental = await rental_of(services, arguments.name)
+        rentals = await rentals_of(services, arguments.name)
         await services.limits.sleep(arguments.name, Rest.ASLEEP)
-        left = await prove(services, rental)
+        left = await prove(services, rentals)
     elif action == "create":
         await wishing.create(services, arguments)
         await services.hand_over()

@@ -245,10 +245,13 @@ class LineService:
         line = await self.need(name)
         # First what should be so: the guardian must not take the end of the server for a fault.
         await self.rest(name, Rest.STOPPED)
-        if line.target is not None and await self._servers.store.get(line.target.server_id):
-            await self._servers.stop(line.target.server_id)
-        await self.tell(name, LineState.STOPPED)
-        await self.end_spares(name, NOT_UP)
+        try:
+            if line.target is not None and await self._servers.store.get(line.target.server_id):
+                await self._servers.stop(line.target.server_id)
+            await self.tell(name, LineState.STOPPED)
+        finally:
+            # Also where the voice would not stop: it costs as much.
+            await self.end_spares(name, NOT_UP)
 
     async def start(self, name: str) -> None:
         """Start the voice behind a line again; its state tells when it is up.

@@ -46,6 +46,7 @@ BLINK_SECONDS = 10.0
 """A spare that has not answered for less than this is late, not down."""
 BOX_SECONDS = 10.0
 """So often a provider is asked at most for the machine of a spare that does not answer."""
+MOVED = T("You moved the line to its spare, and the voice before stands by.")
 LINE_REMOVED = T("The line is not there any more.")
 
 
@@ -311,6 +312,24 @@ class Spares:
             # How long it has been down counts from here; it gets its time to be mended.
             self._known[old] = _Known(self.clock(), self.clock())
         await self.lines.refresh()
+
+    async def move(self, line: Line, place: str) -> bool:
+        """Lead a line to its spare because a person wants it there; the voice before stands by then, as it is.
+
+        Returns:
+            Whether the spare stands there and answers; else nothing was done.
+
+        Raises:
+            PersonaDeskError: It fell silent at this moment, or the line leads elsewhere meanwhile.
+        """
+        there = await self.standing(line)
+        if there is None or there.place != place or not there.answers:
+            return False
+        await self.take_over(line, SpareSeen(there.tag, there.place))
+        await self.wishes.begin(
+            Entry(line.name, self.clock(), Deed.SPARE_READY, "", MOVED, worked=True)
+        )  # fmt: skip
+        return True
 
     async def end_all(self, name: str, why: Text) -> None:
         """End every spare of a line; returns when their providers have taken it, and the record has the rest.
