@@ -12,6 +12,7 @@ from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.recovering import Recovery
 from personadesk.deploy.rented.fleet import Fleet
 from personadesk.deploy.rented.keeping import RentedMachines
+from personadesk.deploy.rented.memory import Memory
 from personadesk.deploy.rented.money import MoneyService
 from personadesk.deploy.rented.rentals import Rentals
 from personadesk.deploy.rented.renting import Renting
@@ -39,6 +40,7 @@ from personadesk.store.access import AccessStore
 from personadesk.store.accounts import AccountStore
 from personadesk.store.budgets import BudgetStore
 from personadesk.store.database import Database
+from personadesk.store.experiences import ExperienceStore
 from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
 from personadesk.store.journal import Journal
@@ -319,7 +321,7 @@ async def open_services(
     )  # fmt: skip
     outside = Outside(accesses, secrets, lines, folders.data / "tls")
     accounts = Accounts(AccountStore(database), secrets)
-    rentals = Rentals(RentalStore(database), accounts, hosts)
+    rentals = Rentals(RentalStore(database), accounts, hosts, Memory(ExperienceStore(database)))
     spending = SpendingStore(database)
     fleet = Fleet(
         accounts, rentals, spending, hosts, partial(_behind, lines),

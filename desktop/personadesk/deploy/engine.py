@@ -282,6 +282,8 @@ class DeployEngine:
         plan_id = context.plan.id
         ended = self._end_steps(deployment, context, error)
         context.ending = state
+        if error is not None and ended:
+            context.failure = (ended[0].name, error)
         try:
             # First of all nothing may be left running; a journal on a full disk must not stand in the way.
             ended += await self._undo_steps(deployment, context)

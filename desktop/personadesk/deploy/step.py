@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from personadesk.domain.errors import PersonaDeskError
     from personadesk.domain.line import Line, LineState
     from personadesk.domain.plan import Plan
     from personadesk.domain.progress import DeployState, StepName
@@ -65,6 +66,7 @@ class Context:
         computer: Facts about this computer, once the check has them.
         report: The voice test's result, once there is one.
         ending: While steps are undone: how the deploy ended; None when it is undone later, on request.
+        failure: The step at which it failed, and why; None when it did not.
     """
 
     plan: Plan
@@ -78,6 +80,7 @@ class Context:
     computer: Computer | None = None
     report: VoiceReport | None = None
     ending: DeployState | None = None
+    failure: tuple[StepName, PersonaDeskError] | None = None
     clock: Callable[[], float] = field(default=time.time)
 
     async def remember(self, **facts: Any) -> None:

@@ -117,7 +117,7 @@ def plan_for(wish: Wish, place: Place, plan_id: str, port: int, *, spent: float)
         left = None if wish.spend_limit is None else max(0.0, wish.spend_limit - spent)
         rent = replace(
             rent, max_price=lower(rent.max_price, wish.max_price), spend_limit=left,
-            hold_failed=False,
+            hold_failed=False, insist=False,
         )  # fmt: skip
     return Plan(
         plan_id, wish.line, port, wish.model, place.place, wish.clip,

@@ -28,11 +28,11 @@ from personadesk.domain.access import TOKEN_PREFIX
 from personadesk.domain.line import LineState
 from personadesk.domain.text import NOTHING, Text
 from personadesk.lines import outside
-from personadesk.lines.call import NO_VOICE, Call, drain, refuse
+from personadesk.lines.call import NO_VOICE, Call, drain, hang_up, refuse
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from websockets.asyncio.client import ClientConnection
     from websockets.asyncio.server import Server
@@ -110,6 +110,7 @@ class Gateway:
         self._dialled: dict[object, ClientConnection | str] = {}
         self._calls = 0
         self._running: set[Call] = set()
+        self._farewells: set[asyncio.Task[None]] = set()
 
     @property
     def mute(self) -> bool:
@@ -199,6 +200,9 @@ class Gateway:
             if not isinstance(upstream, str):
                 await upstream.close()
         self._dialled.clear()
+        for task in self._farewells:
+            task.cancel()
+        await asyncio.gather(*self._farewells, return_exceptions=True)
 
     # -- before the call --------------------------------------------------------------------------------------
 
@@ -297,7 +301,14 @@ class Gateway:
     def _unclaimed(self, key: object) -> None:
         upstream = self._dialled.pop(key, None)
         if upstream is not None and not isinstance(upstream, str):
-            upstream.transport.abort()
+            # One that breaks off would be kept for who comes back.
+            self._later(hang_up(upstream, 1001, "The caller has left."), "line: unclaimed")
+
+    def _later(self, farewell: Coroutine[None, None, None], name: str) -> None:
+        """Say goodbye to a voice for a caller who is not there any more."""
+        task = asyncio.create_task(farewell, name=name)
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
 
     def _why_not(self) -> str:
         line = self.line
@@ -424,6 +435,8 @@ class Gateway:
             await call.run()
         finally:
             self._running.discard(call)
+        if call.is_kept:
+            self._later(call.let_go(), "line: let go")
 
     def _count_carried(self) -> None:
         self.carried += 1

@@ -30,10 +30,12 @@ from personadesk.domain.guarding import (
 from personadesk.domain.line import LineState
 from personadesk.domain.plan import RENT, new_plan_id
 from personadesk.domain.progress import DeployState
+from personadesk.domain.reputation import trouble_found
 from personadesk.domain.sparing import SpareSeen
 from personadesk.domain.text import T
 from personadesk.domain.wish import Place, Rest, Wish, plan_for, wish_of
 from personadesk.hosts import health
+from personadesk.lines import causes
 from personadesk.store.journal import Purpose
 from personadesk.store.servers import ServerIntent
 from personadesk.store.wishes import Entry
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from personadesk.domain.guarding import Decision, Done
     from personadesk.domain.line import Line
     from personadesk.domain.plan import Plan
+    from personadesk.domain.reputation import Kind
     from personadesk.domain.text import Text
     from personadesk.hosts.servers import Servers
     from personadesk.lines.service import LineService
@@ -76,6 +79,9 @@ class Machines(Protocol):
 
     async def box(self, tag: str) -> Box:
         """Return how a deploy's machine stands."""
+
+    async def blame(self, tag: str, kind: Kind | None) -> None:
+        """Remember what was wrong with a deploy's machine; None where that is not known yet."""
 
     async def gone(self, tag: str) -> None:
         """Wait until the provider says that an ended machine is gone.
@@ -481,6 +487,11 @@ class Guardian:
             )
         )  # fmt: skip
         outcome = ""
+        if decision.deed is Deed.END_MACHINE or (plan is not None and seen.box is Box.GONE):
+            # Before it ends: what was wrong with it counts when the next one is chosen.
+            trouble = trouble_found(seen)
+            if trouble is not None or seen.reached:
+                await self._machines.blame(_tag(line), trouble)
         try:
             if decision.deed is Deed.SWITCH and self._spares is not None:
                 await self._spares.take_over(line, found)
@@ -493,7 +504,7 @@ class Guardian:
         self._paces.pop(line.name, None)
         await self._wishes.end(
             number, at=self._clock(), worked=not outcome, outcome=outcome,
-            seconds=time.monotonic() - began,
+            seconds=time.monotonic() - began, why=await causes.told(self._journal, plan, decision.why),
         )  # fmt: skip
         log.info("The line %s: %s %s", line.name, decision.deed, outcome or "done")
 
@@ -506,7 +517,7 @@ class Guardian:
             for plan_id in await self._deploys.unfinished(line.name):
                 await self._deploys.undo(plan_id)
             return
-        tag = line.target.server_id if line.target is not None else ""
+        tag = _tag(line)
         if deed is Deed.RECONNECT:
             await self._servers.reconnect(tag)
         elif deed is Deed.START:
@@ -541,3 +552,7 @@ class Guardian:
         else:
             # It may also need another port, which starting a line sees to.
             await self._lines.start(line.name)
+
+
+def _tag(line: Line) -> str:
+    return line.target.server_id if line.target is not None else ""

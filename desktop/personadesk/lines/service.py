@@ -288,6 +288,13 @@ class LineService:
         except PersonaDeskError as error:
             await self.tell(name, LineState.FAILED, error.what)
             raise
+        line = await self.need(name)
+        if line.target == starting.target and line.state is not LineState.UP:
+            # A machine may have been woken first; the time that a server gets to come up begins now.
+            await self._store.put(
+                replace(line, state=LineState.STARTING, since=time.time(), reason=truth.STARTING)
+            )
+            await self._reload()
         self._wake.set()
 
     async def remove(self, name: str) -> None:

@@ -19,10 +19,12 @@ from personadesk.domain.guarding import OF_SPARES, Box, Deed, Voice, Work
 from personadesk.domain.line import Target
 from personadesk.domain.plan import RENT, new_plan_id
 from personadesk.domain.progress import DeployState
+from personadesk.domain.reputation import BOX_TROUBLE
 from personadesk.domain.sparing import SpareSeen
 from personadesk.domain.text import T
 from personadesk.domain.wish import Place, plan_for
 from personadesk.hosts import health
+from personadesk.lines import causes
 from personadesk.store.wishes import Entry
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from personadesk.domain.guarding import Decision, Done, Observed
     from personadesk.domain.line import Line
     from personadesk.domain.plan import Plan
+    from personadesk.domain.reputation import Kind
     from personadesk.domain.text import Text
     from personadesk.domain.wish import Wish
     from personadesk.hosts.servers import Servers
@@ -55,6 +58,9 @@ class Machines(Protocol):
 
     async def box(self, tag: str) -> Box:
         """Return how a deploy's machine stands."""
+
+    async def blame(self, tag: str, kind: Kind | None) -> None:
+        """Remember what was wrong with a deploy's machine."""
 
     async def gone(self, tag: str) -> None:
         """Wait until the provider says that an ended machine is gone.
@@ -279,6 +285,9 @@ class Spares:
                 await self._begin_end(line.name, found, decision.why)
             return decision
         if decision.deed is Deed.END_SPARE:
+            if found.box in BOX_TROUBLE:
+                # Before it ends: what was wrong with it counts when the next one is chosen.
+                await self.machines.blame(found.tag, BOX_TROUBLE[found.box])
             await self._begin_end(line.name, found, decision.why)
             return decision
         plan = None
@@ -445,6 +454,7 @@ class Spares:
             worked=worked,
             outcome=outcome,
             seconds=time.monotonic() - began,
+            why=await causes.told(self.journal, plan, decision.why),
         )
         log.info("The spare of the line %s: %s %s", name, decision.deed, outcome or "done")
 

@@ -250,6 +250,24 @@ def personas(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE personas (name TEXT PRIMARY KEY, persona TEXT NOT NULL)")
 
 
+def experiences(connection: sqlite3.Connection) -> None:
+    """Remember what was lived through with rented machines: bad hosts, offers and regions, and good ones."""
+    connection.execute(
+        """CREATE TABLE experiences (
+            machine TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            offer TEXT NOT NULL,
+            region TEXT NOT NULL,
+            host TEXT NOT NULL,
+            gpu TEXT NOT NULL,
+            place TEXT NOT NULL,
+            at REAL NOT NULL,
+            PRIMARY KEY (machine, kind)
+        ) WITHOUT ROWID"""
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
@@ -262,5 +280,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     account_changes,
     line_access,
     personas,
+    experiences,
 )
 """Position + 1 is the version that the function leads to."""

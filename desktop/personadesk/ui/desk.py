@@ -400,7 +400,9 @@ class Desk(QObject):
         wish = plan.rent
         refused = [each.offer.key for each in await services.rentals.store.of(plan.id)]
         draft = rent_draft.rent_draft_of(wish) if wish is not None else rent_draft.RentDraft()
-        found = await market.look(services.accounts, need_of(plan.model.kind))
+        found = await market.look(
+            services.accounts, need_of(plan.model.kind), memory=services.rentals.memory
+        )
         others = [
             offer.key
             for offer in found.offers

@@ -60,6 +60,7 @@ class World:
         default_factory=lambda: Line("a", 9000, Target(url_of("pd-1"), "pd-1"), LineState.UP, 1.0)
     )
     held: str | None = None
+    blamed: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def store(self):
@@ -131,6 +132,9 @@ class World:
 
     async def box(self, tag):
         return self.boxes.get(tag, Box.GONE)
+
+    async def blame(self, tag, kind):
+        self.blamed.append((tag, kind))
 
     async def gone(self, tag):
         self.did.append(f"gone {tag}")
@@ -302,6 +306,7 @@ async def test_when_the_voice_dies_the_line_goes_over_at_once_and_a_new_spare_is
     )  # fmt: skip
     assert world.did[:3] == ["dispose pd-1", "gone pd-1", "undo pd-1"]
     assert world.did[3:] == ["make account:cloud"]
+    assert world.blamed == [("pd-1", "vanished")]
     assert world.voices == {tag, await spare_of(world)}
 
 

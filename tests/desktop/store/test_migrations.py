@@ -10,6 +10,7 @@ from personadesk.store.migrations import (
     account_changes,
     accounts_and_rentals,
     budgets,
+    experiences,
     first_tables,
     hosts,
     line_access,
@@ -149,5 +150,16 @@ def test_every_migration_says_what_it_does_and_has_a_test() -> None:
         account_changes,
         line_access,
         personas,
+        experiences,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)
+
+
+def test_experiences_come_last_and_of_one_kind_a_machine_has_one() -> None:
+    connection = sqlite3.connect(":memory:")
+    experiences(connection)
+    row = ("pd-1/1", "slow", "toy", "a|b|own", "b", "", "A10", "", 1.0)
+    connection.execute("INSERT INTO experiences VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute("INSERT INTO experiences VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.close()

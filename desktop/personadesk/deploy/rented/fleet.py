@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from personadesk.deploy.rented import billing
 from personadesk.domain.errors import BadRequest, NotFound, PersonaDeskError, Unreachable
 from personadesk.domain.machine import CHANGING, Action, Machine, MachineState
+from personadesk.domain.reputation import Kind
 from personadesk.domain.text import T
 from personadesk.store.rentals import OPEN_STATES, Rental, RentalState
 
@@ -215,6 +216,7 @@ class Fleet:
             machines = [m for view in ordered.values() for m in view.machines if m.tag]
             spent = {m.tag: await self._spending.of(m.tag) for m in machines}
             await self._follow_addresses(machines)
+            await self._remember(ordered, rentals)
             items = tuple(each.item for each in found)
             doubts = billing.doubts(ordered.values(), rentals)
             held = {
@@ -423,6 +425,8 @@ class Fleet:
         # A list may lag behind; gone is what the provider says of this very machine.
         machine = await self.rentals.find(rental)
         if machine is None or machine.state is MachineState.ENDED:
+            if rental.hold_until is None:
+                await self.rentals.blame(rental.tag, Kind.VANISHED, machine)
             await self.rentals.ended(rental)
 
     async def _clear_leftovers(self, view: FleetView) -> None:
@@ -440,6 +444,20 @@ class Fleet:
                     log.info("Removed %s %s at %s", resource.kind, resource.id, account.name)
                 except PersonaDeskError as error:
                     log.info("%s %s stays for now: %s", resource.kind, resource.id, error.what)
+
+    async def _remember(
+        self, accounts: Mapping[str, AccountView], rentals: Sequence[Rental]
+    ) -> None:
+        """Remember what providers say is wrong with what was rented and is not to end."""
+        made = {
+            (rental.account, rental.machine_id): rental
+            for rental in rentals
+            if rental.state is RentalState.MADE and rental.hold_until is None
+        }
+        for machine in (m for view in accounts.values() for m in view.machines):
+            rental = made.get((machine.account, machine.id))
+            if rental is not None:
+                await self.rentals.memory.look(rental, machine)
 
     async def _follow_addresses(self, machines: Sequence[Machine]) -> None:
         """A rented machine's address may change over a stop; whatever reaches it must know."""
