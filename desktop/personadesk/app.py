@@ -29,6 +29,7 @@ from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background, truth
 from personadesk.lines.control import Control, ask, socket_path
 from personadesk.lines.guardian import Guardian
+from personadesk.lines.leaving import Leaving
 from personadesk.lines.limits import Limits
 from personadesk.lines.outside import Outside
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
@@ -98,6 +99,7 @@ class Services:
         wishes: What lines shall be, and what was done for them.
         guardian: Keeps lines up.
         spares: Keeps the second voices of lines that stand by.
+        leaving: Removes servers whose machine was not reached when another took their place.
         wanting: Makes and changes lines as people want them.
         outside: Opens lines to other computers.
         control: Lets a window see and steer the process that serves the lines.
@@ -125,6 +127,7 @@ class Services:
     wishes: WishStore
     guardian: Guardian
     spares: Spares
+    leaving: Leaving
     wanting: Wanting
     outside: Outside
     control: Control
@@ -265,6 +268,7 @@ class Services:
         """
         try:
             await self.guardian.stop()
+            await self.leaving.stop()
             await self.proofs.close()
             await self.deploys.close()
         finally:
@@ -354,7 +358,8 @@ async def open_services(
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
         fleet, spending, money, limits, wishes,
-        guardian, spares, Wanting(lines, wishes, guardian, hosts, accounts, spending.of_line),
+        guardian, spares, Leaving(lines, servers),
+        Wanting(lines, wishes, guardian, hosts, accounts, spending.of_line),
         outside, Control(lines, socket_path(folders)), proofs, secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
@@ -362,6 +367,7 @@ async def open_services(
         if kind != COMMAND:
             # A command ends soon; what it began to mend would be cut off.
             services.guardian.start()
+            services.leaving.start()
             services.control.start()
     try:
         if paths.rehearsing():

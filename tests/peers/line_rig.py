@@ -19,6 +19,7 @@ from personadesk.domain.machine import Action
 from personadesk.domain.progress import DeployState
 from personadesk.hosts import health
 from personadesk.rehearsal.faults import Fault, Rule
+from personadesk.store.servers import ServerIntent
 
 if TYPE_CHECKING:
     from peers.sshd import Sshd
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from personadesk.rehearsal.running import Running
 
 LIMIT_SECONDS = 300.0
+GAP_SECONDS = 4.0
+"""What a busy computer alone does not make."""
 CARRIED = "goes on"
 ANEW = "ends, said why; called again"
 SLOW = "is slow, goes on; mended after it"
@@ -266,8 +269,13 @@ class Rig:
     async def goes_on(self, caller: Stock, carried: int, mark: float) -> str:
         """Wait until a call that went on was cut, and how that went on; what was said of an end is a sentence."""
         until = time.monotonic() + LIMIT_SECONDS
+        fell_silent = False
         while time.monotonic() < until:
             await asyncio.sleep(0.05)
+            silent_s = time.monotonic() - caller.heard_at
+            fell_silent = fell_silent or silent_s > GAP_SECONDS
+            if fell_silent and silent_s < 0.5:
+                return CARRIED
             if caller.over:
                 assert caller.errors, (caller.socket.close_code, caller.socket.close_reason)
                 assert caller.errors[-1].endswith(".")
@@ -330,8 +338,9 @@ class Rig:
             task.cancel()
         async with asyncio.timeout(LIMIT_SECONDS):
             while True:
-                log = await self.services.wishes.log(self.name, 1)
-                mended = not log or log[-1].deed in {Deed.NOTHING, Deed.WAIT}
+                deeds = [e.deed for e in await self.services.wishes.log(self.name, 30)]
+                deeds = [deed for deed in deeds if deed is not Deed.WAIT]
+                mended = not deeds or deeds[-1] is Deed.NOTHING
                 if (await self.line()).state is LineState.UP and mended:
                     return
                 await asyncio.sleep(0.2)
@@ -340,7 +349,16 @@ class Rig:
         """No more machines than wished, within the money, nothing forgotten."""
         services = self.services
         leads = {line.target.server_id for line in await services.lines.all() if line.target}
-        assert {server.id for server in await services.servers.store.all()} == leads
+        servers = await services.servers.store.all()
+        left = {server.id for server in servers if server.intent is ServerIntent.LEAVING}
+        assert {server.id for server in servers} - left == leads
+        if left:
+            # What a machine keeps that was not reached goes as soon as that is.
+            assert self.box is not None
+            await asyncio.to_thread(self.box.here_again)
+            async with asyncio.timeout(LIMIT_SECONDS):
+                while set(await services.leaving.remove()) != left:
+                    await asyncio.sleep(1.0)
         unfinished = await services.journal.in_state(DeployState.RUNNING, DeployState.INTERRUPTED)
         assert not unfinished
         assert await services.spending.of_line(self.name) <= SPEND_LIMIT

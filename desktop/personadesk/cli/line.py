@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli import line_outside, line_service, wishing
-from personadesk.cli.instances import prove, rentals_of, say_still_billed
+from personadesk.cli.instances import (
+    prove,
+    rental_of,
+    rentals_of,
+    say_still_billed,
+    say_what_stops,
+)
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.status import describe, line_dict
 from personadesk.domain.errors import PersonaDeskError
@@ -18,7 +24,7 @@ from personadesk.lines.service import BACKGROUND
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
@@ -49,7 +55,8 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
 
 async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) -> int:
     lines, action = services.lines, arguments.action
-    left: list[dict[str, Any]] = []
+    more: dict[str, Any] = {}
+    sure = True
     if action == "list":
         found = [line_dict(line) for line in await lines.all()]
         if arguments.json:
@@ -62,21 +69,24 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
     if action in {"remove", "delete"}:
         rentals = await rentals_of(services, arguments.name)
         await lines.remove(arguments.name)
-        left = await prove(services, rentals)
+        left, sure = await prove(services, rentals)
         if arguments.json:
             print_json({"removed": arguments.name} | ({"left": left} if left else {}))
         else:
             print(f"The line “{arguments.name}” is gone.")
-        return 0
+        return 0 if sure else FAILED
     if action in line_outside.ACTIONS:
         return await line_outside.run(services, arguments)
     if action == "stop":
         await lines.stop(arguments.name)
         await say_still_billed(services, (arguments.name,))
     elif action == "sleep":
+        rental = await rental_of(services, arguments.name)
         rentals = await rentals_of(services, arguments.name)
+        waking = await say_what_stops(services, rental)
         await services.limits.sleep(arguments.name, Rest.ASLEEP)
-        left = await prove(services, rentals)
+        left, sure = await prove(services, rentals)
+        more = {"left": left, "waking": waking} if rentals else {}
     elif action == "create":
         await wishing.create(services, arguments)
         await services.hand_over()
@@ -99,16 +109,15 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
             arguments.name, LineState.UP, LineState.FAILED, limit_s=START_SECONDS
         )
         await services.hand_over()
-    return await _tell(services, arguments, left)
+    told = await _tell(services, arguments, more)
+    return told if sure else FAILED
 
 
-async def _tell(
-    services: Services, arguments: argparse.Namespace, left: Sequence[dict[str, Any]] = ()
-) -> int:
+async def _tell(services: Services, arguments: argparse.Namespace, more: Mapping[str, Any]) -> int:
     line = line_dict(await services.lines.need(arguments.name))
     kept = await wishing.told(services, arguments.name)
     if arguments.json:
-        print_json(line | kept | ({"left": left} if left else {}))
+        print_json(line | kept | dict(more))
     else:
         print(describe(line))
         print(wishing.in_words(kept))

@@ -139,16 +139,17 @@ class Standing:
     @property
     def why(self) -> Text:
         """That it is reached, in a sentence."""
-        words = _REACHED[self.period, self.budget.line == ALL]
+        words = USED_UP[self.period, self.budget.line == ALL]
         return Text(words.template, {"line": self.budget.line, "limit": f"{self.limit:.2f}"})
 
 
-_REACHED = {
+USED_UP = {
     (Period.DAY, True): T("The budget of ${limit} a day for everything is used up."),
     (Period.MONTH, True): T("The budget of ${limit} a month for everything is used up."),
     (Period.DAY, False): T("The budget of ${limit} a day for “{line}” is used up."),
     (Period.MONTH, False): T("The budget of ${limit} a month for “{line}” is used up."),
 }
+"""That a budget is reached, by its period and whether it is for everything."""
 
 
 def standings(budget: Budget, spent: Spent, now: float) -> list[Standing]:

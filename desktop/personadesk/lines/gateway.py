@@ -29,6 +29,7 @@ from personadesk.domain.line import LineState
 from personadesk.domain.text import NOTHING, Text
 from personadesk.lines import outside
 from personadesk.lines.call import NO_VOICE, Call, drain, hang_up, refuse
+from personadesk.lines.why_down import BY_HAND, cause_of
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
@@ -312,6 +313,8 @@ class Gateway:
 
     def _why_not(self) -> str:
         line = self.line
+        if line.state is LineState.STOPPED and cause_of(line.reason) not in {None, BY_HAND}:
+            return f"The line “{line.name}” is stopped: {line.reason}"
         if line.target is None:
             return (
                 f"There is no voice behind the line “{line.name}” yet. Deploy one in PersonaDesk."
@@ -329,7 +332,7 @@ class Gateway:
         if path in {"/health", "/status"}:
             facts: dict[str, object] = {"personadesk": True, "line": line.name, "state": line.state}
             if line.reason:
-                facts["reason"] = str(line.reason)
+                facts |= {"reason": str(line.reason), "cause": cause_of(line.reason)}
             if path == "/status":
                 facts |= {
                     "url": line.url,

@@ -83,6 +83,7 @@ class LineService:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._following = asyncio.Lock()
+        self._stopping: set[str] = set()
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -245,11 +246,13 @@ class LineService:
         line = await self.need(name)
         # First what should be so: the guardian must not take the end of the server for a fault.
         await self.rest(name, Rest.STOPPED)
+        self._stopping.add(name)
         try:
             if line.target is not None and await self._servers.store.get(line.target.server_id):
                 await self._servers.stop(line.target.server_id)
             await self.tell(name, LineState.STOPPED)
         finally:
+            self._stopping.discard(name)
             # Also where the voice would not stop: it costs as much.
             await self.end_spares(name, NOT_UP)
 
@@ -384,7 +387,9 @@ class LineService:
                     continue
                 await self._follow()
                 if time.monotonic() - checked >= CHECK_SECONDS:
-                    if await self._keeper.check(self._lines):
+                    # One that is being stopped would look like one that starts.
+                    looked = tuple(x for x in self._lines if x.name not in self._stopping)
+                    if await self._keeper.check(looked):
                         await self._reload()
                         await self._follow()
                     checked = time.monotonic()

@@ -62,6 +62,13 @@ class Machines(Protocol):
     async def blame(self, tag: str, kind: Kind | None) -> None:
         """Remember what was wrong with a deploy's machine."""
 
+    async def end(self, tag: str) -> None:
+        """End whatever is rented for a deploy; returns when the provider has taken it.
+
+        Raises:
+            PersonaDeskError: It did not take it; the record says that it must end.
+        """
+
     async def gone(self, tag: str) -> None:
         """Wait until the provider says that an ended machine is gone.
 
@@ -285,9 +292,6 @@ class Spares:
                 await self._begin_end(line.name, found, decision.why)
             return decision
         if decision.deed is Deed.END_SPARE:
-            if found.box in BOX_TROUBLE:
-                # Before it ends: what was wrong with it counts when the next one is chosen.
-                await self.machines.blame(found.tag, BOX_TROUBLE[found.box])
             await self._begin_end(line.name, found, decision.why)
             return decision
         plan = None
@@ -367,6 +371,9 @@ class Spares:
         record = await self.journal.load(found.tag)
         if record is None:
             return
+        if found.box in BOX_TROUBLE:
+            # Before it ends: what was wrong with it counts when the next one is chosen.
+            await self.machines.blame(found.tag, BOX_TROUBLE[found.box])
         self._ending[name] = asyncio.create_task(
             self._ended(name, record, why), name=f"end spare of {name}"
         )
@@ -403,12 +410,18 @@ class Spares:
             self._known.pop(tag, None)
 
     async def _remove(self, name: str, tag: str, *, wait: bool) -> None:
-        if not (await self.deploys.unfinished_spares(name)).get(tag):
+        unfinished = await self.deploys.unfinished_spares(name)
+        if not unfinished.get(tag):
             # The machine first: one that is not reached can be ended by its provider all the same. One that is being
             # made is stopped first instead, or it would take the next offer.
             await self.servers.dispose(tag)
             if wait:
                 await self.machines.gone(tag)
+            elif tag not in unfinished:
+                # Whoever stops a line does not wait for its spare; the record of rentals has it until it is gone.
+                await self.machines.end(tag)
+                await self.journal.set_state(tag, DeployState.UNDONE, ended=self.clock())
+                return
         try:
             await self.deploys.undo(tag)
         except BadRequest as error:

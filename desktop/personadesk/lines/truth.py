@@ -37,6 +37,7 @@ FRESH_SECONDS = 10.0
 """A process that was younger than this when its line went down may be a new one, which starts."""
 
 STARTING = T("The voice server is starting.")
+LOADING = T("The voice server is starting: {stage}.")
 STUCK = T("The voice server runs and does not answer.")
 SILENT = T("The server at its address does not answer.")
 DYING = T("The voice server keeps dying.")
@@ -108,7 +109,7 @@ async def _of_answer(line: Line, found: health.Health) -> Truth | None:
     if not found.takes_calls:
         return Truth(
             LineState.STARTING,
-            T("The voice server is starting: {stage}.", stage=found.stage or "loading"),
+            T(LOADING.template, stage=found.stage or "loading"),
         )
     if line.state is LineState.UP:
         return None

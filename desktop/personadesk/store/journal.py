@@ -81,6 +81,11 @@ class DeployRecord:
     facts: Mapping[str, Any] = field(default_factory=dict)
     error: PersonaDeskError | None = None
 
+    @property
+    def worked_s(self) -> float:
+        """Seconds that its steps took together, from the request to the voice where it is done."""
+        return sum(step.seconds for step in self.steps.values())
+
 
 class Journal:
     """Reads and writes the deploys in a database; each method is one committed transaction."""

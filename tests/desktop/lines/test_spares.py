@@ -136,6 +136,9 @@ class World:
     async def blame(self, tag, kind):
         self.blamed.append((tag, kind))
 
+    async def end(self, tag):
+        self.did.append(f"end {tag}")
+
     async def gone(self, tag):
         self.did.append(f"gone {tag}")
         if self.silent:
@@ -392,7 +395,7 @@ async def test_whoever_stops_a_line_ends_its_spare_without_a_guardian(guardian, 
     tag = await with_spare(guardian, world, spares)
     await spares.end_all("a", T("The line is stopped."))
     assert world.voices == {"pd-1"}
-    assert world.did[-2:] == [f"dispose {tag}", f"undo {tag}"]
+    assert world.did[-2:] == [f"dispose {tag}", f"end {tag}"]
     assert await world.journal.spares() == []
     await spares.end_all("a", T("The line is stopped."))
     assert (await deeds(world)).count(Deed.END_SPARE) == 1

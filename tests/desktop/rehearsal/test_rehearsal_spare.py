@@ -118,8 +118,7 @@ async def test_a_machine_is_lost_and_a_voice_answers_again(
         await until(services, stands_by)
     (lost,) = machines(cloud)["runpod"]
     before = await services.lines.need("a")
-    code, _ = await asyncio.to_thread(personadesk, "rehearsal", "machine", "runpod", lost, "lose")
-    assert code == 0
+    await asyncio.to_thread(cloud.ask, "POST", f"/machines/runpod/{lost}/lose")
 
     took = await voice_after(services, before.url, plan.id)
     print(f"\n{'with' if spare else 'without'} a spare: a voice after {took:.1f} s", flush=True)

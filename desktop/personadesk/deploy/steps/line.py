@@ -64,10 +64,12 @@ class LineStep(Step):
                 context.log(self.name, f"stopped {replaced}, which this one replaces", False)
         except Unreachable as error:
             # The new voice is up and proven; an old machine that is not reached is no reason to take it down again.
+            await context.servers.leave(replaced)
             context.log(
-                self.name, f"{replaced}, which this one replaces, could not be stopped: {error.what}",
+                self.name,
+                f"{replaced}, which this one replaces, is removed when it is reached: {error.what}",
                 True,
-            )  # fmt: skip
+            )
 
     async def undo(self, context: Context) -> bool:
         """Put the line back to what it was, if it still leads here."""

@@ -213,7 +213,7 @@ class Rented(QObject):
         """Return how long the last machine of a provider took until its voice answered; None where none is known."""
         for record in self._finished:
             if self._provider_of(record) == provider_id:
-                return sum(step.seconds for step in record.steps.values())
+                return record.worked_s
         return None
 
     def _provider_of(self, record: DeployRecord) -> str:
