@@ -344,7 +344,7 @@ def _forgiven(events: Sequence[Experience]) -> float:
         (
             each.at for each in events
             if each.kind is Kind.FORGOTTEN
-            or (each.kind is Kind.WELL and last.get(each.machine, 0.0) <= each.at)
+            or (each.kind is Kind.WELL and last.get(each.machine, 0.0) < each.at)
         ),
         default=0.0,
     )  # fmt: skip

@@ -403,7 +403,7 @@ class World:
                 if machine.state is not state:
                     # Asked for something else meanwhile: its own due time leads on.
                     continue
-                if state is State.BOOTING and self._happens(Fault.BOOT_FAILS):
+                if state is State.BOOTING and self._happens(Fault.BOOT_FAILS, *machine.at):
                     coming, failure = State.FAILED, "the machine did not come up"
                     self._bodies.halt(machine)
                 self._arrive(machine, coming, due, failure)
@@ -509,9 +509,9 @@ class World:
                     continue
                 minutes = (self._looked - max(looked, machine.since)) / 60
                 share = max(0.0, minutes) * self.speed
-                if self._happens(Fault.MACHINE_VANISHES, share=share):
+                if self._happens(Fault.MACHINE_VANISHES, *machine.at, share=share):
                     self.lose(machine)
-                elif machine.gpus and self._happens(Fault.GPU_VANISHES, share=share):
+                elif machine.gpus and self._happens(Fault.GPU_VANISHES, *machine.at, share=share):
                     self.lose_gpu(machine)
 
     # -- the ledger -------------------------------------------------------------------------------------------
@@ -543,8 +543,8 @@ class World:
     def _owner(self, machine: Machine) -> Account:
         return next(each for each in self.held.accounts.values() if each.name == machine.account)
 
-    def _happens(self, fault: Fault, share: float | None = None) -> bool:
-        return self.faults.happens(fault, provider=self.provider, share=share) is not None
+    def _happens(self, fault: Fault, *at: str, share: float | None = None) -> bool:
+        return self.faults.happens(fault, provider=self.provider, share=share, at=at) is not None
 
     def _check_money(self, account: Account) -> None:
         poor = account.balance is not None and account.balance <= 0
@@ -560,7 +560,7 @@ class World:
     def _take(self, kind: Kind, region: str) -> str:
         if region and region not in kind.stock:
             raise Refused(Why.BAD_REQUEST, f"{kind.ref} is not in {region}")
-        if self._happens(Fault.NO_CAPACITY):
+        if self._happens(Fault.NO_CAPACITY, region, kind.ref):
             raise Refused(Why.NO_CAPACITY, f"no {kind.ref} is free")
         for each in [region] if region else list(kind.stock):
             free = self.held.free[_shelf(kind.ref, each)]

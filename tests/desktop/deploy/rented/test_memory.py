@@ -13,6 +13,7 @@ from personadesk.deploy.rented.renting import Renting
 from personadesk.deploy.step import Context
 from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.errors import BadRequest, HostUnfit, NoCapacity, ProviderFault, Unreachable
+from personadesk.domain.host import HostKey, SshAddress
 from personadesk.domain.machine import MachineState
 from personadesk.domain.offer import Need
 from personadesk.domain.plan import RENT, Plan, RentWish
@@ -297,9 +298,7 @@ async def test_a_spot_machine_that_goes_was_taken_back(world, renting, make_cont
     assert doubt.subject.scope is Scope.OFFER
 
 
-async def test_the_guardian_blames_only_a_machine_that_nobody_ended(
-    world, renting, make_context, monkeypatch
-):
+async def test_the_guardian_blames_only_a_machine_that_nobody_ended(world, renting, make_context):
     keeper = RentedMachines(world.rentals, world.hosts, clock=world.clock)
     await renting.rent(await make_context("pd-1"))
     # It cannot be reached here, so it does not tell of its GPU.
@@ -310,3 +309,39 @@ async def test_the_guardian_blames_only_a_machine_that_nobody_ended(
     await world.rentals.end("pd-2")
     await keeper.blame("pd-2", Kind.GPU_LOST)
     assert [each.machine for each in await world.memory._store.all()] == ["pd-1/1"]
+
+
+class Box:
+    """A machine that answers the check's script."""
+
+    name = "pd-1"
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = lines
+
+    async def script(self, *_words, on_line, **_options) -> None:
+        for line in (*self.lines, "end"):
+            on_line(line)
+
+
+@pytest.mark.parametrize(
+    ("lines", "remembered"),
+    [
+        (("gpu_fields index, name, memory.total", "gpu 0, NVIDIA A10, 24000"), []),
+        (("gpu_reason nvidia: Unable to determine the device handle",), [Kind.GPU_LOST]),
+    ],
+)
+async def test_a_machine_that_nothing_helps_is_asked_whether_it_has_lost_its_gpu(
+    world, renting, make_context, monkeypatch, lines, remembered
+):
+    await renting.rent(await make_context())
+    key = HostKey("ssh-ed25519", "AAAA", "SHA256:x")
+    await world.hosts.know_rented("pd-1", SshAddress("192.0.2.1", 22, "root"), key, "acc")
+
+    async def host(name):
+        return Box(*lines)
+
+    monkeypatch.setattr(world.hosts, "host", host)
+    keeper = RentedMachines(world.rentals, world.hosts, clock=world.clock)
+    await keeper.blame("pd-1", None)
+    assert await kinds(world) == remembered
