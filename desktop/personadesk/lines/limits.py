@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from personadesk.domain.budget import Act
-from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.errors import NotFound, PersonaDeskError
 from personadesk.domain.line import LineState
 from personadesk.domain.quantity import duration
 from personadesk.domain.text import T, Text
@@ -129,7 +129,8 @@ class Limits:
         if tag in self._owed:
             await self._sleep_again(line, tag)
             return
-        wish = await self._wish(tag) if line.state is LineState.UP else None
+        # The voice may be down: what counts is that its machine is billed.
+        wish = await self._wish(tag) if line.state is not LineState.STOPPED else None
         reason = await self._reason(line, tag, wish) if wish is not None else None
         if reason:
             idle = reason.template == IDLE.template
@@ -199,6 +200,8 @@ class Limits:
         limit = await self.used_up(line.name)
         if limit is not None:
             return T(SPENT.template, limit=f"{limit:.2f}")
+        if line.state is not LineState.UP:
+            return None
         idle_minutes = (await self.rent_of(line.name, wish.account) or wish).idle_stop_minutes
         if idle_minutes is None or line.target is None:
             return None
@@ -249,7 +252,11 @@ class Limits:
         await self._lines.tell(line.name, LineState.STOPPED, reason)
         # Its voice is down, and its machine costs until the provider has taken it.
         self._owed[tag] = (reason, rest, self._clock())
-        wakes = await self._machines.sleep(tag)
+        try:
+            wakes = await self._machines.sleep(tag)
+        except NotFound:
+            # It is gone, and costs nothing any more.
+            wakes = False
         self._owed.pop(tag, None)
         if not wakes:
             await self._lines.detach(line.name)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from personadesk.domain.budget import Act, Budget, Level, Period, Standing
-from personadesk.domain.errors import Unreachable
+from personadesk.domain.errors import NotFound, Unreachable
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.money import Amount
 from personadesk.domain.plan import RENT, Plan, RentWish
@@ -129,6 +129,31 @@ async def test_spent_is_spent_whoever_talks():
     assert await world.look_after(60) is LineState.STOPPED
     assert str(world.lines.all["a"].reason) == "The limit of $5.00 is reached."
     assert world.lines.rests == {"a": Rest.STOPPED}, "no caller may spend more"
+
+
+@pytest.mark.parametrize("state", [LineState.FAILED, LineState.STARTING, LineState.UNKNOWN])
+async def test_what_is_spent_counts_while_the_voice_is_down_and_idling_does_not(state):
+    world = World(RentWish(spend_limit=2.0, idle_stop_minutes=1))
+    world.lines.all["a"] = replace(world.lines.all["a"], state=state)
+    assert await world.look_after(600) is state
+    assert await world.look_after(600) is state
+    world.spent = 2.0
+    assert await world.look_after(10) is LineState.STOPPED
+    assert world.slept == ["pd-1"]
+
+
+async def test_a_machine_that_is_gone_already_is_not_asked_for_again_and_again():
+    world = World(RentWish(spend_limit=2.0))
+    world.spent = 2.0
+
+    async def sleep(tag: str) -> bool:
+        world.asked += 1
+        raise NotFound("The rented machine behind this voice is gone.")
+
+    world.sleep = sleep
+    for _ in range(3):
+        assert await world.look_after(600) is LineState.STOPPED
+    assert (world.asked, world.lines.did) == (1, ["stop a", "detach a"])
 
 
 async def test_where_nothing_can_be_stopped_the_line_keeps_its_address_without_a_voice():
