@@ -60,8 +60,18 @@ class OwedStore:
                 "FROM owed_stops ORDER BY since"
             )
             return tuple(
-                Debt(tag, line, text_from_json(why), Rest(rest), bool(ends), *numbers, bool(taken))
-                for tag, line, why, rest, ends, *numbers, taken in rows
+                Debt(
+                    tag,
+                    line,
+                    text_from_json(why),
+                    Rest(rest),
+                    bool(ends),
+                    since,
+                    asked,
+                    tries,
+                    bool(taken),
+                )
+                for tag, line, why, rest, ends, since, asked, tries, taken in rows
             )
 
         return await self._database.run(work)
