@@ -21,7 +21,7 @@ from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.line import LineState
 from personadesk.domain.progress import DeployState
-from personadesk.domain.wish import Rest
+from personadesk.domain.wish import Place, Rest
 from personadesk.hosts import hub_token
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
@@ -42,6 +42,7 @@ from personadesk.store.accounts import AccountStore
 from personadesk.store.budgets import BudgetStore
 from personadesk.store.database import Database
 from personadesk.store.experiences import ExperienceStore
+from personadesk.store.foreign import ForeignStore
 from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
 from personadesk.store.journal import Journal
@@ -53,6 +54,7 @@ from personadesk.store.settings import Settings
 from personadesk.store.spending import SpendingStore
 from personadesk.store.vault import Vault
 from personadesk.store.wishes import WishStore
+from personadesk.voice.foreign import ForeignServers
 from personadesk.voice.proof import Proofs
 
 if TYPE_CHECKING:
@@ -60,11 +62,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from personadesk.deploy.rented.standby import Quote
     from personadesk.deploy.step import Step
     from personadesk.domain.callee import Callee
     from personadesk.domain.plan import Plan
     from personadesk.domain.progress import StepName
     from personadesk.domain.text import Text
+    from personadesk.domain.wish import Wish
     from personadesk.lines.uninstall import Uninstalled
     from personadesk.monitor.monitor import Monitor
     from personadesk.store.locks import FileLock
@@ -100,6 +104,7 @@ class Services:
         leaving: Removes servers whose machine was not reached when another took their place.
         wanting: Makes and changes lines as people want them.
         outside: Opens lines to other computers.
+        foreign: The voice servers of others that a person calls.
         control: Lets a window see and steer the process that serves the lines.
         proofs: Calls voices to hear whether they answer.
         lines_lock: Tells who serves the addresses.
@@ -128,6 +133,7 @@ class Services:
     leaving: Leaving
     wanting: Wanting
     outside: Outside
+    foreign: ForeignServers
     control: Control
     proofs: Proofs
     secrets: Secrets
@@ -160,14 +166,29 @@ class Services:
         )
 
     async def callee(self, word: str) -> Callee:
-        """Return whom a word means: a line, the line on a machine, or an address; see `lines.callees`.
+        """Return whom a word means: a line, a server that was kept, the line on a machine, or an address.
 
         Raises:
             NotFound: It is none of these.
         """
         from personadesk.lines import callees
 
-        return await callees.find(word, self.lines, self.journal, self.rentals.current)
+        found = await self.foreign.callee(word)
+        return found or await callees.find(word, self.lines, self.journal, self.rentals.current)
+
+    async def spare_quote(self, wish: Wish) -> Quote:
+        """Return what a spare would cost a line and where it would stand; see `deploy.rented.standby`.
+
+        Raises:
+            PersonaDeskError: An account is not known, or cannot be read.
+        """
+        from personadesk.deploy.rented import standby
+
+        line = await self.lines.get(wish.line)
+        tag = line.target.server_id if line is not None and line.target is not None else ""
+        record = await self.journal.load(tag)
+        here = Place(record.plan.place, record.plan.rent).key if record is not None else ""
+        return await standby.quote(self.accounts, wish, here)
 
     async def add_voice(self, url: str, name: str, wav: Path, token: str | None = None) -> Voice:
         """Bring a voice to the server at an address; see `lines.own_voices`.
@@ -177,6 +198,7 @@ class Services:
         """
         from personadesk.lines import own_voices
 
+        token = token or await self.foreign.token_for(url)
         return await own_voices.add(self.servers, url, name, wav, token)
 
     async def forget(self, host_name: str) -> Uninstalled:
@@ -308,6 +330,9 @@ async def open_services(
         accesses=accesses, door=lambda name, access: outside.door(name, access),
     )  # fmt: skip
     outside = Outside(accesses, secrets, lines, folders.data / "tls")
+    foreign = ForeignServers(
+        ForeignStore(database), secrets, lambda: [line.name for line in lines.lines()]
+    )
     accounts = Accounts(AccountStore(database), secrets)
     rentals = Rentals(RentalStore(database), accounts, hosts, Memory(ExperienceStore(database)))
     spending = SpendingStore(database)
@@ -326,6 +351,7 @@ async def open_services(
         else _steps(folders, hosts, secrets, Renting(rentals, hosts))
     )
     deploys = DeployEngine(folders, journal, servers, lines, steps)
+    lines.progress_of = partial(_progress, deploys)
     proofs = Proofs()
     limits = Limits(lines, journal, spending.of, machines, due=money.due)
     limits.in_hours = wishes.in_hours
@@ -344,7 +370,7 @@ async def open_services(
         fleet, spending, money, limits, wishes,
         guardian, spares, Leaving(lines, servers),
         Wanting(lines, wishes, guardian, hosts, accounts, spending.of_line),
-        outside, Control(lines, socket_path(folders)), proofs, secrets, lock, handler,
+        outside, foreign, Control(lines, socket_path(folders)), proofs, secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
         services.limits.start()
@@ -408,6 +434,15 @@ async def _stopped_by_hand(
     name = _behind(lines).get(tag)
     if name is not None:
         await lines.rest(name, Rest.STOPPED)
+
+
+def _progress(deploys: DeployEngine, line: str) -> dict[str, object] | None:
+    """Return how far the deploy is that this process runs for a line, None where it runs none."""
+    for each in reversed(deploys.active()):
+        view = each.view
+        if view.plan.line == line and view.state is DeployState.RUNNING:
+            return view.facts()
+    return None
 
 
 def _load_monitor() -> None:

@@ -11,6 +11,7 @@ from personadesk.cli import line_outside, line_service, wishing
 from personadesk.cli.instances import (
     prove,
     rental_of,
+    rentals_of,
     say_still_billed,
     say_what_stops,
 )
@@ -66,9 +67,9 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
             )
         return 0
     if action in {"remove", "delete"}:
-        rental = await rental_of(services, arguments.name)
+        rentals = await rentals_of(services, arguments.name)
         await lines.remove(arguments.name)
-        left, sure = await prove(services, rental)
+        left, sure = await prove(services, rentals)
         if arguments.json:
             print_json({"removed": arguments.name} | ({"left": left} if left else {}))
         else:
@@ -81,10 +82,11 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
         await say_still_billed(services, (arguments.name,))
     elif action == "sleep":
         rental = await rental_of(services, arguments.name)
+        rentals = await rentals_of(services, arguments.name)
         waking = await say_what_stops(services, rental)
         await services.limits.sleep(arguments.name, Rest.ASLEEP)
-        left, sure = await prove(services, rental)
-        more = {"left": left, "waking": waking} if rental is not None else {}
+        left, sure = await prove(services, rentals)
+        more = {"left": left, "waking": waking} if rentals else {}
     elif action == "create":
         await wishing.create(services, arguments)
         await services.hand_over()
@@ -125,6 +127,7 @@ async def _tell(services: Services, arguments: argparse.Namespace, more: Mapping
 
 async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
     services = await open_services(kind=BACKGROUND if arguments.background else "terminal")
+    ending: asyncio.Task[None] | None = None
     try:
         if services.lines.serving:
             say(
@@ -139,8 +142,15 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
         # What is rented goes on costing while no window is open: its limits are held from here.
         services.fleet.start()
         await _watch(services)
+        if arguments.background and await _holds(services):
+            ending = asyncio.create_task(
+                _end_with_held(services, stop), name="end with what is held"
+            )
         await stop.wait()
     finally:
+        if ending is not None:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
         await services.close()
     if arguments.json:
         print_json({"served": [line_dict(line) for line in services.lines.lines()]})
@@ -153,6 +163,36 @@ async def _watch(services: Services) -> None:
         await services.monitor()
     except PersonaDeskError as error:
         log.warning("Nothing is watched: %s %s", error.what, error.details)
+
+
+async def _holds(services: Services) -> bool:
+    """Whether a machine of a failed deploy is kept for a look."""
+    return any(each.hold_until is not None for each in await services.rentals.store.open())
+
+
+async def _end_with_held(services: Services, stop: Stop) -> None:
+    """End once the machine that was kept for a look is ended or taken into use, unless something else needs us."""
+    looked = asyncio.Event()
+    no_longer = services.fleet.subscribe(looked.set)
+    # One that is being ended is still rented, and its end must be seen to.
+    while await services.rentals.store.open():
+        await looked.wait()
+        looked.clear()
+    no_longer()
+    if await _lines_need(services):
+        log.info("Nothing is rented any more; this process goes on for the lines.")
+    else:
+        log.info("Nothing is rented any more, and no line needs this process: it ends.")
+        stop.tell(0)
+
+
+async def _lines_need(services: Services) -> bool:
+    """Whether a line is up, or may come up by itself."""
+    for line in await services.lines.all():
+        wish = await services.wishes.get(line.name)
+        if line.state is not LineState.STOPPED or (wish and wish.rest is not Rest.STOPPED):
+            return True
+    return False
 
 
 async def _wait_for_turn(services: Services, stop: Stop) -> None:

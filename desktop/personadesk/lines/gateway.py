@@ -33,7 +33,7 @@ from personadesk.lines.why_down import BY_HAND, cause_of
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from websockets.asyncio.client import ClientConnection
     from websockets.asyncio.server import Server
@@ -93,6 +93,8 @@ class Gateway:
         carried: How often a call went on over a new connection to its voice.
         hold: Why callers wait while the line is not up, as they are told; None refuses them at once. Set it from any
             thread.
+        progress: How far the deploy is that brings its voice, as callers who wait are told; None where there is none.
+            Set it from any thread.
         persona: Who it is for callers who name no persona; "" adds nothing. Set it from any thread.
         outside_fault: Why other computers do not reach it although they should; nothing when they do.
     """
@@ -102,6 +104,7 @@ class Gateway:
         self.served = 0
         self.carried = 0
         self.hold: str | None = None
+        self.progress: Mapping[str, object] | None = None
         self._waiting = 0
         self._server: Server | None = None
         self._outer: Server | None = None
@@ -414,11 +417,13 @@ class Gateway:
         return self.hold is not None
 
     def _wait_facts(self, place: int, waited: float) -> dict[str, object]:
-        return {
+        facts: dict[str, object] = {
             "line": self.line.name, "state": self.line.state, "reason": self.hold,
             "position": place, "waiting": self._waiting,
             "waited_s": round(waited, 1), "max_wait_s": HOLD_SECONDS,
         }  # fmt: skip
+        progress = self.progress
+        return facts if progress is None else facts | {"progress": progress}
 
     async def _pass_on(
         self, client: ServerConnection, request: Request, upstream: ClientConnection

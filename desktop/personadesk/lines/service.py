@@ -19,7 +19,7 @@ from personadesk.lines import truth
 from personadesk.lines.keeper import LineKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from personadesk.domain.access import Access
     from personadesk.hosts.servers import Servers
@@ -50,6 +50,7 @@ class LineService:
     """All lines of this computer.
 
     Attributes:
+        progress_of: Returns how far the deploy is that brings a line's voice, for callers who wait; None for none.
         kind: What this process is: `window`, `terminal` (serves until told to end), `background` or `command`.
         end_spares: Ends the voices that stand by for a line, and says why in its log.
     """
@@ -84,6 +85,7 @@ class LineService:
         self._wake = asyncio.Event()
         self._following = asyncio.Lock()
         self._stopping: set[str] = set()
+        self.progress_of: Callable[[str], Mapping[str, object] | None] = lambda _: None
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -250,10 +252,11 @@ class LineService:
         try:
             if line.target is not None and await self._servers.store.get(line.target.server_id):
                 await self._servers.stop(line.target.server_id)
+            await self.tell(name, LineState.STOPPED)
         finally:
             self._stopping.discard(name)
-        await self.tell(name, LineState.STOPPED)
-        await self.end_spares(name, NOT_UP)
+            # Also where the voice would not stop: it costs as much.
+            await self.end_spares(name, NOT_UP)
 
     async def start(self, name: str) -> None:
         """Start the voice behind a line again; its state tells when it is up.
@@ -384,6 +387,7 @@ class LineService:
                     await self._reload()
                 if not self.serving:
                     continue
+                self._keeper.tell_progress({x.name: self.progress_of(x.name) for x in self._lines})
                 await self._follow()
                 if time.monotonic() - checked >= CHECK_SECONDS:
                     # One that is being stopped would look like one that starts.

@@ -268,6 +268,13 @@ def experiences(connection: sqlite3.Connection) -> None:
     )
 
 
+def foreign_servers(connection: sqlite3.Connection) -> None:
+    """Keep the voice servers of others that a person calls; never their tokens."""
+    connection.execute(
+        "CREATE TABLE foreign_servers (name TEXT PRIMARY KEY, url TEXT NOT NULL, has_token INTEGER NOT NULL)"
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
@@ -281,5 +288,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     line_access,
     personas,
     experiences,
+    foreign_servers,
 )
 """Position + 1 is the version that the function leads to."""

@@ -416,6 +416,11 @@ async def test_a_caller_is_held_until_there_is_a_voice_and_is_told_why(
             assert told.kind is Kind.METADATA
             assert (facts["reason"], facts["position"], facts["waiting"]) == (line.hold, 1, 1)
             assert line.waiting == 1
+            assert "progress" not in facts, "nothing is deployed"
+            line.progress = {"step": "install", "fraction": 0.5, "left_s": 90}
+            while "progress" not in facts:
+                facts = json.loads(decode(bytes(await call.recv())).payload)
+            assert facts["progress"] == line.progress
             await call.send(b"\x01said too early")
             line.line = replace(line.line, target=there.target, state=LineState.UP)
             await _until(lambda: there.calls)

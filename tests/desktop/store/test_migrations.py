@@ -12,6 +12,7 @@ from personadesk.store.migrations import (
     budgets,
     experiences,
     first_tables,
+    foreign_servers,
     hosts,
     line_access,
     personas,
@@ -143,6 +144,14 @@ def test_saved_personas_have_a_table() -> None:
     connection.close()
 
 
+def test_the_servers_of_others_have_a_table_that_holds_no_token() -> None:
+    connection = sqlite3.connect(":memory:")
+    foreign_servers(connection)
+    told = connection.execute("SELECT name FROM pragma_table_info('foreign_servers')")
+    assert [row[0] for row in told] == ["name", "url", "has_token"]
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
     assert (
         first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
@@ -151,6 +160,7 @@ def test_every_migration_says_what_it_does_and_has_a_test() -> None:
         line_access,
         personas,
         experiences,
+        foreign_servers,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)
 

@@ -25,10 +25,10 @@ from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.account_page import AccountPage
 from personadesk.ui.deploy.gpu_page import GpuPage
 from personadesk.ui.deploy.page import DeployPage
-from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home import HomePage
 from personadesk.ui.messages import bus
+from personadesk.ui.moments import time_of_day
 from personadesk.ui.places import DEPLOY, TALK
 from personadesk.ui.session import WindowSession
 
@@ -71,7 +71,7 @@ def connect(services: Any, samples: ModuleType, *names: str) -> None:
 
 async def open_gpu(session: WindowSession, wait_for: Wait) -> GpuPage:
     await wait_for(lambda: session.desk.rented.loaded)
-    session.desk.rent_gpu()
+    session.desk.ways.rent_gpu()
     await wait_for(lambda: session.window.current_id == DEPLOY)
     page = wizard_page(session, flow.Page.GPU)
     assert isinstance(page, GpuPage)
@@ -153,7 +153,7 @@ def test_a_refused_key_is_told_by_what_is_wrong_and_the_next_paste_is_tried(
 
     async def story(session: WindowSession) -> None:
         await wait_for(lambda: session.desk.rented.loaded)
-        session.desk.rent_gpu()
+        session.desk.ways.rent_gpu()
         await wait_for(lambda: session.window.current_id == DEPLOY)
         accounts = wizard_page(session, flow.Page.ACCOUNT)
         clicker.click(accounts.card("lambda"))
@@ -175,7 +175,7 @@ def test_a_key_that_was_typed_is_tried_by_continue_which_then_goes_on_by_itself(
 ) -> None:
     async def story(session: WindowSession) -> None:
         await wait_for(lambda: session.desk.rented.loaded)
-        session.desk.rent_gpu()
+        session.desk.ways.rent_gpu()
         await wait_for(lambda: session.window.current_id == DEPLOY)
         accounts = wizard_page(session, flow.Page.ACCOUNT)
         clicker.click(accounts.card("lambda"))
