@@ -13,6 +13,7 @@ from personadesk.domain.errors import AuthFailed, HostUnfit, PersonaDeskError, U
 from personadesk.domain.offer import need_of, rank
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.progress import DeployState, StepState
+from personadesk.domain.reputation import Experience, Kind, Reputation, offer_name
 from personadesk.domain.text import T
 from personadesk.providers import catalog
 from personadesk.store.spending import Cost
@@ -27,7 +28,7 @@ from personadesk.ui.rented.model import Attempt as RentAttempt
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from personadesk.domain.offer import Need
+    from personadesk.domain.offer import Need, Offer
     from personadesk.domain.progress import DeployView
     from personadesk.ui.shell import Page
 
@@ -87,6 +88,36 @@ def _offers(*, least: float = 24.0, failed: bool = False) -> Offers:
             T("Check your own network, then try again."),
         )
     return Offers(need, ranked, failures, samples.STARTED + 360)
+
+
+def _doubted() -> Offers:
+    """Return offers of which one's host lost its GPU and another was sold out twice; the rest is as it was."""
+    offers = _offers()
+    kept = next(each for each in offers.offers if each.provider == "vast")
+    sold = next(each for each in offers.offers if each.provider == "runpod")
+    lived = [
+        _lived(replace(kept, host="h-4411"), Kind.GPU_LOST, 20 * 3600.0),
+        _lived(sold, Kind.SOLD_OUT, 900.0),
+        _lived(sold, Kind.SOLD_OUT, 120.0),
+    ]
+    known = tuple(replace(each, host="h-4411") if each == kept else each for each in offers.offers)
+    reputation = Reputation(lived, offers.asked)
+    return replace(offers, offers=tuple(reputation.sort(known)), reputation=reputation)
+
+
+def _lived(offer: Offer, kind: Kind, ago: float) -> Experience:
+    return Experience(
+        f"pd-{ago}/1", kind, offer.provider, offer_name(offer), offer.region, offer.host, offer.gpu,
+        offer.place, samples.STARTED + 360 - ago,
+    )  # fmt: skip
+
+
+def _rent_doubted(wizard: Make) -> Page:
+    offers = _doubted()
+    choice = next(each for each in offers.offers if each.host)
+    return _rent_wizard(
+        wizard, flow.Page.GPU, rented_of(*_several(), offers=offers), choice=choice, insist=True
+    )
 
 
 def _rent_wizard(wizard: Make, page: flow.Page, rented: Rented, **rent: Any) -> Page:
@@ -180,6 +211,7 @@ def scenes(wizard: Make, deploy: Make) -> dict[str, Callable[[], Page]]:
         "deploy-gpu": lambda: _rent_wizard(
             wizard, flow.Page.GPU, rented_of(*_several(), offers=_offers(failed=True))
         ),
+        "deploy-gpu-doubted": lambda: _rent_doubted(wizard),
         "deploy-gpu-nothing": lambda: _rent_wizard(
             wizard, flow.Page.GPU, rented_of(*_several(), offers=_offers()), max_price="0.10"
         ),

@@ -14,8 +14,7 @@ from personadesk.ui.voice_lab.lab import Lab
 from personadesk.voice import clips, compare
 from personadesk.voice.compare import Call, Comparison, Side
 from personadesk.voice.facts import ServerFacts
-from personadesk.voice.mouth import Mark
-from personadesk.voice.recording import Piece, Recording
+from personadesk.voice.recording import Mark, Piece, Recording
 from personadesk.voice.script import Interrupt, Say, Silence, Wait
 from personadesk.voice.test import judge_recording
 

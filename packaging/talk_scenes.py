@@ -6,11 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PySide6.QtCore import Qt
+
 import samples
-from lab_scenes import lab_of, lab_scenes
+from lab_scenes import comparison, lab_of, lab_scenes
 from personadesk.domain.persona import BUILT_IN
 from personadesk.domain.text import T
 from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.talk.foreign import Foreign
+from personadesk.ui.talk.foreign_dialog import ForeignDialog
 from personadesk.ui.talk.kept_calls import KeptCalls
 from personadesk.ui.talk.page import TalkPage
 from personadesk.ui.talk.personas import Personas
@@ -26,8 +30,9 @@ if TYPE_CHECKING:
 
     from personadesk.ui.shell import Page
     from personadesk.ui.voice_lab.lab import Lab
+    from personadesk.voice.compare import Comparison
 
-__all__ = ["TALK_SCENES", "SampleSession", "console", "measured", "personas_of"]
+__all__ = ["TALK_SCENES", "SampleSession", "console", "foreign_of", "measured", "personas_of"]
 
 WAYS = (14.0, 47.0, 19.0, 4.0, 41.0, 21.0, 60.0, 22.0)
 
@@ -143,6 +148,11 @@ class _Shelf(KeptCalls):
             self.shown.emit()
 
 
+def foreign_of() -> Foreign:
+    """Return the list of other people's servers, with none in it."""
+    return Foreign(_never)
+
+
 def kept_of(count: int = 0) -> KeptCalls:
     """Return a shelf with so many calls."""
     made = _Shelf(_never)
@@ -197,6 +207,7 @@ def console(
     rehearsal: bool = True,
     devices: bool = True,
     shown: Callable[[TalkSnapshot], TalkSnapshot] = measured,
+    compared: Comparison | None = None,
 ) -> Page:
     """Return the page in a state of a call; None before the first."""
     moment = samples.call(state or TalkState.ENDED)
@@ -217,7 +228,7 @@ def console(
         if state is not TalkState.IN_CALL:
             call.look()
     people = personas_of() if not rehearsal else personas_of("Friendly teacher", voices=False)
-    page = TalkPage(call, people, kept_of(), lab_of())
+    page = TalkPage(call, people, kept_of(), foreign_of(), lab_of(compared))
     call.setParent(page)
     people.setParent(page)
     return page
@@ -231,7 +242,7 @@ def _nobody() -> Page:
     call = Call(lambda *_a, **_k: SampleSession(samples.call()), _no_list)
     call.devices = samples.NO_DEVICES
     people = personas_of(voices=False)
-    page = TalkPage(call, people, kept_of(), lab_of())
+    page = TalkPage(call, people, kept_of(), foreign_of(), lab_of())
     call.setParent(page)
     people.setParent(page)
     return page
@@ -241,7 +252,7 @@ def _kept(count: int) -> Page:
     call = Call(lambda *_a, **_k: SampleSession(samples.call()), _no_list)
     call.devices = samples.DEVICES
     people, shelf = personas_of(), kept_of(count)
-    page = TalkPage(call, people, shelf, lab_of())
+    page = TalkPage(call, people, shelf, foreign_of(), lab_of())
     for each in (call, people, shelf):
         each.setParent(page)
     page.show_view(1)
@@ -278,9 +289,20 @@ def _around(lab: Lab) -> TalkPage:
         )
     )
     people = personas_of()
-    page = TalkPage(call, people, kept_of(), lab)
+    page = TalkPage(call, people, kept_of(), foreign_of(), lab)
     for each in (call, people, lab):
         each.setParent(page)
+    return page
+
+
+def _server() -> Page:
+    page = console(None, rehearsal=False)
+    dialog = ForeignDialog(page, foreign_of())
+    dialog.setWindowFlags(Qt.WindowType.Widget)
+    below = page.layout()
+    if below is None:
+        raise ValueError("the page has no layout")
+    below.addWidget(dialog)
     return page
 
 
@@ -293,7 +315,8 @@ TALK_SCENES: dict[str, Callable[[], Page]] = {
     "talk-idle": lambda: console(None),
     "talk-idle-clip": lambda: console(None, devices=False),
     "talk-idle-persona": lambda: console(None, rehearsal=False),
-    "talk-call": lambda: console(TalkState.IN_CALL, rehearsal=False),
+    "talk-server": _server,
+    "talk-call": lambda: console(TalkState.IN_CALL, rehearsal=False, compared=comparison()),
     "talk-call-lagging": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_lagging),
     "talk-call-broken": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_broken),
     "talk-queue": lambda: console(TalkState.IN_CALL, rehearsal=False, shown=_queued),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from personadesk.deploy.engine import DeployEngine
 from personadesk.deploy.recovering import Recovery
 from personadesk.deploy.rented.fleet import Fleet
 from personadesk.deploy.rented.keeping import RentedMachines
+from personadesk.deploy.rented.memory import Memory
 from personadesk.deploy.rented.money import MoneyService
 from personadesk.deploy.rented.rentals import Rentals
 from personadesk.deploy.rented.renting import Renting
@@ -28,9 +29,11 @@ from personadesk.hosts.ssh.directory import Hosts
 from personadesk.lines import background, truth
 from personadesk.lines.control import Control, ask, socket_path
 from personadesk.lines.guardian import Guardian
+from personadesk.lines.leaving import Leaving
 from personadesk.lines.limits import Limits
 from personadesk.lines.outside import Outside
 from personadesk.lines.service import BACKGROUND, COMMAND, LineService
+from personadesk.lines.spares import Spares
 from personadesk.lines.wanting import Wanting
 from personadesk.providers.accounts import Accounts
 from personadesk.store import logs, paths
@@ -38,6 +41,8 @@ from personadesk.store.access import AccessStore
 from personadesk.store.accounts import AccountStore
 from personadesk.store.budgets import BudgetStore
 from personadesk.store.database import Database
+from personadesk.store.experiences import ExperienceStore
+from personadesk.store.foreign import ForeignStore
 from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
 from personadesk.store.journal import Journal
@@ -49,6 +54,7 @@ from personadesk.store.settings import Settings
 from personadesk.store.spending import SpendingStore
 from personadesk.store.vault import Vault
 from personadesk.store.wishes import WishStore
+from personadesk.voice.foreign import ForeignServers
 from personadesk.voice.proof import Proofs
 
 if TYPE_CHECKING:
@@ -92,8 +98,11 @@ class Services:
         secrets: Keys and tokens.
         wishes: What lines shall be, and what was done for them.
         guardian: Keeps lines up.
+        spares: Keeps the second voices of lines that stand by.
+        leaving: Removes servers whose machine was not reached when another took their place.
         wanting: Makes and changes lines as people want them.
         outside: Opens lines to other computers.
+        foreign: The voice servers of others that a person calls.
         control: Lets a window see and steer the process that serves the lines.
         proofs: Calls voices to hear whether they answer.
         lines_lock: Tells who serves the addresses.
@@ -118,8 +127,11 @@ class Services:
     limits: Limits
     wishes: WishStore
     guardian: Guardian
+    spares: Spares
+    leaving: Leaving
     wanting: Wanting
     outside: Outside
+    foreign: ForeignServers
     control: Control
     proofs: Proofs
     secrets: Secrets
@@ -152,14 +164,15 @@ class Services:
         )
 
     async def callee(self, word: str) -> Callee:
-        """Return whom a word means: a line, the line on a machine, or an address; see `lines.callees`.
+        """Return whom a word means: a line, a server that was kept, the line on a machine, or an address.
 
         Raises:
             NotFound: It is none of these.
         """
         from personadesk.lines import callees
 
-        return await callees.find(word, self.lines, self.journal, self.rentals.current)
+        found = await self.foreign.callee(word)
+        return found or await callees.find(word, self.lines, self.journal, self.rentals.current)
 
     async def add_voice(self, url: str, name: str, wav: Path, token: str | None = None) -> Voice:
         """Bring a voice to the server at an address; see `lines.own_voices`.
@@ -169,6 +182,7 @@ class Services:
         """
         from personadesk.lines import own_voices
 
+        token = token or await self.foreign.token_for(url)
         return await own_voices.add(self.servers, url, name, wav, token)
 
     async def forget(self, host_name: str) -> Uninstalled:
@@ -244,6 +258,7 @@ class Services:
         """
         try:
             await self.guardian.stop()
+            await self.leaving.stop()
             await self.proofs.close()
             await self.deploys.close()
         finally:
@@ -299,12 +314,16 @@ async def open_services(
         accesses=accesses, door=lambda name, access: outside.door(name, access),
     )  # fmt: skip
     outside = Outside(accesses, secrets, lines, folders.data / "tls")
+    foreign = ForeignServers(
+        ForeignStore(database), secrets, lambda: [line.name for line in lines.lines()]
+    )
     accounts = Accounts(AccountStore(database), secrets)
-    rentals = Rentals(RentalStore(database), accounts, hosts)
+    rentals = Rentals(RentalStore(database), accounts, hosts, Memory(ExperienceStore(database)))
     spending = SpendingStore(database)
     fleet = Fleet(
         accounts, rentals, spending, hosts, partial(_behind, lines),
-        by_hand=partial(_stopped_by_hand, lines),
+        by_hand=partial(_stopped_by_hand, lines, wishes, journal),
+        spares=partial(_standing_by, journal),
     )  # fmt: skip
     rentals.on_gone = partial(_machine_gone, lines, wishes, servers)
     money = MoneyService(fleet, spending, BudgetStore(database), journal, wishes)
@@ -316,26 +335,33 @@ async def open_services(
         else _steps(folders, hosts, secrets, Renting(rentals, hosts))
     )
     deploys = DeployEngine(folders, journal, servers, lines, steps)
+    lines.progress_of = partial(_progress, deploys)
     proofs = Proofs()
     limits = Limits(lines, journal, spending.of, machines, due=money.due)
     limits.in_hours = wishes.in_hours
     limits.rent_of = wishes.rent
     limits.own_call = proofs.is_calling
+    limits.used_up = partial(_used_up, wishes, spending)
+    recovery = Recovery(deploys, journal, folders)
+    spares = Spares(lines, wishes, servers, journal, machines, recovery, proofs.prove)
+    lines.end_spares = spares.end_all
     guardian = Guardian(
-        lines, wishes, servers, journal, machines, Recovery(deploys, journal, folders),
-        spending.of_line, limits.sleep, prove=proofs.prove, allowed=money.allowance,
+        lines, wishes, servers, journal, machines, recovery, spending.of_line, limits.sleep,
+        prove=proofs.prove, spares=spares, allowed=money.allowance,
     )  # fmt: skip
     services = Services(
         folders, settings, database, journal, servers, deploys, lines, hosts, accounts, rentals,
         fleet, spending, money, limits, wishes,
-        guardian, Wanting(lines, wishes, guardian, hosts, accounts, spending.of_line),
-        outside, Control(lines, socket_path(folders)), proofs, secrets, lock, handler,
+        guardian, spares, Leaving(lines, servers),
+        Wanting(lines, wishes, guardian, hosts, accounts, spending.of_line),
+        outside, foreign, Control(lines, socket_path(folders)), proofs, secrets, lock, handler,
     )  # fmt: skip
     if serve_lines:
         services.limits.start()
         if kind != COMMAND:
             # A command ends soon; what it began to mend would be cut off.
             services.guardian.start()
+            services.leaving.start()
             services.control.start()
     try:
         if paths.rehearsing():
@@ -367,11 +393,40 @@ async def _machine_gone(
     await servers.let_go(tag)
 
 
-async def _stopped_by_hand(lines: LineService, tag: str) -> None:
-    """Let the line on a machine rest: a person stops that machine."""
+async def _standing_by(journal: Journal) -> dict[str, str]:
+    """Return for which line each spare stands by."""
+    return {record.plan.id: record.plan.line for record in await journal.spares()}
+
+
+async def _used_up(wishes: WishStore, spending: SpendingStore, line: str) -> float | None:
+    """Return the spending limit of a line that is reached by all its machines together, its spare's too."""
+    wish = await wishes.get(line)
+    if wish is None or wish.spend_limit is None:
+        return None
+    return wish.spend_limit if await spending.of_line(line) >= wish.spend_limit else None
+
+
+async def _stopped_by_hand(
+    lines: LineService, wishes: WishStore, journal: Journal, tag: str
+) -> None:
+    """Let the line on a machine rest, or be without a spare: a person stops that machine."""
+    spare_of = (await _standing_by(journal)).get(tag)
+    wish = await wishes.get(spare_of) if spare_of is not None else None
+    if wish is not None:
+        await wishes.put(replace(wish, spare=""))
+        return
     name = _behind(lines).get(tag)
     if name is not None:
         await lines.rest(name, Rest.STOPPED)
+
+
+def _progress(deploys: DeployEngine, line: str) -> dict[str, object] | None:
+    """Return how far the deploy is that this process runs for a line, None where it runs none."""
+    for each in reversed(deploys.active()):
+        view = each.view
+        if view.plan.line == line and view.state is DeployState.RUNNING:
+            return view.facts()
+    return None
 
 
 def _load_monitor() -> None:

@@ -33,6 +33,7 @@ async def hold(url: str, seconds: float, folder: Path) -> dict[str, Any]:
 
     from personadesk.store.database import Database
     from personadesk.ui.talk.call import Call, Partner
+    from personadesk.ui.talk.foreign import Foreign
     from personadesk.ui.talk.kept_calls import KeptCalls
     from personadesk.ui.talk.page import TalkPage
     from personadesk.ui.talk.personas import Personas
@@ -49,7 +50,7 @@ async def hold(url: str, seconds: float, folder: Path) -> dict[str, Any]:
     personas, kept = Personas(ready), KeptCalls(ready)
     call = Call(None, lambda **_choices: Devices(), lambda: personas.draft, kept.sessions)
     call.show_partners((Partner("Echo", url, server=url),))
-    page = TalkPage(call, personas, kept, Lab(ready))
+    page = TalkPage(call, personas, kept, Foreign(ready), Lab(ready))
     page.resize(1240, 840)
     page.show()
     page.entered()

@@ -80,14 +80,16 @@ class Muted:
 
 
 async def slow_down(process: psutil.Process, seconds: float) -> None:
-    """Let a process have a third of its time, in pieces longer than a frame."""
+    """Let a process have a third of its time, in pieces longer than a frame, until it ends or the time is over."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     with contextlib.suppress(psutil.NoSuchProcess):
         while loop.time() < until:
             process.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(0.12)
-            process.send_signal(signal.SIGCONT)
+            try:
+                await asyncio.sleep(0.12)
+            finally:
+                process.send_signal(signal.SIGCONT)
             await asyncio.sleep(0.06)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from personadesk.deploy.rented.fleet import FleetView
@@ -10,6 +10,7 @@ from personadesk.domain.account import KEYRING, Account, AccountInfo
 from personadesk.domain.errors import NotFound, PersonaDeskError
 from personadesk.domain.machine import Action, Machine
 from personadesk.domain.offer import Need, Offer
+from personadesk.domain.reputation import Doubt, Experience, Reputation
 from personadesk.domain.text import T
 from personadesk.providers.accounts import Given, Kept
 from personadesk.store.rentals import OPEN_STATES, Rental
@@ -135,11 +136,28 @@ class FakeSpending:
 
 
 @dataclass
+class FakeMemory:
+    """Holds against offers what it was given, until it is forgotten."""
+
+    lived: list[Experience] = field(default_factory=list)
+    now: float = 0.0
+    forgotten: list[str] = field(default_factory=list)
+
+    async def reputation(self) -> Reputation:
+        return Reputation(self.lived, self.now)
+
+    async def forget(self, doubts: Iterable[Doubt]) -> None:
+        self.forgotten += [each.subject.key for each in doubts]
+        self.lived = []
+
+
+@dataclass
 class FakeRentals:
     """A record of rentals that remembers what was held."""
 
     kept: list[Rental] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
+    memory: FakeMemory = field(default_factory=FakeMemory)
 
     @property
     def store(self) -> FakeRentals:

@@ -121,6 +121,12 @@ class Sshd:
         self.stop()
         self.start()
 
+    def here_again(self) -> None:
+        """Let a daemon that is frozen or was stopped answer again; harmless when it does."""
+        self.thaw()
+        if self._process is None:
+            self.start()
+
     def cut(self) -> None:
         """Kill the sessions and leave the daemon: a network that breaks and comes back."""
         for pid in self.sessions():

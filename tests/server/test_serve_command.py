@@ -402,7 +402,7 @@ def test_a_spoilt_model_is_told_and_the_process_stays(launch, dial, copy, spoil)
     spoil(copy)
     server = launch("--checkpoint", copy, "--threads", "1")
     health = server.until("failed", "ready")
-    assert health["state"] == "failed"
+    assert (health["state"], health["cause"]) == ("failed", "model")
     assert health["reason"].endswith(".")
     assert "Traceback" not in health["reason"]
     assert "\n" not in health["reason"]

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 from personadesk.app import open_services
 from personadesk.cli.money_words import proof_dict, proof_words
 from personadesk.cli.running import FAILED, error_dict, print_json, run_command, say
+from personadesk.deploy.rented.setup_time import last_setup
 from personadesk.domain.errors import NotFound
+from personadesk.domain.hours import USUAL_START_SECONDS
 from personadesk.domain.machine import Action, MachineState
 from personadesk.domain.money import Kind
+from personadesk.domain.proof import Left
+from personadesk.domain.stopping import stopping
 from personadesk.store.rentals import RentalState
 
 if TYPE_CHECKING:
@@ -122,13 +126,16 @@ def held_words(key: str, until: float) -> str:
     )
 
 
-async def prove(services: Services, rental: Rental | None) -> list[dict[str, Any]]:
-    """Ask what is left after a line was put to sleep or removed, say it, and return it.
+async def prove(services: Services, rental: Rental | None) -> tuple[list[dict[str, Any]], bool]:
+    """Ask what is left after a line was put to sleep or removed, and say it.
 
     A machine that is on its way down is given some time.
+
+    Returns:
+        What is left, as `--json` tells it, and whether the provider confirms that the line's machine runs no more.
     """
     if rental is None:
-        return []
+        return [], True
     manners = (await services.accounts.provider(rental.account)).facts.manners
     until = time.monotonic() + SETTLE_SECONDS
     while True:
@@ -139,7 +146,26 @@ async def prove(services: Services, rental: Rental | None) -> list[dict[str, Any
         await asyncio.sleep(min(_POLL_SECONDS, manners.poll_s))
     for each in proofs:
         say(proof_words(each))
-    return [proof_dict(each) for each in proofs]
+    down = all(item.kind is not Kind.RUNNING for item in mine)
+    sure = down and all(each.left is not Left.UNCONFIRMED for each in proofs)
+    return [proof_dict(each) for each in proofs], sure
+
+
+async def say_what_stops(services: Services, rental: Rental | None) -> dict[str, Any] | None:
+    """Say before a line is put to sleep what that costs or destroys, and how long it takes to wake it.
+
+    Returns:
+        The time, as `--json` tells it; None where nothing is rented.
+    """
+    if rental is None:
+        return None
+    facts = (await services.accounts.provider(rental.account)).facts
+    setup = await last_setup(services.journal, services.rentals, rental.provider)
+    say(" ".join(str(each).strip() for each in stopping(facts, setup)))
+    if facts.can.stop:
+        return {"rents": False, "seconds": None, "measured": False}
+    seconds = USUAL_START_SECONDS if setup is None else round(setup, 1)
+    return {"rents": True, "seconds": seconds, "measured": setup is not None}
 
 
 async def rental_of(services: Services, line: str) -> Rental | None:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli import line_outside, line_service, wishing
-from personadesk.cli.instances import prove, rental_of, say_still_billed
+from personadesk.cli.instances import (
+    prove,
+    rental_of,
+    say_still_billed,
+    say_what_stops,
+)
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.status import describe, line_dict
 from personadesk.domain.errors import PersonaDeskError
@@ -18,7 +23,7 @@ from personadesk.lines.service import BACKGROUND
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
@@ -49,7 +54,8 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
 
 async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) -> int:
     lines, action = services.lines, arguments.action
-    left: list[dict[str, Any]] = []
+    more: dict[str, Any] = {}
+    sure = True
     if action == "list":
         found = [line_dict(line) for line in await lines.all()]
         if arguments.json:
@@ -62,12 +68,12 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
     if action in {"remove", "delete"}:
         rental = await rental_of(services, arguments.name)
         await lines.remove(arguments.name)
-        left = await prove(services, rental)
+        left, sure = await prove(services, rental)
         if arguments.json:
             print_json({"removed": arguments.name} | ({"left": left} if left else {}))
         else:
             print(f"The line “{arguments.name}” is gone.")
-        return 0
+        return 0 if sure else FAILED
     if action in line_outside.ACTIONS:
         return await line_outside.run(services, arguments)
     if action == "stop":
@@ -75,8 +81,10 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
         await say_still_billed(services, (arguments.name,))
     elif action == "sleep":
         rental = await rental_of(services, arguments.name)
+        waking = await say_what_stops(services, rental)
         await services.limits.sleep(arguments.name, Rest.ASLEEP)
-        left = await prove(services, rental)
+        left, sure = await prove(services, rental)
+        more = {"left": left, "waking": waking} if rental is not None else {}
     elif action == "create":
         await wishing.create(services, arguments)
         await services.hand_over()
@@ -99,16 +107,15 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
             arguments.name, LineState.UP, LineState.FAILED, limit_s=START_SECONDS
         )
         await services.hand_over()
-    return await _tell(services, arguments, left)
+    told = await _tell(services, arguments, more)
+    return told if sure else FAILED
 
 
-async def _tell(
-    services: Services, arguments: argparse.Namespace, left: Sequence[dict[str, Any]] = ()
-) -> int:
+async def _tell(services: Services, arguments: argparse.Namespace, more: Mapping[str, Any]) -> int:
     line = line_dict(await services.lines.need(arguments.name))
     kept = await wishing.told(services, arguments.name)
     if arguments.json:
-        print_json(line | kept | ({"left": left} if left else {}))
+        print_json(line | kept | dict(more))
     else:
         print(describe(line))
         print(wishing.in_words(kept))
@@ -118,6 +125,7 @@ async def _tell(
 
 async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
     services = await open_services(kind=BACKGROUND if arguments.background else "terminal")
+    ending: asyncio.Task[None] | None = None
     try:
         if services.lines.serving:
             say(
@@ -132,8 +140,15 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
         # What is rented goes on costing while no window is open: its limits are held from here.
         services.fleet.start()
         await _watch(services)
+        if arguments.background and await _holds(services):
+            ending = asyncio.create_task(
+                _end_with_held(services, stop), name="end with what is held"
+            )
         await stop.wait()
     finally:
+        if ending is not None:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
         await services.close()
     if arguments.json:
         print_json({"served": [line_dict(line) for line in services.lines.lines()]})
@@ -146,6 +161,36 @@ async def _watch(services: Services) -> None:
         await services.monitor()
     except PersonaDeskError as error:
         log.warning("Nothing is watched: %s %s", error.what, error.details)
+
+
+async def _holds(services: Services) -> bool:
+    """Whether a machine of a failed deploy is kept for a look."""
+    return any(each.hold_until is not None for each in await services.rentals.store.open())
+
+
+async def _end_with_held(services: Services, stop: Stop) -> None:
+    """End once the machine that was kept for a look is ended or taken into use, unless something else needs us."""
+    looked = asyncio.Event()
+    no_longer = services.fleet.subscribe(looked.set)
+    # One that is being ended is still rented, and its end must be seen to.
+    while await services.rentals.store.open():
+        await looked.wait()
+        looked.clear()
+    no_longer()
+    if await _lines_need(services):
+        log.info("Nothing is rented any more; this process goes on for the lines.")
+    else:
+        log.info("Nothing is rented any more, and no line needs this process: it ends.")
+        stop.tell(0)
+
+
+async def _lines_need(services: Services) -> bool:
+    """Whether a line is up, or may come up by itself."""
+    for line in await services.lines.all():
+        wish = await services.wishes.get(line.name)
+        if line.state is not LineState.STOPPED or (wish and wish.rest is not Rest.STOPPED):
+            return True
+    return False
 
 
 async def _wait_for_turn(services: Services, stop: Stop) -> None:

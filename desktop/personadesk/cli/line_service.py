@@ -30,7 +30,11 @@ async def run(arguments: argparse.Namespace, stop: Stop) -> int:
     state = await control.ask(control.socket_path(folders), "state")
     if arguments.json:
         print_json(
-            {"autostart": asdict(found), "served_by": holder, "lines": (state or {}).get("lines")}
+            {
+                "autostart": asdict(found) | {"proven": not found.unproven},
+                "served_by": holder,
+                "lines": (state or {}).get("lines"),
+            }
         )
     else:
         when = {True: "when the computer starts", False: "when you log in", None: ""}[found.at_boot]
@@ -39,6 +43,8 @@ async def run(arguments: argparse.Namespace, stop: Stop) -> int:
             if found.installed
             else "This computer does not start the lines by itself."
         )
+        if found.installed and found.unproven:
+            print(found.unproven)
         print(
             f"They are served by process {holder.get('pid')} ({holder.get('kind')})."
             if holder is not None

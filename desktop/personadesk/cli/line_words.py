@@ -3,12 +3,56 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLACE = "local, host:NAME or account:NAME"
+EXIT = "Ends with 0 when it is done, 1 when it failed, 2 when the words were not understood."
+_EXAMPLES = {
+    "list": ("list", "list --json"),
+    "show": ('show "My line"', "show desk --json"),
+    "create": (
+        "create desk --model personaplex-7b --place account:runpod --max-price 0.60",
+        'create desk --place host:box --hours "mon-fri 08:30-18:00" --zone Europe/Amsterdam',
+    ),
+    "wish": (
+        "wish desk --place host:box --place account:runpod --max-price 0.60",
+        'wish desk --persona "You are Eva, and you help with orders." --idle-stop 15',
+        "wish desk --hours never --guard off",
+    ),
+    "port": ("port desk 9123",),
+    "start": ("start desk",),
+    "wake": ("wake desk",),
+    "stop": ("stop desk",),
+    "sleep": ("sleep desk", "sleep desk --json"),
+    "move": ("move desk --to host:box", "move desk --to account:runpod --json"),
+    "remove": ("remove desk",),
+    "delete": ("delete desk --json",),
+    "open": (
+        "open desk",
+        "open desk --bind 192.168.1.5 --tls-cert cert.pem --tls-key key.pem",
+    ),
+    "close": ("close desk",),
+    "token": ("token desk --show", "token desk --new"),
+    "serve": ("serve", "serve --install", "serve --status --json"),
+}
+_MORE = {
+    "start": "1 also where the voice is not up within a minute; it may come up later.",
+    "wake": "1 also where the voice is not up within a minute; it may come up later.",
+    "sleep": (
+        "Says first what that costs or destroys, and how long waking takes where a provider can only end a machine. "
+        "1 also where the provider does not confirm that the machine runs no more."
+    ),
+    "move": "When the new voice fails its test, the old one stays behind the line, and it ends with 1.",
+    "delete": (
+        "A machine that was rented for it is ended. 1 also where the provider does not confirm that."
+    ),
+    "serve": "To be told to end (Ctrl-C, SIGTERM) is no failure. With --status it is 1 where nobody serves the lines.",
+}
+_MORE["remove"] = _MORE["delete"]
 
 
 def add_commands(
@@ -25,21 +69,24 @@ def add_commands(
         ("wish", "change what a line shall be", True),
         ("port", "give a line another port; programs that call it must follow", True),
         ("start", "start the voice behind a line again", True),
-        ("wake", "the same; where nothing is behind it, deploy at its first place", True),
+        ("wake", "start its voice again; where nothing is behind it, deploy at its first place", True),
         ("stop", "stop the voice behind a line; its address stays, only a person starts it", True),
-        ("sleep", "the same, but a caller wakes it", True),
+        ("sleep", "stop the voice, and its machine where that saves money; a caller wakes it", True),
         ("move", "put the voice elsewhere: new one up and tested, then switched, then the old one gone", True),
         ("remove", "stop the voice and forget the line", True),
-        ("delete", "the same", True),
+        ("delete", "the same as remove", True),
         ("open", "let other computers reach it, with a token and a certificate", True),
         ("close", "let only this computer reach it", True),
         ("token", "the address and token for other computers", True),
         ("serve", "serve the addresses until told to end", False),
     ):  # fmt: skip
-        action = actions.add_parser(name, help=words)
+        action = actions.add_parser(
+            name, help=words, description=f"{words[0].upper()}{words[1:]}.", epilog=_epilog(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
         action.set_defaults(module="line", action=name)
         if wants_name:
-            action.add_argument("name")
+            action.add_argument("name", help="the line’s name")
         if name == "serve":
             action.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
             ways = action.add_mutually_exclusive_group()
@@ -65,12 +112,22 @@ def add_commands(
             action.add_argument("port", type=int, metavar="N", help="its new port")
         if name == "create":
             action.add_argument("--port", type=int, metavar="N", help="its port (the next free)")
-            action.add_argument("--model", default="rehearsal", metavar="MODEL")
+            action.add_argument(
+                "--model", default="rehearsal", metavar="MODEL",
+                help="rehearsal (small, untrained, made where it runs), personaplex-7b, or a model folder",
+            )  # fmt: skip
         if name in {"create", "wish"}:
             _add_wish(action)
         if name in {"create", "move"}:
             action.set_defaults(clip=None)
         add_json(action)
+
+
+def _epilog(name: str) -> str:
+    """Return examples, and what the exit status means."""
+    told = "\n".join(textwrap.wrap(f"{EXIT} {_MORE.get(name, '')}".strip(), 79))
+    shown = "\n".join(f"  personadesk line {each}" for each in _EXAMPLES[name])
+    return f"examples:\n{shown}\n\n{told}"
 
 
 def _add_open(action: argparse.ArgumentParser) -> None:
@@ -125,3 +182,7 @@ def _add_wish(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--guard", choices=("on", "off"), help="whether it is kept up without being asked (on)"
     )
+    action.add_argument(
+        "--spare", metavar="on|off|PLACE",
+        help="whether a second voice stands by, which costs as much as the first; at one of its places (off)",
+    )  # fmt: skip

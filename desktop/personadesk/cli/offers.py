@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
+from personadesk.cli.memory import doubt_dict, doubt_words
 from personadesk.cli.running import print_json, run_command, say
 from personadesk.domain.offer import BF16_GB, Need
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from personadesk.cli.running import Stop
     from personadesk.domain.offer import Offer
+    from personadesk.domain.reputation import Reputation
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,8 +32,9 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
         if arguments.account is not None:
             await services.accounts.store.get(arguments.account)
         found = await market.look(
-            services.accounts, need, (arguments.account,) if arguments.account else ()
-        )
+            services.accounts, need, (arguments.account,) if arguments.account else (),
+            services.rentals.memory,
+        )  # fmt: skip
     finally:
         await services.close()
     if found.failures and not found.offers:
@@ -40,15 +43,15 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
         say(f"{name}: {failure.what} {failure.next}")
     if arguments.json:
         failures = {name: failure.as_dict() for name, failure in found.failures.items()}
-        print_json({"offers": [_dict(each) for each in found.offers], "failures": failures})
+        offers = [_dict(each, found.reputation) for each in found.offers]
+        print_json({"offers": offers, "failures": failures})
     else:
-        print(
-            "\n".join(_words(each) for each in found.offers) or "Nothing that fits is offered now."
-        )
+        words = [_words(each, found.reputation) for each in found.offers]
+        print("\n".join(words) or "Nothing that fits is offered now.")
     return 0
 
 
-def _dict(offer: Offer) -> dict[str, Any]:
+def _dict(offer: Offer, reputation: Reputation) -> dict[str, Any]:
     return {
         "key": offer.key,
         "account": offer.account,
@@ -64,14 +67,20 @@ def _dict(offer: Offer) -> dict[str, Any]:
         "stock": str(offer.stock),
         "asked": offer.asked,
         "spot": offer.spot,
-    }
+        "host": offer.host,
+        "held_against": [
+            doubt_dict(each, reputation.now) for each in reputation.against(offer)
+        ],
+    }  # fmt: skip
 
 
-def _words(offer: Offer) -> str:
+def _words(offer: Offer, reputation: Reputation) -> str:
     price = "price not told" if offer.price is None else f"${offer.price:.2f} /h"
     price = f"≈ {price} ({offer.price_date})" if offer.estimated else price
     spot = ", may be taken back" if offer.spot else ""
-    return (
+    line = (
         f"{offer.gpu}, {offer.memory_gb:g} GB, {offer.place or offer.region}: {price}, "
         f"stock {offer.stock}{spot}  [{offer.key}]"
     )
+    held = [doubt_words(each, reputation.now) for each in reputation.against(offer)]
+    return "\n    ".join([line, *held])

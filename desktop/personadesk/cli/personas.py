@@ -119,6 +119,8 @@ async def _voices(services: Services, arguments: argparse.Namespace) -> int:
     line = next((each for each in services.lines.lines() if each.name == url), None)
     if line is not None:
         url = line.target.url if line.target is not None else line.url
+    elif (kept := await services.foreign.callee(url)) is not None:
+        url, token = kept.url, token or kept.token or None
     if arguments.add:
         path = _path(arguments.add)
         made = await services.add_voice(url, arguments.name or path.stem, path, token)

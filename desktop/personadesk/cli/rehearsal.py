@@ -85,7 +85,7 @@ async def _fault(arguments: argparse.Namespace) -> None:
     else:
         rule = Rule(
             Fault(arguments.fault), arguments.provider, arguments.calls, arguments.probability,
-            arguments.times, arguments.seconds,
+            arguments.times, arguments.seconds, arguments.where,
         )  # fmt: skip
         told = await asyncio.to_thread(found.ask, "POST", "/faults", rule.as_json())
         _print(told, _rule(told), arguments.json)
@@ -140,6 +140,8 @@ def _rule(rule: dict[str, Any]) -> str:
     parts = [f"{rule['id']}: {rule['fault']}"]
     if rule["provider"]:
         parts.append(f"at {rule['provider']}")
+    if rule["where"]:
+        parts.append(f"in {rule['where']}")
     if rule["calls"]:
         parts.append(f"for calls like {rule['calls']}")
     if rule["probability"] < 1:

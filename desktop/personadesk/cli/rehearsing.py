@@ -61,6 +61,10 @@ def _add_faults(actions: Commands, add_json: Callable[[argparse.ArgumentParser],
         "--probability", type=float, default=1.0, metavar="P",
         help="0 to 1; for running machines the chance in each minute (1)",
     )  # fmt: skip
+    add.add_argument(
+        "--where", default="", metavar="PLACE",
+        help="for faults of machines: only in this region, or of this kind (at Vast.ai: this host's offer)",
+    )  # fmt: skip
     add.add_argument("--times", type=int, metavar="N", help="how often at most (without end)")
     add.add_argument(
         "--seconds", type=float, default=1.0, metavar="S", help="of slow answers and rate limits"

@@ -25,6 +25,20 @@ def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser
     offers.add_argument("--spot", action="store_true", help="also those that may be taken back")
     add_json(offers)
 
+    memory = commands.add_parser(
+        "memory", help="hosts, offers and regions that did badly, and until when that counts"
+    )
+    memory.set_defaults(module="memory", action="list")
+    add_json(memory)
+    forget = memory.add_subparsers(metavar="action").add_parser(
+        "forget", help="hold it against them no more"
+    )
+    forget.set_defaults(action="forget")
+    what = forget.add_mutually_exclusive_group(required=True)
+    what.add_argument("key", nargs="*", default=[], help="as “personadesk memory” shows it")
+    what.add_argument("--all", action="store_true", help="everything")
+    add_json(forget)
+
     instances = commands.add_parser("instances", help="every machine of all accounts")
     instances.set_defaults(module="instances", action="list")
     instances.add_argument("--account", metavar="NAME", help="of this account (all)")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command
+from personadesk.lines.why_down import cause_of
 
 if TYPE_CHECKING:
     import argparse
@@ -96,6 +97,7 @@ def line_dict(line: Line) -> dict[str, Any]:
         "state": str(line.state),
         "since": line.since,
         "reason": str(line.reason),
+        "cause": cause_of(line.reason),
         "server": line.target.url if line.target else None,
         "server_id": line.target.server_id if line.target else None,
     }

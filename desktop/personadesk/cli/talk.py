@@ -36,7 +36,7 @@ async def _talk(arguments: argparse.Namespace, stop: Stop) -> int:
         talk = TalkSession(
             callee.url,
             query={"engine": "echo"} if arguments.echo else {},
-            token=token_of(arguments.token_env),
+            token=token_of(arguments.token_env) or callee.token or None,
             source=arguments.microphone,
             sink=arguments.loudspeaker,
             clip=Path(arguments.clip) if arguments.clip else None,

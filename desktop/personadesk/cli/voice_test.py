@@ -82,8 +82,9 @@ async def _call(arguments: argparse.Namespace) -> tuple[VoiceReport, Path | None
         clip = await asyncio.to_thread(clips.find, arguments.clip)
     async with called(arguments) as callee:
         report, recording = await test.run_voice_test(
-            callee.url, clip=clip, script=script, token=token, on_progress=teller()
-        )
+            callee.url, clip=clip, script=script, token=token or callee.token or None,
+            on_progress=teller(),
+        )  # fmt: skip
     if not arguments.save:
         return report, None
     page = await asyncio.to_thread(test_report.save, report, recording, arguments.save)

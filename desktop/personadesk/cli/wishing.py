@@ -14,7 +14,7 @@ from personadesk.domain.errors import BadRequest
 from personadesk.domain.guarding import Deed
 from personadesk.domain.plan import LOCAL, ModelChoice
 from personadesk.domain.text import T
-from personadesk.domain.wish import Place, Rest, Wish, with_idle
+from personadesk.domain.wish import ANY_SPARE, Place, Rest, Wish, with_idle
 from personadesk.hosts import local
 from personadesk.lines.wanting import place_of
 
@@ -78,7 +78,9 @@ async def put(services: Services, arguments: argparse.Namespace, stop: Stop) -> 
 
 async def told(services: Services, name: str) -> dict[str, Any]:
     """Return a line's wish and the guardian's last decisions, as `--json` tells them."""
-    wish = await services.guardian.wish(await services.lines.need(name))
+    line = await services.lines.need(name)
+    wish = await services.guardian.wish(line)
+    spare = await services.spares.standing(line)
     entries = await services.wishes.log(name, SHOWN)
     facts = None
     if wish is not None:
@@ -89,6 +91,7 @@ async def told(services: Services, name: str) -> dict[str, Any]:
         }
     return {
         "wish": facts,
+        "spare": asdict(spare) if spare is not None else None,
         "decisions": [
             {
                 "at": entry.at, "deed": str(entry.deed), "place": entry.place, "why": str(entry.why),
@@ -112,12 +115,25 @@ def in_words(kept: dict[str, Any]) -> str:
     ]
     if wish["zone"] is not None:
         words.append(f"  hours: {wish['hours']} ({wish['zone']})")
+    if wish["spare"]:
+        best = "" if wish["spare"] == ANY_SPARE else f", best at {wish['spare']}"
+        words.append(f"  with a spare{best}: {_spare_words(kept['spare'])}")
     for entry in kept["decisions"]:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"]))
         deed = "up again" if entry["deed"] == Deed.NOTHING else entry["deed"]
         failed = f" It failed: {entry['outcome']}" if entry["outcome"] else ""
         words.append(f"  {at} {deed} {entry['place']}: {entry['why']}{failed}")
     return "\n".join(words)
+
+
+def _spare_words(spare: dict[str, Any] | None) -> str:
+    if spare is None:
+        return "there is none now"
+    if spare["making"]:
+        return f"it is being made at {spare['place']}"
+    return f"it stands by at {spare['place']}" + (
+        "" if spare["answers"] else " and does not answer"
+    )
 
 
 async def _changed(wish: Wish, arguments: argparse.Namespace) -> Wish:
@@ -131,10 +147,16 @@ async def _changed(wish: Wish, arguments: argparse.Namespace) -> Wish:
         wake_on_connect=choices.get(arguments.wake, wish.wake_on_connect),
         guarded=choices.get(arguments.guard, wish.guarded),
         persona=wish.persona if arguments.persona is None else arguments.persona.strip(),
+        spare=_spare(wish, arguments.spare),
     )
     if arguments.idle_stop is None:
         return changed
     return with_idle(changed, _minutes(arguments.idle_stop))
+
+
+def _spare(wish: Wish, word: str | None) -> str:
+    """Return what was typed of a spare, or what is wished already; whether a place is one is checked later."""
+    return wish.spare if word is None else {"on": ANY_SPARE, "off": ""}.get(word, word)
 
 
 def _minutes(text: str) -> float | None:

@@ -126,6 +126,7 @@ async def _wish(
         idle = RentWish().idle_stop_minutes
     return RentWish(
         offers=offers, account=account, max_price=most, next_best=not arguments.only,
+        insist=bool(offers),
         static_address=arguments.keep_address, hold_failed=arguments.hold_failed,
         keep_volume=not arguments.no_volume, idle_stop_minutes=idle or None, spend_limit=spend,
         spot=arguments.spot,

@@ -273,6 +273,8 @@ class DeployEngine:
         plan_id = context.plan.id
         ended = self._end_steps(deployment, context, error)
         context.ending = state
+        if error is not None and ended:
+            context.failure = (ended[0].name, error)
         try:
             # First of all nothing may be left running; a journal on a full disk must not stand in the way.
             ended += await self._undo_steps(deployment, context)
@@ -371,13 +373,15 @@ class DeployEngine:
         log.info("%s %s: %s", deployment.raw.plan.id, source, line.text)
 
     def _steps_of(self, plan: Plan) -> tuple[Step, ...]:
-        return tuple(step for step in self._steps if step.applies(plan))
+        spare = self._purposes.get(plan.id) is Purpose.SPARE
+        return tuple(s for s in self._steps if s.applies(plan) and not (spare and s.leads))
 
     def _fresh_steps(self, plan: Plan) -> tuple[StepView, ...]:
         steps = self._steps_of(plan)
         return tuple(StepView(s.name, s.title, expected=s.expected_s) for s in steps)
 
     def _view_of(self, record: DeployRecord) -> DeployView:
+        self._know(record)
         steps = []
         for view in self._fresh_steps(record.plan):
             if known := record.steps.get(view.name):
@@ -411,7 +415,12 @@ class DeployEngine:
                 T("Start a new one."),
                 cause="no_deploy",
             )
+        self._know(record)
         return record
+
+    def _know(self, record: DeployRecord) -> None:
+        """Hold to what the journal says it is for: a spare becomes a line's voice without a deploy, and back."""
+        self._purposes[record.plan.id] = record.purpose
 
     def _refuse_running(self, plan_id: str) -> None:
         running = self._running.get(plan_id)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from personadesk.domain.errors import PersonaDeskError
     from personadesk.domain.line import Line, LineState
     from personadesk.domain.plan import Plan
     from personadesk.domain.progress import DeployState, StepName
@@ -65,6 +66,7 @@ class Context:
         computer: Facts about this computer, once the check has them.
         report: The voice test's result, once there is one.
         ending: While steps are undone: how the deploy ended; None when it is undone later, on request.
+        failure: The step at which it failed, and why; None when it did not.
     """
 
     plan: Plan
@@ -78,6 +80,7 @@ class Context:
     computer: Computer | None = None
     report: VoiceReport | None = None
     ending: DeployState | None = None
+    failure: tuple[StepName, PersonaDeskError] | None = None
     clock: Callable[[], float] = field(default=time.time)
 
     async def remember(self, **facts: Any) -> None:
@@ -99,12 +102,14 @@ class Step(ABC):
         title: How it is called.
         limit_s: How long it may take, unless `limit` says otherwise.
         expected_s: How long it usually takes.
+        leads: Whether it leads a line somewhere; a spare leaves that out.
     """
 
     name: ClassVar[StepName]
     title: ClassVar[Text]
     limit_s: float = 60.0
     expected_s: float = 1.0
+    leads: ClassVar[bool] = False
 
     def applies(self, plan: Plan) -> bool:
         """Whether it belongs to a plan at all; most do to every plan."""

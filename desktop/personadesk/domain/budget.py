@@ -139,16 +139,17 @@ class Standing:
     @property
     def why(self) -> Text:
         """That it is reached, in a sentence."""
-        words = _REACHED[self.period, self.budget.line == ALL]
+        words = USED_UP[self.period, self.budget.line == ALL]
         return Text(words.template, {"line": self.budget.line, "limit": f"{self.limit:.2f}"})
 
 
-_REACHED = {
+USED_UP = {
     (Period.DAY, True): T("The budget of ${limit} a day for everything is used up."),
     (Period.MONTH, True): T("The budget of ${limit} a month for everything is used up."),
     (Period.DAY, False): T("The budget of ${limit} a day for “{line}” is used up."),
     (Period.MONTH, False): T("The budget of ${limit} a month for “{line}” is used up."),
 }
+"""That a budget is reached, by its period and whether it is for everything."""
 
 
 def standings(budget: Budget, spent: Spent, now: float) -> list[Standing]:
@@ -178,11 +179,16 @@ class Allowance:
         left: Dollars until the first limit that acts; None where none does.
         why: The sentence to say when it is used up.
         price: Dollars per hour of the line's stopped machine once it runs; None for none, or when not told.
+        near: Whether a limit that acts is nearly used up, by the share from which on is warned.
+        beyond: Dollars that are left beyond what the lines themselves need until the day or month of a limit is over;
+            None where no limit acts.
     """
 
     left: float | None = None
     why: Text = NOTHING
     price: float | None = None
+    near: bool = False
+    beyond: float | None = None
 
     def refuses(self, price: float | None) -> Text | None:
         """Return why a machine of this price may not be started, None when it may.
@@ -207,8 +213,9 @@ UNLIMITED = Allowance()
 
 def allowance(found: Iterable[Standing]) -> Allowance:
     """Return what is left by the tightest of some limits; those that only warn hold nothing back."""
-    tightest = min(
-        (each for each in found if each.budget.act is not Act.WARN),
-        key=lambda each: each.left, default=None,
-    )  # fmt: skip
-    return UNLIMITED if tightest is None else Allowance(tightest.left, tightest.why)
+    acting = [each for each in found if each.budget.act is not Act.WARN]
+    tightest = min(acting, key=lambda each: each.left, default=None)
+    if tightest is None:
+        return UNLIMITED
+    near = any(each.level is not Level.FINE for each in acting)
+    return Allowance(tightest.left, tightest.why, near=near)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Callee:
         own: Whether it is a line of the user's own.
         place: Where its voice is, in a name of the user's or the provider's; "" when not known.
         price: Dollars an hour, 0 on a machine of one's own, None when not known.
+        token: What it asks for, "" for nothing; it is in no printed form of this.
     """
 
     name: str
@@ -22,3 +23,4 @@ class Callee:
     own: bool = False
     place: str = ""
     price: float | None = None
+    token: str = field(default="", repr=False)

@@ -2,7 +2,8 @@
 
 One deed at a time, the mildest that can help first; each needs its cause to be seen, not guessed:
 
-    reconnect ─► fetch the model, restart the service ─► start or restart the machine
+    reconnect ─► over to the spare, where one stands by
+    ─► fetch the model, restart the service ─► start or restart the machine
     ─► deploy here again ─► deploy at the next place
 
 Between deeds of one outage the pause doubles. A place whose deploy failed is left alone for hours. Where something
@@ -85,6 +86,15 @@ class Work(StrEnum):
     """A deploy of the guardian's was cut off."""
 
 
+class Spare(StrEnum):
+    """Whether a second voice stands by; its own rules are in `domain/sparing.py`."""
+
+    NONE = "none"
+    MAKING = "making"
+    READY = "ready"
+    """It answered at this look, and its last proof call was answered."""
+
+
 class Deed(StrEnum):
     """What can be done."""
 
@@ -99,6 +109,25 @@ class Deed(StrEnum):
     END_MACHINE = "end-machine"
     CLEAN_UP = "clean-up"
     DEPLOY = "deploy"
+    SWITCH = "switch"
+    """Lead the line to its spare."""
+    MAKE_SPARE = "make-spare"
+    MEND_SPARE = "mend-spare"
+    END_SPARE = "end-spare"
+    SPARE_READY = "spare-ready"
+    """Marks that the spare answers, as `NOTHING` does for the line."""
+    NO_SPARE = "no-spare"
+    """Says why a spare that is wished is not made, as `WAIT` does for the line."""
+
+
+OF_SPARES = frozenset(
+    {Deed.MAKE_SPARE, Deed.MEND_SPARE, Deed.END_SPARE, Deed.SPARE_READY, Deed.NO_SPARE}
+)
+"""Deeds for spares, which are no part of a line's own outage."""
+CALL_GRACE_SECONDS = 10.0
+"""So long a call whose machine is not reached may come back before its line goes over to the spare: that ends it."""
+MOST_SWITCHES = 2
+"""So often within one outage the line goes over to its spare; then it is mended as one without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +147,7 @@ class Observed:
         spent: Dollars that the line has cost.
         detail: What was said of the fault, for the reason.
         allowance: What the budgets let it still spend.
+        spare: Whether a second voice stands by.
     """
 
     voice: Voice
@@ -132,6 +162,7 @@ class Observed:
     spent: float = 0.0
     detail: str = ""
     allowance: Allowance = UNLIMITED
+    spare: Spare = Spare.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,19 +229,48 @@ def decide(wish: Wish, seen: Observed, past: Sequence[Done], now: float) -> Deci
         if seen.voice is Voice.SLOW:
             return _quicken(wish, seen, past, now)
         lost = seen.box in {Box.GONE, Box.BROKEN, Box.NO_GPU}
-        if seen.voice is Voice.STARTING and not lost and now - seen.since < PATIENCE_SECONDS:
+        young = now - seen.since < PATIENCE_SECONDS and seen.spare is not Spare.READY
+        if seen.voice is Voice.STARTING and not lost and young:
             return _wait(T("The voice server is starting."))
     outage = [done for done in since_up(past) if now - done.at < BAD_PLACE_SECONDS]
+    if seen.spare is Spare.READY and seen.work is Work.NONE:
+        switch = _to_spare(wish, seen, outage, now)
+        if switch is not None:
+            return switch
     ready_at = pause_ends(outage)
     if now < ready_at:
         return _wait(T("The last try is still fresh; the next one follows soon."))
     if seen.work is Work.OURS_LEFT:
         return Decision(Deed.CLEAN_UP, T("A recovery was cut off; what it left is removed first."))
-    return _mend(wish, seen, past, outage, now, woken)
+    then = _mend(wish, seen, past, outage, now, woken)
+    if seen.spare is Spare.MAKING and then.deed in {Deed.DEPLOY, Deed.END_MACHINE}:
+        return _wait(T("{why} The line goes over to its spare, which is being made.", why=then.why))
+    return then
+
+
+def _to_spare(wish: Wish, seen: Observed, outage: Sequence[Done], now: float) -> Decision | None:
+    """Go over to the spare, after the one thing that is as quick and keeps the calls that go on; None for neither."""
+    if wish.rest is not Rest.UP or seen.voice is Voice.STOPPED:
+        return None
+    if seen.voice is Voice.ABSENT and not outage:
+        # Somebody took the voice away on purpose.
+        return None
+    if seen.reached is False:
+        if seen.calls and now - seen.since < CALL_GRACE_SECONDS:
+            return _wait(T("The machine is not reached; most breaks of the network pass."))
+        why = T("The machine is not reached.")
+    elif seen.tunnel is False:
+        why = T("The tunnel to the machine is down.")
+        if _left(outage, seen, Deed.RECONNECT, 1):
+            return Decision(Deed.RECONNECT, why)
+    else:
+        why = _VOICE_WORDS.get(seen.voice, _NO_ANSWER)
+    return Decision(Deed.SWITCH, T("{why} Its spare takes over.", why=why))
 
 
 def since_up(past: Sequence[Done]) -> list[Done]:
-    """Return the deeds since the line was last up."""
+    """Return the deeds since the line was last up, without those for its spare."""
+    past = [done for done in past if done.deed not in OF_SPARES]
     for index in range(len(past) - 1, -1, -1):
         if past[index].deed is Deed.NOTHING:
             return list(past[index + 1 :])
@@ -338,6 +398,8 @@ def _quicken(wish: Wish, seen: Observed, past: Sequence[Done], now: float) -> De
     """
     if seen.calls:
         return _wait(T("{why} It is seen to when nobody talks.", why=_SLOW))
+    if seen.spare is Spare.READY:
+        return Decision(Deed.SWITCH, T("{why} Its spare takes over.", why=_SLOW))
     lately = [done for done in past if now - done.at < BAD_PLACE_SECONDS]
     if now < pause_ends(since_up(lately)):
         return _wait(T("The last try is still fresh; the next one follows soon."))
@@ -380,18 +442,18 @@ def _mild(seen: Observed, outage: Sequence[Done], now: float) -> Decision | None
     if seen.voice is Voice.NO_MODEL:
         # A restart would find the same; what is whole is kept, so that a second try has less to fetch.
         if _left(outage, seen, Deed.FETCH_MODEL, 2):
-            return Decision(Deed.FETCH_MODEL, T("Files of the model are missing or torn."))
+            return Decision(Deed.FETCH_MODEL, _VOICE_WORDS[seen.voice])
         return None
     if _left(outage, seen, Deed.RESTART_SERVICE, 2):
-        return Decision(
-            Deed.RESTART_SERVICE, _VOICE_WORDS.get(seen.voice, T("It does not answer."))
-        )
+        return Decision(Deed.RESTART_SERVICE, _VOICE_WORDS.get(seen.voice, _NO_ANSWER))
     if seen.box is Box.RUNNING and _left(outage, seen, Deed.RESTART_MACHINE, 1):
         return Decision(Deed.RESTART_MACHINE, T("Restarting the voice server did not help."))
     return None
 
 
+_NO_ANSWER = T("It does not answer.")
 _VOICE_WORDS = {
+    Voice.NO_MODEL: T("Files of the model are missing or torn."),
     Voice.MUTE: T("The server says that it is well, and does not answer a call."),
     Voice.SILENT: T("The voice server does not answer."),
     Voice.DEAD: T("The voice server has ended."),
@@ -411,7 +473,7 @@ def _replace(wish: Wish, seen: Observed, past: Sequence[Done], now: float, why: 
 def _deploy(wish: Wish, seen: Observed, past: Sequence[Done], now: float, why: Text) -> Decision:
     refused: Text | None = None
     for place in _in_order(wish, seen.place):
-        if _is_bad(past, place.key, now):
+        if is_bad(past, place.key, now):
             refused = refused or T(
                 "The last try at {place} failed; it is left alone for some hours.", place=place.key
             )
@@ -439,8 +501,20 @@ def may_not_rent(
     spent: float,
     now: float,
     allowed: Allowance = UNLIMITED,
+    *,
+    kept: int = 0,
 ) -> Text | None:
-    """Return why nothing may be rented at a place unasked; None when it may, or needs no renting."""
+    """Return why nothing may be rented at a place unasked; None when it may, or needs no renting.
+
+    Args:
+        wish: What may be rented.
+        place: Where.
+        past: Deeds for this line.
+        spent: Dollars that the line has cost.
+        now: Unix time.
+        allowed: What the budgets let it still spend.
+        kept: How many of the day's machines are kept for something else.
+    """
     if not is_rented(place):
         return None
     if wish.max_price is None:
@@ -453,15 +527,21 @@ def may_not_rent(
     rentable = {each.key for each in wish.places if is_rented(each)}
     today = [
         done for done in past
-        if done.deed is Deed.DEPLOY and done.place in rentable and now - done.at < DAY_SECONDS
+        if done.deed in {Deed.DEPLOY, Deed.MAKE_SPARE} and done.place in rentable
+        and now - done.at < DAY_SECONDS
     ]  # fmt: skip
     if len(today) >= MOST_RENTED_A_DAY:
         return T("{count} machines were rented within a day already.", count=len(today))
+    if len(today) >= MOST_RENTED_A_DAY - kept:
+        return T("The last machine that may be rented within a day is kept for the line itself.")
     return None
 
 
-def _is_bad(past: Sequence[Done], key: str, now: float) -> bool:
-    tries = [done for done in past if done.deed is Deed.DEPLOY and done.place == key]
+def is_bad(
+    past: Sequence[Done], key: str, now: float, deeds: frozenset[Deed] = frozenset({Deed.DEPLOY})
+) -> bool:
+    """Whether the last try at a place failed lately; one for a spare says nothing against it for the line."""
+    tries = [done for done in past if done.deed in deeds and done.place == key]
     return bool(tries) and not tries[-1].worked and now - tries[-1].at < BAD_PLACE_SECONDS
 
 

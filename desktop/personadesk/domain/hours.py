@@ -189,6 +189,16 @@ def share_up(hours: Hours, now: float) -> float:
     return up / week
 
 
+def seconds_up(hours: Hours | None, now: float, until: float) -> float:
+    """Return for how long the line shall be up until a time; beyond a week each week counts as the coming one."""
+    if hours is None:
+        return max(0.0, until - now)
+    near = min(until, now + 7 * 86_400.0)
+    times = _intervals(hours, now, 0.0)
+    up = sum(max(0.0, min(end, near) - max(begin, now)) for begin, end in times)
+    return up + share_up(hours, now) * max(0.0, until - near)
+
+
 def lead_of(starts: Sequence[float]) -> float:
     """Return how long before its hours a line is started.
 

@@ -81,6 +81,7 @@ class Machine:
         spot: Whether it may be taken back.
         seen: Unix time at which the provider told all this.
         data: What the provider's file wants to keep with it; nobody else looks.
+        host: The provider's own word for the computer under it; "" where it does not tell.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Machine:
     spot: bool = False
     seen: float = 0.0
     data: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
 
     @property
     def key(self) -> str:

@@ -52,6 +52,7 @@ class Offer:
         asked: Unix time at which the provider told all this.
         spot: Whether it may be taken back.
         data: What the provider's file needs to rent it; nobody else looks.
+        host: The provider's own word for the computer that it is on; "" where it does not tell.
     """
 
     account: str
@@ -70,6 +71,7 @@ class Offer:
     asked: float = 0.0
     spot: bool = False
     data: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
 
     @property
     def key(self) -> str:

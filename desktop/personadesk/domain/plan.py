@@ -55,6 +55,7 @@ class RentWish:
         idle_stop_minutes: Without a call for so long, it is stopped; None for never.
         spend_limit: Dollars after which it is stopped; None for no limit.
         spot: Whether a machine that may be taken back will do.
+        insist: Whether the first of `offers` comes first though it did badly before: a person chose it, and saw why.
     """
 
     offers: tuple[str, ...] = ()
@@ -67,6 +68,7 @@ class RentWish:
     idle_stop_minutes: float | None = 20.0
     spend_limit: float | None = None
     spot: bool = False
+    insist: bool = False
 
 
 @dataclass(frozen=True, slots=True)

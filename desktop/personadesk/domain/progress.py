@@ -133,3 +133,23 @@ class DeployView:
             if step.state in {StepState.RUNNING, StepState.FAILED}:
                 return step
         return None
+
+    def facts(self) -> dict[str, object]:
+        """Return how far it is, as programs that wait for its voice are told (JSON values).
+
+        `left_s` is what the rest usually takes, in seconds; None where that is known of no step.
+        """
+        step = self.current
+        rest = [each for each in self.steps if each.state in {StepState.RUNNING, StepState.WAITING}]
+        known = [each for each in rest if each.expected is not None]
+        left = sum(max(0.0, (each.expected or 0.0) - each.seconds) for each in known)
+        return {
+            "step": None if step is None else str(step.name),
+            "title": "" if step is None else str(step.title),
+            "doing": "" if step is None else str(step.doing),
+            "fraction": None if step is None else step.fraction,
+            "number": 0 if step is None else self.steps.index(step) + 1,
+            "of": len(self.steps),
+            "seconds": round(self.seconds, 1),
+            "left_s": round(left) if known else None,
+        }

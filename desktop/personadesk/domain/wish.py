@@ -8,6 +8,9 @@ from enum import StrEnum
 from personadesk.domain.hours import Hours  # noqa: TC001 - the store decodes wishes by their types
 from personadesk.domain.plan import LOCAL, RENT, ModelChoice, Plan, RentWish
 
+ANY_SPARE = "on"
+"""What a wish says that wants a spare wherever there is room for one."""
+
 
 class Rest(StrEnum):
     """Whether a line shall be up."""
@@ -57,6 +60,7 @@ class Wish:
         rest_at: Unix time at which that was said; what the calendar says later counts more.
         persona: Who it is for callers who name no persona of their own, as PersonaPlex takes it; "" for the server's.
         hours: When the calendar starts and stops it; None where only people and callers do.
+        spare: Whether a second voice stands by: "" for none, `ANY_SPARE`, or the key of the place where it stands best.
     """
 
     line: str
@@ -73,6 +77,7 @@ class Wish:
     rest_at: float = 0.0
     hours: Hours | None = None
     persona: str = ""
+    spare: str = ""
 
 
 def wish_of(plan: Plan, before: Wish | None = None) -> Wish:
@@ -93,6 +98,7 @@ def wish_of(plan: Plan, before: Wish | None = None) -> Wish:
         guarded=before.guarded if before is not None else True,
         hours=before.hours if before is not None else None,
         persona=before.persona if before is not None else "",
+        spare=ANY_SPARE if before is not None and before.spare else "",
     )  # fmt: skip
 
 
@@ -111,7 +117,7 @@ def plan_for(wish: Wish, place: Place, plan_id: str, port: int, *, spent: float)
         left = None if wish.spend_limit is None else max(0.0, wish.spend_limit - spent)
         rent = replace(
             rent, max_price=lower(rent.max_price, wish.max_price), spend_limit=left,
-            hold_failed=False,
+            hold_failed=False, insist=False,
         )  # fmt: skip
     return Plan(
         plan_id, wish.line, port, wish.model, place.place, wish.clip,

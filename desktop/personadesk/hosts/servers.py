@@ -96,7 +96,7 @@ class Servers:
     async def stop_leftovers(self) -> None:
         """Stop servers that should be stopped and are not, as when we were killed while stopping them."""
         for server in await self.store.all():
-            if server.intent is not ServerIntent.STOPPED:
+            if server.intent not in {ServerIntent.STOPPED, ServerIntent.LEAVING}:
                 continue
             status = await asyncio.to_thread(server_process.status, server.state_dir)
             if status.alive:
@@ -126,6 +126,18 @@ class Servers:
             Whether there was one.
         """
         return await self.remove(server_id)
+
+    async def leave(self, server_id: str) -> None:
+        """Note that a server must go whose machine is not reached now, and stop what of it is here.
+
+        Raises:
+            PersonaDeskError: What is here would not stop.
+        """
+        server = await self.store.get(server_id)
+        if server is None:
+            return
+        await self.store.put(replace(server, intent=ServerIntent.LEAVING, at=time.time()))
+        await server_process.stop(server.state_dir)
 
     async def dispose(self, server_id: str) -> bool:
         """Remove a server and what was rented for it alone.

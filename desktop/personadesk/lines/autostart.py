@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from personadesk.domain.errors import HostUnfit, ProviderFault
-from personadesk.domain.text import T
+from personadesk.domain.text import NOTHING, T, Text
 from personadesk.store.paths import HOME_VARIABLE, REHEARSAL_VARIABLE
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 UNIT = "personadesk-lines.service"
 AGENT = "org.personadesk.lines"
 TASK = "PersonaDesk lines"
+UNPROVEN = T(
+    "It is written to this system's documentation and not yet proven live: look after the next log-in whether they run."
+)
 LIMIT_SECONDS = 20.0
 _KEPT = (HOME_VARIABLE, REHEARSAL_VARIABLE)
 _NONE = 127
@@ -47,6 +50,11 @@ class Autostart:
     running: bool | None = None
     file: str = ""
     at_boot: bool | None = None
+
+    @property
+    def unproven(self) -> Text:
+        """What a person should know of it; nothing where it was seen to work."""
+        return NOTHING if self.keeper == "systemd" else UNPROVEN
 
 
 def command() -> list[str]:
@@ -89,7 +97,8 @@ def agent(words: Sequence[str], environment: Mapping[str, str], log: Path) -> by
             "ThrottleInterval": 5,
             "AbandonProcessGroup": True,
             "Umask": 0o077,
-            "ProcessType": "Background",
+            # Others are held back in processor time and disk, and their timers are late: a call would hear it.
+            "ProcessType": "Interactive",
             "StandardErrorPath": str(log),
         }
     )
@@ -109,7 +118,7 @@ class Starter:
         """Take what is needed.
 
         Args:
-            logs: Folder for what the service says on macOS.
+            logs: Folder for what the service says on macOS, and for the task's file on Windows.
             platform: As `sys.platform`.
             home: The user's own folder; None takes it from the system.
             run: Runs a command and returns its status and what it said; None runs it in earnest.
@@ -121,7 +130,9 @@ class Starter:
 
     @property
     def file(self) -> Path:
-        """The file that is written; none is on Windows."""
+        """The file that is written."""
+        if self._platform == "win32":
+            return self._logs / "lines-task.xml"
         if self._platform == "darwin":
             return self._home / "Library" / "LaunchAgents" / f"{AGENT}.plist"
         config = Path(os.environ.get("XDG_CONFIG_HOME") or self._home / ".config")
@@ -136,10 +147,19 @@ class Starter:
         """
         environment = {key: os.environ[key] for key in _KEPT if os.environ.get(key)}
         if self._platform == "win32":
-            line = " ".join(f'"{word}"' if " " in word else word for word in command())
-            await self._must(
-                "schtasks", "/Create", "/F", "/SC", "ONLOGON", "/RL", "LIMITED", "/TN", TASK, "/TR", line,
-            )  # fmt: skip
+            # Loaded when it is wanted, which is rarely.
+            from personadesk.lines import windows_task
+
+            user = "\\".join(
+                os.environ[name] for name in ("USERDOMAIN", "USERNAME") if name in os.environ
+            )
+            await asyncio.to_thread(
+                _write,
+                self.file,
+                windows_task.task(windows_task.words(command(), environment), user),
+            )
+            await self._must("schtasks", "/Create", "/F", "/TN", TASK, "/XML", str(self.file))
+            await self._must("schtasks", "/Run", "/TN", TASK)
         elif self._platform == "darwin":
             await asyncio.to_thread(
                 _write, self.file, agent(command(), environment, self._logs / "service.err")
@@ -152,13 +172,15 @@ class Starter:
             await self._must("systemctl", "--user", "daemon-reload")
             await self._must("systemctl", "--user", "enable", "--now", UNIT)
             # Without it the user's services start at log-in; where it is not allowed, that is told.
-            await self._run(["loginctl", "enable-linger"])
+            await self._run(["loginctl", "enable-linger", self._user])
         return await self.status()
 
     async def uninstall(self) -> Autostart:
         """Start them no more; what runs as a service ends. Harmless when it was not installed."""
         if self._platform == "win32":
+            await self._run(["schtasks", "/End", "/TN", TASK])
             await self._run(["schtasks", "/Delete", "/F", "/TN", TASK])
+            await asyncio.to_thread(self.file.unlink, missing_ok=True)
         elif self._platform == "darwin":
             await self._run(["launchctl", "bootout", f"{self._domain}/{AGENT}"])
             await asyncio.to_thread(self.file.unlink, missing_ok=True)
@@ -172,7 +194,10 @@ class Starter:
         """Return how it stands."""
         if self._platform == "win32":
             code, _ = await self._run(["schtasks", "/Query", "/TN", TASK])
-            return Autostart("task-scheduler", code == 0, at_boot=False)
+            file = (
+                str(self.file) if code == 0 and await asyncio.to_thread(self.file.is_file) else ""
+            )
+            return Autostart("task-scheduler", code == 0, file=file, at_boot=False)
         there = await asyncio.to_thread(self.file.is_file)
         file = str(self.file) if there else ""
         if self._platform == "darwin":
@@ -182,13 +207,20 @@ class Starter:
             return Autostart("systemd", installed=False)
         active, _ = await self._run(["systemctl", "--user", "is-active", UNIT])
         enabled, _ = await self._run(["systemctl", "--user", "is-enabled", UNIT])
-        told, words = await self._run(["loginctl", "show-user", "--property=Linger", "--value"])
+        told, words = await self._run(
+            ["loginctl", "show-user", self._user, "--property=Linger", "--value"]
+        )
         boot = words.strip() == "yes" if told == 0 and words.strip() else None
         return Autostart("systemd", enabled == 0, active == 0, file, boot)
 
     @property
     def _domain(self) -> str:
-        return f"gui/{os.getuid() if sys.platform != 'win32' else 0}"
+        return f"gui/{self._user}"
+
+    @property
+    def _user(self) -> str:
+        # By its number: without it loginctl goes by the session, which a service or an SSH login may lack.
+        return str(os.getuid() if sys.platform != "win32" else 0)
 
     async def _must_have_systemd(self) -> None:
         code, said = await self._run(["systemctl", "--user", "show-environment"])

@@ -68,6 +68,7 @@ _HANDSHAKE = bytes((Kind.HANDSHAKE,))
 _AUDIO = bytes((Kind.AUDIO,))
 _METADATA = bytes((Kind.METADATA,))
 _ERROR = bytes((Kind.ERROR,))
+_LEFT = "The caller has left."
 _UNASKED = {protocol.CLOSE_FAILED, protocol.CLOSE_RESTART}
 """Codes with which a server ends a call that nobody asked it to end."""
 
@@ -99,7 +100,7 @@ class Call:
         self._on_carried = on_carried
         self._resumes_itself = resumes_itself
         self._token = ""
-        self._talking = self._told = False
+        self._talking = self._told = self._left = False
         self._unanswered: float | None = None
         self._between = False
         self._heard: float | None = None
@@ -124,6 +125,7 @@ class Call:
                 back = asyncio.create_task(self._from_voice(), name="line: from the voice")
                 await self._until_one_ends(there, back)
                 if there.done():
+                    self._left = True
                     break
                 if not _vanished(self._upstream):
                     if self._upstream.close_code in _UNASKED and not self._told:
@@ -144,6 +146,24 @@ class Call:
             await asyncio.gather(
                 close_like(self._client, self._upstream), close_like(self._upstream, self._client)
             )
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the caller left and the voice may not know it: it keeps their row for who brings the token."""
+        return self._left and bool(self._token) and self._upstream.protocol.close_rcvd is None
+
+    async def let_go(self) -> None:
+        """Hang up for a caller who left while the way to the voice was broken; the row is the next caller's."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + CARRY_SECONDS
+        while loop.time() < until:
+            found = await self._rejoin()
+            if isinstance(found, str):
+                return
+            if found is not None:
+                await hang_up(found, protocol.CLOSE_NORMAL, _LEFT)
+                return
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
 
     async def _until_one_ends(self, there: asyncio.Task[None], back: asyncio.Task[None]) -> None:
         loop = asyncio.get_running_loop()
@@ -305,6 +325,11 @@ async def close_like(other: Connection, ended: Connection) -> None:
         code, reason = protocol.CLOSE_NORMAL, ""
     else:
         code, reason = said.code, said.reason
+    await hang_up(other, code, reason)
+
+
+async def hang_up(other: Connection, code: int, reason: str) -> None:
+    """Close a connection and wait until the other side has closed it too."""
     # What still comes is read and thrown away: the goodbye waits behind it.
     reading = asyncio.create_task(drain(other), name="line: drain")
     try:

@@ -28,11 +28,12 @@ from personadesk.domain.access import TOKEN_PREFIX
 from personadesk.domain.line import LineState
 from personadesk.domain.text import NOTHING, Text
 from personadesk.lines import outside
-from personadesk.lines.call import NO_VOICE, Call, drain, refuse
+from personadesk.lines.call import NO_VOICE, Call, drain, hang_up, refuse
+from personadesk.lines.why_down import BY_HAND, cause_of
 from personaplex_server import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from websockets.asyncio.client import ClientConnection
     from websockets.asyncio.server import Server
@@ -92,6 +93,8 @@ class Gateway:
         carried: How often a call went on over a new connection to its voice.
         hold: Why callers wait while the line is not up, as they are told; None refuses them at once. Set it from any
             thread.
+        progress: How far the deploy is that brings its voice, as callers who wait are told; None where there is none.
+            Set it from any thread.
         persona: Who it is for callers who name no persona; "" adds nothing. Set it from any thread.
         outside_fault: Why other computers do not reach it although they should; nothing when they do.
     """
@@ -101,6 +104,7 @@ class Gateway:
         self.served = 0
         self.carried = 0
         self.hold: str | None = None
+        self.progress: Mapping[str, object] | None = None
         self._waiting = 0
         self._server: Server | None = None
         self._outer: Server | None = None
@@ -110,6 +114,7 @@ class Gateway:
         self._dialled: dict[object, ClientConnection | str] = {}
         self._calls = 0
         self._running: set[Call] = set()
+        self._farewells: set[asyncio.Task[None]] = set()
 
     @property
     def mute(self) -> bool:
@@ -199,6 +204,9 @@ class Gateway:
             if not isinstance(upstream, str):
                 await upstream.close()
         self._dialled.clear()
+        for task in self._farewells:
+            task.cancel()
+        await asyncio.gather(*self._farewells, return_exceptions=True)
 
     # -- before the call --------------------------------------------------------------------------------------
 
@@ -297,10 +305,19 @@ class Gateway:
     def _unclaimed(self, key: object) -> None:
         upstream = self._dialled.pop(key, None)
         if upstream is not None and not isinstance(upstream, str):
-            upstream.transport.abort()
+            # One that breaks off would be kept for who comes back.
+            self._later(hang_up(upstream, 1001, "The caller has left."), "line: unclaimed")
+
+    def _later(self, farewell: Coroutine[None, None, None], name: str) -> None:
+        """Say goodbye to a voice for a caller who is not there any more."""
+        task = asyncio.create_task(farewell, name=name)
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
 
     def _why_not(self) -> str:
         line = self.line
+        if line.state is LineState.STOPPED and cause_of(line.reason) not in {None, BY_HAND}:
+            return f"The line “{line.name}” is stopped: {line.reason}"
         if line.target is None:
             return (
                 f"There is no voice behind the line “{line.name}” yet. Deploy one in PersonaDesk."
@@ -318,7 +335,7 @@ class Gateway:
         if path in {"/health", "/status"}:
             facts: dict[str, object] = {"personadesk": True, "line": line.name, "state": line.state}
             if line.reason:
-                facts["reason"] = str(line.reason)
+                facts |= {"reason": str(line.reason), "cause": cause_of(line.reason)}
             if path == "/status":
                 facts |= {
                     "url": line.url,
@@ -400,11 +417,13 @@ class Gateway:
         return self.hold is not None
 
     def _wait_facts(self, place: int, waited: float) -> dict[str, object]:
-        return {
+        facts: dict[str, object] = {
             "line": self.line.name, "state": self.line.state, "reason": self.hold,
             "position": place, "waiting": self._waiting,
             "waited_s": round(waited, 1), "max_wait_s": HOLD_SECONDS,
         }  # fmt: skip
+        progress = self.progress
+        return facts if progress is None else facts | {"progress": progress}
 
     async def _pass_on(
         self, client: ServerConnection, request: Request, upstream: ClientConnection
@@ -424,6 +443,8 @@ class Gateway:
             await call.run()
         finally:
             self._running.discard(call)
+        if call.is_kept:
+            self._later(call.let_go(), "line: let go")
 
     def _count_carried(self) -> None:
         self.carried += 1

@@ -12,12 +12,15 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from personadesk.domain import sparing
 from personadesk.domain.budget import UNLIMITED
 from personadesk.domain.errors import NoCapacity, NotFound, PersonaDeskError
 from personadesk.domain.guarding import (
+    OF_SPARES,
     Box,
     Deed,
     Observed,
+    Spare,
     Voice,
     Work,
     by_hours,
@@ -27,9 +30,12 @@ from personadesk.domain.guarding import (
 from personadesk.domain.line import LineState
 from personadesk.domain.plan import RENT, new_plan_id
 from personadesk.domain.progress import DeployState
+from personadesk.domain.reputation import trouble_found
+from personadesk.domain.sparing import SpareSeen
 from personadesk.domain.text import T
 from personadesk.domain.wish import Place, Rest, Wish, plan_for, wish_of
 from personadesk.hosts import health
+from personadesk.lines import causes
 from personadesk.store.journal import Purpose
 from personadesk.store.servers import ServerIntent
 from personadesk.store.wishes import Entry
@@ -42,9 +48,11 @@ if TYPE_CHECKING:
     from personadesk.domain.guarding import Decision, Done
     from personadesk.domain.line import Line
     from personadesk.domain.plan import Plan
+    from personadesk.domain.reputation import Kind
     from personadesk.domain.text import Text
     from personadesk.hosts.servers import Servers
     from personadesk.lines.service import LineService
+    from personadesk.lines.spares import Spares
     from personadesk.store.journal import Journal
     from personadesk.store.wishes import WishStore
 
@@ -58,7 +66,12 @@ BUSY_SECONDS = 60.0
 SLOW_SECONDS = 60.0
 """Ticks that took longer than a frame for so long are no hiccup any more."""
 SLOW_LOOK_SECONDS = 10.0
+WAY_SECONDS = 3.0
+"""A machine that has not let us in by then is not reached, where a spare stands by."""
+MONEY_SECONDS = 15.0
 PAST = 200
+_UNANSWERED = frozenset({Voice.SILENT, Voice.DEAD, Voice.STARTING})
+"""Where the way to the voice may be what broke."""
 
 
 class Machines(Protocol):
@@ -66,6 +79,9 @@ class Machines(Protocol):
 
     async def box(self, tag: str) -> Box:
         """Return how a deploy's machine stands."""
+
+    async def blame(self, tag: str, kind: Kind | None) -> None:
+        """Remember what was wrong with a deploy's machine; None where that is not known yet."""
 
     async def gone(self, tag: str) -> None:
         """Wait until the provider says that an ended machine is gone.
@@ -140,6 +156,7 @@ class Guardian:
         sleep: Callable[[str, Rest, Text], Awaitable[None]],
         *,
         prove: Callable[[str], Awaitable[None]],
+        spares: Spares | None = None,
         allowed: Callable[[str], Awaitable[Allowance]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -155,6 +172,7 @@ class Guardian:
             spent: Returns the dollars that a line has cost.
             sleep: Puts a line's voice and machine to sleep, and says why.
             prove: Calls a voice, hears a frame of it and hangs up.
+            spares: Keeps second voices that stand by; None where there are none.
             allowed: Returns what the budgets let a line still spend; None where there are no budgets.
             clock: Unix time.
         """
@@ -165,6 +183,7 @@ class Guardian:
         self._machines = machines
         self._deploys = deploys
         self._spent = spent
+        self._spares = spares
         self._allowed = allowed
         self._sleep = sleep
         self._prove = prove
@@ -176,6 +195,7 @@ class Guardian:
         self._missed_at: dict[str, float] = {}
         self._gone: dict[str, float] = {}
         self._paces: dict[str, _Pace] = {}
+        self._left: dict[str, tuple[float, float, Allowance]] = {}
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -190,6 +210,8 @@ class Guardian:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._spares is not None:
+            await self._spares.stop()
         self._busy.clear()
         self._task = None
 
@@ -202,7 +224,15 @@ class Guardian:
                         self._busy[line.name] = asyncio.create_task(
                             self._guard(line), name=f"guardian {line.name}"
                         )
+                await self._sweep()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _sweep(self) -> None:
+        if self._spares is not None:
+            try:
+                await self._spares.sweep()
+            except PersonaDeskError as error:
+                log.warning("Spares were not looked for: %s %s", error.what, error.details)
 
     async def _guard(self, line: Line) -> None:
         try:
@@ -223,7 +253,10 @@ class Guardian:
             return None
         entries = await self._wishes.log(line.name, PAST)
         past = [entry.done for entry in entries if entry.deed is not Deed.WAIT]
-        seen = await self._see(line, wish, past)
+        found = await self._spares.find(line) if self._spares is not None else SpareSeen()
+        seen = await self._see(line, wish, past, found)
+        if self._spares is not None:
+            await self._spares.tend(line, wish, seen, found, past)
         decision = decide(wish, seen, past, self._clock())
         held = (
             not decision.stuck
@@ -231,7 +264,7 @@ class Guardian:
             and (wish.rest is Rest.UP or (wish.rest is Rest.ASLEEP and wish.wake_on_connect))
         )
         self._lines.hold(line.name, str(decision.why) if held else None)
-        last = entries[-1] if entries else None
+        last = next((each for each in reversed(entries) if each.deed not in OF_SPARES), None)
         if decision.deed is Deed.NOTHING:
             if seen.voice is Voice.UP and since_up(past):
                 await self._note(line, decision, seen.place)
@@ -240,7 +273,7 @@ class Guardian:
             if last is None or last.deed is not Deed.WAIT or last.why != decision.why:
                 await self._note(line, decision, seen.place)
             return decision
-        await self._do(line, wish, seen, decision)
+        await self._do(line, wish, seen, decision, found)
         return decision
 
     async def wish(self, line: Line) -> Wish | None:
@@ -261,15 +294,18 @@ class Guardian:
         await self._wishes.put(fresh)
         return fresh
 
-    async def _see(self, line: Line, wish: Wish, past: Sequence[Done]) -> Observed:
+    async def _see(
+        self, line: Line, wish: Wish, past: Sequence[Done], found: SpareSeen
+    ) -> Observed:
         work = await self._work(line.name)
+        spare = sparing.ready(found, past)
         waiting = self._lines.waiting(line.name)
         if line.target is None:
             rentable = any(each.place == RENT for each in wish.places)
             return Observed(
                 Voice.ABSENT, since=line.since, work=work, waiting=waiting,
                 spent=await self._spent(line.name) if rentable else 0.0,
-                allowance=await self._allowance(line.name),
+                allowance=await self._allowance(line.name), spare=spare,
             )  # fmt: skip
         tag = line.target.server_id
         voice = await self._voice(line)
@@ -281,7 +317,20 @@ class Guardian:
         calls = self._lines.calls_of(line.name)
         if voice is Voice.UP or not wanted or (voice is Voice.SLOW and calls):
             self._gone.pop(line.name, None)
-            return Observed(voice, place, line.since, work=work, waiting=waiting, calls=calls)
+            spent, allowance = 0.0, UNLIMITED
+            if wish.spare or found.tag:
+                spent, allowance = await self._money(line.name)
+            return Observed(
+                voice, place, line.since, work=work, waiting=waiting, calls=calls, spent=spent,
+                allowance=allowance, spare=spare,
+            )  # fmt: skip
+        if spare is Spare.READY and work is Work.NONE and voice is not Voice.STOPPED:
+            # Whoever calls waits for each question that is asked now.
+            reached, tunnel = await self._way(tag) if voice in _UNANSWERED else (None, None)
+            return Observed(
+                voice, place, line.since, Box.UNKNOWN, reached, tunnel, work, waiting, calls,
+                spare=spare,
+            )  # fmt: skip
         rented = plan is not None and plan.place == RENT
         box = await self._box(line.name, tag) if rented else Box.OURS
         reached = tunnel = None
@@ -293,8 +342,28 @@ class Guardian:
         spent = await self._spent(line.name) if rented else 0.0
         return Observed(
             voice, place, line.since, box, reached, tunnel, work, waiting, spent=spent,
-            allowance=await self._allowance(line.name),
+            allowance=await self._allowance(line.name), spare=spare,
         )  # fmt: skip
+
+    async def _way(self, tag: str) -> tuple[bool | None, bool | None]:
+        """Return whether a machine lets us in, and whether the tunnel to it is there; slow is no."""
+        try:
+            async with asyncio.timeout(WAY_SECONDS):
+                reached = await self._servers.reached(tag)
+        except TimeoutError:
+            return False, None
+        if not reached:
+            return reached, None
+        status = await self._servers.status(tag)
+        return reached, status is not None and status.alive
+
+    async def _money(self, name: str) -> tuple[float, Allowance]:
+        """Return what a line has cost and may still cost, some seconds old: a month takes long to add up."""
+        at, spent, allowance = self._left.get(name, (0.0, 0.0, UNLIMITED))
+        if not 0.0 <= self._clock() - at < MONEY_SECONDS:
+            spent, allowance = await self._spent(name), await self._allowance(name)
+            self._left[name] = (self._clock(), spent, allowance)
+        return spent, allowance
 
     async def _allowance(self, name: str) -> Allowance:
         return await self._allowed(name) if self._allowed is not None else UNLIMITED
@@ -400,8 +469,12 @@ class Guardian:
             Entry(line.name, self._clock(), decision.deed, place, decision.why, worked=True)
         )
 
-    async def _do(self, line: Line, wish: Wish, seen: Observed, decision: Decision) -> None:
+    async def _do(
+        self, line: Line, wish: Wish, seen: Observed, decision: Decision, found: SpareSeen
+    ) -> None:
         place = decision.place.key if decision.place is not None else seen.place
+        if decision.deed is Deed.SWITCH:
+            place = found.place
         plan = None
         if decision.deed is Deed.DEPLOY and decision.place is not None:
             plan = plan_for(wish, decision.place, new_plan_id(), line.port, spent=seen.spent)
@@ -414,8 +487,16 @@ class Guardian:
             )
         )  # fmt: skip
         outcome = ""
+        if decision.deed is Deed.END_MACHINE or (plan is not None and seen.box is Box.GONE):
+            # Before it ends: what was wrong with it counts when the next one is chosen.
+            trouble = trouble_found(seen)
+            if trouble is not None or seen.reached:
+                await self._machines.blame(_tag(line), trouble)
         try:
-            await self._act(line, decision.deed, plan, decision.why)
+            if decision.deed is Deed.SWITCH and self._spares is not None:
+                await self._spares.take_over(line, found)
+            else:
+                await self._act(line, decision.deed, plan, decision.why)
         except PersonaDeskError as error:
             outcome = f"{error.what} {error.next}"
         self._mute.pop(line.name, None)
@@ -423,7 +504,7 @@ class Guardian:
         self._paces.pop(line.name, None)
         await self._wishes.end(
             number, at=self._clock(), worked=not outcome, outcome=outcome,
-            seconds=time.monotonic() - began,
+            seconds=time.monotonic() - began, why=await causes.told(self._journal, plan, decision.why),
         )  # fmt: skip
         log.info("The line %s: %s %s", line.name, decision.deed, outcome or "done")
 
@@ -436,7 +517,7 @@ class Guardian:
             for plan_id in await self._deploys.unfinished(line.name):
                 await self._deploys.undo(plan_id)
             return
-        tag = line.target.server_id if line.target is not None else ""
+        tag = _tag(line)
         if deed is Deed.RECONNECT:
             await self._servers.reconnect(tag)
         elif deed is Deed.START:
@@ -471,3 +552,7 @@ class Guardian:
         else:
             # It may also need another port, which starting a line sees to.
             await self._lines.start(line.name)
+
+
+def _tag(line: Line) -> str:
+    return line.target.server_id if line.target is not None else ""

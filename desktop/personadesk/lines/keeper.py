@@ -95,6 +95,11 @@ class LineKeeper:
         if gateway is not None:
             gateway.hold = reason
 
+    def tell_progress(self, found: Mapping[str, Mapping[str, object] | None]) -> None:
+        """Say how far the deploys are that bring voices, by line, for callers who wait."""
+        for name, gateway in self._gateways.items():
+            gateway.progress = found.get(name)
+
     async def follow(self, lines: tuple[Line, ...]) -> dict[str, PersonaDeskError]:
         """Make the gateways match the lines; return why some could not be opened, by name."""
         wanted = {line.name: line for line in lines}

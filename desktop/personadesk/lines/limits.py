@@ -33,6 +33,7 @@ LOOK_SECONDS = 15.0
 AGAIN_SECONDS = 120.0
 """So long a stop that was asked for is given until the machines are seen to be stopped; then it is asked again."""
 IDLE = T("Nobody called for {time}.")
+SPENT = T("The limit of ${limit} is reached.")
 ASKED = T("You stopped it.")
 
 
@@ -53,6 +54,7 @@ class Limits:
         own_call: Tells whether the call that an address has now is a test of ours, which is no use of it.
         rent_of: Returns what a line's wish says of an account now, which may be newer than its deploy.
         in_hours: Tells whether a line has its hours now; it then stays up, called or not.
+        used_up: Returns the spending limit of a line once all its machines together have reached it.
     """
 
     def __init__(
@@ -87,10 +89,12 @@ class Limits:
         self._wishes: dict[str, RentWish | None] = {}
         self._busy_at: dict[str, float] = {}
         self._acted: dict[str, float] = {}
+        self._owed: dict[str, tuple[Text, Rest, float]] = {}
         self._task: asyncio.Task[None] | None = None
         self.own_call: Callable[[str], bool] = lambda _: False
         self.rent_of: Callable[[str, str], Awaitable[RentWish | None]] = _says_nothing
         self.in_hours: Callable[[str], Awaitable[bool]] = _has_none
+        self.used_up: Callable[[str], Awaitable[float | None]] = _has_no_limit
 
     def start(self) -> None:
         """Look on and on until `stop`."""
@@ -107,18 +111,29 @@ class Limits:
     async def look(self) -> None:
         """Look at every line once, and put to sleep what must sleep."""
         for line in self._lines.lines():
-            if await self._keep_budget(line):
-                continue
-            if line.state is not LineState.UP or line.target is None:
-                continue
-            wish = await self._wish(line.target.server_id)
-            if wish is None:
-                continue
-            reason = await self._reason(line, line.target.server_id, wish)
-            if reason:
-                idle = reason.template == IDLE.template
-                rest = Rest.ASLEEP if idle else Rest.STOPPED
-                await self._sleep(line, line.target.server_id, reason, rest)
+            try:
+                await self._look_at(line)
+            except PersonaDeskError as error:
+                # One provider that does not answer is no reason to let the others' machines cost on.
+                log.warning(
+                    "The limits of %s could not be held: %s %s",
+                    line.name,
+                    error.what,
+                    error.details,
+                )
+
+    async def _look_at(self, line: Line) -> None:
+        if await self._keep_budget(line) or line.target is None:
+            return
+        tag = line.target.server_id
+        if tag in self._owed:
+            await self._sleep_again(line, tag)
+            return
+        wish = await self._wish(tag) if line.state is LineState.UP else None
+        reason = await self._reason(line, tag, wish) if wish is not None else None
+        if reason:
+            idle = reason.template == IDLE.template
+            await self._sleep(line, tag, reason, Rest.ASLEEP if idle else Rest.STOPPED)
 
     async def _keep_budget(self, line: Line) -> bool:
         """Stop or end what runs behind a line whose budget is used up; returns whether that was so.
@@ -180,7 +195,10 @@ class Limits:
     async def _reason(self, line: Line, tag: str, wish: RentWish) -> Text | None:
         """Return why a line must sleep now, None when it may stay up."""
         if wish.spend_limit is not None and await self._spent(tag) >= wish.spend_limit:
-            return T("The limit of ${limit} is reached.", limit=f"{wish.spend_limit:.2f}")
+            return T(SPENT.template, limit=f"{wish.spend_limit:.2f}")
+        limit = await self.used_up(line.name)
+        if limit is not None:
+            return T(SPENT.template, limit=f"{limit:.2f}")
         idle_minutes = (await self.rent_of(line.name, wish.account) or wish).idle_stop_minutes
         if idle_minutes is None or line.target is None:
             return None
@@ -201,10 +219,21 @@ class Limits:
     async def _end(self, line: Line, tag: str, reason: Text) -> None:
         log.info("The machine behind %s is ended. %s", line.name, reason)
         await self._stop_voice(line)
+        # At once, for the provider takes its time and people and callers ask.
+        await self._lines.tell(line.name, LineState.STOPPED, reason)
         await self._machines.end(tag)
         await self._lines.detach(line.name)
         await self._lines.rest(line.name, Rest.STOPPED)
         await self._lines.tell(line.name, LineState.STOPPED, reason)
+
+    async def _sleep_again(self, line: Line, tag: str) -> None:
+        """Ask once more for what a provider did not take, unless the line was started meanwhile."""
+        if line.state is not LineState.STOPPED:
+            self._owed.pop(tag, None)
+            return
+        reason, rest, asked = self._owed[tag]
+        if self._clock() - asked >= AGAIN_SECONDS:
+            await self._sleep(line, tag, reason, rest)
 
     async def _stop_voice(self, line: Line) -> None:
         try:
@@ -217,7 +246,11 @@ class Limits:
         log.info("The line %s is put to sleep. %s", line.name, reason)
         self._busy_at.pop(tag, None)
         await self._stop_voice(line)
+        await self._lines.tell(line.name, LineState.STOPPED, reason)
+        # Its voice is down, and its machine costs until the provider has taken it.
+        self._owed[tag] = (reason, rest, self._clock())
         wakes = await self._machines.sleep(tag)
+        self._owed.pop(tag, None)
         if not wakes:
             await self._lines.detach(line.name)
         await self._lines.rest(line.name, rest)
@@ -227,6 +260,11 @@ class Limits:
 async def _has_none(name: str) -> bool:
     del name
     return False
+
+
+async def _has_no_limit(name: str) -> float | None:
+    del name
+    return None
 
 
 async def _says_nothing(name: str, account: str) -> RentWish | None:

@@ -19,7 +19,7 @@ from personadesk.lines import truth
 from personadesk.lines.keeper import LineKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from personadesk.domain.access import Access
     from personadesk.hosts.servers import Servers
@@ -41,6 +41,7 @@ PULSE_SECONDS = 0.5
 TAKE_OVER_SECONDS = 0.1
 """How often a background process that was started to take over looks whether it may."""
 CHECK_SECONDS = 1.5
+NOT_UP = T("The line is stopped.")
 OWNER_SECONDS = 8.0
 """How long another process that serves the lines gets to open or move an address."""
 
@@ -49,7 +50,9 @@ class LineService:
     """All lines of this computer.
 
     Attributes:
+        progress_of: Returns how far the deploy is that brings a line's voice, for callers who wait; None for none.
         kind: What this process is: `window`, `terminal` (serves until told to end), `background` or `command`.
+        end_spares: Ends the voices that stand by for a line, and says why in its log.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class LineService:
         door: Callable[[str, Access], Awaitable[Door]] | None = None,
     ) -> None:
         self.kind = kind
+        self.end_spares: Callable[[str, Text], Awaitable[None]] = _has_none
         self._wishes = wishes
         self._accesses = accesses
         self._open_to: dict[str, Access] = {}
@@ -80,6 +84,8 @@ class LineService:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._following = asyncio.Lock()
+        self._stopping: set[str] = set()
+        self.progress_of: Callable[[str], Mapping[str, object] | None] = lambda _: None
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -242,9 +248,14 @@ class LineService:
         line = await self.need(name)
         # First what should be so: the guardian must not take the end of the server for a fault.
         await self.rest(name, Rest.STOPPED)
-        if line.target is not None and await self._servers.store.get(line.target.server_id):
-            await self._servers.stop(line.target.server_id)
+        self._stopping.add(name)
+        try:
+            if line.target is not None and await self._servers.store.get(line.target.server_id):
+                await self._servers.stop(line.target.server_id)
+        finally:
+            self._stopping.discard(name)
         await self.tell(name, LineState.STOPPED)
+        await self.end_spares(name, NOT_UP)
 
     async def start(self, name: str) -> None:
         """Start the voice behind a line again; its state tells when it is up.
@@ -281,6 +292,13 @@ class LineService:
         except PersonaDeskError as error:
             await self.tell(name, LineState.FAILED, error.what)
             raise
+        line = await self.need(name)
+        if line.target == starting.target and line.state is not LineState.UP:
+            # A machine may have been woken first; the time that a server gets to come up begins now.
+            await self._store.put(
+                replace(line, state=LineState.STARTING, since=time.time(), reason=truth.STARTING)
+            )
+            await self._reload()
         self._wake.set()
 
     async def remove(self, name: str) -> None:
@@ -295,6 +313,7 @@ class LineService:
         line = await self.need(name)
         if line.target is not None:
             await self._servers.dispose(line.target.server_id)
+        await self.end_spares(name, NOT_UP)
         await self.forget(name)
 
     async def wait_until(self, name: str, *states: LineState, limit_s: float) -> Line:
@@ -367,9 +386,12 @@ class LineService:
                     await self._reload()
                 if not self.serving:
                     continue
+                self._keeper.tell_progress({x.name: self.progress_of(x.name) for x in self._lines})
                 await self._follow()
                 if time.monotonic() - checked >= CHECK_SECONDS:
-                    if await self._keeper.check(self._lines):
+                    # One that is being stopped would look like one that starts.
+                    looked = tuple(x for x in self._lines if x.name not in self._stopping)
+                    if await self._keeper.check(looked):
                         await self._reload()
                         await self._follow()
                     checked = time.monotonic()
@@ -408,3 +430,7 @@ class LineService:
             cause="keeper",
             details=str(self._lock.holder()),
         )
+
+
+async def _has_none(name: str, why: Text) -> None:
+    del name, why

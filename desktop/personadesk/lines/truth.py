@@ -37,6 +37,7 @@ FRESH_SECONDS = 10.0
 """A process that was younger than this when its line went down may be a new one, which starts."""
 
 STARTING = T("The voice server is starting.")
+LOADING = T("The voice server is starting: {stage}.")
 STUCK = T("The voice server runs and does not answer.")
 SILENT = T("The server at its address does not answer.")
 DYING = T("The voice server keeps dying.")
@@ -72,7 +73,7 @@ async def look(line: Line, servers: Servers) -> Truth | None:
     status = await servers.status(line.target.server_id)
     if status is None:
         return Truth(LineState.UNKNOWN, SILENT, sure=False)
-    if line.state is LineState.STARTING and _is_about_to_start(server) and not status.alive:
+    if line.state is LineState.STARTING and _is_about_to_start(line, server, status):
         # What is found is what the last run left; on a machine far away the new one takes its time.
         return Truth(LineState.STARTING, STARTING)
     if status.state == "given-up":
@@ -108,7 +109,7 @@ async def _of_answer(line: Line, found: health.Health) -> Truth | None:
     if not found.takes_calls:
         return Truth(
             LineState.STARTING,
-            T("The voice server is starting: {stage}.", stage=found.stage or "loading"),
+            T(LOADING.template, stage=found.stage or "loading"),
         )
     if line.state is LineState.UP:
         return None
@@ -137,12 +138,13 @@ def _stopped(line: Line) -> Truth:
     return Truth(LineState.STOPPED, line.reason if line.state is LineState.STOPPED else NOTHING)
 
 
-def _is_about_to_start(server: ServerRecord | None) -> bool:
+def _is_about_to_start(line: Line, server: ServerRecord | None, status: ServerStatus) -> bool:
     """Whether somebody is at starting it; one that was killed at that does not count for ever."""
-    return (
-        server is not None
-        and server.intent is ServerIntent.STARTING
-        and time.time() - server.at < STARTING_SECONDS
+    if server is None or server.intent is not ServerIntent.STARTING:
+        return False
+    # A tunnel may run on while its machine is woken; after a start that failed it says nothing of another one.
+    return time.time() - server.at < STARTING_SECONDS and (
+        not status.alive or server.at >= line.since
     )
 
 

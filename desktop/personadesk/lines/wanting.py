@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.line import FIRST_PORT, LAST_PORT, Line
 from personadesk.domain.plan import LOCAL, RENT, RentWish, new_plan_id
+from personadesk.domain.sparing import NOT_WISHED
 from personadesk.domain.text import T
-from personadesk.domain.wish import Place, Wish, plan_for
+from personadesk.domain.wish import ANY_SPARE, Place, Wish, plan_for
 from personadesk.hosts import local
 
 if TYPE_CHECKING:
@@ -108,6 +109,9 @@ class Wanting:
         if fresh.hours != known.hours:
             fresh = replace(fresh, rest_at=0.0)
         await self._wishes.put(fresh)
+        if known.spare and not fresh.spare:
+            # At once, also where nobody serves the lines now: it is billed.
+            await self._lines.end_spares(wish.line, NOT_WISHED)
 
     async def set_port(self, name: str, port: int) -> Line:
         """Give a line another port of its own; programs that call it must follow, calls that go on end.
@@ -180,6 +184,15 @@ class Wanting:
             )  # fmt: skip
         for place in wish.places:
             await self._check_place(place)
+        if wish.spare not in {"", ANY_SPARE, *(place.key for place in wish.places)}:
+            raise BadRequest(
+                T(
+                    "“{place}” is no place of this line, so no spare can stand there.",
+                    place=wish.spare,
+                ),
+                T("Say on, off, or one of its places."),
+                cause="bad_spare",
+            )
 
     async def _check_place(self, place: Place) -> None:
         if place.rent is not None:

@@ -6,7 +6,7 @@ import hmac
 import json
 import threading
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from personadesk.domain.account import Right
 from personadesk.rehearsal.faults import Rule
@@ -23,15 +23,43 @@ from personadesk.rehearsal.things import Refused, Why
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from personadesk.rehearsal.cloud import Cloud
+    from personadesk.rehearsal.faults import Faults
+    from personadesk.rehearsal.http import Simulator
     from personadesk.rehearsal.things import Machine
     from personadesk.rehearsal.world import World
+
+
+class Directed(Protocol):
+    """What a director needs of the clouds."""
+
+    @property
+    def simulators(self) -> Mapping[str, Simulator]:
+        """By provider id."""
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong."""
+
+    @property
+    def speed(self) -> float:
+        """By how much faster machines come and go."""
+
+    @property
+    def token(self) -> str:
+        """What every request must bring."""
+
+    @property
+    def ended(self) -> threading.Event:
+        """Set to end it all."""
+
+    def url(self, provider: str) -> str:
+        """Return where a provider answers."""
 
 
 class Control(Routed):
     """Answers for a cloud; every request carries its token, since other users share loopback."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Directed) -> None:
         self._cloud = cloud
 
     def answer(

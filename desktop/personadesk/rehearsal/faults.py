@@ -70,6 +70,8 @@ class Rule:
         probability: 0 to 1. For a machine that runs (vanishing): the chance in each minute.
         times: How often at most, None without end.
         seconds: For slow answers and rate limits.
+        where: Only in this region, or only of this kind of machine, for faults of machines; "" for everywhere. Where
+            each offer is one host (Vast.ai) its number is its kind.
         id: Given when it is added.
     """
 
@@ -79,6 +81,7 @@ class Rule:
     probability: float = 1.0
     times: int | None = None
     seconds: float = 1.0
+    where: str = ""
     id: int = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -140,7 +143,12 @@ class Faults:
             return tuple(self._rules)
 
     def happens(
-        self, *faults: Fault, provider: str = "", call: str = "", share: float | None = None
+        self,
+        *faults: Fault,
+        provider: str = "",
+        call: str = "",
+        share: float | None = None,
+        at: tuple[str, ...] = (),
     ) -> Rule | None:
         """Return the rule by which one of these faults happens now, or None; it is used up by that where it is counted.
 
@@ -149,12 +157,15 @@ class Faults:
             provider: Where.
             call: "METHOD /path", for faults of API calls.
             share: How much of a minute has passed, for chances per minute; None for a single occasion.
+            at: Region and kind of the machine that it would happen to.
         """
         with self._lock:
             for number, rule in enumerate(self._rules):
                 if rule.fault not in faults or rule.provider not in {"", provider}:
                     continue
                 if rule.calls and not re.search(rule.calls, call):
+                    continue
+                if rule.where and rule.where not in at:
                     continue
                 if self._random.random() >= _chance(rule.probability, share):
                     continue

@@ -205,6 +205,11 @@ class Machine:
     off_ends: bool = False
     data: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def at(self) -> tuple[str, str]:
+        """Where it is and of which kind, for faults that happen in one place only (`Rule.where`)."""
+        return self.region, self.kind
+
 
 @dataclass(slots=True)
 class Thing:

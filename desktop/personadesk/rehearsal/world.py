@@ -14,6 +14,8 @@ from personadesk.domain.account import Right
 from personadesk.rehearsal import billing
 from personadesk.rehearsal.bodies import NoBodies
 from personadesk.rehearsal.faults import Fault, Faults
+from personadesk.rehearsal.ledger import Ledger
+from personadesk.rehearsal.shelves import Shelves
 from personadesk.rehearsal.things import (
     HOLDS_GPU,
     Account,
@@ -95,10 +97,8 @@ class World:
         self._looked = clock()
         if self.held.settled is None:
             self.held.settled = self._looked
-        for kind in kinds:
-            self.held.kinds[kind.ref] = kind
-            for region, free in kind.stock.items():
-                self.held.free.setdefault(_shelf(kind.ref, region), free)
+        self._shelves = Shelves(self.held, kinds)
+        self._ledger = Ledger(self.held, self.now)
 
     def now(self) -> float:
         """Return the time in this cloud."""
@@ -139,21 +139,17 @@ class World:
     def offers(self) -> list[tuple[Kind, str, int | None]]:
         """Return each kind in each region with how many are free, None for any number."""
         with self._lock:
-            return [
-                (kind, region, self.held.free[_shelf(kind.ref, region)])
-                for kind in self.held.kinds.values()
-                for region in kind.stock
-            ]
+            return self._shelves.offers()
 
     def free(self, ref: str, region: str) -> int | None:
         """Return how many of a kind are free, None for any number, 0 also for what does not exist."""
         with self._lock:
-            return self.held.free.get(_shelf(ref, region), 0)
+            return self._shelves.free(ref, region)
 
     def set_free(self, ref: str, region: str, free: int | None) -> None:
         """Say how many of a kind are free."""
         with self._lock:
-            self.held.free[_shelf(ref, region)] = free
+            self._shelves.set_free(ref, region, free)
 
     # -- machines ---------------------------------------------------------------------------------------------
 
@@ -213,7 +209,7 @@ class World:
                 token=token, gpus=sort.count, data=dict(data or {}),
             )  # fmt: skip
             self.held.machines[machine_id] = machine
-            self._note("made", machine)
+            self._ledger.note("made", machine)
             machine.due = now + self._lasts(self.pace.request_s)
             return machine
 
@@ -300,7 +296,7 @@ class World:
         """Let a running machine lose its GPU and go on without."""
         with self._lock:
             machine.gpus = 0
-            self._note("gpu-lost", machine)
+            self._ledger.note("gpu-lost", machine)
             self._bodies.lose_gpu(machine)
 
     def move(self, machine: Machine) -> None:
@@ -317,7 +313,7 @@ class World:
         with self._lock:
             thing = Thing(thing_id, kind, account.name, created=self.now(), **options)
             self.held.things[thing_id] = thing
-            self._note_thing("made", thing)
+            self._ledger.note_thing("made", thing)
             return thing
 
     def things(self, account: Account | None, kind: str = "") -> list[Thing]:
@@ -344,7 +340,7 @@ class World:
         """Remove a thing, attached or not; harmless when it is gone."""
         with self._lock:
             if self.held.things.pop(thing.id, None) is not None:
-                self._note_thing("gone", thing)
+                self._ledger.note_thing("gone", thing)
 
     def new_address(self, machine: Machine) -> str:
         """Return an address that no other machine has, as for a static one; it can be given with `pin`."""
@@ -403,7 +399,7 @@ class World:
                 if machine.state is not state:
                     # Asked for something else meanwhile: its own due time leads on.
                     continue
-                if state is State.BOOTING and self._happens(Fault.BOOT_FAILS):
+                if state is State.BOOTING and self._happens(Fault.BOOT_FAILS, *machine.at):
                     coming, failure = State.FAILED, "the machine did not come up"
                     self._bodies.halt(machine)
                 self._arrive(machine, coming, due, failure)
@@ -485,13 +481,10 @@ class World:
         has = state in HOLDS_GPU or (self._keeps_gpu and state is State.STOPPED)
         # A start has taken its GPU by itself.
         if had and not has:
-            shelf = _shelf(machine.kind, machine.region)
-            left = self.held.free.get(shelf)
-            if left is not None:
-                self.held.free[shelf] = left + 1
+            self._shelves.put_back(machine)
         machine.state, machine.since, machine.reason = state, at, reason
         machine.due = None if lasts is None else at + lasts
-        self._note(state, machine, at)
+        self._ledger.note(state, machine, at)
         if state is State.LOST:
             self._bodies.halt(machine)
 
@@ -509,9 +502,9 @@ class World:
                     continue
                 minutes = (self._looked - max(looked, machine.since)) / 60
                 share = max(0.0, minutes) * self.speed
-                if self._happens(Fault.MACHINE_VANISHES, share=share):
+                if self._happens(Fault.MACHINE_VANISHES, *machine.at, share=share):
                     self.lose(machine)
-                elif machine.gpus and self._happens(Fault.GPU_VANISHES, share=share):
+                elif machine.gpus and self._happens(Fault.GPU_VANISHES, *machine.at, share=share):
                     self.lose_gpu(machine)
 
     # -- the ledger -------------------------------------------------------------------------------------------
@@ -527,24 +520,13 @@ class World:
         with self._lock:
             return tuple(self.held.ledger)
 
-    def _note(self, what: str, machine: Machine, at: float | None = None) -> None:
-        at = self.now() if at is None else at
-        entry = Entry(
-            at, what, "machine", machine.id, machine.account, machine.name, machine.reason
-        )
-        self.held.ledger.append(entry)
-
-    def _note_thing(self, what: str, thing: Thing) -> None:
-        entry = Entry(self.now(), what, thing.kind, thing.id, thing.account, thing.name)
-        self.held.ledger.append(entry)
-
     # -- small rules ------------------------------------------------------------------------------------------
 
     def _owner(self, machine: Machine) -> Account:
         return next(each for each in self.held.accounts.values() if each.name == machine.account)
 
-    def _happens(self, fault: Fault, share: float | None = None) -> bool:
-        return self.faults.happens(fault, provider=self.provider, share=share) is not None
+    def _happens(self, fault: Fault, *at: str, share: float | None = None) -> bool:
+        return self.faults.happens(fault, provider=self.provider, share=share, at=at) is not None
 
     def _check_money(self, account: Account) -> None:
         poor = account.balance is not None and account.balance <= 0
@@ -560,16 +542,9 @@ class World:
     def _take(self, kind: Kind, region: str) -> str:
         if region and region not in kind.stock:
             raise Refused(Why.BAD_REQUEST, f"{kind.ref} is not in {region}")
-        if self._happens(Fault.NO_CAPACITY):
+        if self._happens(Fault.NO_CAPACITY, region, kind.ref):
             raise Refused(Why.NO_CAPACITY, f"no {kind.ref} is free")
-        for each in [region] if region else list(kind.stock):
-            free = self.held.free[_shelf(kind.ref, each)]
-            if free is None:
-                return each
-            if free > 0:
-                self.held.free[_shelf(kind.ref, each)] = free - 1
-                return each
-        raise Refused(Why.NO_CAPACITY, f"no {kind.ref} is free")
+        return self._shelves.take(kind, region)
 
     def _place(self, machine: Machine) -> None:
         if machine.fixed_address and machine.port:
@@ -589,7 +564,3 @@ class World:
 
     def _lasts(self, seconds: float) -> float:
         return seconds / self.speed
-
-
-def _shelf(ref: str, region: str) -> str:
-    return f"{ref}|{region}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from personadesk.domain.line import LineState
 from personadesk.domain.progress import DeployState, StepName, StepState
 from personadesk.domain.text import NOTHING, Text
 from personadesk.store import coding
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from personadesk.domain.errors import PersonaDeskError
+    from personadesk.domain.line import Target
     from personadesk.domain.plan import Plan
     from personadesk.store.database import Database
 
@@ -30,6 +32,8 @@ class Purpose(StrEnum):
     """To stay. An interrupted one waits for a person's choice."""
     DEMO = "demo"
     """To be gone when the command returns; remains are removed by the next start."""
+    SPARE = "spare"
+    """To stand by for its line, which does not lead to it; the guardian makes it and looks after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,11 @@ class DeployRecord:
     steps: Mapping[StepName, StepRecord] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     error: PersonaDeskError | None = None
+
+    @property
+    def worked_s(self) -> float:
+        """Seconds that its steps took together, from the request to the voice where it is done."""
+        return sum(step.seconds for step in self.steps.values())
 
 
 class Journal:
@@ -165,6 +174,48 @@ class Journal:
         """Return the deploys in any of these states, oldest first."""
         marks = ", ".join("?" for _ in states)
         return await self._select(f"WHERE state IN ({marks}) ORDER BY started", tuple(states))
+
+    async def spares(self, line: str | None = None) -> list[DeployRecord]:
+        """Return the spares of a line (None: of all) that are or may be there, oldest first."""
+        states = (DeployState.RUNNING, DeployState.INTERRUPTED, DeployState.DONE)
+        own = "" if line is None else "AND json_extract(plan, '$.line') = ? "
+        return await self._select(
+            f"WHERE purpose = ? AND state IN (?, ?, ?) {own}ORDER BY started",
+            (Purpose.SPARE, *states, *(() if line is None else (line,))),
+        )
+
+    async def switch(self, line: str, old: str | None, new: Target, at: float) -> bool:
+        """Lead a line to its spare; what was behind it becomes the spare, so that neither is ever forgotten.
+
+        Args:
+            line: Its name.
+            old: The server that it led to, None for none.
+            new: The spare.
+            at: Unix time.
+
+        Returns:
+            Whether it was so: not where the line leads elsewhere meanwhile, or that deploy is no spare any more.
+        """
+
+        def work(connection: sqlite3.Connection) -> bool:
+            spare = connection.execute(
+                "SELECT 1 FROM deploys WHERE id = ? AND purpose = ? AND state = ?",
+                (new.server_id, Purpose.SPARE, DeployState.DONE),
+            ).fetchone()
+            led = spare is not None and connection.execute(
+                "UPDATE lines SET target_url = ?, server_id = ?, state = ?, since = ?, reason = '' "
+                "WHERE name = ? AND server_id IS ?",
+                (new.url, new.server_id, LineState.UP, at, line, old),
+            ).rowcount  # fmt: skip
+            if not led:
+                return False
+            connection.execute("UPDATE deploys SET purpose = ? WHERE id = ?", (Purpose.SPARE, old))
+            connection.execute(
+                "UPDATE deploys SET purpose = ? WHERE id = ?", (Purpose.DEPLOY, new.server_id)
+            )
+            return True
+
+        return await self._database.run(work)
 
     async def recent(self, limit: int = 20) -> list[DeployRecord]:
         """Return the latest deploys, newest first."""

@@ -250,6 +250,31 @@ def personas(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE personas (name TEXT PRIMARY KEY, persona TEXT NOT NULL)")
 
 
+def experiences(connection: sqlite3.Connection) -> None:
+    """Remember what was lived through with rented machines: bad hosts, offers and regions, and good ones."""
+    connection.execute(
+        """CREATE TABLE experiences (
+            machine TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            offer TEXT NOT NULL,
+            region TEXT NOT NULL,
+            host TEXT NOT NULL,
+            gpu TEXT NOT NULL,
+            place TEXT NOT NULL,
+            at REAL NOT NULL,
+            PRIMARY KEY (machine, kind)
+        ) WITHOUT ROWID"""
+    )
+
+
+def foreign_servers(connection: sqlite3.Connection) -> None:
+    """Keep the voice servers of others that a person calls; never their tokens."""
+    connection.execute(
+        "CREATE TABLE foreign_servers (name TEXT PRIMARY KEY, url TEXT NOT NULL, has_token INTEGER NOT NULL)"
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
@@ -262,5 +287,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     account_changes,
     line_access,
     personas,
+    experiences,
+    foreign_servers,
 )
 """Position + 1 is the version that the function leads to."""

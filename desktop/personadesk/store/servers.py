@@ -21,6 +21,8 @@ class ServerIntent(StrEnum):
     """About to be started; it may or may not exist."""
     RUNNING = "running"
     STOPPED = "stopped"
+    LEAVING = "leaving"
+    """Another took its place, and its machine was not reached to remove it; that is tried again."""
 
 
 @dataclass(frozen=True, slots=True)

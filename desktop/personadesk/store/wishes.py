@@ -142,14 +142,32 @@ class WishStore:
         return await self._database.run(work)
 
     async def end(
-        self, number: int, *, at: float, worked: bool, outcome: str, seconds: float
+        self,
+        number: int,
+        *,
+        at: float,
+        worked: bool,
+        outcome: str,
+        seconds: float,
+        why: Text | None = None,
     ) -> None:
-        """Write down what came of it."""
+        """Write down what came of it.
+
+        Args:
+            number: Which deed.
+            at: Unix time at which it ended.
+            worked: Whether it did what it should.
+            outcome: What came of it, "" when it worked.
+            seconds: How long it took.
+            why: Its cause with what was found out meanwhile; None where that is as it was.
+        """
+        cause = text_to_json(why) if why is not None else None
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "UPDATE guardian_log SET at = ?, worked = ?, outcome = ?, seconds = ? WHERE id = ?",
-                (at, worked, outcome, seconds, number),
+                "UPDATE guardian_log SET at = ?, worked = ?, outcome = ?, seconds = ?, why = COALESCE(?, why) "
+                "WHERE id = ?",
+                (at, worked, outcome, seconds, cause, number),
             )
 
         await self._database.run(work)

@@ -9,23 +9,21 @@ import asyncio
 import importlib
 import time
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from personadesk.deploy.rented import market
-from personadesk.domain.errors import NoCapacity
 from personadesk.domain.line import LineState
-from personadesk.domain.offer import Stock, need_of
 from personadesk.domain.plan import ModelKind, Plan, host_of, new_plan_id
 from personadesk.domain.text import T
 from personadesk.ui.announce import announce
-from personadesk.ui.deploy import flow, rent_draft
+from personadesk.ui.deploy.interrupted import told_interrupted
 from personadesk.ui.deploy.jobs import Job, Jobs
+from personadesk.ui.deploy.ways import Ways
 from personadesk.ui.home import presenter
 from personadesk.ui.home.model import LineVerb
-from personadesk.ui.i18n import language, tr
+from personadesk.ui.i18n import language
 from personadesk.ui.messages import Action, Message, Severity, bus, from_error
 from personadesk.ui.places import DEPLOY, TALK
 from personadesk.ui.rented.model import Rented
@@ -34,6 +32,7 @@ from personadesk.ui.servers.model import Machines
 from personadesk.ui.spawn import drain, spawn
 from personadesk.ui.spending.model import Purse
 from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.talk.foreign import Foreign
 from personadesk.ui.talk.habits import Habits
 from personadesk.ui.talk.personas import Personas
 from personadesk.ui.throttle import Throttle
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
     from personadesk.app import Services
     from personadesk.domain.line import Line
-    from personadesk.domain.offer import Offer
     from personadesk.domain.plan import ModelChoice
     from personadesk.domain.progress import DeployView
     from personadesk.domain.report import VoiceReport
@@ -142,14 +140,18 @@ class Desk(QObject):
         world = LocalWorld(lambda: self.lines, self.machines, self.rented)
         self.jobs = Jobs(
             self._engine, world, self._test, self,
-            holder=self._hold, next_plan=self._next_plan,
+            holder=self._hold, next_plan=lambda plan: self.ways.next_plan(plan),
         )  # fmt: skip
-        self.personas = Personas(self._ready, self)
+        self.ways = Ways(self._ready, self.jobs, self.rented, self)
+        self.ways.page_asked.connect(lambda: self.page_asked.emit(DEPLOY))
+        self.foreign = Foreign(self._ready, self)
+        self.personas = Personas(self._ready, self, token=self.foreign.token_for)
         self.call = Call(
             open_session, list_devices, lambda: self.personas.draft,
-            lambda: self.kept_calls.sessions(), self,
+            lambda: self.kept_calls.sessions(), self, token=self.foreign.token_for,
         )  # fmt: skip
         Habits(self.call, self._ready)
+        self.foreign.changed.connect(lambda _name: self._show_partners())
         self._follow_soon = Throttle(self._follow, FOLLOW_MS, self)
         self.jobs.changed.connect(self._follow)
         self.jobs.progressed.connect(self._follow_soon)
@@ -195,6 +197,7 @@ class Desk(QObject):
         self.opened.emit()
         self.machines.load()
         self.rented.load()
+        self.foreign.load()
         await self.jobs.look()
         await self._tell_interrupted()
         await self._follow_now()
@@ -217,27 +220,6 @@ class Desk(QObject):
             await services.close()
 
     # -- wishes -----------------------------------------------------------------------------------------------
-
-    def try_here(self) -> None:
-        """Deploy the rehearsal model here at once: it is free, so nothing is asked."""
-        if self.jobs.running:
-            self.jobs.show(self.jobs.running[-1])
-            self.page_asked.emit(DEPLOY)
-            return
-        spawn(self._try_here(), "try it here", owner=self)
-
-    def new_line(self) -> None:
-        """Open the wizard."""
-        self.jobs.show(None)
-        self.page_asked.emit(DEPLOY)
-
-    def use_machine(self, name: str = "") -> None:
-        """Open the wizard for a machine of one's own; with a name, for that one."""
-        spawn(self._use_machine(name), "use my machine", owner=self)
-
-    def rent_gpu(self, offer: Offer | None = None) -> None:
-        """Open the wizard for a rented GPU; with an offer, for that one."""
-        spawn(self._rent_gpu(offer), "rent a GPU", owner=self)
 
     def standing_of(self, name: str) -> Standing | None:
         """Return how the rented machine behind a line stands, None where none is rented for it."""
@@ -267,8 +249,8 @@ class Desk(QObject):
         match LineVerb(verb):
             case LineVerb.TALK:
                 self.talk_to(name)
-            case LineVerb.START if self._is_empty(name):
-                spawn(self._fill(name), f"a voice for {name}", owner=self)
+            case LineVerb.START if (line := self._empty(name)) is not None:
+                self.ways.fill(line)
             case LineVerb.START:
                 spawn(self._with_lines("start", name), f"start {name}", owner=self)
             case LineVerb.STOP if job is not None and job.is_running:
@@ -310,11 +292,7 @@ class Desk(QObject):
         """What the Lines page shows."""
         from personadesk.ui.lines.model import LinesModel
 
-        return LinesModel(self._ready, self._begin, parent=self)
-
-    async def _begin(self, plan: Plan) -> None:
-        await self.jobs.begin(plan)
-        self.page_asked.emit(DEPLOY)
+        return LinesModel(self._ready, self.ways.begin, parent=self)
 
     @cached_property
     def kept_calls(self) -> KeptCalls:
@@ -348,44 +326,8 @@ class Desk(QObject):
     async def _engine(self) -> Any:
         return (await self._ready()).deploys
 
-    async def _try_here(self) -> None:
-        await self._ready()
-        draft = flow.fresh_draft(self.jobs.world, tr("My line"))
-        plan = Plan(new_plan_id(), draft.line, int(draft.port), any_port=True)
-        await self.jobs.begin(plan)
-        self.page_asked.emit(DEPLOY)
-
-    async def _use_machine(self, name: str) -> None:
-        await self._ready()
-        draft = self.jobs.draft or flow.fresh_draft(self.jobs.world, tr("My line"))
-        chosen = replace(draft, where=flow.Where.MACHINE, machine=name or draft.machine)
-        self.jobs.redraft(chosen, flow.Page.MACHINE)
-        self.page_asked.emit(DEPLOY)
-
-    async def _rent_gpu(self, offer: Offer | None) -> None:
-        await self._ready()
-        await self.rented.ready()
-        draft = self.jobs.draft or flow.fresh_draft(self.jobs.world, tr("My line"))
-        chosen = flow.renting(draft, self.jobs.world)
-        if offer is not None:
-            chosen = replace(chosen, rent=rent_draft.choosing(chosen.rent, offer))
-        page = flow.Page.ACCOUNT if chosen.rent.asks_account else flow.Page.GPU
-        self.jobs.redraft(chosen, page)
-        self.page_asked.emit(DEPLOY)
-
-    def _is_empty(self, name: str) -> bool:
-        return any(line.name == name and line.target is None for line in self.lines)
-
-    async def _fill(self, name: str) -> None:
-        """Open the wizard for a line that waits for a voice, as after its rented machine has ended."""
-        line = next(line for line in self.lines if line.name == name)
-        draft = replace(flow.fresh_draft(self.jobs.world, name), line=name, port=str(line.port))
-        await self.rented.ready()
-        if self.rented.accounts:
-            self.jobs.redraft(flow.renting(draft, self.jobs.world), flow.Page.WHERE)
-        else:
-            self.jobs.redraft(draft, flow.Page.WHERE)
-        self.page_asked.emit(DEPLOY)
+    def _empty(self, name: str) -> Line | None:
+        return next((x for x in self.lines if x.name == name and x.target is None), None)
 
     async def _put_to_sleep(self, name: str) -> None:
         await (await self._ready()).limits.sleep(name)
@@ -394,27 +336,6 @@ class Desk(QObject):
 
     async def _hold(self, tag: str) -> None:
         await (await self._ready()).rentals.hold(tag)
-
-    async def _next_plan(self, plan: Plan) -> Plan:
-        services = await self._ready()
-        wish = plan.rent
-        refused = [each.offer.key for each in await services.rentals.store.of(plan.id)]
-        draft = rent_draft.rent_draft_of(wish) if wish is not None else rent_draft.RentDraft()
-        found = await market.look(services.accounts, need_of(plan.model.kind))
-        others = [
-            offer.key
-            for offer in found.offers
-            if offer.stock is not Stock.NONE and rent_draft.suits(offer, draft)
-        ]
-        following = rent_draft.without(wish, refused, others) if wish is not None else None
-        if following is None:
-            raise NoCapacity(
-                T("There is no other offer within your limits."),
-                T("Raise the price limit, or connect another account."),
-                money=T("Nothing was rented."),
-                cause="all_tried",
-            )
-        return replace(plan, id=new_plan_id(), rent=following)
 
     async def _talk_to(self, name: str) -> None:
         await self._ready()
@@ -495,7 +416,11 @@ class Desk(QObject):
         )
         if self._unknown():
             spawn(self._follow_now(), "read what runs behind the lines", owner=self)
-        self.call.show_partners(tuple(self._partner(line) for line in self.lines))
+        self._show_partners()
+
+    def _show_partners(self) -> None:
+        ours = tuple(self._partner(line) for line in self.lines)
+        self.call.show_partners((*ours, *self.foreign.partners))
 
     def _partner(self, line: Line) -> Partner:
         standing = self.standing_of(line.name)
@@ -547,27 +472,8 @@ class Desk(QObject):
     async def _tell_interrupted(self) -> None:
         await self.rented.read_rentals()
         for job in self.jobs.interrupted:
-            bus().post(self._interrupted(job))
-
-    def _interrupted(self, job: Job) -> Message:
-        standing = self.rented.standing(job.id)
-        line = job.view.plan.line
-        what = T("PersonaDesk stopped unexpectedly while deploying “{line}”.", line=line)
-        then = T("It costs nothing. Go on where it was, or undo what was begun.")
-        undo = T("Undo")
-        if standing is not None:
-            then = T("The machine is there and costs {price}.", price=standing.hourly)
-            undo = T("End the machine")
-        return Message(
-            Severity.WARNING,
-            what,
-            then,
-            actions=(
-                Action(T("Go on"), lambda: self._go_on(job)),
-                Action(undo, lambda: self.jobs.undo(job)),
-            ),
-            key=f"interrupted {job.id}",
-        )
+            standing = self.rented.standing(job.id)
+            bus().post(told_interrupted(job, self.jobs, standing, partial(self._go_on, job)))
 
     def _go_on(self, job: Job) -> None:
         self.jobs.retry(job)

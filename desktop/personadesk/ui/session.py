@@ -82,10 +82,10 @@ class WindowSession(QObject):
         self.is_over = False
         rehearsal = paths.rehearsing()
         self.home = HomeModel(self, rehearsal=rehearsal)
-        self.home.try_here_asked.connect(lambda: self.desk.try_here())
-        self.home.use_machine_asked.connect(lambda: self.desk.use_machine())
-        self.home.rent_asked.connect(lambda: self.desk.rent_gpu())
-        self.home.new_line_asked.connect(lambda: self.desk.new_line())
+        self.home.try_here_asked.connect(lambda: self.desk.ways.try_here())
+        self.home.use_machine_asked.connect(lambda: self.desk.ways.use_machine())
+        self.home.rent_asked.connect(lambda: self.desk.ways.rent_gpu())
+        self.home.new_line_asked.connect(lambda: self.desk.ways.new_line())
         self.home.rehearse_asked.connect(self._open_rehearsal)
         self.home.money_asked.connect(self._show_money)
         self.home.asked.connect(lambda name, verb: self.desk.line_asked(name, verb))
@@ -196,7 +196,8 @@ class WindowSession(QObject):
     def _make_talk(self) -> Page:
         from personadesk.ui.talk.page import TalkPage
 
-        page = TalkPage(self.desk.call, self.desk.personas, self.desk.kept_calls, self.desk.lab)
+        desk = self.desk
+        page = TalkPage(desk.call, desk.personas, desk.kept_calls, desk.foreign, desk.lab)
         page.move_asked.connect(self._show_line)
         return page
 
@@ -214,7 +215,7 @@ class WindowSession(QObject):
         page = LinesPage(self.desk.line_facts)
         page.talk_asked.connect(self.desk.talk_to)
         page.monitor_asked.connect(self._show_watched)
-        page.deploy_asked.connect(self.desk.new_line)
+        page.deploy_asked.connect(self.desk.ways.new_line)
         page.sleep_asked.connect(self._ask_sleep)
         page.delete_asked.connect(self._ask_remove)
         return page
@@ -223,7 +224,7 @@ class WindowSession(QObject):
         from personadesk.ui.instances.page import InstancesPage
 
         page = InstancesPage(self.desk.rented, self.desk.watch)
-        page.deploy_asked.connect(self.desk.new_line)
+        page.deploy_asked.connect(self.desk.ways.new_line)
         page.detach_asked.connect(self._detach_machine)
         page.accounts_asked.connect(lambda: self.window.open_page(ACCOUNTS))
         return page
@@ -232,7 +233,7 @@ class WindowSession(QObject):
         from personadesk.ui.monitor.page import MonitorPage
 
         page = MonitorPage(self.desk.watch)
-        page.deploy_asked.connect(self.desk.new_line)
+        page.deploy_asked.connect(self.desk.ways.new_line)
         page.machine_asked.connect(self._show_watched)
         page.detach_asked.connect(self._detach_monitor)
         return page
@@ -243,7 +244,7 @@ class WindowSession(QObject):
 
         def make() -> MonitorWindow:
             made = MonitorWindow(self.desk.watch, self._preferences)
-            made.deploy_asked.connect(self.desk.new_line)
+            made.deploy_asked.connect(self.desk.ways.new_line)
             made.machine_asked.connect(self._show_watched)
             return made
 
@@ -284,8 +285,8 @@ class WindowSession(QObject):
         from personadesk.ui.accounts.page import AccountsPage
 
         page = AccountsPage(self.desk.machines, self.desk.rented)
-        page.deploy_asked.connect(self.desk.use_machine)
-        page.rent_asked.connect(self.desk.rent_gpu)
+        page.deploy_asked.connect(self.desk.ways.use_machine)
+        page.rent_asked.connect(self.desk.ways.rent_gpu)
         page.machine_asked.connect(self._show_machine)
         return page
 
@@ -370,7 +371,11 @@ class WindowSession(QObject):
         now, today = view.price_now, rented.spent(rented.today)
         silent = any(account.error is not None for account in view.accounts.values())
         if now or today or view.untold or silent:
-            self.window.set_status(words.cost_of(now, today), words.accounts_of(view))
+            self.window.set_status(
+                words.cost_of(now, today),
+                words.accounts_of(view, rented.clock()),
+                words.silent_of(view, rented.clock()),
+            )
         else:
             self.window.set_status()
         adrift = {machine.key for machine in (*view.without_line(), *view.strays)}

@@ -172,7 +172,7 @@ async def compare(
         callees: Two or more.
         clip: What to say.
         rounds: How many calls each is given.
-        token: Access token, sent to all of them.
+        token: Access token, sent to those that have none of their own.
         query: More parameters of each call.
         seconds_after: How long is listened after the clip.
         on_progress: Called with 0..1 and a sentence.
@@ -201,7 +201,7 @@ async def compare(
 
         try:
             report, recording = await run_voice_test(
-                callee.url, clip=clip, token=token, query=query,
+                callee.url, clip=clip, token=callee.token or token, query=query,
                 seconds_after=seconds_after, on_progress=progress,
             )  # fmt: skip
         except PersonaDeskError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from personadesk.domain.text import T, Text
 from personadesk.voice import levels
 from personadesk.voice.opus import PACKET_SAMPLES, PACKET_SECONDS
+from personadesk.voice.recording import Mark
 from personadesk.voice.script import Interrupt, Say, Silence, Wait
 from personadesk.voice.sources import packets
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from personadesk.voice.clips import Clip
     from personadesk.voice.recording import Piece
-    from personadesk.voice.script import Script, Turn
+    from personadesk.voice.script import Script
 
 PAUSE_SECONDS: Final = 0.8
 """Silence after which an answer counts as finished; pauses between sentences are shorter."""
@@ -31,23 +31,6 @@ _ASKING = T("Asking the question")
 _LISTENING = T("Listening to the answer")
 _SILENT = T("Saying nothing")
 _BREAKING_IN = T("Breaking in")
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """When a turn of a script was played, in seconds from the first packet.
-
-    Attributes:
-        turn: Which.
-        start: Of its sound; of the waiting where it has none.
-        end: Of the same.
-        met: False for an interruption that found nobody speaking, and a reply that never came.
-    """
-
-    turn: Turn
-    start: float
-    end: float
-    met: bool = True
 
 
 class Mouth(Protocol):

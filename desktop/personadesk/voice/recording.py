@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from personadesk.voice.mouth import Mark
     from personadesk.voice.playback import Playback
+    from personadesk.voice.script import Turn
 
 SAMPLE_RATE: Final = 24_000
 
@@ -37,6 +37,23 @@ class Piece:
     def seconds(self) -> float:
         """How long it plays."""
         return len(self.pcm) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """When a turn of a script was played, in seconds from the first packet.
+
+    Attributes:
+        turn: Which.
+        start: Of its sound; of the waiting where it has none.
+        end: Of the same.
+        met: False for an interruption that found nobody speaking, and a reply that never came.
+    """
+
+    turn: Turn
+    start: float
+    end: float
+    met: bool = True
 
 
 @dataclass(slots=True)

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from personadesk.domain.text import Text
     from personadesk.voice.facts import ServerFacts
-    from personadesk.voice.mouth import Mark
-    from personadesk.voice.recording import Recording
+    from personadesk.voice.recording import Mark, Recording
 
 _QUIET_SECONDS: Final = 0.24
 """A voice has stopped when it is silent for so long; the gaps inside words are shorter."""

@@ -199,6 +199,7 @@ class TalkSession:
                 self._link_now(),
                 reason=fault.what if fault else NOTHING,
                 next_=fault.next if fault else NOTHING,
+                cause=fault.cause if fault else "",
                 details=fault.details if fault else "",
             )
             return replace(shown, place=self._place) if self._place is not None else shown

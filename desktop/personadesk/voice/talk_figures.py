@@ -208,7 +208,7 @@ class TalkFigures:
     # -- what is shown ----------------------------------------------------------------------------------------
 
     def snapshot(
-        self, state: TalkState, link: Link, *, reason: Text, next_: Text, details: str
+        self, state: TalkState, link: Link, *, reason: Text, next_: Text, cause: str, details: str
     ) -> TalkSnapshot:
         """Return everything at this moment; the caller holds the lock."""
         now = self.seconds()
@@ -217,6 +217,7 @@ class TalkFigures:
             state=state,
             reason=reason,
             next=next_,
+            cause=cause,
             details=details,
             notice=self._audio.notice,
             seconds=now,

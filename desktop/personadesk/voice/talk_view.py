@@ -41,6 +41,7 @@ class TalkSnapshot:
         state: Where it is.
         reason: Why it failed, or NOTHING.
         next: What to do about that.
+        cause: The finer cause in a word, as of an error; `token` where the server wants another one.
         details: Raw words for the fold.
         notice: What is not as asked though the call goes on: no microphone, no loudspeaker.
         seconds: Since somebody could talk; stands still after the end.
@@ -71,6 +72,7 @@ class TalkSnapshot:
     state: TalkState
     reason: Text = NOTHING
     next: Text = NOTHING
+    cause: str = ""
     details: str = ""
     notice: Text = NOTHING
     seconds: float = 0.0

@@ -229,15 +229,15 @@ async def _converse(
     pinger = asyncio.create_task(_ping(call, recording), name="voice test: ping")
     everyone = (listener, speaker, pinger)
     try:
-        async with asyncio.timeout(mouth.most_seconds + _SLACK_SECONDS):
-            await asyncio.wait((listener, speaker), return_when=asyncio.FIRST_COMPLETED)
-    except TimeoutError:
-        seconds = round(len(recording.sent_at) * recording.packet_seconds, 1)
-        recording.failure = T(
-            "The server took no more sound after {seconds} seconds.", seconds=seconds
-        )
-    recording.until = time.perf_counter() - zero
-    try:
+        try:
+            async with asyncio.timeout(mouth.most_seconds + _SLACK_SECONDS):
+                await asyncio.wait((listener, speaker), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            seconds = round(len(recording.sent_at) * recording.packet_seconds, 1)
+            recording.failure = T(
+                "The server took no more sound after {seconds} seconds.", seconds=seconds
+            )
+        recording.until = time.perf_counter() - zero
         if speaker.done() and speaker.exception() is not None:
             # The call is over, and what the server said last still waits to be read.
             await asyncio.wait((listener,), timeout=1.0)

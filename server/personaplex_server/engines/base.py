@@ -74,6 +74,16 @@ class EngineError(RuntimeError):
     """The engine cannot do what was asked; the text is a sentence for the person who asked."""
 
 
+class NoModelError(EngineError):
+    """The model's folder cannot be used.
+
+    Attributes:
+        cause: Tells programs so.
+    """
+
+    cause = "model"
+
+
 class Engine(Protocol):
     """Rows, prompts and ticks."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from personaplex_server.engines.base import EngineError, FrameOut, Persona, Sampling
+from personaplex_server.engines.base import EngineError, FrameOut, NoModelError, Persona, Sampling
 from personaplex_server.engines.devices import (
     held_bytes,
     is_out_of_memory,
@@ -117,7 +117,7 @@ class PersonaPlexEngine:
             torch.set_num_threads(threads)
         folder = Path(folder)
         if not folder.is_dir():
-            raise EngineError(f"The model folder {folder} does not exist; get the model first.")
+            raise NoModelError(f"The model folder {folder} does not exist; get the model first.")
         where = pick_device(device)
         kind = pick_dtype(dtype, where)
         try:
@@ -150,7 +150,7 @@ class PersonaPlexEngine:
                     report(0.97, "recording graphs")
                     engine.record(CudaRecorder(where))
         except CheckpointError as error:
-            raise EngineError(str(error)) from error
+            raise NoModelError(str(error)) from error
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -225,5 +225,10 @@ def test_a_machine_that_never_boots_is_kept_for_half_an_hour_where_that_is_wishe
         until = time.monotonic() + 30
         while type_(*look, "--reconcile")[1]["instances"]:
             assert time.monotonic() < until
+        # With the machine went the reason for a process in the background.
+        until = time.monotonic() + 120
+        while type_("--rehearsal", "status")[1]["served_by"] is not None:
+            assert time.monotonic() < until, "the background process goes on for nothing"
+            time.sleep(0.5)
     finally:
         type_("--rehearsal", "stop")

@@ -19,8 +19,9 @@ from personadesk.deploy.recovering import Recovery
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.guarding import Deed
 from personadesk.domain.line import LineState
+from personadesk.domain.plan import ModelChoice, ModelKind
 from personadesk.domain.progress import DeployState
-from personadesk.domain.wish import Rest
+from personadesk.domain.wish import Rest, Wish
 from personadesk.hosts import local
 from personadesk.lines import gateway, guardian, service
 from personadesk.store.instance import deploy_lock
@@ -114,6 +115,23 @@ async def test_who_calls_a_sleeping_line_wakes_it_and_a_stopped_one_stays_stoppe
     async with connect(f"ws://127.0.0.1:{port}/api/chat") as call:
         assert protocol.decode(await call.recv()).kind is protocol.Kind.ERROR
     assert (await services.lines.need("My line")).state is LineState.STOPPED
+
+
+async def test_who_waits_for_a_deploy_is_told_how_far_it_is(
+    open_quick: Open, model: Path, port: int
+) -> None:
+    services = await open_quick(kind="window")
+    choice = ModelChoice(ModelKind.FOLDER, str(model))
+    await services.wanting.create(Wish("My line", choice, rest=Rest.ASLEEP), port)
+    async with asyncio.timeout(20):
+        while not services.lines.holds("My line"):
+            await asyncio.sleep(0.05)
+    told = await _call(port)
+    far = [fact["progress"] for fact in told if "progress" in fact]
+    assert far, told
+    assert all(isinstance(each, dict) and each["of"] == 8 and each["title"] for each in far)
+    line = await services.lines.wait_until("My line", LineState.UP, limit_s=20)
+    assert line.state is LineState.UP
 
 
 async def test_the_model_of_a_finished_deploy_is_got_again_and_nothing_else_changes(

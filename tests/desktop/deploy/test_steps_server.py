@@ -25,6 +25,7 @@ from personadesk.domain.plan import ModelChoice, ModelKind, Plan
 from personadesk.domain.progress import DeployState, DeployView
 from personadesk.domain.report import Verdict
 from personadesk.hosts import local
+from personadesk.store.servers import ServerIntent, ServerRecord
 
 Open = Callable[..., Awaitable[Services]]
 
@@ -275,11 +276,14 @@ async def test_an_address_that_was_there_before_outlives_a_voice_that_does_not_w
     assert (line.name, line.port, line.target) == ("My line", port, None)
 
 
-async def test_an_old_machine_that_is_not_reached_does_not_take_the_new_voice_down(
+async def test_an_old_machine_that_is_not_reached_does_not_take_the_new_voice_down_and_is_not_forgotten(
     open_quick: Open, harness: ModuleType, model: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = await open_quick()
-    await services.lines.put(Line("My line", port, Target("ws://127.0.0.1:9/api/chat", "pd-0")))
+    url = "ws://127.0.0.1:9/api/chat"
+    old = ServerRecord("pd-0", services.folders.state / "servers" / "pd-0", (sys.executable,), url)
+    await services.servers.store.put(replace(old, intent=ServerIntent.RUNNING))
+    await services.lines.put(Line("My line", port, Target(url, "pd-0")))
     dispose = services.servers.dispose
 
     async def unreached(server_id: str) -> bool:
@@ -290,10 +294,28 @@ async def test_an_old_machine_that_is_not_reached_does_not_take_the_new_voice_do
     monkeypatch.setattr(services.servers, "dispose", unreached)
     deployment = await services.deploys.start(harness.make_plan("pd-1", port, model))
     assert (await deployment.wait()).state is DeployState.DONE
-    assert any("could not be stopped" in entry.text for entry in deployment.log if entry.warning)
+    told = [entry.text for entry in deployment.log if entry.warning]
+    assert any(
+        "pd-0, which this one replaces, is removed when it is reached" in text for text in told
+    )
     (line,) = services.lines.lines()
     assert line.target is not None
     assert line.target.server_id == "pd-1"
+    kept = await services.servers.store.get("pd-0")
+    assert kept is not None
+    assert kept.intent is ServerIntent.LEAVING
+    remove, reached = services.servers.remove, False
+
+    async def when_reached(server_id: str) -> bool:
+        if not reached:
+            raise Unreachable("It is not reached.")
+        return await remove(server_id)
+
+    monkeypatch.setattr(services.servers, "remove", when_reached)
+    assert await services.leaving.remove() == ()
+    reached = True
+    assert await services.leaving.remove() == ("pd-0",)
+    assert [server.id for server in await services.servers.store.all()] == ["pd-1"]
 
 
 def test_the_command_line_carries_the_mark_by_which_strays_are_found(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from personadesk.domain import guarding
+from personadesk.domain import guarding, sparing
 from personadesk.domain.budget import UNLIMITED, Allowance
-from personadesk.domain.guarding import Box, Deed, Done, Observed, Voice, Work, decide
+from personadesk.domain.guarding import Box, Deed, Done, Observed, Spare, Voice, Work, decide
 from personadesk.domain.hours import last_edge, parse
 from personadesk.domain.plan import LOCAL, RENT, Plan, RentWish
+from personadesk.domain.sparing import SpareSeen
 from personadesk.domain.text import T
-from personadesk.domain.wish import Place, Rest, Wish, plan_for, wish_of
+from personadesk.domain.wish import ANY_SPARE, Place, Rest, Wish, plan_for, wish_of
 
 NOW = 1_000_000.0
 CLOUD = Place(RENT, RentWish(account="cloud", max_price=1.0))
@@ -47,6 +48,8 @@ def past(*deeds: Deed | tuple[Deed, bool], place: str = "account:cloud", ago: fl
     ]  # fmt: skip
 
 
+SPARE = {"spare": Spare.READY}
+MAKING = {"spare": Spare.MAKING}
 SERVICE = Deed.RESTART_SERVICE
 FETCH = Deed.FETCH_MODEL
 ALL_MILD = (SERVICE, SERVICE, Deed.RESTART_MACHINE)
@@ -116,6 +119,34 @@ TABLE = [
     ("a server of one's own is away", OWN, own(reached=False), past(*[Deed.RECONNECT] * 3, place="host:box"), Deed.WAIT, None),
     ("it is away, there is another place", replace(OWN, places=(SERVER, HERE)), own(reached=False),
      past(*[Deed.RECONNECT] * 3, place="host:box"), Deed.DEPLOY, HERE),
+    ("the server died, a spare stands by", TWO, seen(**SPARE), [], Deed.SWITCH, None),
+    ("the server is stuck, a spare stands by", TWO, seen(Voice.MUTE, **SPARE), [], Deed.SWITCH, None),
+    ("weights are missing, a spare stands by", TWO, seen(Voice.NO_MODEL, **SPARE), [], Deed.SWITCH, None),
+    ("it loads, a spare stands by", TWO, seen(Voice.STARTING, since=NOW - 1, **SPARE), [], Deed.SWITCH, None),
+    ("it is slow, a spare stands by", TWO, seen(Voice.SLOW, **SPARE), [], Deed.SWITCH, None),
+    ("it is slow and talked to, a spare stands by", TWO, seen(Voice.SLOW, calls=1, **SPARE), [], Deed.WAIT, None),
+    ("the machine is gone, a spare stands by", TWO, seen(box=Box.GONE, **SPARE), [], Deed.SWITCH, None),
+    ("the provider is silent, a spare stands by", TWO, seen(box=Box.UNKNOWN, **SPARE), [], Deed.SWITCH, None),
+    ("it is changing, a spare stands by", TWO, seen(box=Box.CHANGING, **SPARE), [], Deed.SWITCH, None),
+    ("its machine was ended, a spare stands by", TWO, Observed(Voice.ABSENT, **SPARE), past(Deed.END_MACHINE, ago=1), Deed.SWITCH, None),
+    ("the tunnel is down, a spare stands by", TWO, seen(tunnel=False, **SPARE), [], Deed.RECONNECT, None),
+    ("the tunnel stays down, a spare stands by", TWO, seen(tunnel=False, **SPARE), past(Deed.RECONNECT, ago=1), Deed.SWITCH, None),
+    ("it is not reached, a spare stands by", TWO, seen(reached=False, **SPARE), [], Deed.SWITCH, None),
+    ("a call may come back, a spare stands by", TWO, seen(reached=False, since=NOW - 5, calls=1, **SPARE), [], Deed.WAIT, None),
+    ("the call does not come back", TWO, seen(reached=False, since=NOW - 11, calls=1, **SPARE), [], Deed.SWITCH, None),
+    ("a person took the voice away, a spare stands by", TWO, Observed(Voice.ABSENT, **SPARE), [], Deed.WAIT, None),
+    ("a person stopped the voice, a spare stands by", TWO, seen(Voice.STOPPED, **SPARE), [], Deed.WAIT, None),
+    ("a person deploys, a spare stands by", TWO, seen(work=Work.RUNNING, **SPARE), [], Deed.WAIT, None),
+    ("a recovery was cut off, a spare stands by", TWO, seen(work=Work.OURS_LEFT, **SPARE), [], Deed.CLEAN_UP, None),
+    ("it sleeps, a spare is still there", replace(TWO, rest=Rest.ASLEEP), seen(Voice.STOPPED, box=Box.STOPPED, **SPARE), [], Deed.NOTHING, None),
+    ("it is not guarded, a spare is still there", replace(TWO, guarded=False), seen(**SPARE), [], Deed.NOTHING, None),
+    ("the server died, a spare is being made", TWO, seen(**MAKING), [], SERVICE, None),
+    ("the machine is gone, a spare is being made", TWO, seen(box=Box.GONE, **MAKING), [], Deed.WAIT, None),
+    ("the machine is broken, a spare is being made", TWO, seen(box=Box.BROKEN, **MAKING), [], Deed.WAIT, None),
+    ("making a spare failed, which is not the line's trouble", RENTED, seen(box=Box.GONE),
+     past((Deed.MAKE_SPARE, False), Deed.MEND_SPARE, Deed.END_SPARE, ago=3), Deed.DEPLOY, CLOUD),
+    ("it is gone, three with spares were rented today", RENTED, seen(box=Box.GONE),
+     past(Deed.DEPLOY, Deed.NOTHING, Deed.MAKE_SPARE, Deed.MAKE_SPARE), Deed.WAIT, None),
 ]  # fmt: skip
 
 
@@ -152,6 +183,8 @@ def test_a_deploy_to_a_named_place_keeps_the_wish_and_one_elsewhere_replaces_it(
     assert (kept.places, kept.max_price, kept.made_of) == ((*first.places, HERE), 0.8, "pd-2")
     moved = wish_of(Plan("pd-3", "a", place="host:box"), kept)
     assert (moved.places, moved.max_price, moved.spend_limit) == ((SERVER,), None, None)
+    spared = wish_of(Plan("pd-4", "a", place=LOCAL), replace(moved, spare="host:box"))
+    assert spared.spare == ANY_SPARE, "wherever there is room: the place it named is none of these"
 
 
 def test_a_plan_never_allows_more_than_the_wish_has_left():
@@ -193,6 +226,7 @@ class World:
     waiting: int = 0
     budget: float | None = None
     """What the budgets still allow, None for no budget."""
+    spare: Lot | None = None
 
 
 class Failures(RuleBasedStateMachine):
@@ -203,10 +237,11 @@ class Failures(RuleBasedStateMachine):
         places=st.sampled_from([(CLOUD,), (CLOUD, OTHER)]),
         hours=st.sampled_from([None, None, "mon-fri 08:30-18:00", "daily 22:00-06:00"]),
         budget=st.sampled_from([None, None, 4.0]),
+        spare=st.sampled_from(["", ANY_SPARE]),
     )
-    def begin(self, limit, places, hours, budget):
+    def begin(self, limit, places, hours, budget, spare):
         self.wish = replace(
-            RENTED, places=places, spend_limit=limit,
+            RENTED, places=places, spend_limit=limit, spare=spare,
             hours=parse(hours, "Europe/Amsterdam") if hours else None,
         )  # fmt: skip
         self.world = World(budget=budget)
@@ -221,8 +256,22 @@ class Failures(RuleBasedStateMachine):
         return replace(
             seen_now, calls=world.calls if seen_now.voice in {Voice.UP, Voice.SLOW} else 0,
             waiting=world.waiting,
-            allowance=Allowance(max(0.0, left - world.spent), T("used up")) if left else UNLIMITED,
+            allowance=Allowance(
+                max(0.0, left - world.spent), T("used up"), near=world.spent >= left * 0.8
+            ) if left else UNLIMITED,
+            spare=sparing.ready(self.found(), self.past),
         )  # fmt: skip
+
+    @staticmethod
+    def works(machine: Lot) -> bool:
+        return (
+            machine.box is Box.RUNNING
+            and machine.service
+            and machine.tunnel
+            and machine.reached
+            and machine.weights
+            and not machine.doomed
+        )
 
     def _observed(self) -> Observed:
         world = self.world
@@ -236,14 +285,7 @@ class Failures(RuleBasedStateMachine):
                 Box.UNKNOWN if world.provider_silent else Box.GONE, spent=world.spent,
             )  # fmt: skip
         running = machine.box is Box.RUNNING
-        up = (
-            running
-            and machine.service
-            and machine.tunnel
-            and machine.reached
-            and machine.weights
-            and not machine.doomed
-        )
+        up = self.works(machine)
         voice = Voice.SLOW if machine.slow else Voice.UP
         if self.wish.rest is not Rest.UP:
             voice, up = Voice.STOPPED, False
@@ -257,7 +299,47 @@ class Failures(RuleBasedStateMachine):
             spent=world.spent,
         )  # fmt: skip
 
+    def found(self) -> SpareSeen:
+        lot = self.world.spare
+        if lot is None:
+            return SpareSeen()
+        up = self.works(lot) and not lot.slow
+        box = Box.UNKNOWN if self.world.provider_silent else lot.box
+        place = f"account:{lot.account}"
+        return SpareSeen("pd-s", place, Voice.UP if up else Voice.SILENT, self.world.since, box)
+
+    def look_at_spare(self):
+        seen_now = self.observe()
+        decision = sparing.decide(self.wish, seen_now, self.found(), self.past, self.world.now)
+        if decision is None or decision.deed is Deed.NO_SPARE:
+            assert decision is None or str(decision.why).endswith(".")
+            return
+        world, worked = self.world, True
+        if decision.deed is Deed.MAKE_SPARE:
+            assert world.spare is None, "a second spare is never rented beside the first"
+            assert self.wish.spare
+            assert seen_now.voice is Voice.UP, "a spare is made for a line that is up"
+            limits = [x for x in (self.wish.spend_limit, world.budget) if x is not None]
+            assert all(world.spent < x * 0.8 for x in limits), "the last part is the line's own"
+            account = decision.place.rent.account
+            worked = account not in world.sold_out and not world.provider_silent
+            if worked:
+                world.spare = Lot(account)
+                world.rented += 1
+        elif decision.deed is Deed.END_SPARE:
+            world.spare = None
+        elif decision.deed is Deed.MEND_SPARE:
+            lot = world.spare
+            worked = lot.box in {Box.RUNNING, Box.STOPPED}
+            if worked:
+                lot.box = Box.RUNNING
+                lot.service = lot.tunnel = True
+                lot.slow = False
+        place = decision.place.key if decision.place else self.found().place
+        self.past.append(Done(world.now, decision.deed, place, worked))
+
     def step(self):
+        self.look_at_spare()
         seen_now = self.observe()
         self.last = decision = decide(self.wish, seen_now, self.past, self.world.now)
         if decision.deed is Deed.WAIT:
@@ -280,6 +362,7 @@ class Failures(RuleBasedStateMachine):
         if decision.deed is Deed.SLEEP:
             assert not world.calls or world.now >= last_edge(self.wish.hours, world.now).at + 3600
             world.calls = 0
+            world.spare = None
             self.wish = replace(self.wish, rest=Rest.ASLEEP, rest_at=world.now)
             for machine in world.machines:
                 machine.box = Box.STOPPED if machine.box is Box.RUNNING else machine.box
@@ -292,6 +375,12 @@ class Failures(RuleBasedStateMachine):
                 return False
             world.machines.append(Lot(account))
             world.rented += 1
+            return True
+        if decision.deed is Deed.SWITCH:
+            assert world.spare is not None
+            assert self.works(world.spare), "a line goes over to what answers"
+            old = world.machines[-1] if world.machines else Lot("cloud", box=Box.GONE)
+            world.machines, world.spare = [world.spare], old
             return True
         machine = world.machines[-1]
         if decision.deed is Deed.END_MACHINE:
@@ -315,12 +404,13 @@ class Failures(RuleBasedStateMachine):
 
     def pass_time(self, seconds):
         world = self.world
-        billed = any(m.box in {Box.RUNNING, Box.NO_GPU} for m in world.machines)
-        world.spent += seconds / 3600 if billed else 0.0
+        rented = [*world.machines, *([world.spare] if world.spare else [])]
+        world.spent += seconds / 3600 * sum(m.box in {Box.RUNNING, Box.NO_GPU} for m in rented)
         world.now += seconds
         limits = [each for each in (self.wish.spend_limit, world.budget) if each is not None]
         if any(world.spent >= each for each in limits):
             # The limits' own loop puts it to sleep, whatever the guardian does.
+            world.spare = None
             for machine in world.machines:
                 machine.box = Box.STOPPED
 
@@ -332,6 +422,21 @@ class Failures(RuleBasedStateMachine):
         for machine in self.world.machines:
             setattr(machine, what, False)
         self.hurt()
+
+    @rule(
+        change=st.sampled_from(
+            [{"service": False}, {"reached": False}, {"doomed": True}, {"box": Box.STOPPED},
+             {"box": Box.BROKEN}, {"box": Box.GONE}]
+        )
+    )  # fmt: skip
+    def the_spare_breaks(self, change):
+        for name, value in change.items():
+            if self.world.spare is not None:
+                setattr(self.world.spare, name, value)
+
+    @rule(spare=st.sampled_from(["", ANY_SPARE]))
+    def a_spare_is_wished_or_not(self, spare):
+        self.wish = replace(self.wish, spare=spare)
 
     @rule()
     def it_becomes_slow(self):
@@ -378,6 +483,16 @@ class Failures(RuleBasedStateMachine):
     def never_more_machines_than_wished(self):
         if hasattr(self, "world"):
             assert len(self.world.machines) <= 1
+            assert (
+                sum(
+                    lot.box is not Box.GONE
+                    for lot in [
+                        *self.world.machines,
+                        *([self.world.spare] if self.world.spare else []),
+                    ]
+                )
+                <= 2
+            )
             days = (self.world.now - NOW) / guarding.DAY_SECONDS + 1
             assert (
                 self.world.rented <= guarding.MOST_RENTED_A_DAY * days + guarding.MOST_RENTED_A_DAY
@@ -394,6 +509,8 @@ class Failures(RuleBasedStateMachine):
             self.step()
             if self.observe().voice is Voice.UP:
                 break
+        if not self.wish.spare:
+            assert self.world.spare is None, "one that is not wished is gone"
         found = self.observe()
         if found.voice is Voice.SLOW or self.wish.rest is not Rest.UP:
             # It talks as well as it can here, or sleeps as it shall; either is said.

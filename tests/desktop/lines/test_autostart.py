@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import configparser
+import json
+import os
 import plistlib
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from personadesk.domain.errors import HostUnfit, ProviderFault
-from personadesk.lines import autostart
+from personadesk.lines import autostart, windows_task
 from personadesk.lines.autostart import Starter, agent, command, unit
 
 ROOT = Path(__file__).parents[3]
@@ -54,6 +59,8 @@ async def test_systemd_gets_a_unit_of_the_users_own(tmp_path: Path) -> None:
     system = System()
     found = await starter(tmp_path, system, "linux").install()
     assert (found.installed, found.running, found.at_boot) == (True, True, True)
+    assert not found.unproven, "a real systemd has shown it"
+    assert f"loginctl enable-linger {os.getuid()}" in system.asked
     file = Path(found.file)
     assert file == tmp_path / ".config/systemd/user/personadesk-lines.service"
     assert "systemctl --user enable --now personadesk-lines.service" in system.asked
@@ -119,17 +126,133 @@ async def test_launchd_gets_an_agent(tmp_path: Path) -> None:
     assert not file.exists()
 
 
-async def test_the_task_scheduler_gets_a_task(
+LAUNCHD: dict[str, type] = {
+    "Label": str, "ProgramArguments": list, "EnvironmentVariables": dict, "RunAtLoad": bool,
+    "KeepAlive": bool, "ThrottleInterval": int, "AbandonProcessGroup": bool, "Umask": int,
+    "ProcessType": str, "StandardErrorPath": str,
+}  # fmt: skip
+"""The keys of launchd.plist(5) that are used, with their types; launchd is silent about one that it does not know."""
+
+
+def test_the_agent_has_only_what_launchd_documents(tmp_path: Path) -> None:
+    written = agent(["/a b/python", "-P"], {"PERSONADESK_HOME": "/a b/é&<"}, tmp_path / "x.err")
+    told = plistlib.loads(written, fmt=plistlib.FMT_XML)
+    assert {key: type(value) for key, value in told.items()} == LAUNCHD
+    assert all(isinstance(word, str) for word in told["ProgramArguments"])
+    assert told["EnvironmentVariables"] == {"PERSONADESK_HOME": "/a b/é&<"}
+    assert told["ProcessType"] in {"Background", "Standard", "Adaptive", "Interactive"}
+    # Property lists have no octal numbers.
+    assert told["Umask"] == 63
+
+
+async def test_the_task_scheduler_gets_a_task_starts_it_and_forgets_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "executable", "C:\\Program Files\\python.exe")
+    monkeypatch.setenv("USERDOMAIN", "DESK")
+    monkeypatch.setenv("USERNAME", "Eva")
     system = System()
     found = await starter(tmp_path, system, "win32").install()
     assert (found.keeper, found.installed) == ("task-scheduler", True)
-    assert system.asked[0] == (
-        "schtasks /Create /F /SC ONLOGON /RL LIMITED /TN PersonaDesk lines /TR "
-        '"C:\\Program Files\\python.exe" -P -m personadesk line serve'
-    )
+    assert "not yet proven live" in str(found.unproven)
+    assert system.asked[:2] == [
+        f"schtasks /Create /F /TN PersonaDesk lines /XML {found.file}",
+        "schtasks /Run /TN PersonaDesk lines",
+    ]
+    root = read_task(Path(found.file).read_bytes())
+    assert [each.text for each in root.iter(f"{TD}UserId")] == ["DESK\\Eva"] * 2
+    gone = await starter(tmp_path, System(**{"/Query": 1}), "win32").uninstall()
+    assert (gone.installed, gone.file, Path(found.file).exists()) == (False, "", False)
+
+
+TD = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+ANY_ORDER, IN_ORDER = "xs:all", "xs:sequence"
+SCHEMA = {
+    "Task": (ANY_ORDER, "RegistrationInfo Triggers Settings Data Principals Actions"),
+    "RegistrationInfo": (
+        ANY_ORDER, "URI SecurityDescriptor Source Date Author Version Description Documentation",
+    ),
+    "Triggers": (ANY_ORDER, "BootTrigger LogonTrigger TimeTrigger CalendarTrigger"),
+    "LogonTrigger": (
+        IN_ORDER,
+        "Enabled StartBoundary EndBoundary Repetition ExecutionTimeLimit UserId Delay",
+    ),
+    "Principals": (ANY_ORDER, "Principal"),
+    "Principal": (ANY_ORDER, "UserId LogonType GroupId DisplayName RunLevel"),
+    "Settings": (
+        ANY_ORDER,
+        "AllowStartOnDemand RestartOnFailure MultipleInstancesPolicy DisallowStartIfOnBatteries "
+        "StopIfGoingOnBatteries AllowHardTerminate StartWhenAvailable NetworkProfileName "
+        "RunOnlyIfNetworkAvailable WakeToRun Enabled Hidden DeleteExpiredTaskAfter IdleSettings "
+        "NetworkSettings ExecutionTimeLimit Priority RunOnlyIfIdle",
+    ),
+    "RestartOnFailure": (ANY_ORDER, "Interval Count"),
+    "Actions": (ANY_ORDER, "Exec"),
+    "Exec": (IN_ORDER, "Command Arguments WorkingDirectory"),
+}  # fmt: skip
+"""The parts of Microsoft's schema of tasks that are used: what an element holds, once each, and if order counts."""
+VALUES = {
+    "Enabled": "true|false", "DisallowStartIfOnBatteries": "true|false",
+    "StopIfGoingOnBatteries": "true|false", "StartWhenAvailable": "true|false",
+    "LogonType": "S4U|Password|InteractiveToken|InteractiveTokenOrPassword",
+    "RunLevel": "LeastPrivilege|HighestAvailable",
+    "MultipleInstancesPolicy": "Parallel|Queue|IgnoreNew|StopExisting",
+    # No limit; without the element a task ends after three days.
+    "ExecutionTimeLimit": "PT0S",
+    # A minute to 31 days, 1 to 255 times.
+    "Interval": "PT[1-9][0-9]?M", "Count": "[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5]",
+}  # fmt: skip
+
+
+def read_task(written: bytes) -> ElementTree.Element:
+    return ElementTree.fromstring(written)  # noqa: S314 - it is our own
+
+
+def follows_the_schema(element: ElementTree.Element) -> None:
+    name = element.tag.removeprefix(TD)
+    assert element.tag == TD + name
+    children = [each.tag.removeprefix(TD) for each in element]
+    if not children:
+        assert element.text, name
+        assert re.fullmatch(VALUES.get(name, ".+"), element.text), (name, element.text)
+        return
+    order, allowed = SCHEMA[name]
+    assert len(set(children)) == len(children), name
+    assert set(children) <= set(allowed.split()), name
+    if order == IN_ORDER:
+        assert children == [each for each in allowed.split() if each in children], name
+    for each in element:
+        follows_the_schema(each)
+
+
+def test_the_task_follows_the_published_schema() -> None:
+    words = ["C:\\Program Files\\py & co\\python.exe", "-P", "-c", 'say "a b"', "C:\\a b\\"]
+    written = windows_task.task(words, "DESK\\Zoë")
+    # Task Scheduler refuses a file whose encoding is not the one that it says.
+    assert written[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+    assert "encoding='utf-16'" in written.decode("utf-16").splitlines()[0]
+    root = read_task(written)
+    assert root.get("version") == "1.2"
+    follows_the_schema(root)
+    [principal] = root.iter(f"{TD}Principal")
+    [actions] = root.iter(f"{TD}Actions")
+    assert actions.get("Context") == principal.get("id")
+    assert root.findtext(f"{TD}Actions/{TD}Exec/{TD}Command") == words[0]
+    told = root.findtext(f"{TD}Actions/{TD}Exec/{TD}Arguments")
+    assert told == '-P -c "say \\"a b\\"" "C:\\a b\\\\"'
+
+
+def test_a_task_brings_the_variables_that_it_has_no_place_for(tmp_path: Path) -> None:
+    plain = command()
+    assert windows_task.words(plain, {}) == plain
+    home = tmp_path / "a 'b'"
+    told = windows_task.words([*plain[:4], "status", "--json"], {"PERSONADESK_HOME": str(home)})
+    done = subprocess.run(told, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["lines"] == []
+    assert home.is_dir(), "it worked in the home that it was given"
+    quiet = tmp_path / "pythonw.exe"
+    quiet.touch()
+    assert windows_task.words([str(tmp_path / "python.exe"), "-P"], {}) == [str(quiet), "-P"]
 
 
 async def test_a_computer_without_a_service_manager_says_so(tmp_path: Path) -> None:
@@ -147,10 +270,3 @@ async def test_a_command_that_is_not_there_or_hangs_is_an_answer(
     assert (await autostart._run(["no-such-program-here"]))[0] == autostart._NONE
     monkeypatch.setattr(autostart, "LIMIT_SECONDS", 0.2)
     assert (await autostart._run([sys.executable, "-c", "import time; time.sleep(9)"]))[0] == 1
-
-
-def test_the_container_runs_as_nobody_special_and_keeps_its_state() -> None:
-    lines = (ROOT / "packaging" / "lines" / "Dockerfile").read_text().splitlines()
-    assert "USER 10002" in lines
-    assert 'VOLUME ["/state"]' in lines
-    assert 'CMD ["line", "serve"]' in lines

@@ -20,6 +20,7 @@ from peers.tcp_proxy import TcpProxy
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.hosts import health, local
 from personadesk.lines import call as call_module
+from personadesk.lines import gateway as gateway_module
 from personaplex_server.protocol import Kind
 
 
@@ -209,7 +210,29 @@ async def test_a_voice_at_another_place_is_not_asked_for_a_talk_it_never_had(
         await caller.close()
 
 
-async def test_who_leaves_within_the_break_is_let_go(proxy: TcpProxy, gateway: Any) -> None:
+async def test_who_leaves_within_the_break_is_let_go_and_their_row_is_free_as_soon_as_the_way_is_back(
+    own_server: Callable[..., Server], gateway: Any
+) -> None:
+    server = own_server("--resume", "600")
+    await server.ready()
+    all_of_them = await server.rows()
+    async with TcpProxy(server.port) as proxy, gateway(target(proxy)) as line:
+        caller = await stock(line)
+        await caller.hears(0.3)
+        await proxy.stop()
+        await asyncio.sleep(0.3)
+        await caller.close()
+        async with asyncio.timeout(5):
+            while line.calls:
+                await asyncio.sleep(0.01)
+        assert await server.rows() == all_of_them - 1, "it is kept for who may come back"
+        await proxy.start()
+        await server.free(all_of_them)
+
+
+async def test_who_left_is_let_go_only_as_long_as_the_line_is_there(
+    proxy: TcpProxy, gateway: Any
+) -> None:
     async with gateway(target(proxy)) as line:
         caller = await stock(line)
         await caller.hears(0.3)
@@ -219,6 +242,31 @@ async def test_who_leaves_within_the_break_is_let_go(proxy: TcpProxy, gateway: A
         async with asyncio.timeout(5):
             while line.calls:
                 await asyncio.sleep(0.01)
+    await proxy.start()
+    assert proxy.connections == 1
+
+
+async def test_a_caller_who_vanishes_before_the_call_began_leaves_no_row_behind(
+    own_server: Callable[..., Server], gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "CLAIM_SECONDS", 0.5)
+    server = own_server("--resume", "600")
+    await server.ready()
+    all_of_them = await server.rows()
+    async with TcpProxy(server.port) as proxy, gateway(target(proxy)) as line:
+        _, writer = await asyncio.open_connection("127.0.0.1", line.line.port)
+        writer.write(
+            b"GET /api/chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        await writer.drain()
+        writer.transport.abort()
+        async with asyncio.timeout(10):
+            while proxy.connections < 1:
+                await asyncio.sleep(0.01)
+            while await server.rows() == all_of_them:
+                await asyncio.sleep(0.01)
+        await server.free(all_of_them)
 
 
 async def test_who_asked_to_resume_does_it_themselves_also_when_it_was_their_socket_that_broke(

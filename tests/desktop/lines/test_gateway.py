@@ -14,13 +14,16 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from personadesk.domain.budget import USED_UP, Period
 from personadesk.domain.line import Line, LineState, Target
-from personadesk.domain.text import Text
+from personadesk.domain.text import NOTHING, T, Text
 from personadesk.hosts import local
 from personadesk.lines import gateway as gateway_module
+from personadesk.lines import limits, truth
 from personadesk.lines.gateway import MOST_CALLS, Gateway
 from personaplex_server.protocol import MAX_MESSAGE_BYTES, Kind, decode
 
+USED_UP_FOR_A = T(USED_UP[Period.DAY, False].template, line="a", limit="5.00")
 NOBODY = Target("ws://127.0.0.1:9/api/chat", "pd-1")
 
 
@@ -210,14 +213,17 @@ async def test_a_voice_that_is_killed_in_a_call_is_told_in_words(voice: Any, gat
 @pytest.mark.parametrize(
     ("target", "state", "reason", "words"),
     [
-        (None, LineState.STOPPED, "", "no voice behind the line “My line” yet"),
-        (NOBODY, LineState.STOPPED, "", "is stopped"),
-        (NOBODY, LineState.STARTING, "The voice server is starting: weights.", "starting: weights"),
-        (NOBODY, LineState.UP, "", "does not answer"),
+        (None, LineState.STOPPED, NOTHING, "no voice behind the line “My line” yet"),
+        (NOBODY, LineState.STOPPED, NOTHING, "is stopped. Start it"),
+        (NOBODY, LineState.STOPPED, limits.ASKED, "is stopped. Start it"),
+        (NOBODY, LineState.STOPPED, USED_UP_FOR_A, "is stopped: The budget of $5.00 a day"),
+        (None, LineState.STOPPED, USED_UP_FOR_A, "is stopped: The budget of $5.00 a day"),
+        (NOBODY, LineState.STARTING, truth.STARTING, "The voice server is starting."),
+        (NOBODY, LineState.UP, NOTHING, "does not answer"),
     ],
 )
 async def test_without_a_voice_the_line_answers_and_says_why(
-    gateway: Any, target: Target | None, state: LineState, reason: str, words: str
+    gateway: Any, target: Target | None, state: LineState, reason: Text, words: str
 ) -> None:
     async with gateway(target, state=state, reason=reason) as line, connect(line.line.url) as call:
         error, text = await call.recv(), await call.recv()
@@ -314,6 +320,15 @@ async def test_status_and_health_tell_how_the_line_is(voice: Any, gateway: Any) 
     assert health == {"personadesk": True, "line": "My line", "state": "up"}
 
 
+async def test_programs_read_why_it_is_not_up_in_a_word_and_people_in_a_sentence(
+    gateway: Any,
+) -> None:
+    async with gateway(None, reason=USED_UP_FOR_A) as line, httpx.AsyncClient() as web:
+        for path in ("/health", "/status"):
+            facts = (await web.get(http(line, path))).json()
+            assert (facts["cause"], facts["reason"]) == ("budget", str(USED_UP_FOR_A))
+
+
 @pytest.mark.parametrize(("path", "status"), [("/", 404), ("/what?x=1", 404), ("/api/chat", 426)])
 async def test_a_browser_that_comes_by_reads_a_sentence(
     gateway: Any, path: str, status: int
@@ -401,6 +416,11 @@ async def test_a_caller_is_held_until_there_is_a_voice_and_is_told_why(
             assert told.kind is Kind.METADATA
             assert (facts["reason"], facts["position"], facts["waiting"]) == (line.hold, 1, 1)
             assert line.waiting == 1
+            assert "progress" not in facts, "nothing is deployed"
+            line.progress = {"step": "install", "fraction": 0.5, "left_s": 90}
+            while "progress" not in facts:
+                facts = json.loads(decode(bytes(await call.recv())).payload)
+            assert facts["progress"] == line.progress
             await call.send(b"\x01said too early")
             line.line = replace(line.line, target=there.target, state=LineState.UP)
             await _until(lambda: there.calls)

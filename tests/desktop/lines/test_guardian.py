@@ -15,12 +15,14 @@ from personadesk.domain.hours import parse
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.plan import LOCAL, RENT, Plan, RentWish
 from personadesk.domain.progress import DeployState
+from personadesk.domain.reputation import Kind
 from personadesk.domain.text import T
 from personadesk.domain.wish import Rest
 from personadesk.hosts import health
 from personadesk.hosts.server_process import ServerStatus
 from personadesk.lines import guardian as guardian_module
 from personadesk.lines.guardian import Guardian
+from personadesk.store.coding import text_to_json
 from personadesk.store.database import Database
 from personadesk.store.journal import DeployRecord, Purpose
 from personadesk.store.wishes import Entry, WishStore
@@ -48,6 +50,7 @@ class World:
     mute_now: bool = False
     waits: int = 0
     left: dict[str, bool] = field(default_factory=dict)
+    blamed: list[tuple[str, Kind | None]] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     records: dict[str, DeployRecord] = field(default_factory=dict)
     serving: bool = True
@@ -106,6 +109,9 @@ class World:
 
     async def box(self, tag):
         return self.box_now
+
+    async def blame(self, tag, kind):
+        self.blamed.append((tag, kind))
 
     async def gone(self, tag):
         self._do(f"gone {tag}")
@@ -197,6 +203,44 @@ async def test_that_a_machine_is_gone_is_believed_when_it_is_seen_twice(guardian
     entry = (await wishes.log("a"))[-1]
     assert (entry.deed, entry.place, entry.plan_id) == (Deed.DEPLOY, "account:cloud", plan.id)
     assert (entry.worked, str(entry.why)) == (True, "The rented machine is gone.")
+
+
+@pytest.mark.parametrize(
+    ("box", "kind"),
+    [(Box.NO_GPU, Kind.GPU_LOST), (Box.BROKEN, Kind.BROKE), (Box.GONE, Kind.VANISHED)],
+)
+async def test_what_was_wrong_with_a_machine_is_remembered_before_the_next_is_rented(
+    guardian, world, box, kind
+):
+    world.box_now = box
+    await look(guardian, world)
+    await look(guardian, world)
+    assert world.blamed == [("pd-1", kind)]
+    assert len(world.plans) == 1
+
+
+async def test_what_is_only_stopped_or_restarted_is_not_blamed(guardian, world):
+    for box in (Box.STOPPED, Box.RUNNING, Box.UNKNOWN, Box.CHANGING):
+        world.box_now = box
+        await look(guardian, world)
+    assert world.blamed == []
+
+
+async def test_that_another_offer_was_taken_because_of_it_stands_in_the_log(
+    guardian, world, wishes
+):
+    over = T("{offer} was passed over. {why}", offer="Toy, A10", why=T("It lost its GPU."))
+
+    async def run(plan):
+        world.records[plan.id] = replace(record(plan), facts={"passed_over": text_to_json(over)})
+
+    world.run = run
+    world.box_now = Box.BROKEN
+    await look(guardian, world)
+    await look(guardian, world)
+    entry = (await wishes.log("a"))[-1]
+    assert (entry.deed, entry.worked) == (Deed.DEPLOY, True)
+    assert str(entry.why).endswith("Toy, A10 was passed over. It lost its GPU.")
 
 
 async def test_a_provider_that_does_not_answer_moves_nobody(guardian, world):

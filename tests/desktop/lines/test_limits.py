@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from personadesk.domain.budget import Act, Budget, Level, Period, Standing
+from personadesk.domain.errors import Unreachable
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.money import Amount
 from personadesk.domain.plan import RENT, Plan, RentWish
@@ -63,6 +64,7 @@ class World:
         self.facts: dict[str, object] | None = {"slots": 1, "free": 1, "queue": 0}
         self.can_stop = can_stop
         self.slept: list[str] = []
+        self.asked = self.refuses = 0
         self.lines = FakeLines(Line("a", 9000, Target(URL, "pd-1"), LineState.UP, since=self.now))
         self.limits = Limits(
             self.lines, FakeJournal(wish), self._spent, self, ask=self._ask, clock=lambda: self.now
@@ -75,6 +77,9 @@ class World:
         return None if self.facts is None else Health("ready", None, "", "", "", self.facts)
 
     async def sleep(self, tag: str) -> bool:
+        self.asked += 1
+        if self.asked <= self.refuses:
+            raise Unreachable("The provider does not answer.")
         self.slept.append(tag)
         return self.can_stop
 
@@ -236,3 +241,40 @@ async def test_hours_and_a_newer_wish_count_more_than_what_was_deployed():
     assert await world.look_after(90 * 60) is LineState.UP
     inside = False
     assert await world.look_after(1) is LineState.STOPPED
+
+
+async def test_what_a_provider_did_not_take_is_asked_for_again_until_it_does(caplog):
+    world = World(RentWish(idle_stop_minutes=20))
+    world.refuses = 2
+    await world.look_after(0)
+    assert await world.look_after(1210) is LineState.STOPPED, "the voice is down"
+    assert world.slept == []
+    assert "could not be held" in caplog.text
+    await world.look_after(60)
+    assert world.asked == 1, "not at once again"
+    await world.look_after(60)
+    await world.look_after(120)
+    assert (world.asked, world.slept) == (3, ["pd-1"])
+    assert str(world.lines.all["a"].reason) == "Nobody called for 20 min."
+    assert world.lines.rests == {"a": Rest.ASLEEP}
+    await world.look_after(1000)
+    assert world.asked == 3
+
+
+async def test_who_starts_a_line_meanwhile_is_not_put_to_sleep_by_what_was_owed(caplog):
+    world = World(RentWish(idle_stop_minutes=20))
+    world.refuses = 1
+    await world.look_after(0)
+    await world.look_after(1210)
+    await world.lines.tell("a", LineState.UP)
+    assert await world.look_after(200) is LineState.UP
+    assert world.slept == []
+
+
+async def test_a_provider_that_does_not_answer_keeps_no_other_line_from_its_limits(caplog):
+    world = World(RentWish(idle_stop_minutes=20))
+    world.lines.all["b"] = Line("b", 9001, Target(URL, "pd-2"), LineState.UP, since=world.now)
+    world.refuses = 1
+    await world.look_after(0)
+    await world.look_after(1210)
+    assert world.slept == ["pd-2"], "the first one's provider refused"

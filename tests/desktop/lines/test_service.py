@@ -240,6 +240,51 @@ async def test_a_start_that_takes_long_is_not_taken_for_a_failure(open_services:
     assert (found.state, found.sure) == (LineState.FAILED, False)
 
 
+async def test_a_tunnel_that_waits_for_its_machine_to_start_is_no_server_that_hangs(
+    open_services: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waking a machine takes minutes; the tunnel to it runs on meanwhile, and nothing answers through it."""
+    monkeypatch.setattr(truth, "STUCK_SECONDS", 0.0)
+    monkeypatch.setattr(truth, "FRESH_SECONDS", 0.0)
+    services = await open_services(serve_lines=False)
+    folder = services.folders.state / "servers" / "pd-1"
+    command = (sys.executable, "-c", "import time; time.sleep(600)", str(folder))
+    server = ServerRecord("pd-1", folder, command, "ws://127.0.0.1:9/x")
+    await services.servers.start(server)
+    async with asyncio.timeout(20):
+        while (status := await services.servers.status("pd-1")) and status.child_pid is None:
+            await asyncio.sleep(0.02)
+    line = Line("a", 9000, Target(server.url, "pd-1"), LineState.STARTING, time.time())
+    await services.servers.store.put(replace(server, at=time.time()))
+    found = await truth.look(line, services.servers)
+    assert found == truth.Truth(LineState.STARTING, truth.STARTING)
+    # A start that failed before the line was seen to start again says nothing of it.
+    await services.servers.store.put(replace(server, at=line.since - 1.0))
+    found = await truth.look(line, services.servers)
+    assert found == truth.Truth(LineState.FAILED, truth.STUCK, sure=False)
+
+
+async def test_the_time_that_a_server_gets_to_come_up_begins_when_its_machine_was_woken(
+    open_services: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = await open_services(serve_lines=False)
+    target = await _start_echo(services)
+    await services.lines.put(Line("a", local.pick_port(), target, LineState.STOPPED, 1.0))
+    woken = 0.0
+
+    async def start(server: ServerRecord) -> None:
+        nonlocal woken
+        # While the machine was woken, somebody saw what still stood there.
+        await services.lines.tell("a", LineState.FAILED, truth.STUCK)
+        woken = time.time()
+
+    monkeypatch.setattr(services.servers, "start", start)
+    await services.lines.start("a")
+    line = await services.lines.need("a")
+    assert (line.state, line.reason, line.target) == (LineState.STARTING, truth.STARTING, target)
+    assert line.since >= woken
+
+
 async def test_two_programs_share_the_lines(open_services: Open) -> None:
     first = await open_services(kind="window")
     second = await open_services()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from peers.echo_server import echo_server
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.sample import Absent, Metric, Sample
 from personadesk.hosts import local
@@ -22,21 +18,8 @@ from personadesk.voice.proof import FRESH_SECONDS, Proofs
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A real server that returns what it hears; its port."""
-    folder = tmp_path_factory.mktemp("echo")
-    ready = folder / "ready.json"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "personaplex_server", "serve", "--engine", "echo",
-         "--port", "0", "--ready-file", str(ready)],
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    end = time.monotonic() + 60
-    while not ready.exists():
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    yield int(str(json.loads(Path(ready).read_text())["url"]).rpartition(":")[2].split("/")[0])
-    process.kill()
-    process.wait(10)
+    with echo_server(tmp_path_factory.mktemp("echo")) as told:
+        yield int(told["port"])
 
 
 def _line(port: int, state: LineState = LineState.UP) -> Line:

@@ -1,6 +1,6 @@
-"""A rented machine vanishes and its provider has no more: the line comes back elsewhere, and nothing is paid twice.
+"""A rented machine vanishes: the line comes back elsewhere, if only on another host, and nothing is paid twice.
 
-It installs a real server twice, which takes minutes, so it runs only when it is asked for:
+It installs a real server twice a test, which takes minutes, so it runs only when it is asked for:
 PERSONADESK_GUARDIAN=1 pytest tests/desktop/rehearsal/test_rehearsal_guardian.py
 """
 
@@ -76,3 +76,31 @@ async def test_a_line_whose_machine_vanishes_comes_back_with_the_next_account(cl
     told = cloud.ask("GET", "/status")["providers"]
     there = [name for name, each in told.items() for _ in each["machines"]]
     assert there == ["vast"], "the machine that broke is gone, and there is one other"
+
+
+async def test_a_line_whose_host_breaks_comes_back_on_another_host_and_says_why(cloud):
+    personadesk(
+        "deploy", "--account", "vast", "--model", "rehearsal", "--max-price", "2",
+        "--port", str(free_port()), "--line", "a",
+    )  # fmt: skip
+    before = personadesk("line", "show", "a")
+    (machine,) = cloud.ask("GET", "/status")["providers"]["vast"]["machines"]
+    personadesk("rehearsal", "machine", "vast", machine["id"], "lose")
+
+    began = time.monotonic()
+    while (line := personadesk("line", "show", "a"))["state"] != "up" or (
+        line["server_id"] == before["server_id"]
+    ):
+        assert time.monotonic() - began < BACK_SECONDS, line
+        time.sleep(2.0)
+    print(f"back after {time.monotonic() - began:.0f} s")
+    assert line["url"] == before["url"]
+    (other,) = cloud.ask("GET", "/status")["providers"]["vast"]["machines"]
+    assert (other["kind"], other["region"]) != (machine["kind"], machine["region"])
+    whys = [each["why"] for each in line["decisions"] if each["deed"] == "deploy"]
+    assert "was passed over. Left alone until" in whys[-1]
+    held = personadesk("memory")["held_against"]
+    assert any(each["left_alone"] and each["kind"] == "broke" for each in held), held
+    offers = personadesk("offers", "--account", "vast", "--min-memory-gb", "0")["offers"]
+    assert offers[-1]["held_against"], "it is offered last, with the reason"
+    assert personadesk("memory", "forget", "--all")["held_against"] == []

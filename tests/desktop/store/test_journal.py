@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from personadesk.domain.errors import BadRequest
+from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.plan import ModelChoice, ModelKind, Plan
 from personadesk.domain.progress import DeployState, StepName, StepState
 from personadesk.domain.text import T
 from personadesk.store.database import Database
 from personadesk.store.journal import Journal, Purpose, StepRecord
+from personadesk.store.lines import LineStore
 
 PLAN = Plan("pd-1", "Front desk", 9001, ModelChoice(ModelKind.FOLDER, "/models/a"), clip="/a.wav")
 
@@ -76,3 +80,31 @@ async def test_a_demo_may_come_to_stay(database: Database) -> None:
     record = await journal.load("pd-1")
     assert record is not None
     assert record.purpose is Purpose.DEPLOY
+
+
+async def test_a_line_and_its_spare_change_places_in_one_go_or_not_at_all(
+    database: Database,
+) -> None:
+    journal, lines = Journal(database), LineStore(database)
+    old, new = Target("ws://127.0.0.1:1/a", "pd-1"), Target("ws://127.0.0.1:2/a", "pd-2")
+    for plan_id, purpose in (("pd-1", Purpose.DEPLOY), ("pd-2", Purpose.SPARE)):
+        await journal.begin(replace(PLAN, id=plan_id), purpose, 1.0)
+    await lines.put(Line("Front desk", 9001, old, LineState.FAILED, 1.0, T("It is dead.")))
+
+    async def tags() -> list[str]:
+        return [record.plan.id for record in await journal.spares("Front desk")]
+
+    assert not await journal.switch("Front desk", "pd-1", new, 2.0), "it is not finished yet"
+    await journal.set_state("pd-2", DeployState.DONE, ended=2.0)
+    assert not await journal.switch("Front desk", "pd-0", new, 2.0), "it leads elsewhere"
+    assert await tags() == ["pd-2"]
+    await journal.set_state("pd-1", DeployState.DONE, ended=2.0)
+
+    assert await journal.switch("Front desk", "pd-1", new, 3.0)
+
+    assert await lines.get("Front desk") == Line("Front desk", 9001, new, LineState.UP, 3.0)
+    assert await tags() == ["pd-1"]
+    assert await journal.spares("Another") == []
+    assert not await journal.switch("Front desk", "pd-2", new, 4.0), "it is no spare any more"
+    await journal.set_state("pd-1", DeployState.UNDONE, ended=5.0)
+    assert await journal.spares() == []

@@ -10,7 +10,9 @@ from personadesk.store.migrations import (
     account_changes,
     accounts_and_rentals,
     budgets,
+    experiences,
     first_tables,
+    foreign_servers,
     hosts,
     line_access,
     personas,
@@ -142,6 +144,14 @@ def test_saved_personas_have_a_table() -> None:
     connection.close()
 
 
+def test_the_servers_of_others_have_a_table_that_holds_no_token() -> None:
+    connection = sqlite3.connect(":memory:")
+    foreign_servers(connection)
+    told = connection.execute("SELECT name FROM pragma_table_info('foreign_servers')")
+    assert [row[0] for row in told] == ["name", "url", "has_token"]
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
     assert (
         first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
@@ -149,5 +159,17 @@ def test_every_migration_says_what_it_does_and_has_a_test() -> None:
         account_changes,
         line_access,
         personas,
+        experiences,
+        foreign_servers,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)
+
+
+def test_experiences_come_last_and_of_one_kind_a_machine_has_one() -> None:
+    connection = sqlite3.connect(":memory:")
+    experiences(connection)
+    row = ("pd-1/1", "slow", "toy", "a|b|own", "b", "", "A10", "", 1.0)
+    connection.execute("INSERT INTO experiences VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute("INSERT INTO experiences VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.close()

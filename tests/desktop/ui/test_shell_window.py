@@ -308,6 +308,29 @@ def test_nothing_in_the_shell_is_clipped_or_nameless(
     assert not eyes.all_faults(window)
 
 
+def test_the_shield_at_the_foot_warns_while_something_is_not_known(
+    preferences: Preferences, settle, qtbot
+) -> None:
+    places = [PageSpec("accounts", mark("Accounts"), "home", lambda: Sheet("accounts"))]
+    window = MainWindow(places, preferences)
+    window.resize(1440, 700)
+    window.show()
+    line = window.findChild(StatusLine, "status-accounts")
+    assert line is not None
+    window.set_status("$0.75 /h", "Online · 1 account OK")
+    settle()
+    calm = line.grab().toImage()
+    told = "RunPod does not answer since 14:05."
+    window.set_status("$0.75 /h", "Not known since 14:05", told)
+    assert line.accessibleName() == f"{told} (Accounts)"
+    assert line.toolTip() == f"{told} (Accounts)"
+    settle()
+    assert line.grab().toImage() != calm
+    window.set_status("$0.75 /h", "Online · 1 account OK")
+    settle()
+    assert line.grab().toImage() == calm, "the shield is back"
+
+
 def test_the_foot_of_the_side_bar_opens_accounts_and_money(
     preferences: Preferences, settle, qtbot
 ) -> None:

@@ -12,8 +12,7 @@ from personadesk.domain.report import Verdict
 from personadesk.voice import script, test_report
 from personadesk.voice.clips import Clip
 from personadesk.voice.facts import ServerFacts
-from personadesk.voice.mouth import Mark
-from personadesk.voice.recording import Piece, Recording
+from personadesk.voice.recording import Mark, Piece, Recording
 from personadesk.voice.script import Interrupt, Say, Script, Silence, Wait
 from personadesk.voice.script_judge import check_turns
 from personadesk.voice.test import judge_recording, run_voice_test

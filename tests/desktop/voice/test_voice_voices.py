@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from peers.echo_server import echo_server
 from personadesk.domain.errors import AuthFailed, BadRequest, Unreachable
 from personadesk.voice import clips, voices
 
@@ -26,22 +22,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An echo server with a token and a folder for voices; yields its address."""
     folder = tmp_path_factory.mktemp("voices")
     (folder / "token").write_text(TOKEN)
-    ready = folder / "ready"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "personaplex_server", "serve", "--engine", "echo", "--port", "0",
-         "--voices", str(folder / "own"), "--token-file", str(folder / "token"),
-         "--ready-file", str(ready)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    try:
-        end = time.monotonic() + 60
-        while not ready.exists() and time.monotonic() < end and process.poll() is None:
-            time.sleep(0.05)
-        yield str(json.loads(ready.read_text())["url"])
-    finally:
-        process.terminate()
-        process.wait(20)
+    words = ("--voices", str(folder / "own"), "--token-file", str(folder / "token"))
+    with echo_server(folder, *words) as told:
+        yield str(told["url"])
 
 
 async def test_the_token_is_asked_for(server: str) -> None:

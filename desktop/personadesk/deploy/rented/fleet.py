@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from personadesk.deploy.rented import billing
 from personadesk.domain.errors import BadRequest, NotFound, PersonaDeskError, Unreachable
 from personadesk.domain.machine import CHANGING, Action, Machine, MachineState
+from personadesk.domain.reputation import Kind
 from personadesk.domain.text import T
 from personadesk.store.rentals import OPEN_STATES, Rental, RentalState
 
@@ -73,6 +74,7 @@ class FleetView:
         items: Everything of ours that is billed, or whose price is not told.
         doubts: Names of what the record has and its provider did not show, by account.
         held: Unix time until which a machine of a failed deploy is kept for a look, by its key; it is ended then.
+        spares: Tags of what stands by for its line, which leads elsewhere.
     """
 
     accounts: Mapping[str, AccountView] = field(default_factory=dict)
@@ -82,6 +84,7 @@ class FleetView:
     items: tuple[Item, ...] = ()
     doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     held: Mapping[str, float] = field(default_factory=dict)
+    spares: frozenset[str] = frozenset()
 
     @property
     def machines(self) -> tuple[Machine, ...]:
@@ -139,6 +142,7 @@ class Fleet:
         *,
         clock: Callable[[], float] = time.time,
         by_hand: Callable[[str], Awaitable[None]] | None = None,
+        spares: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
     ) -> None:
         """Take what is needed; nothing is asked yet.
 
@@ -149,9 +153,11 @@ class Fleet:
             hosts: Told when a rented machine's address changed.
             lines: Tells which deploy stands behind which line.
             clock: Unix time.
+            spares: Returns for which line each deploy stands by, by its tag; what it costs is that line's too.
             by_hand: Told the tag of a machine that a person is about to stop or end, so that nobody starts it again.
         """
         self._by_hand = by_hand
+        self._spares = spares
         self.accounts = accounts
         self.rentals = rentals
         self._spending = spending
@@ -200,7 +206,8 @@ class Fleet:
                 if m.tag and (m.account, m.id) not in known_ids and (m.account, m.tag) not in awaited
                 and m.state is not MachineState.ENDED and m.state is not MachineState.ENDING
             )  # fmt: skip
-            lines = dict(self._lines())
+            spares = dict(await self._spares()) if self._spares is not None else {}
+            lines = spares | dict(self._lines())
             found = billing.found(ordered.values(), strays, rentals, lines, self._clock())
             await self._spending.bill(
                 billing.bill(each, self._clock()) for each in found
@@ -209,6 +216,7 @@ class Fleet:
             machines = [m for view in ordered.values() for m in view.machines if m.tag]
             spent = {m.tag: await self._spending.of(m.tag) for m in machines}
             await self._follow_addresses(machines)
+            await self._remember(ordered, rentals)
             items = tuple(each.item for each in found)
             doubts = billing.doubts(ordered.values(), rentals)
             held = {
@@ -216,7 +224,9 @@ class Fleet:
                 for rental in rentals
                 if rental.machine_id and rental.hold_until is not None
             }
-            self._view = FleetView(ordered, strays, spent, lines, items, doubts, held)
+            self._view = FleetView(
+                ordered, strays, spent, lines, items, doubts, held, frozenset(spares)
+            )
         for watcher in tuple(self._watchers):
             watcher()
         return self._view
@@ -415,6 +425,8 @@ class Fleet:
         # A list may lag behind; gone is what the provider says of this very machine.
         machine = await self.rentals.find(rental)
         if machine is None or machine.state is MachineState.ENDED:
+            if rental.hold_until is None:
+                await self.rentals.blame(rental.tag, Kind.VANISHED, machine)
             await self.rentals.ended(rental)
 
     async def _clear_leftovers(self, view: FleetView) -> None:
@@ -432,6 +444,20 @@ class Fleet:
                     log.info("Removed %s %s at %s", resource.kind, resource.id, account.name)
                 except PersonaDeskError as error:
                     log.info("%s %s stays for now: %s", resource.kind, resource.id, error.what)
+
+    async def _remember(
+        self, accounts: Mapping[str, AccountView], rentals: Sequence[Rental]
+    ) -> None:
+        """Remember what providers say is wrong with what was rented and is not to end."""
+        made = {
+            (rental.account, rental.machine_id): rental
+            for rental in rentals
+            if rental.state is RentalState.MADE and rental.hold_until is None
+        }
+        for machine in (m for view in accounts.values() for m in view.machines):
+            rental = made.get((machine.account, machine.id))
+            if rental is not None:
+                await self.rentals.memory.look(rental, machine)
 
     async def _follow_addresses(self, machines: Sequence[Machine]) -> None:
         """A rented machine's address may change over a stop; whatever reaches it must know."""

@@ -17,7 +17,9 @@ from personadesk.domain.errors import (
 )
 from personadesk.domain.guarding import Box
 from personadesk.domain.machine import CHANGING, Action, MachineState
+from personadesk.domain.reputation import Kind
 from personadesk.domain.text import T
+from personadesk.hosts import check
 from personadesk.store.rentals import RentalState
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _KNOCK_SECONDS = 2.0
 _END_SECONDS = 300.0
+_ASK_SECONDS = 60.0
 _BOXES = {
     MachineState.RUNNING: Box.RUNNING,
     MachineState.STOPPED: Box.STOPPED,
@@ -116,6 +119,22 @@ class RentedMachines:
             return Box.NO_GPU
         return _BOXES.get(machine.state, Box.UNKNOWN)
 
+    async def blame(self, tag: str, kind: Kind | None) -> None:
+        """Remember what was wrong with the machine of a deploy, unless somebody here has ended it.
+
+        Args:
+            tag: The deploy.
+            kind: What; None where it is not known: the machine is then asked whether it has lost its GPU, and nothing
+                is held against one that has not.
+        """
+        rental = await self._rentals.current(tag)
+        if rental is None or rental.state is not RentalState.MADE:
+            return
+        if kind is None and await self._has_lost_gpu(tag):
+            kind = Kind.GPU_LOST
+        if kind is not None:
+            await self._rentals.blame(tag, kind)
+
     async def restart(self, tag: str) -> None:
         """Restart the machine and wait until it lets us in again.
 
@@ -184,6 +203,16 @@ class RentedMachines:
             T("Try again, or deploy again; the line keeps its address."),
             cause="boot_timeout",
         )
+
+    async def _has_lost_gpu(self, tag: str) -> bool:
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                record = await self._hosts.store.get(tag)
+                facts = await check.look(await self._hosts.host(tag), folder=record.home)
+        except (PersonaDeskError, TimeoutError) as error:
+            log.info("%s does not tell of its GPU: %s", tag, error)
+            return False
+        return not facts.gpus
 
     async def _need(self, tag: str) -> tuple[Rental, Machine]:
         rental = await self._rentals.current(tag)

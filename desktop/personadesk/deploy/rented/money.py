@@ -16,11 +16,12 @@ from personadesk.domain.budget import (
     Allowance,
     Budget,
     Level,
+    Period,
     allowance,
     worst,
 )
 from personadesk.domain.errors import BadRequest, NotFound
-from personadesk.domain.hours import share_up
+from personadesk.domain.hours import seconds_up, share_up
 from personadesk.domain.money import Item, Kind
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.proof import Proof, proof
@@ -146,13 +147,16 @@ class MoneyService:
         found = [each for each in await self.budgets.all() if each.line in {line, ALL}]
         if not found:
             return UNLIMITED
-        left = allowance(self._standings(found, *await self._this_month()))
+        standings = self._standings(found, *await self._this_month())
+        left = allowance(standings)
         stopped = [
             item.running_price
             for item in await self._items()
             if item.line == line and item.kind is Kind.KEPT and item.running_price is not None
         ]
-        return replace(left, price=max(stopped, default=None))
+        return replace(
+            left, price=max(stopped, default=None), beyond=await self._beyond(standings)
+        )  # fmt: skip
 
     async def near(self, tag: str) -> float | None:
         """Return the share of the fullest budget that a deploy's machine counts for; None while none is near."""
@@ -316,6 +320,32 @@ class MoneyService:
     async def _line_of(self, tag: str) -> str:
         plan = await self._plan(tag)
         return plan.line if plan is not None else ""
+
+    async def _beyond(self, found: Sequence[Standing]) -> float | None:
+        """Return the dollars that acting limits leave beyond what the lines' own voices need, spares not counted."""
+        now = self._clock()
+        spares = {record.plan.id for record in await self._journal.spares()}
+        ends = {
+            Period.DAY: money.day_bounds(now, self.zone)[1],
+            Period.MONTH: money.month_bounds(now, self.zone)[1],
+        }
+        running = [
+            item for item in await self._items()
+            if item.kind is Kind.RUNNING and item.price and item.tag not in spares
+        ]  # fmt: skip
+        left = []
+        for each in found:
+            if each.budget.act is Act.WARN:
+                continue
+            needed = 0.0
+            for item in running:
+                if each.budget.line in {ALL, item.line}:
+                    wish = await self._wishes.get(item.line) if item.line else None
+                    week = wish.hours if wish is not None and wish.guarded else None
+                    seconds = seconds_up(week, now, ends[each.period])
+                    needed += (item.price or 0.0) * seconds / 3600.0
+            left.append(each.left - needed)
+        return min(left, default=None)
 
     async def _plan(self, tag: str) -> Plan | None:
         if self._plans.get(tag) is None:

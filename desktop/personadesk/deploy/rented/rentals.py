@@ -31,7 +31,9 @@ from personadesk.store.rentals import OPEN_STATES, Rental, RentalState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from personadesk.deploy.rented.memory import Memory
     from personadesk.domain.machine import Machine, Order
+    from personadesk.domain.reputation import Kind
     from personadesk.hosts.ssh.directory import Hosts
     from personadesk.providers.accounts import Accounts
     from personadesk.providers.base import Provider
@@ -66,6 +68,7 @@ class Rentals:
         accounts: The accounts.
         on_gone: Told the tag of a deploy whose last machine has ended, so that its voice and its line know.
         may_start: Asked, with a deploy's tag and dollars per hour, before something begins to cost; it raises.
+        memory: Remembers which hosts, offers and regions did badly.
     """
 
     def __init__(
@@ -73,11 +76,13 @@ class Rentals:
         store: RentalStore,
         accounts: Accounts,
         hosts: Hosts,
+        memory: Memory,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self.accounts = accounts
+        self.memory = memory
         self.on_gone: Callable[[str], Awaitable[None]] | None = None
         self.may_start: Callable[[str, float | None], Awaitable[None]] | None = None
         self._hosts = hosts
@@ -87,6 +92,18 @@ class Rentals:
         """Return the try of a deploy that may exist, or None."""
         tries = await self.store.of(tag)
         return next((each for each in reversed(tries) if each.state in OPEN_STATES), None)
+
+    async def blame(self, tag: str, kind: Kind, machine: Machine | None = None) -> None:
+        """Remember what was wrong with a deploy's last machine, or that it could not be had."""
+        tries = await self.store.of(tag)
+        if tries:
+            await self.memory.trouble(tries[-1], kind, machine)
+
+    async def praise(self, tag: str) -> None:
+        """Remember that a deploy's machine came up and that its voice passed the test."""
+        rental = await self.current(tag)
+        if rental is not None:
+            await self.memory.well(rental)
 
     async def within_budget(self, tag: str, price: float | None) -> None:
         """See to it that something may begin to cost.

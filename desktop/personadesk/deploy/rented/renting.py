@@ -21,11 +21,13 @@ from personadesk.domain.errors import (
 )
 from personadesk.domain.host import HostKey
 from personadesk.domain.machine import MachineState, Order, ResourceKind
-from personadesk.domain.offer import Need, need_of
+from personadesk.domain.offer import Need, Stock, need_of
 from personadesk.domain.quantity import duration
+from personadesk.domain.reputation import Kind
 from personadesk.domain.text import T, Text
 from personadesk.hosts.ssh import keys
 from personadesk.providers import catalog, faults
+from personadesk.store.coding import text_to_json
 from personadesk.store.rentals import RentalState
 
 if TYPE_CHECKING:
@@ -131,6 +133,7 @@ class Renting:
             self.rentals.accounts,
             _need(context.plan, wish),
             (wish.account,) if wish.account else (),
+            self.rentals.memory,
         )
         for name, failure in found.failures.items():
             context.log("rent", f"{name}: {failure.what} {failure.next}", True)
@@ -153,6 +156,8 @@ class Renting:
                 rental = await self._ask(context, offer, wish)
             except (NoCapacity, BadRequest) as error:
                 tried.append(Tried(offer, error))
+                if isinstance(error, NoCapacity) and offer.stock is not Stock.NONE:
+                    await self.rentals.blame(tag, Kind.SOLD_OUT)
             except QuotaExceeded as error:
                 # Limits are per region; another one may have room.
                 tried.append(Tried(offer, error))
@@ -168,11 +173,16 @@ class Renting:
                 for fact in _OF_THE_MACHINE:
                     # What is known of a machine that was lost says nothing of this one.
                     context.facts.pop(fact, None)
+                keys_tried = {each.offer.key for each in tried}
+                over = market.passed_over(found, wish, offer, keys_tried)
+                if over:
+                    context.log("rent", str(over), True)
                 await context.remember(
-                    machine=rental.machine_id, account=rental.account, price=rental.price
-                )
+                    machine=rental.machine_id, account=rental.account, price=rental.price,
+                    passed_over=text_to_json(over),
+                )  # fmt: skip
                 return rental
-            context.log("rent", f"{_name(offer)}: {tried[-1].error.what}", True)
+            context.log("rent", f"{market.named(offer)}: {tried[-1].error.what}", True)
         if tried and all(each.error.cause == "budget" for each in tried):
             raise tried[0].error
         raise _nothing_left(tried, found.failures)
@@ -190,22 +200,27 @@ class Renting:
         seen: float | None = None
         addressed: float | None = None
         last: PersonaDeskError | None = None
+        machine: Machine | None = None
         while (waited := self._clock() - begun) < manners.boot_limit_s:
             try:
                 machine = await self.rentals.find(rental)
             except (ProviderFault, RateLimited, Unreachable) as error:
                 # One look that fails says nothing of the machine, which is paid for already.
+                machine = None
                 context.log("boot", f"{error.what} {error.details}".rstrip(), True)
                 last = error
                 await asyncio.sleep(error.retry_after_s or manners.poll_s)
                 continue
             if machine is None:
                 if seen is not None or waited > SILENCE_SECONDS:
+                    await self._blame(rental, Kind.NEVER_UP if seen is None else Kind.VANISHED)
                     raise faults.hopeless(provider.facts, "it is not there any more")
             else:
                 seen = seen or self._clock()
                 if machine.state in HOPELESS:
                     reason = str(machine.reason) or machine.said or str(STATE_WORDS[machine.state])
+                    failed = machine.state in {MachineState.FAILED, MachineState.LOST}
+                    await self._blame(rental, Kind.NEVER_UP if failed else Kind.VANISHED, machine)
                     raise faults.hopeless(provider.facts, reason)
                 context.tell(_how_it_stands(machine, waited), None)
                 if machine.ssh is not None and machine.state is MachineState.RUNNING:
@@ -217,6 +232,9 @@ class Renting:
                         break
             pause = _KNOCK_SECONDS if addressed is not None else manners.poll_s
             await asyncio.sleep(pause)
+        if machine is not None:
+            # Its provider answers, so it is not this computer's network.
+            await self._blame(rental, Kind.NEVER_UP, machine)
         raise Unreachable(
             T("The machine did not come up within {time}.", time=duration(self._clock() - begun)),
             T("Take the next offer; this machine is ended."),
@@ -225,6 +243,12 @@ class Renting:
         )
 
     # -- how it is done ---------------------------------------------------------------------------------------
+
+    async def _blame(self, rental: Rental, kind: Kind, machine: Machine | None = None) -> None:
+        """Remember what was wrong with a machine that is waited for, unless somebody here has ended it."""
+        current = await self.rentals.current(rental.tag)
+        if current is not None and current.state is RentalState.MADE:
+            await self.rentals.blame(rental.tag, kind, machine)
 
     async def _there(self, tag: str) -> Rental | None:
         """Return the machine that a deploy has already, None when it is certain that it has none."""
@@ -348,13 +372,10 @@ def _how_it_stands(machine: Machine, waited: float) -> Text:
     )
 
 
-def _name(offer: Offer) -> str:
-    place = offer.place or offer.region
-    return f"{catalog.facts(offer.provider).title}, {offer.gpu}{f', {place}' if place else ''}"
-
-
 def _nothing_left(tried: list[Tried], failures: Mapping[str, PersonaDeskError]) -> PersonaDeskError:
-    details = [f"{_name(each.offer)}: {each.error.what} {each.error.details}" for each in tried]
+    details = [
+        f"{market.named(each.offer)}: {each.error.what} {each.error.details}" for each in tried
+    ]
     details += [f"{name}: {failure.what}" for name, failure in failures.items()]
     if tried:
         kinds = {type(each.error) for each in tried}

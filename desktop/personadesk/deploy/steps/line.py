@@ -27,6 +27,7 @@ class LineStep(Step):
     name = StepName.LINE
     title = T("Put behind the line")
     limit_s = 90.0
+    leads = True
     expected_s = 1.0
 
     def __init__(self, prove: Callable[[str], Awaitable[None]] = shake_hands) -> None:
@@ -63,21 +64,26 @@ class LineStep(Step):
                 context.log(self.name, f"stopped {replaced}, which this one replaces", False)
         except Unreachable as error:
             # The new voice is up and proven; an old machine that is not reached is no reason to take it down again.
+            await context.servers.leave(replaced)
             context.log(
-                self.name, f"{replaced}, which this one replaces, could not be stopped: {error.what}",
+                self.name,
+                f"{replaced}, which this one replaces, is removed when it is reached: {error.what}",
                 True,
-            )  # fmt: skip
+            )
 
     async def undo(self, context: Context) -> bool:
         """Put the line back to what it was, if it still leads here."""
-        if "line_before" not in context.facts:
-            return False
         line = await context.lines.get(context.plan.line)
         ours = (
             line is not None
             and line.target is not None
             and line.target.server_id == context.plan.id
         )
+        if "line_before" not in context.facts:
+            if ours and line is not None:
+                # It was a spare that the line went over to, so nothing is known to put back.
+                await context.lines.put(Line(line.name, line.port, since=context.clock()))
+            return ours
         before = context.facts["line_before"]
         if ours and before and await context.servers.store.get(before.get("server_id") or ""):
             await context.lines.put(_from_json(context.plan.line, before))

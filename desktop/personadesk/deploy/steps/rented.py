@@ -9,7 +9,8 @@ from personadesk.deploy.step import Context, Step
 from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
 from personadesk.domain.machine import MachineState
 from personadesk.domain.plan import RENT
-from personadesk.domain.progress import DeployState, StepName
+from personadesk.domain.progress import RENTED_STEPS, DeployState, StepName
+from personadesk.domain.reputation import Kind, trouble_of, trouble_seen
 from personadesk.domain.text import T, Text
 from personadesk.providers import catalog
 from personadesk.store.rentals import OPEN_STATES, RentalState
@@ -43,12 +44,19 @@ class RentStep(Step):
         """Rent the first offer that can be had, or find the machine that is there already."""
         return told(await self._renting.rent(context))
 
+    async def settle(self, context: Context) -> None:
+        """Remember that this machine did well."""
+        await self._renting.rentals.praise(context.plan.id)
+
     async def undo(self, context: Context) -> bool:
         """End what was rented, or keep it for half an hour: where the plan says so and it failed, or on request."""
         rentals = self._renting.rentals
         tag = context.plan.id
         if not any(each.state in OPEN_STATES for each in await rentals.store.of(tag)):
             return False
+        trouble = await self._trouble(context)
+        if trouble is not None:
+            await rentals.blame(tag, trouble)
         wish = context.plan.rent
         failed = context.ending is DeployState.FAILED
         if failed and wish is not None and wish.hold_failed:
@@ -66,6 +74,25 @@ class RentStep(Step):
                 True,
             )
         return True
+
+    async def _trouble(self, context: Context) -> Kind | None:
+        """Return what was wrong with the machine of a deploy that failed; None where it is not to blame."""
+        if context.ending is not DeployState.FAILED or context.failure is None:
+            return None
+        step, error = context.failure
+        if step in RENTED_STEPS:
+            # Whoever waits for a machine has said so already.
+            return None
+        known = trouble_of(step, error)
+        rental = await self._renting.rentals.current(context.plan.id)
+        if known is not None or rental is None or rental.state is not RentalState.MADE:
+            return known
+        try:
+            machine = await self._renting.rentals.find(rental)
+        except PersonaDeskError as failure:
+            context.log(self.name, f"How the machine is cannot be told: {failure.what}", False)
+            return None
+        return trouble_seen(machine) if machine is not None else Kind.VANISHED
 
 
 class BootStep(Step):

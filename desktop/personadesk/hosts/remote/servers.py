@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from personadesk.domain.errors import PersonaDeskError
-from personadesk.hosts import server_process
+from personadesk.hosts import health, server_process
 from personadesk.hosts.remote import service
 from personadesk.hosts.remote.layout import Layout
 from personadesk.hosts.servers import Servers
@@ -90,6 +90,9 @@ class PlacedServers(Servers):
             if not standing.alive:
                 keeper = await service.keeper_of(host, layout, server.id)
                 await service.restart(host, layout, server.id, keeper)
+            if not standing.alive or await health.ask(server.url) is None:
+                # A tunnel that outlived its machine knocks there every half minute only.
+                await server_process.stop(server.state_dir)
         return await super().start(server)
 
     async def stop(self, server_id: str) -> None:

@@ -169,6 +169,7 @@ class Vast(Provider):
             asked=self._clock(),
             spot=spot,
             data=data,
+            host=str(ask.machine_id or ""),
         )
 
     # -- what is there ----------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ class Vast(Provider):
                 id=str(contract), account="", provider=FACTS.id, name=order.tag, tag=order.tag,
                 state=MachineState.REQUESTED, gpu=offer.gpu, memory_gb=offer.memory_gb, count=offer.count,
                 region=offer.region, place=offer.place, price=offer.price, running_price=offer.price,
-                actions=frozenset({Action.END}), spot=offer.spot,
+                actions=frozenset({Action.END}), spot=offer.spot, host=offer.host,
             )
         )  # fmt: skip
 

@@ -59,6 +59,7 @@ def machine_of(instance: Instance) -> Machine:
         ssh=_ssh(instance) if state is MachineState.RUNNING else None,
         actions=_actions(state),
         spot=bool(instance.is_bid),
+        host=str(instance.machine_id or ""),
     )
 
 

@@ -67,6 +67,7 @@ class Instance(Struct):
     is_bid: bool | None = None
     dph_total: float | None = None
     storage_total_cost: float | None = None
+    machine_id: int | None = None
     gpu_util: float | None = None
     gpu_temp: float | None = None
     cpu_util: float | None = None

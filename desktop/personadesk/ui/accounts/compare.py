@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QObject,
-    QPersistentModelIndex,
-    Qt,
-    Signal,
-)
+from PySide6.QtCore import QModelIndex, Signal
 from PySide6.QtWidgets import QDialog, QHeaderView, QWidget
 
 from personadesk.ui.accounts import words
@@ -19,60 +12,19 @@ from personadesk.ui.i18n import tr
 from personadesk.ui.servers.words import count_on
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Button, Card, Kind, hbox, label, vbox
+from personadesk.ui.widgets.cell_table import CellTable
 from personadesk.ui.widgets.data_table import Cell, DataTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from personadesk.domain.provider import ProviderFacts
-
-    Index = QModelIndex | QPersistentModelIndex
+    from personadesk.ui.widgets import Shape
 
 __all__ = ["CompareDialog"]
 
 OWN = ""
 """Instead of a provider's id: machines of one's own."""
-
-
-class _Answers(QAbstractTableModel):
-    """A row a provider: its name, then the four answers with their reasons."""
-
-    def __init__(self, providers: Sequence[ProviderFacts], parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        own = count_on(None)
-        self._titles = [tr("Provider"), *(question for question, _, _, _ in own)]
-        told = [(each.id, each.title, words.count_on(each.answers)) for each in providers]
-        self.ids = [each[0] for each in told] + [OWN]
-        self._rows = [
-            (
-                Cell(title, strong=True),
-                *(
-                    Cell(word, sentence, f"{question}: {word}. {sentence}", shape)
-                    for question, shape, word, sentence in answers
-                ),
-            )
-            for _, title, answers in [*told, (OWN, tr("My servers"), own)]
-        ]
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
-        return 0 if parent.isValid() else len(self._titles)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid():
-            return None
-        cell = self._rows[index.row()][index.column()]
-        return cell.told(role)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        across = orientation == Qt.Orientation.Horizontal
-        if across and role == Qt.ItemDataRole.DisplayRole:
-            return self._titles[section]
-        return None
 
 
 class CompareDialog(QDialog):
@@ -106,7 +58,14 @@ class CompareDialog(QDialog):
                 Type.BODY, Role.TEXT2, wrap=True,
             )
         )  # fmt: skip
-        self.model = _Answers(providers, self)
+        told = [(each.id, each.title, words.count_on(each.answers)) for each in providers]
+        own = count_on(None)
+        self.ids = [*(id_ for id_, _, _ in told), OWN]
+        self.model = CellTable([tr("Provider"), *(question for question, _, _, _ in own)], self)
+        self.model.show_rows(
+            self.model.titles,
+            [_row(title, answers) for _, title, answers in [*told, (OWN, tr("My servers"), own)]],
+        )
         self.table = DataTable(tr("What you can count on"), self.model)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
@@ -131,5 +90,13 @@ class CompareDialog(QDialog):
 
     def _take(self, index: QModelIndex) -> None:
         if index.isValid():
-            self.chosen.emit(self.model.ids[index.row()])
+            self.chosen.emit(self.ids[index.row()])
             self.accept()
+
+
+def _row(title: str, answers: Sequence[tuple[str, Shape, str, str]]) -> tuple[Cell, ...]:
+    told = (
+        Cell(word, sentence, f"{question}: {word}. {sentence}", shape)
+        for question, shape, word, sentence in answers
+    )
+    return (Cell(title, strong=True), *told)

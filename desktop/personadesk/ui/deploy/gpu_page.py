@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout
 
     from personadesk.domain.offer import Need, Offer
+    from personadesk.domain.reputation import Doubt
     from personadesk.domain.text import Text
     from personadesk.ui.rented.model import Rented
 
@@ -88,6 +89,7 @@ class GpuPage(WizardPage):
         columns.addLayout(left, 1)
         self._details = OfferDetails()
         self._details.setFixedWidth(theme().px(300))
+        self._details.forget_asked.connect(self._forget)
         columns.addWidget(self._details)
         self.column.addLayout(columns, 1)
         self._ask_timer = QTimer(self)
@@ -231,7 +233,9 @@ class GpuPage(WizardPage):
         suiting = self._suiting() if mine else ()
         if mine and not offers.asking:
             self._reading = True
-            self.table_model.show_offers(suiting, stay=not self._asked_by_hand)
+            self.table_model.show_offers(
+                suiting, stay=not self._asked_by_hand, reputation=offers.reputation
+            )
             self._asked_by_hand = False
             self._reading = False
             self._choose_again(suiting)
@@ -248,12 +252,18 @@ class GpuPage(WizardPage):
         self._show_choice()
 
     def _choose_again(self, suiting: tuple[Offer, ...]) -> None:
-        """Keep what was chosen, by its key; take the best match where nothing was, or where it is gone."""
+        """Keep what was chosen, by its key; take the best match where nothing was, or where it is gone.
+
+        What did badly meanwhile stays only when a person chose it.
+        """
         rent = self._draft.rent
         wanted = rent.choice.key if rent.choice is not None else next(iter(rent.offers), "")
-        by_key = {offer.key: offer for offer in suiting}
-        choice = by_key.get(wanted) or next(iter(suiting), None)
-        self._take(choice)
+        reputation = self._rented.offers.reputation
+        kept = next((offer for offer in suiting if offer.key == wanted), None)
+        if kept is not None and reputation.level(kept) and not rent.insist:
+            kept = None
+        choice = kept or next(iter(suiting), None)
+        self._take(choice, insist=rent.insist and kept is not None)
         row = self.table_model.position(choice.key) if choice is not None else -1
         if row >= 0 and self.table.currentIndex().row() != row:
             self._reading = True
@@ -312,7 +322,7 @@ class GpuPage(WizardPage):
         if choice is None or choice.provider not in facts:
             self._details.hide()
         else:
-            self._details.show_offer(choice, suiting, facts)
+            self._details.show_offer(choice, suiting, facts, self._rented.offers.reputation)
             self._details.show()
         by_key = {offer.key: offer for offer in suiting}
         names = [
@@ -345,14 +355,18 @@ class GpuPage(WizardPage):
 
     def _row_chosen(self, index: QModelIndex, _before: QModelIndex) -> None:
         if not self._reading:
-            self._take(self.table_model.at(index))
+            self._take(self.table_model.at(index), insist=True)
             self.show_fault(flow.Field.GPU, None)
             self._show_choice()
 
-    def _take(self, choice: Offer | None) -> None:
+    def _take(self, choice: Offer | None, *, insist: bool) -> None:
         rent = self._draft.rent
         offers = chain(choice, self._rented.offers.offers, rent) if choice is not None else ()
-        self._edit(replace(rent, choice=choice, offers=offers))
+        self._edit(replace(rent, choice=choice, offers=offers, insist=insist))
+
+    def _forget(self, doubts: tuple[Doubt, ...]) -> None:
+        self._asked_by_hand = True
+        self._rented.forget(doubts)
 
     def _change(self, **fields: object) -> None:
         rent = replace(self._draft.rent, **fields)  # type: ignore[arg-type] # fields of RentDraft

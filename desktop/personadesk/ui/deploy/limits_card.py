@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QWidget
 
+from personadesk.domain.stopping import made_again
 from personadesk.providers import catalog
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.form import FormField
 from personadesk.ui.i18n import show, tr
-from personadesk.ui.rented import offer_words
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import Card, CheckBox, hbox, label, vbox
 
@@ -178,4 +178,4 @@ class LimitsCard(Card):
             "{provider} can’t pause: sleeping ends the machine. What that destroys: {sentence}",
             provider=facts.title, sentence=show(facts.end_destroys),
         )  # fmt: skip
-        return f"{ends} {offer_words.made_again(self._setup(facts.id))}"
+        return f"{ends} {show(made_again(self._setup(facts.id)))}"

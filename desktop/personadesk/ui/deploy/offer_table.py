@@ -9,11 +9,13 @@ import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from personadesk.domain.offer import Offer, Stock
+from personadesk.domain.reputation import Doubt, Reputation
 from personadesk.providers import catalog
 from personadesk.ui.deploy.rent_draft import hourly
 from personadesk.ui.i18n import mark, show, tr
 from personadesk.ui.rented import offer_words
 from personadesk.ui.widgets.data_table import Cell
+from personadesk.ui.widgets.state import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +43,7 @@ class OfferTable(QAbstractTableModel):
         self._best = ""
         self._order = Order.BEST
         self._cells: dict[str, tuple[Cell, ...]] = {}
+        self._reputation = Reputation()
 
     # -- what there is ----------------------------------------------------------------------------------------
 
@@ -64,13 +67,23 @@ class OfferTable(QAbstractTableModel):
 
     # -- changing ---------------------------------------------------------------------------------------------
 
-    def show_offers(self, ranked: Sequence[Offer], *, stay: bool = False) -> None:
+    def show_offers(
+        self,
+        ranked: Sequence[Offer],
+        *,
+        stay: bool = False,
+        reputation: Reputation | None = None,
+    ) -> None:
         """Take over other offers.
 
         Args:
             ranked: What fits, best first.
+            reputation: What is held against them; None where that is as it was.
             stay: Rows that are there keep their place, as when offers are asked again by themselves.
         """
+        if reputation is not None and reputation.all() != self._reputation.all():
+            self._cells.clear()
+        self._reputation = self._reputation if reputation is None else reputation
         best = next((offer.key for offer in ranked if offer.stock is not Stock.NONE), "")
         wanted = self._sorted(ranked)
         if stay:
@@ -96,8 +109,9 @@ class OfferTable(QAbstractTableModel):
             return list(ranked)
         prices = np.array([np.inf if (p := hourly(o)) is None else p for o in ranked])
         gone = np.array([offer.stock is Stock.NONE for offer in ranked])
+        alone = np.array([self._reputation.level(offer) > 1 for offer in ranked])
         # The last key decides first; equal prices stay as they were ranked.
-        return [ranked[index] for index in np.lexsort((prices, gone))]
+        return [ranked[index] for index in np.lexsort((prices, alone, gone))]
 
     def _refill(self, wanted: list[Offer], touched: set[str]) -> None:
         before, self._offers = self._offers, wanted
@@ -135,7 +149,8 @@ class OfferTable(QAbstractTableModel):
     def _cells_of(self, offer: Offer) -> tuple[Cell, ...]:
         cells = self._cells.get(offer.key)
         if cells is None:
-            cells = self._cells[offer.key] = _cells(offer, best=offer.key == self._best)
+            cells = _cells(offer, self._reputation, best=offer.key == self._best)
+            self._cells[offer.key] = cells
         return cells
 
     # -- Qt ---------------------------------------------------------------------------------------------------
@@ -162,9 +177,10 @@ class OfferTable(QAbstractTableModel):
         return None
 
 
-def _cells(offer: Offer, *, best: bool) -> tuple[Cell, ...]:
+def _cells(offer: Offer, reputation: Reputation, *, best: bool) -> tuple[Cell, ...]:
     title = offer_words.provider_title(offer.provider)
-    faint = offer.stock is Stock.NONE
+    doubts = reputation.against(offer)
+    faint = offer.stock is Stock.NONE or reputation.level(offer) > 1
     size = tr("{size} GB", size=f"{offer.memory_gb:g}")
     below = f"{size} · {tr('Best match')}" if best else size
     stock_shape, stock_word = offer_words.stock(offer)
@@ -175,10 +191,20 @@ def _cells(offer: Offer, *, best: bool) -> tuple[Cell, ...]:
     if offer.estimated:
         tip = tr("From a price list of {date}.", date=offer.price_date)
     untold = tr("Not told by {provider}.", provider=title)
+    stock = Cell(stock_word, "", untold if offer.stock is Stock.UNKNOWN else "", stock_shape)
+    if doubts and offer.stock is not Stock.NONE:
+        stock = _held(doubts[0], reputation.now)
     return (
         Cell(offer_words.gpu_name(offer), below, strong=True, faint=faint),
         Cell(title, offer_words.place_of(offer), offer.account, faint=faint),
         Cell(price, tr("may be taken back") if offer.spot else "", tip, strong=True, faint=faint),
-        Cell(stock_word, "", untold if offer.stock is Stock.UNKNOWN else "", stock_shape),
+        stock,
         Cell(word, "", show(promise.reason), shape),
     )
+
+
+def _held(doubt: Doubt, now: float) -> Cell:
+    """Return what stands in place of the stock of an offer that did badly before."""
+    until = tr("until {until}", until=show(doubt.ends(now)))
+    word = tr("Left alone") if doubt.leaves_alone else tr("Comes later")
+    return Cell(word, until, show(doubt.why(now)), Shape.WARN)

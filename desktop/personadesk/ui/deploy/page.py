@@ -23,6 +23,7 @@ from personadesk.ui.deploy.stopping import ask_stop
 from personadesk.ui.deploy.wizard import WizardView
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.messages import Message, Severity, bus
+from personadesk.ui.moments import moment
 from personadesk.ui.shell.pages import Page
 from personadesk.ui.spawn import spawn
 from personadesk.ui.theme import theme
@@ -141,7 +142,7 @@ class DeployPage(Page):
             return tr(
                 "Took {time} · {moment}",
                 time=words.duration(view.seconds),
-                moment=words.clock_time(view.started + view.seconds),
+                moment=moment(view.started + view.seconds),
             )
         address = Line(view.plan.line, view.plan.port).url
         host = host_of(view.plan)

@@ -53,6 +53,7 @@ class RentDraft:
         spend_limit: How much, in dollars.
         hold_failed: Whether a machine whose deploy failed is kept half an hour for a look.
         static_address: Whether to keep an address, where the provider can.
+        insist: Whether a person chose the offer itself, so that it comes first though it did badly before.
     """
 
     asks_account: bool = False
@@ -67,6 +68,7 @@ class RentDraft:
     spend_limit: str = "10.00"
     hold_failed: bool = False
     static_address: bool = False
+    insist: bool = False
 
 
 def hourly(offer: Offer) -> float | None:
@@ -90,8 +92,9 @@ def choosing(draft: RentDraft, offer: Offer) -> RentDraft:
         # Rounded up: a price has more digits than the field.
         allowed = f"{ceil(price * 100) / 100:.2f}" if price is not None else ""
     return replace(
-        draft, choice=offer, offers=(offer.key,), account=offer.account, max_price=allowed
-    )
+        draft, choice=offer, offers=(offer.key,), account=offer.account, max_price=allowed,
+        insist=True,
+    )  # fmt: skip
 
 
 def chain(choice: Offer, offers: Iterable[Offer], draft: RentDraft) -> tuple[str, ...]:
@@ -168,6 +171,7 @@ def wish_of(draft: RentDraft) -> RentWish:
         account=draft.account,
         max_price=number(draft.max_price),
         next_best=draft.next_best,
+        insist=draft.insist,
         static_address=draft.static_address,
         hold_failed=draft.hold_failed,
         idle_stop_minutes=number(draft.idle_minutes) if draft.idle else None,

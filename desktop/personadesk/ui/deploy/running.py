@@ -11,6 +11,7 @@ from personadesk.domain.progress import DeployState, StepState
 from personadesk.ui.announce import announce
 from personadesk.ui.deploy import words
 from personadesk.ui.i18n import tr
+from personadesk.ui.moments import time_of_day
 from personadesk.ui.servers import words as server_words
 from personadesk.ui.sheet import Sheet
 from personadesk.ui.shell.pages import scrolled
@@ -307,7 +308,7 @@ class RunningView(QWidget):
         if standing.held_until is not None:
             return tr(
                 "The machine is kept for a look until {time}, costs {price}, and is ended then.",
-                time=words.time_of_day(standing.held_until), price=standing.hourly,
+                time=time_of_day(standing.held_until), price=standing.hourly,
             )  # fmt: skip
         return tr("The machine costs {price} until it has ended.", price=standing.hourly)
 

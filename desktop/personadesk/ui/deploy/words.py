@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from personadesk.ui.rented.standing import Standing
 
 __all__ = [
-    "clock_time",
     "deploy_state",
     "duration",
     "expected_seconds",
     "figure_limit",
     "figure_value",
     "fraction_done",
+    "localised",
     "log_entry",
     "minutes_seconds",
     "model_name",
@@ -238,21 +238,6 @@ def duration(seconds: float) -> str:
     return tr("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
 
 
-def clock_time(at: float) -> str:
-    """Return a moment's date and time in the language's own way: `23 November, 14:12`."""
-    from PySide6.QtCore import QDateTime
-
-    moment = QDateTime.fromSecsSinceEpoch(int(at))
-    return language().locale.toString(moment, "d MMMM, HH:mm")
-
-
-def time_of_day(at: float) -> str:
-    """Return a moment within the next hours: `14:12`."""
-    from PySide6.QtCore import QDateTime
-
-    return language().locale.toString(QDateTime.fromSecsSinceEpoch(int(at)), "HH:mm")
-
-
 def model_name(model: ModelChoice) -> str:
     """Return how a model is called, in a few words."""
     if model.kind is ModelKind.REHEARSAL:
@@ -266,7 +251,7 @@ def figure_value(figure: Figure) -> str:
     """Return a measured value with its unit; a dash when it could not be measured."""
     if figure.value is None:
         return "–"
-    return _localised(format_value(figure.value, figure.limit.unit))
+    return localised(format_value(figure.value, figure.limit.unit))
 
 
 def sentence(text: Text) -> str:
@@ -274,7 +259,7 @@ def sentence(text: Text) -> str:
     told = {
         key: sentence(value)
         if isinstance(value, Text)
-        else _localised(value)
+        else localised(value)
         if isinstance(value, str)
         else value
         for key, value in text.values.items()
@@ -286,9 +271,9 @@ def figure_limit(figure: Figure) -> str:
     """Return what a value is held against, in words."""
     limit = figure.limit
     if limit.most is not None:
-        return tr("limit {limit}", limit=_localised(_short(limit.most, limit.unit)))
+        return tr("limit {limit}", limit=localised(_short(limit.most, limit.unit)))
     if limit.least is not None:
-        return tr("at least {limit}", limit=_localised(_short(limit.least, limit.unit)))
+        return tr("at least {limit}", limit=localised(_short(limit.least, limit.unit)))
     return ""
 
 
@@ -303,6 +288,6 @@ def _short(value: float, unit: str) -> str:
     return f"{number} {unit}" if unit and unit != "x" else number
 
 
-def _localised(text: str) -> str:
+def localised(text: str) -> str:
     """Return a figure that was written in English as the language writes it; addresses and versions stay."""
     return _FIGURE.sub(rf"\1{language().locale.decimalPoint()}\2", text)

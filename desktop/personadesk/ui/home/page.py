@@ -5,23 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QDateTime, Qt, QTimer
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QStackedLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QPushButton, QStackedLayout, QWidget
 
 from personadesk.ui.home.first_start import FirstStart
 from personadesk.ui.home.line_card import LineCard
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.shell.pages import Page, scrolled
-from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.theme import theme
 from personadesk.ui.widgets import (
     Button,
     Card,
     DecisionRow,
-    ElidedLabel,
-    Figure,
+    FigureStrip,
     Kind,
-    Rule,
     clear_layout,
-    hbox,
     vbox,
 )
 
@@ -124,28 +121,12 @@ class HomePage(Page):
         column.addStretch(1)
         return content
 
-    def _make_strip(self) -> Card:
-        strip = Card(padding=0, gap=0)
-        row: QHBoxLayout = hbox(gap=20)
-        px = theme().px
-        row.setContentsMargins(px(20), px(14), px(20), px(14))
-        self._figures: list[tuple[Figure, ElidedLabel]] = []
-        for index, title in enumerate((tr("Lines up"), tr("Costs now"), tr("Today"))):
-            if index:
-                row.addWidget(Rule(vertical=True))
-            box = QWidget()
-            column = vbox(box, gap=3)
-            figure = Figure(title)
-            note = ElidedLabel("", Type.SMALL, Role.TEXT2)
-            column.addWidget(figure)
-            column.addWidget(note)
-            self._figures.append((figure, note))
-            row.addWidget(box, 1)
+    def _make_strip(self) -> FigureStrip:
+        self._strip = FigureStrip((tr("Lines up"), tr("Costs now"), tr("Today")))
         self.money = Button(tr("Money"), kind=Kind.LINK, name=tr("What costs money, in full"))
         self.money.clicked.connect(self._model.money_asked)
-        row.addWidget(self.money)
-        strip.add(row)
-        return strip
+        self._strip.add_beside(self.money)
+        return self._strip
 
     def _follow(self) -> None:
         view = self._model.view
@@ -165,10 +146,9 @@ class HomePage(Page):
 
     def _follow_lines(self) -> None:
         view = self._model.view
-        told = ((view.up, view.up_note), (view.now, view.now_note), (view.today, view.today_note))
-        for (figure, note), (value, below) in zip(self._figures, told, strict=True):
-            figure.set_value(value)
-            note.setText(below)
+        self._strip.show_values(
+            ((view.up, view.up_note), (view.now, view.now_note), (view.today, view.today_note))
+        )
         lines = self._model.ordered()
         names = [line.name for line in lines]
         placed = list(self._cards)

@@ -11,19 +11,19 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QStackedWidget, QTabBar, QWidget
 
 from personadesk.providers import catalog
-from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.instances import words
 from personadesk.ui.instances.rows import (
     Column,
     Row,
     cell,
-    provider_title,
     state_shape,
     state_word,
 )
+from personadesk.ui.moments import time_of_day
 from personadesk.ui.money import dollars
 from personadesk.ui.monitor.graphs import GraphsPane
+from personadesk.ui.rented.offer_words import provider_title
 from personadesk.ui.shell.pages import scrolled
 from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (

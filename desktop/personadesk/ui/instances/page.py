@@ -14,9 +14,10 @@ from personadesk.domain.proof import Left
 from personadesk.ui.i18n import tr, trn
 from personadesk.ui.instances import words
 from personadesk.ui.instances.details import DetailsPane
-from personadesk.ui.instances.figures import Figures, Sight
+from personadesk.ui.instances.figures import Figures
 from personadesk.ui.instances.questions import ask_action
 from personadesk.ui.instances.rows import COLUMNS, STATES, TITLES, Column, Filter, rows_of
+from personadesk.ui.instances.sight import Sight
 from personadesk.ui.instances.strip import Notices
 from personadesk.ui.instances.table import InstanceTable
 from personadesk.ui.shell.pages import Page

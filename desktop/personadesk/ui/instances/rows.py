@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.machine import Machine, MachineState
 from personadesk.domain.quantity import duration
-from personadesk.providers import catalog
-from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.i18n import mark, show, tr
+from personadesk.ui.moments import time_of_day
 from personadesk.ui.money import dollars
+from personadesk.ui.rented.offer_words import provider_title
 from personadesk.ui.widgets.data_table import Cell
 from personadesk.ui.widgets.state import Shape
 
@@ -195,11 +195,6 @@ def rows_of(view: FleetView, today: Mapping[str, float]) -> list[Row]:
         )
         for machine in view.machines
     ]
-
-
-def provider_title(provider_id: str) -> str:
-    """Return how a provider is called."""
-    return catalog.facts(provider_id).title if provider_id in catalog.ids() else provider_id
 
 
 def state_word(machine: Machine) -> str:

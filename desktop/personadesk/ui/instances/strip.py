@@ -8,8 +8,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
 from personadesk.domain.quantity import duration
-from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.i18n import show, tr, trn
+from personadesk.ui.moments import time_of_day
 from personadesk.ui.money import dollars
 from personadesk.ui.theme import Role, Type
 from personadesk.ui.widgets import (

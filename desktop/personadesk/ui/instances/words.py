@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from personadesk.domain.machine import Action
 from personadesk.providers import catalog
 from personadesk.ui.i18n import mark, show, tr, trn
+from personadesk.ui.moments import since
 from personadesk.ui.money import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from personadesk.deploy.rented.fleet import FleetView
+    from personadesk.deploy.rented.fleet import AccountView, FleetView
     from personadesk.domain.machine import Machine
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "cost_of",
     "named_verb",
     "prices_not_told",
+    "silent_of",
     "sum_of",
     "verb",
 ]
@@ -77,15 +79,35 @@ def prices_not_told(count: int) -> str:
     return trn("{n} price not told", "{n} prices not told", count)
 
 
-def accounts_of(view: FleetView) -> str:
+def accounts_of(view: FleetView, now: float) -> str:
     """Return what the foot of the side bar says about the accounts, and about prices that they do not tell."""
-    failed = sum(account.error is not None for account in view.accounts.values())
-    if failed:
-        return trn("{n} account does not answer", "{n} accounts do not answer", failed)
+    silent = _silent(view)
+    if silent:
+        seen = [account.seen for account in silent if account.seen is not None]
+        if len(seen) == len(silent):
+            return tr("Not known since {time}", time=since(min(seen), now))
+        return trn("{n} account does not answer", "{n} accounts do not answer", len(silent))
     if view.untold:
         return prices_not_told(view.untold)
     count = len(view.accounts)
     return trn("Online · {n} account OK", "Online · {n} accounts OK", count)
+
+
+def silent_of(view: FleetView, now: float) -> str:
+    """Return which accounts do not answer, since when, and what that means; "" where all do."""
+    told = [
+        tr("{account} never answered.", account=account.name)
+        if account.seen is None
+        else tr("{account} does not answer since {time}.", account=account.name, time=since(account.seen, now))
+        for account in _silent(view)
+    ]  # fmt: skip
+    if not told:
+        return ""
+    return " ".join([*told, tr("What is shown of it may have changed since then.")])
+
+
+def _silent(view: FleetView) -> list[AccountView]:
+    return [account for account in view.accounts.values() if account.error is not None]
 
 
 def adrift_of(count: int) -> str:

@@ -394,8 +394,8 @@ class LinesPage(Page):
         self.title_changed.emit()
 
     def _follow_process(self) -> None:
-        other = self._model.background
-        self._served.setText(
+        other, told = self._model.background, self._model.autostart
+        served = (
             tr(
                 "The lines are served in the background (process {pid}). This window shows and steers them.",
                 pid=str(other.get("pid")),
@@ -405,8 +405,10 @@ class LinesPage(Page):
             if self._model.serving
             else tr("The lines are served by another process of yours, or change hands at this moment.")
         )  # fmt: skip
+        if told is not None and told.installed and told.unproven:
+            served = f"{served} {show(told.unproven)}"
+        self._served.setText(served)
         self.end_background.setVisible(other is not None)
-        told = self._model.autostart
         self.autostart.setEnabled(told is not None)
         self.autostart.setChecked(told is not None and told.installed)
 

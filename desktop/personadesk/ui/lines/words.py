@@ -40,7 +40,19 @@ _DEEDS: dict[Deed, str] = {
     Deed.END_MACHINE: mark("Ended the machine"),
     Deed.CLEAN_UP: mark("Cleaned up"),
     Deed.DEPLOY: mark("Deployed"),
+    Deed.SWITCH: mark("Went over to the spare"),
+    Deed.MAKE_SPARE: mark("Made a spare"),
+    Deed.MEND_SPARE: mark("Restarted the spare"),
+    Deed.END_SPARE: mark("Ended the spare"),
+    Deed.SPARE_READY: mark("The spare stands by"),
+    Deed.NO_SPARE: mark("No spare"),
 }
+_WITH_PLACE = frozenset(
+    {
+        Deed.DEPLOY, Deed.END_MACHINE, Deed.SWITCH, Deed.MAKE_SPARE, Deed.MEND_SPARE, Deed.END_SPARE,
+        Deed.SPARE_READY,
+    }
+)  # fmt: skip
 
 
 def place_name(place: Place | str) -> str:
@@ -63,7 +75,7 @@ def when(at: float) -> str:
 def decision(entry: Entry) -> tuple[Shape, str, str]:
     """Return a decision of the guardian: its shape, what was done, and why."""
     deed = tr(_DEEDS[entry.deed])
-    if entry.place and entry.deed in {Deed.DEPLOY, Deed.END_MACHINE}:
+    if entry.place and entry.deed in _WITH_PLACE:
         deed = tr("{deed}: {place}", deed=deed, place=place_name(entry.place))
     if entry.worked is None:
         return Shape.BUSY, tr("{deed} …", deed=deed), show(entry.why)
@@ -73,8 +85,9 @@ def decision(entry: Entry) -> tuple[Shape, str, str]:
             tr("{deed}, which failed", deed=deed),
             f"{show(entry.why)} {entry.outcome}",
         )
-    shape = Shape.OK if entry.deed is Deed.NOTHING else Shape.LIVE
-    return (Shape.WARN if entry.deed is Deed.WAIT else shape), deed, show(entry.why)
+    shape = Shape.OK if entry.deed in {Deed.NOTHING, Deed.SPARE_READY} else Shape.LIVE
+    waits = entry.deed in {Deed.WAIT, Deed.NO_SPARE}
+    return (Shape.WARN if waits else shape), deed, show(entry.why)
 
 
 def standing(line: Line, wish: Wish | None) -> tuple[Shape, str]:

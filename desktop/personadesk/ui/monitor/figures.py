@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from personadesk.domain.event import EventKind
 from personadesk.domain.report import LIMITS
 from personadesk.domain.sample import UNITS, Metric
 from personadesk.ui.i18n import language, mark, tr
@@ -13,14 +13,15 @@ from personadesk.ui.i18n import language, mark, tr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FRAME_MS", "PANELS", "SPANS", "Line", "Panel", "clock_time", "scaled", "written"]
+__all__ = ["BAD_EVENTS", "FRAME_MS", "PANELS", "SPANS", "Line", "Panel", "scaled", "written"]
 
+BAD_EVENTS = frozenset({EventKind.GPU_LOST, EventKind.ALARM_ON})
+"""Marks of these are drawn as trouble."""
 FRAME_MS = 80.0
 """A frame of sound lasts so long; a tick that takes longer is heard."""
 FIRST_SOUND_S = next(each.most for each in LIMITS if each.key == "first_audio_s")
 """People expect an answer within so long."""
 _GB, _KBIT = 1e9, 125.0
-_DAY = 86_400.0
 _OTHERWISE = {
     Metric.GPU_PCIE_RECEIVED: 1e6, Metric.GPU_PCIE_SENT: 1e6, Metric.VOICE_ROUND_TRIP: 1e-3,
 }  # fmt: skip
@@ -162,9 +163,3 @@ def written(value: float, unit: str) -> str:
     if unit in {"$", "s", "1/s"}:
         return language().locale.toString(value, "f", 2)
     return f"{value:.0f}"
-
-
-def clock_time(at: float, now: float) -> str:
-    """Return a Unix time as the clock showed it; with its day where that is not the last one before `now`."""
-    near = now - at < _DAY
-    return time.strftime("%H:%M" if near else "%d-%m %H:%M", time.localtime(at))

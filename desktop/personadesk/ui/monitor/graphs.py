@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from personadesk.domain.event import EventKind
 from personadesk.domain.sample import Metric
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.messages import bus
-from personadesk.ui.monitor.figures import PANELS, SPANS, Panel, scaled, written
+from personadesk.ui.monitor.figures import BAD_EVENTS, PANELS, SPANS, Panel, scaled, written
 from personadesk.ui.monitor.notes import held_by, known, note
 from personadesk.ui.spawn import spawn
 from personadesk.ui.theme import Role, Type, theme, wear, worn
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from personadesk.ui.monitor.source import Feed, Watch
     from personadesk.ui.widgets.time_chart import Mark, TimeChart
 
-__all__ = ["BAD_EVENTS", "GraphsPane"]
+__all__ = ["GraphsPane"]
 
 SCROLL_MS = 100
 POINTS = 300
@@ -45,7 +44,6 @@ RING_SECONDS = 3600.0
 """So much lies in memory; more comes from the history, and is read again once in a while."""
 EVENTS_SECONDS = 10.0
 """How often events are read again while figures come from memory."""
-BAD_EVENTS = frozenset({EventKind.GPU_LOST, EventKind.ALARM_ON})
 _CHART_WIDTH = 250
 _FIRST_SPAN = 1
 

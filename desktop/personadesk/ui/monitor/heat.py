@@ -18,7 +18,7 @@ from PySide6.QtGui import QColor, QPainter
 
 from personadesk.domain.sample import Metric
 from personadesk.ui.i18n import mark, tr
-from personadesk.ui.monitor.figures import scaled, written
+from personadesk.ui.monitor.figures import BAD_EVENTS, scaled, written
 from personadesk.ui.monitor.fleet import CARD_METRICS, TICK, state_word
 from personadesk.ui.monitor.tile import DRAWN, state_of
 from personadesk.ui.theme import Role, theme, wear, worn
@@ -151,7 +151,11 @@ class HeatTable(QAbstractTableModel):
         start, end = self._curves.edges
         drawn = DRAWN[metric]
         at = (found.at - start) / (end - start)
-        return Spark(at, found.high / scaled(metric), drawn.high, drawn.series, drawn.limit)
+        marks = tuple(
+            ((each.at - start) / (end - start), each.kind in BAD_EVENTS)
+            for each in self._curves.events(card.host)
+        )
+        return Spark(at, found.high / scaled(metric), drawn.high, drawn.series, drawn.limit, marks)
 
     @staticmethod
     def _cell(card: Card, column: int) -> Cell:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.sample import Absent, Metric
 from personadesk.domain.throttle import reasons
+from personadesk.ui import moments
 from personadesk.ui.i18n import show, tr
-from personadesk.ui.monitor.figures import clock_time, scaled, written
+from personadesk.ui.monitor.figures import scaled, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def note(
     part = gpu if panel.per_gpu else ""
     newest = feed.latest(host, panel.lines[0].metric, part)
     hole = next(reversed(chart.holes), None)
-    since = clock_time(hole.since, chart.span[1]) if hole is not None else ""
+    since = moments.since(hole.since, chart.span[1]) if hole is not None else ""
     if isinstance(newest, Absent):
         if hole is None or not math.isinf(hole.until):
             return show(newest.reason)

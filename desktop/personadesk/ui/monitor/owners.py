@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.plan import LOCAL
 from personadesk.ui.i18n import tr
-from personadesk.ui.instances.rows import provider_title
 from personadesk.ui.monitor.fleet import Owner
+from personadesk.ui.rented.offer_words import provider_title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from personadesk.domain.sample import Absent, Metric
 from personadesk.ui.i18n import show
-from personadesk.ui.monitor.graphs import BAD_EVENTS
+from personadesk.ui.monitor.figures import BAD_EVENTS
 from personadesk.ui.monitor.tile import Tile
 from personadesk.ui.theme import Role, Type, theme, wear, worn
 from personadesk.ui.turns import Turns

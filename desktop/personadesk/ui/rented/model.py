@@ -17,6 +17,7 @@ from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.machine import Action
 from personadesk.domain.offer import Need
 from personadesk.domain.progress import DeployState
+from personadesk.domain.reputation import Reputation
 from personadesk.domain.text import T
 from personadesk.providers import catalog
 from personadesk.ui.messages import UNDO_SECONDS, Message, Severity, bus
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from personadesk.domain.machine import Machine
     from personadesk.domain.offer import Offer
     from personadesk.domain.provider import ProviderFacts
+    from personadesk.domain.reputation import Doubt
     from personadesk.providers.accounts import Accounts, Given, Kept, Removed
     from personadesk.store.journal import DeployRecord
     from personadesk.store.rentals import Rental
@@ -105,6 +107,7 @@ class Offers:
         failures: Why an account could not be asked, by its name.
         asked: Unix time of the answer, 0 before the first.
         asking: Whether it is asked now.
+        reputation: What was held against offers at that time.
     """
 
     need: Need = field(default_factory=Need)
@@ -112,6 +115,7 @@ class Offers:
     failures: dict[str, PersonaDeskError] = field(default_factory=dict)
     asked: float = 0.0
     asking: bool = False
+    reputation: Reputation = field(default_factory=Reputation)
 
 
 class Rented(QObject):
@@ -209,7 +213,7 @@ class Rented(QObject):
         """Return how long the last machine of a provider took until its voice answered; None where none is known."""
         for record in self._finished:
             if self._provider_of(record) == provider_id:
-                return sum(step.seconds for step in record.steps.values())
+                return record.worked_s
         return None
 
     def _provider_of(self, record: DeployRecord) -> str:
@@ -312,6 +316,10 @@ class Rented(QObject):
         self._shelves[name] = replace(self.shelf(name), need=need, asking=True)
         self.offers_changed.emit()
         spawn(self._ask_shelf(name, need), f"ask {name} for offers", owner=self)
+
+    def forget(self, doubts: Sequence[Doubt]) -> None:
+        """Hold some things against nobody any more; offers are then ranked and asked anew."""
+        spawn(self._forget(tuple(doubts)), "forget what did badly", owner=self)
 
     def end_and_remove(self, name: str, machines: Sequence[Machine]) -> None:
         """End machines of an account and forget it; it stays when one of them would not end."""
@@ -498,21 +506,37 @@ class Rented(QObject):
     async def _ask(self, need: Need, only: tuple[str, ...]) -> None:
         services = await self._services()
         try:
-            found: Market = await market.look(services.accounts, need, only)
+            found: Market = await market.look(
+                services.accounts, need, only, services.rentals.memory
+            )
         finally:
             if self.offers.need == need:
                 self.offers = replace(self.offers, asking=False)
                 self.offers_changed.emit()
         if self.offers.need == need:
-            self.offers = Offers(need, found.offers, dict(found.failures), self.clock())
+            self.offers = self._offers(need, found)
             self.offers_changed.emit()
+
+    def _offers(self, need: Need, found: Market) -> Offers:
+        return Offers(
+            need, found.offers, dict(found.failures), self.clock(), reputation=found.reputation
+        )
+
+    async def _forget(self, doubts: tuple[Doubt, ...]) -> None:
+        services = await self._services()
+        await services.rentals.memory.forget(doubts)
+        reputation = await services.rentals.memory.reputation()
+        self.offers = replace(self.offers, reputation=reputation)
+        self.offers_changed.emit()
+        # The rank of those that came after the others is known only to the market.
+        self.ask_offers(self.offers.need)
 
     async def _ask_shelf(self, name: str, need: Need) -> None:
         services = await self._services()
         answer = replace(self.shelf(name), asking=False)
         try:
-            found = await market.look(services.accounts, need, (name,))
-            answer = Offers(need, found.offers, dict(found.failures), self.clock())
+            found = await market.look(services.accounts, need, (name,), services.rentals.memory)
+            answer = self._offers(need, found)
         finally:
             if self.shelf(name).need == need:
                 self._shelves[name] = answer

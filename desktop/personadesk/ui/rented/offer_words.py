@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from personadesk.domain.account import Right
-from personadesk.domain.hours import USUAL_START_SECONDS
 from personadesk.domain.offer import Stock
 from personadesk.domain.provider import Answer
 from personadesk.providers import catalog
@@ -23,7 +22,6 @@ __all__ = [
     "answer",
     "four",
     "gpu_name",
-    "made_again",
     "missing",
     "per_hour",
     "place_of",
@@ -130,20 +128,3 @@ def ago(seconds: float) -> str:
     if whole < 90:
         return trn("read {n} second ago", "read {n} seconds ago", whole)
     return trn("read {n} minute ago", "read {n} minutes ago", round(whole / 60))
-
-
-def made_again(seconds: float | None) -> str:
-    """Return how long a voice takes to come back where a machine can only be ended, in words.
-
-    Args:
-        seconds: What the last one there took from the request to the voice, None where none was measured.
-    """
-    if seconds is None:
-        return tr(
-            "The next call rents a new one and sets it up: ≈ {minutes} min, not measured here yet.",
-            minutes=round(USUAL_START_SECONDS / 60),
-        )
-    return tr(
-        "The next call rents a new one and sets it up: {minutes} min the last time.",
-        minutes=max(1, round(seconds / 60)),
-    )

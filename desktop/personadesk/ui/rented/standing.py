@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from personadesk.domain.machine import MachineState
+from personadesk.domain.stopping import stopping
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.money import dollars
 from personadesk.ui.rented import offer_words
@@ -96,17 +97,7 @@ class Standing:
         Args:
             setup: Seconds that a new machine there took the last time, None where none was measured.
         """
-        facts = self.facts
-        if facts.can.stop:
-            return tr(
-                "The machine at {provider} is stopped with it. {sentence} {reason}",
-                provider=facts.title, sentence=show(facts.stop_costs), reason=show(facts.can.stop.reason),
-            ).strip()  # fmt: skip
-        ends = tr(
-            "{provider} can’t pause. Stopping ends the machine. What that destroys: {sentence}",
-            provider=facts.title, sentence=show(facts.end_destroys),
-        )  # fmt: skip
-        return f"{ends} {offer_words.made_again(setup)}"
+        return " ".join(show(each).strip() for each in stopping(self.facts, setup))
 
     def ending(self) -> str:
         """Return what ending destroys, in words."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from personadesk.domain.errors import AuthFailed, NotFound, Unreachable
 from personadesk.domain.host import Fitness, KeySource, Level
 from personadesk.ui.i18n import language, mark, tr, trn
+from personadesk.ui.moments import moment
 from personadesk.ui.widgets import Shape
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ __all__ = [
     "finding_shape",
     "gpu",
     "login",
-    "moment",
     "short_facts",
     "state",
     "verdict",
@@ -227,10 +227,3 @@ def _starts(machine: Machine | None) -> tuple[Shape, str, str]:
             keeper="cron" if proof.keeper == "cron" else "systemd",
         ),
     )
-
-
-def moment(at: float) -> str:
-    """Return a Unix time as a day and a time of day."""
-    from PySide6.QtCore import QDateTime
-
-    return language().locale.toString(QDateTime.fromSecsSinceEpoch(int(at)), "d MMMM, HH:mm")

@@ -68,7 +68,7 @@ class MainWindow(QMainWindow):
         self._current = self._specs[0].id
         self._painted = False
         self._vetoed = False
-        self._told = ("", "")
+        self._told = ("", "", "")
         self._badge: tuple[str, int, str] | None = None
         self.setWindowTitle("PersonaDesk")
         self.setMinimumSize(SMALLEST)
@@ -120,16 +120,17 @@ class MainWindow(QMainWindow):
             page.entered()
         page.focus_first()
 
-    def set_status(self, cost: str = "", calm: str = "") -> None:
+    def set_status(self, cost: str = "", calm: str = "", trouble: str = "") -> None:
         """Say at the foot of the side bar what everything costs now.
 
         Args:
             cost: What is billed now and today; "" for nothing.
             calm: What the line above says instead of "Nothing costs money".
+            trouble: Why that line is not to be relied on, a whole sentence; "" where it is.
         """
-        self._told = (cost, calm)
+        self._told = (cost, calm, trouble)
         self._cost.set_text(cost or tr("{price} /h", price=dollars(0)))
-        self._calm.set_text(calm or tr("Nothing costs money"))
+        self._calm.set_text(calm or tr("Nothing costs money"), trouble)
 
     def set_badge(self, page_id: str, count: int, spoken: str) -> None:
         """Show a number beside a place of the side bar; see `NavigationBar.set_badge`."""

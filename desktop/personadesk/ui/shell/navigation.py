@@ -52,15 +52,24 @@ class StatusLine(QPushButton):
         self._opens = opens
         row = self._row = hbox(self, gap=8)
         row.setContentsMargins(theme().px(SIDE), 0, theme().px(SIDE), 0)
-        row.addWidget(IconLabel(icon_name, 15, tone))
+        self._icon = IconLabel(icon_name, 15, tone)
+        self._usual = (icon_name, tone)
+        row.addWidget(self._icon)
         self._text = ElidedLabel(text, Type.SMALL, Role.TEXT2)
         row.addWidget(self._text, 1)
         self.set_text(text)
 
-    def set_text(self, text: str) -> None:
-        """Say how it stands now."""
+    def set_text(self, text: str, trouble: str = "") -> None:
+        """Say how it stands now.
+
+        Args:
+            text: The short sentence.
+            trouble: The whole sentence where something is not as it should be; the icon then warns.
+        """
         self._text.setText(text)
-        told = f"{text} ({self._opens})" if self._opens else text
+        self._icon.show_icon(*(("warning", Role.WARN) if trouble else self._usual))
+        whole = trouble or text
+        told = f"{whole} ({self._opens})" if self._opens else whole
         self.setToolTip(told)
         self.setAccessibleName(told)
 

@@ -9,6 +9,7 @@ from PySide6.QtGui import QBrush, QHelpEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from personadesk.ui.i18n import tr
+from personadesk.ui.moments import day
 from personadesk.ui.money import dollars
 from personadesk.ui.spending import words
 from personadesk.ui.theme import Role, Type
@@ -49,7 +50,7 @@ class DayBars(Painted):
             "Cost per day: today {today}, at most {most} on {day}",
             today=words.amount(self._days[-1][1]),
             most=words.amount(most[1]),
-            day=words.day(most[0]),
+            day=day(most[0]),
         )
 
     def sizeHint(self) -> QSize:
@@ -65,9 +66,7 @@ class DayBars(Painted):
             )
             if 0 <= number < len(self._days):
                 each, spent = self._days[number]
-                QToolTip.showText(
-                    event.globalPos(), f"{words.day(each)}: {words.amount(spent)}", self
-                )
+                QToolTip.showText(event.globalPos(), f"{day(each)}: {words.amount(spent)}", self)
             return True
         return super().event(event)
 
@@ -92,7 +91,7 @@ class DayBars(Painted):
 
     def _paint_days(self, painter: QPainter, field: QRectF, top: float) -> None:
         below = QRectF(0, field.bottom() + 4, field.width(), self.height() - field.bottom() - 4)
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, words.day(self._days[0][0]))
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, day(self._days[0][0]))
         painter.drawText(below, Qt.AlignmentFlag.AlignRight, tr("Today"))
         colour = self.look.series(0)
         step = field.width() / len(self._days)

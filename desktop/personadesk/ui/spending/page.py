@@ -20,15 +20,14 @@ from personadesk.ui.widgets import (
     Button,
     Card,
     ComboBox,
-    ElidedLabel,
-    Figure,
-    Rule,
+    FigureStrip,
     Segments,
     Size,
     hbox,
     label,
     vbox,
 )
+from personadesk.ui.widgets.cell_table import CellTable
 from personadesk.ui.widgets.data_table import DataTable
 
 if TYPE_CHECKING:
@@ -104,24 +103,10 @@ class MoneyPage(Page):
         return row
 
     def _make_strip(self) -> Card:
-        strip = Card(padding=0, gap=0)
-        row = hbox(gap=20)
         px = theme().px
-        row.setContentsMargins(px(20), px(14), px(20), px(14))
-        self._figures: list[tuple[Figure, ElidedLabel]] = []
-        titles = (tr("Costs now"), tr("Today"), tr("This month"), tr("At the month’s end"))
-        for index, title in enumerate(titles):
-            if index:
-                row.addWidget(Rule(vertical=True))
-            box = QWidget()
-            cell = vbox(box, gap=3)
-            figure = Figure(title)
-            note = ElidedLabel("", Type.SMALL, Role.TEXT2)
-            cell.addWidget(figure)
-            cell.addWidget(note)
-            self._figures.append((figure, note))
-            row.addWidget(box, 1)
-        strip.add(row)
+        strip = self._strip = FigureStrip(
+            (tr("Costs now"), tr("Today"), tr("This month"), tr("At the month’s end"))
+        )
         self._explained = label("", Type.SMALL, Role.TEXT2, wrap=True)
         self._explained.setContentsMargins(px(20), 0, px(20), px(14))
         strip.add(self._explained)
@@ -145,7 +130,7 @@ class MoneyPage(Page):
         self.by = Segments(texts, tr("Sum up"))
         self.by.chosen.connect(lambda _index: self._follow_shares())
         card.add_to_head(self.by)
-        self.shares = tables.CellTable(tables.share_titles(tables.BY[0]), self)
+        self.shares = CellTable(tables.share_titles(tables.BY[0]), self)
         self.shares_table = DataTable(tr("Who costs what"), self.shares)
         card.add(self.shares_table)
         return card
@@ -171,7 +156,7 @@ class MoneyPage(Page):
         card.add_to_head(self.ask)
         self._here = label("", Type.BODY, Role.TEXT2, wrap=True)
         card.add(self._here)
-        self.places = tables.CellTable(tables.places_titles(), self)
+        self.places = CellTable(tables.places_titles(), self)
         self.places_table = DataTable(tr("What the same would cost elsewhere"), self.places)
         card.add(self.places_table)
         return card
@@ -202,9 +187,7 @@ class MoneyPage(Page):
             (words.known(whole.month), words.untold(whole.month) or tr("since the first")),
             (words.known(found.forecast.amount), tr("a forecast")),
         )
-        for (figure, note), (value, below) in zip(self._figures, told, strict=True):
-            figure.set_value(value)
-            note.setText(below)
+        self._strip.show_values(told)
         now = " · ".join(kinds) or tr("Nothing costs money")
         how = tr("Forecast: {how}", how=show(found.forecast.how))
         self._explained.setText(f"{now}\n{how}")

@@ -1,10 +1,8 @@
-"""The tables of the money page: who costs what, and what the same would cost elsewhere. They hold no truth."""
+"""What stands in the tables of the money page: who costs what, and what the same would cost elsewhere."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from typing import TYPE_CHECKING
 
 from personadesk.domain.money import Kind
 from personadesk.domain.quantity import duration
@@ -21,11 +19,8 @@ if TYPE_CHECKING:
     from personadesk.deploy.rented.elsewhere import Elsewhere
     from personadesk.domain.statement import Money, Share
 
-    Index = QModelIndex | QPersistentModelIndex
-
 __all__ = [
     "BY",
-    "CellTable",
     "in_order",
     "places_rows",
     "places_titles",
@@ -35,54 +30,6 @@ __all__ = [
 
 BY = ("lines", "accounts", "kinds", "items")
 """By what the table sums up, in the order of its switch."""
-
-
-class CellTable(QAbstractTableModel):
-    """Rows of cells that somebody else makes."""
-
-    def __init__(self, titles: Sequence[str], parent: Any = None) -> None:
-        super().__init__(parent)
-        self._titles = tuple(titles)
-        self._rows: tuple[tuple[Cell, ...], ...] = ()
-
-    def show_rows(self, titles: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> bool:
-        """Show other rows; what is the same is left alone. Return whether there are others in number or kind."""
-        if (self._titles, self._rows) == (tuple(titles), tuple(rows)):
-            return False
-        if self._titles == tuple(titles) and len(self._rows) == len(rows):
-            self._rows = tuple(rows)
-            self.dataChanged.emit(
-                self.index(0, 0), self.index(len(rows) - 1, len(self._titles) - 1)
-            )
-            return False
-        self.beginResetModel()
-        self._titles, self._rows = tuple(titles), tuple(rows)
-        self.endResetModel()
-        return True
-
-    @property
-    def rows(self) -> tuple[tuple[Cell, ...], ...]:
-        """What is shown."""
-        return self._rows
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
-        return 0 if parent.isValid() else len(self._titles)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid():
-            return None
-        cell = self._rows[index.row()][index.column()]
-        return cell.told(role)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return self._titles[section]
-        return None
 
 
 def share_titles(by: str) -> tuple[str, ...]:

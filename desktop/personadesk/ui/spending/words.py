@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QDate, QDateTime
-
 from personadesk.domain.budget import ALL, Act, Level, Period
 from personadesk.domain.money import Kind, rate
 from personadesk.domain.proof import Left
 from personadesk.domain.quantity import duration
 from personadesk.ui.i18n import language, mark, show, tr, trn
+from personadesk.ui.moments import short_moment
 from personadesk.ui.money import dollars
 from personadesk.ui.theme import Role
 from personadesk.ui.widgets import Shape
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from personadesk.domain.budget import Standing
     from personadesk.domain.money import Amount, Rate
     from personadesk.domain.proof import Proof
@@ -28,7 +25,6 @@ __all__ = [
     "LEVELS",
     "amount",
     "budget_name",
-    "day",
     "fine_price",
     "hourly",
     "known",
@@ -36,7 +32,6 @@ __all__ = [
     "left",
     "limit",
     "signed",
-    "time_of",
     "unpriced",
     "untold",
 ]
@@ -152,16 +147,7 @@ def left(proof: Proof) -> tuple[Shape, str, str]:
             )  # fmt: skip
         case _:
             text = tr("{account}: not confirmed. {why}", account=proof.account, why=show(proof.why))
-    when = tr("asked at {time}", time=time_of(proof.seen)) if proof.seen else tr("never answered")
+    when = (
+        tr("asked at {time}", time=short_moment(proof.seen)) if proof.seen else tr("never answered")
+    )
     return _LEFT[proof.left], text, when
-
-
-def time_of(at: float) -> str:
-    """Return a moment, short."""
-    moment = QDateTime.fromSecsSinceEpoch(int(at))
-    return language().locale.toString(moment, "d MMM HH:mm:ss")
-
-
-def day(each: date) -> str:
-    """Return a day, short."""
-    return language().locale.toString(QDate(each.year, each.month, each.day), "d MMM")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from personadesk.voice.sessions import Sessions
     from personadesk.voice.talk_view import TalkSnapshot
 
+    TokenOf = Callable[[str], Awaitable[str | None]]
+
 __all__ = ["Call", "Partner", "Session"]
 
 CLIP = "clip"
@@ -88,6 +90,7 @@ class Partner:
         rehearsal: Whether its model is untrained, so that Echo is the better company.
         server: Address of the server behind it, which tells its voices; "" while there is none.
         cost: What its machine costs an hour, in words; "" where it is free.
+        foreign: Whether it is a server of somebody else, which may ask for a token.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Partner:
     rehearsal: bool = False
     server: str = ""
     cost: str = ""
+    foreign: bool = False
 
 
 class Call(QObject):
@@ -125,18 +129,24 @@ class Call(QObject):
         persona: Callable[[], Persona] | None = None,
         sessions: Callable[[], Awaitable[Sessions]] | None = None,
         parent: QObject | None = None,
+        *,
+        token: TokenOf | None = None,
     ) -> None:
         """Know nobody yet.
 
         Args:
-            open_session: Makes a session: `(url, query=…, source=…, sink=…, mode=…, volume=…)`; None makes real ones.
+            open_session: Makes a session: `(url, query=…, token=…, source=…, sink=…, mode=…, volume=…)`; None makes
+                real ones.
             list_devices: Lists what there is: `(look_again=…)`; may take a moment. None asks the system.
             persona: Gives who shall answer; None leaves that to the server.
             sessions: Gives the folder of kept calls; None keeps none.
+            token: Gives what the server of somebody else asks for, by its address; None knows of none.
         """
         super().__init__(parent)
         self._persona = persona
         self._sessions = sessions
+        self._token = token
+        self._beginning = False
         self._open_session = open_session or _session
         self._list_devices = list_devices or _devices
         self._partners: tuple[Partner, ...] = ()
@@ -336,6 +346,22 @@ class Call(QObject):
             self._begin(partner, CLIP)
 
     def _begin(self, partner: Partner, source: str | None) -> None:
+        if not partner.foreign or self._token is None:
+            self._open(partner, source, None)
+        elif not self._beginning:
+            self._beginning = True
+            work = self._with_token(partner, source, self._token)
+            spawn(work, "read a server's token", owner=self)
+
+    async def _with_token(self, partner: Partner, source: str | None, token: TokenOf) -> None:
+        try:
+            found = await token(partner.url)
+        finally:
+            self._beginning = False
+        if not self.is_on and self.partner == partner:
+            self._open(partner, source, found)
+
+    def _open(self, partner: Partner, source: str | None, token: str | None) -> None:
         query: dict[str, Any] = {}
         if self.uses_echo:
             query["engine"] = "echo"
@@ -345,6 +371,7 @@ class Call(QObject):
         self._session = self._open_session(
             partner.url,
             query=query,
+            token=token,
             source=source,
             sink=self.sink,
             mode=self.mode,

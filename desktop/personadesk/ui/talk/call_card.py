@@ -44,9 +44,11 @@ class CallCard(Card):
 
     Signals:
         again_asked: Call once more.
+        token_asked: The server shall get another token.
     """
 
     again_asked = Signal()
+    token_asked = Signal()
 
     def __init__(self, call: Call, parent: QWidget | None = None) -> None:
         super().__init__(padding=16, gap=8, parent=parent)
@@ -125,13 +127,17 @@ class CallCard(Card):
         self._panel_key = key
         clear_layout(self._panel_place)
         if snapshot is not None and failed:
+            deeds = [(tr("Call again"), self.again_asked)]
+            partner = self._call.partner
+            if snapshot.cause == "token" and partner is not None and partner.foreign:
+                deeds.insert(0, (tr("Give its token…"), self.token_asked))
             panel = ErrorPanel(
                 show(snapshot.reason),
                 show(snapshot.next),
                 details=snapshot.details,
-                actions=[tr("Call again")],
+                actions=[title for title, _deed in deeds],
             )
-            panel.acted.connect(lambda _index: self.again_asked.emit())
+            panel.acted.connect(lambda index: deeds[index][1].emit())
             self._panel_place.addWidget(panel)
         elif sentence:
             self._panel_place.addWidget(Note(sentence))

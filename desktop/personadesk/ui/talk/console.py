@@ -17,8 +17,10 @@ from personadesk.ui.talk import questions
 from personadesk.ui.talk.audio_card import AudioCard
 from personadesk.ui.talk.call_card import CallCard
 from personadesk.ui.talk.check import open_check
+from personadesk.ui.talk.compared_card import ComparedCard
 from personadesk.ui.talk.figures_card import FiguresCard
 from personadesk.ui.talk.foot import CallFoot
+from personadesk.ui.talk.foreign_dialog import ForeignDialog, ask_forget_server
 from personadesk.ui.talk.lag_card import LagCard
 from personadesk.ui.talk.partner_card import PartnerCard
 from personadesk.ui.talk.push import PushToTalk
@@ -29,7 +31,9 @@ from personadesk.ui.widgets import hbox, vbox
 
 if TYPE_CHECKING:
     from personadesk.ui.talk.call import Call
+    from personadesk.ui.talk.foreign import Foreign
     from personadesk.ui.talk.personas import Personas
+    from personadesk.ui.voice_lab.lab import Lab
     from personadesk.voice.talk_view import TalkSnapshot
 
 __all__ = ["Console"]
@@ -48,10 +52,18 @@ NARROW: Final = 1080
 class Console(QWidget):
     """The view; it follows the call, which outlives it."""
 
-    def __init__(self, call: Call, personas: Personas, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        call: Call,
+        personas: Personas,
+        foreign: Foreign,
+        lab: Lab,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._call = call
         self._personas = personas
+        self._foreign = foreign
         self._frames = 0
         self._narrow: bool | None = None
         outer = vbox(self)
@@ -61,6 +73,7 @@ class Console(QWidget):
         self.transcript_card = TranscriptCard()
         self.lag_card = LagCard()
         self.figures_card = FiguresCard()
+        self.compared_card = ComparedCard(lab, call)
         outer.addWidget(self._make_body(), 1)
         self.foot = CallFoot(call)
         outer.addWidget(self.foot)
@@ -73,6 +86,7 @@ class Console(QWidget):
         self._plugged.setInterval(PLUG_MS)
         self._plugged.timeout.connect(self._look_for_plugged)
         call.changed.connect(self._follow)
+        foreign.changed.connect(self._opened_anew)
         self._arrange()
         self._follow()
 
@@ -125,6 +139,8 @@ class Console(QWidget):
         self._middle.addLayout(self._below)
         self.transcript_card.setMinimumHeight(px(180))
         self._middle.addWidget(self.transcript_card, 4)
+        # Below what moves in a call: it needs no height that a transcript would have used.
+        self._middle.addWidget(self.compared_card)
         columns.addWidget(scrolled(middle), 1)
         right = Sheet()
         self._right = vbox(right, gap=14)
@@ -160,6 +176,10 @@ class Console(QWidget):
         card.import_asked.connect(self._import)
         card.export_asked.connect(self._export)
         card.voice_file_asked.connect(self._bring_voice)
+        card.server_asked.connect(lambda: ForeignDialog(self, self._foreign).open())
+        card.token_asked.connect(self._ask_token)
+        card.forget_asked.connect(self._ask_forget)
+        self.call_card.token_asked.connect(self._ask_token)
         self.audio_card.check_asked.connect(lambda: open_check(self, call))
         for keys, deed in (
             ("Ctrl+D", self._toggle_mute), ("Ctrl+E", call.hang_up), ("Ctrl+Shift+R", self._record),
@@ -200,6 +220,15 @@ class Console(QWidget):
         if partner is not None and self.isVisible() and not self._call.uses_echo:
             self._personas.look_for_voices(partner.server or partner.url)
 
+    def _opened_anew(self, name: str) -> None:
+        """Take a server that was kept a moment ago, and ask it for its voices with the token that it has now."""
+        if not name or self._call.is_on:
+            return
+        self._call.choose(name)
+        partner = self._call.partner
+        if partner is not None and partner.name == name and self.isVisible():
+            self._personas.look_for_voices(partner.url, again=True)
+
     def _look_for_plugged(self) -> None:
         if not self._call.is_on:
             self._call.look_for_devices(again=True)
@@ -231,6 +260,16 @@ class Console(QWidget):
         if name:
             work = save_report(Path(name), snapshot, partner, self._personas.draft)
             spawn(work, "save a call's report", owner=self)
+
+    def _ask_token(self) -> None:
+        partner = self._call.partner
+        if partner is not None and partner.foreign:
+            ForeignDialog(self, self._foreign, partner.name).open()
+
+    def _ask_forget(self) -> None:
+        partner = self._call.partner
+        if partner is not None and partner.foreign:
+            ask_forget_server(self, self._foreign, partner.name)
 
     def _import(self) -> None:
         name, _kind = QFileDialog.getOpenFileName(

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QFileDialog, QLineEdit, QPlainTextEdit, QWidget
 
 from personadesk.ui.dialogs import Choice, Question
 from personadesk.ui.i18n import language, tr
-from personadesk.ui.spending.tables import CellTable
 from personadesk.ui.talk.call_card import clock
 from personadesk.ui.talk.kept_calls import COLUMN_SECONDS
 from personadesk.ui.talk.transcript import TranscriptRow, TranscriptView
@@ -30,6 +29,7 @@ from personadesk.ui.widgets import (
     label,
     vbox,
 )
+from personadesk.ui.widgets.cell_table import CellTable
 from personadesk.ui.widgets.data_table import Cell, DataTable
 from personadesk.voice.sessions import Ending, Kept
 

@@ -19,6 +19,7 @@ from personadesk.ui.widgets import Segments, vbox
 
 if TYPE_CHECKING:
     from personadesk.ui.talk.call import Call
+    from personadesk.ui.talk.foreign import Foreign
     from personadesk.ui.talk.kept_calls import KeptCalls
     from personadesk.ui.talk.personas import Personas
     from personadesk.ui.voice_lab.lab import Lab
@@ -29,7 +30,7 @@ View = Console | KeptView | VoiceTestView | CompareView | LoadView
 
 
 class TalkPage(Page):
-    """The page; call, personas, kept calls and the lab outlive it.
+    """The page; call, personas, kept calls, the servers of others and the lab outlive it.
 
     Signals:
         move_asked: A line would be better off where the other one is (its name).
@@ -42,6 +43,7 @@ class TalkPage(Page):
         call: Call,
         personas: Personas,
         kept: KeptCalls,
+        foreign: Foreign,
         lab: Lab,
         parent: QWidget | None = None,
     ) -> None:
@@ -49,7 +51,7 @@ class TalkPage(Page):
         self._call = call
         self._shown = False
         self._was_on = call.is_on
-        self.console = Console(call, personas)
+        self.console = Console(call, personas, foreign, lab)
         self.kept = KeptView(kept, Player(parent=self))
         self.test = VoiceTestView(lab, call, Player(parent=self))
         self.compare = CompareView(lab, call, Player(parent=self))

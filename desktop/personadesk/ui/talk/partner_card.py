@@ -41,6 +41,9 @@ class PartnerCard(Card):
         export_asked: The persona shall be written as a file.
         remove_asked: The saved persona shall be forgotten.
         voice_file_asked: An own voice shall be brought to the server.
+        server_asked: A server of somebody else shall be called.
+        token_asked: The chosen server shall get another token.
+        forget_asked: The chosen server shall be forgotten.
     """
 
     save_asked = Signal()
@@ -48,6 +51,9 @@ class PartnerCard(Card):
     export_asked = Signal()
     remove_asked = Signal()
     voice_file_asked = Signal()
+    server_asked = Signal()
+    token_asked = Signal()
+    forget_asked = Signal()
 
     def __init__(self, call: Call, personas: Personas, parent: QWidget | None = None) -> None:
         super().__init__(tr("Who do you talk to?"), padding=16, gap=6, parent=parent)
@@ -56,7 +62,15 @@ class PartnerCard(Card):
         self._locked = label(tr("Hang up to change."), Type.SMALL, Role.TEXT2)
         self.add_to_head(self._locked)
         self.lines = self._combo(tr("&Line"), "lines")
-        self.add(self._titled(tr("&Line"), self.lines))
+        self.more_lines = Button(
+            kind=Kind.ICON, icon="more", size=Size.SMALL, name=tr("More about servers")
+        )
+        self.line_menu = QMenu(self)
+        self.line_menu.addAction(tr("Call another server…"), self.server_asked.emit)
+        self.give_token = self.line_menu.addAction(tr("Give its token…"), self.token_asked.emit)
+        self.forget = self.line_menu.addAction(tr("Forget this server…"), self.forget_asked.emit)
+        self.more_lines.clicked.connect(lambda: _drop(self.line_menu, self.more_lines))
+        self.add(self._titled(tr("&Line"), self.lines, self.more_lines))
         self.add(self.lines)
         self.lines.activated.connect(lambda _index: call.choose(self.lines.currentText()))
         self.to_model = CheckBox(tr("Talk to the model itself"))
@@ -80,6 +94,9 @@ class PartnerCard(Card):
             self.lines.setCurrentText(partner.name)
         free = not call.is_on
         self.lines.setEnabled(free and self.lines.count() > 0)
+        foreign = partner is not None and partner.foreign
+        self.give_token.setEnabled(foreign)
+        self.forget.setEnabled(foreign)
         rehearsal = partner is not None and partner.rehearsal
         self.to_model.setVisible(rehearsal)
         self.to_model.blockSignals(True)
@@ -92,7 +109,7 @@ class PartnerCard(Card):
         self._follow_voices()
         self.sampling.follow()
         for part in (
-            self.to_model, self.personas, self.save, self.more, self.text, self.voices,
+            self.more_lines, self.to_model, self.personas, self.save, self.more, self.text, self.voices,
             self.hear, self.own_voice, self.sampling,
         ):  # fmt: skip
             part.setEnabled(free)
@@ -113,9 +130,7 @@ class PartnerCard(Card):
         self.menu.addAction(tr("Import from a file…"), self.import_asked.emit)
         self.menu.addAction(tr("Export to a file…"), self.export_asked.emit)
         self.remove = self.menu.addAction(tr("Forget this persona…"), self.remove_asked.emit)
-        self.more.clicked.connect(
-            lambda: self.menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
-        )
+        self.more.clicked.connect(lambda: _drop(self.menu, self.more))
         self.add(self._titled(tr("&Persona"), self.personas, self.save, self.more))
         self.add(self.personas)
         self.personas.activated.connect(
@@ -233,6 +248,10 @@ class PartnerCard(Card):
                 "rehearsal model was never trained."
             )
         return tr("The rehearsal model answers. It was never trained, so it babbles.")
+
+
+def _drop(menu: QMenu, button: Button) -> None:
+    menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
 
 def _voice_title(name: str, words: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from personadesk.app import Services
     from personadesk.store.personas import PersonaStore
+    from personadesk.ui.talk.call import TokenOf
     from personadesk.voice.voices import Voice, Voices
 
 __all__ = ["Personas"]
@@ -39,17 +41,24 @@ class Personas(QObject):
     changed = Signal()
 
     def __init__(
-        self, ready: Callable[[], Awaitable[Services]], parent: QObject | None = None
+        self,
+        ready: Callable[[], Awaitable[Services]],
+        parent: QObject | None = None,
+        *,
+        token: TokenOf | None = None,
     ) -> None:
         """Know those that come with PersonaDesk.
 
         Args:
             ready: Gives the services once they are open; the saved personas are in their database.
+            token: Gives what the server of somebody else asks for, by its address; None knows of none.
         """
         super().__init__(parent)
         self._ready = ready
+        self._token = token
         self._saved: tuple[Persona, ...] = ()
         self._url = ""
+        self._asked = 0
         self.draft = TEACHER
         self.voices: Voices | None = None
         self.asking = False
@@ -117,8 +126,10 @@ class Personas(QObject):
         if url != self._url:
             self.voices = None
         self._url, self.asking, self.fault = url, bool(url), None
+        self._asked += 1
         if url:
-            spawn(self._ask(url), "ask for the voices", owner=self, failed=self._not_told)
+            failed = partial(self._not_told, self._asked)
+            spawn(self._ask(url), "ask for the voices", owner=self, failed=failed)
         self.changed.emit()
 
     def add_voice(self, path: Path, name: str) -> None:
@@ -163,15 +174,19 @@ class Personas(QObject):
     async def _ask(self, url: str) -> None:
         # httpx takes a tenth of a second to load, which the window would feel.
         module = await asyncio.to_thread(_voices_module)
-        found = await module.of_server(url)
+        token = await self._token(url) if self._token is not None else None
+        found = await module.of_server(url, token)
         if url == self._url:
             self.voices, self.asking = found, False
             self.changed.emit()
 
-    def _not_told(self, error: Exception) -> None:
-        self.asking = False
+    def _not_told(self, number: int, error: Exception) -> None:
         if not isinstance(error, PersonaDeskError):
             raise error
+        if number != self._asked:
+            # Asked anew since, perhaps with the token that was missing.
+            return
+        self.asking = False
         self.fault = error
         self.changed.emit()
 

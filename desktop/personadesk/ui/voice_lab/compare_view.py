@@ -9,17 +9,13 @@ from PySide6.QtWidgets import QWidget
 
 from personadesk.domain.report import Verdict
 from personadesk.ui.i18n import show, tr
-from personadesk.ui.spending.tables import CellTable
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.voice_lab.parts import PlayButton, fill_lines, save_where, show_error
+from personadesk.ui.voice_lab.parts import PlayButton, RunFoot, figure, fill_lines, show_error
 from personadesk.ui.voice_lab.plots import CurvePlot
 from personadesk.ui.widgets import (
     Button,
     Card,
     ComboBox,
-    FootBar,
-    Kind,
-    ProgressBar,
     Segments,
     Shape,
     Size,
@@ -27,6 +23,7 @@ from personadesk.ui.widgets import (
     label,
     vbox,
 )
+from personadesk.ui.widgets.cell_table import CellTable
 from personadesk.ui.widgets.data_table import Cell, DataTable
 from personadesk.voice import clips
 
@@ -87,8 +84,7 @@ class CompareView(QWidget):
 
     def focus_first(self) -> None:
         """Put the keyboard where one begins."""
-        on = self._lab.compare_done is not None
-        (self.stop if on else self.run).setFocus(Qt.FocusReason.OtherFocusReason)
+        self.foot.focus_first()
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -151,20 +147,11 @@ class CompareView(QWidget):
         return card
 
     def _make_foot(self) -> QWidget:
-        self.foot = FootBar()
-        self.bar = ProgressBar(tr("Comparison"), height=8)
-        self.bar.setFixedWidth(theme().px(180))
+        lab = self._lab
+        self.foot = RunFoot(self._run, lab.stop_comparing, lab.save_comparison, tr("Comparison"))
         self.move_line = Button(tr("Move…"), icon="move", size=Size.LARGE)
         self.move_line.clicked.connect(lambda: self.move_asked.emit(self._mover()[0]))
-        self.save = Button(tr("Save report…"), icon="report", size=Size.LARGE)
-        self.save.clicked.connect(lambda: save_where(self, self._lab.save_comparison))
-        self.stop = Button(tr("Stop"), kind=Kind.DANGER, icon="stop", size=Size.LARGE)
-        self.stop.clicked.connect(self._lab.stop_comparing)
-        self.run = Button(tr("Run"), kind=Kind.PRIMARY, icon="play", size=Size.LARGE)
-        self.run.clicked.connect(self._run)
-        self.foot.add_left(self.bar)
-        for button in (self.move_line, self.save, self.stop, self.run):
-            self.foot.add_right(button)
+        self.foot.add_middle(self.move_line)
         return self.foot
 
     # -- showing ----------------------------------------------------------------------------------------------
@@ -181,12 +168,9 @@ class CompareView(QWidget):
         a, b = (box.currentText() for box in self.lines)
         for control in (*self.lines, self.clip):
             control.setEnabled(not on)
-        self.run.setVisible(not on)
-        self.run.setEnabled(bool(a and b and a != b))
-        self.stop.setVisible(on)
-        self.bar.setVisible(on)
-        self.bar.set_fraction(lab.compare_done)
-        self.save.setVisible(not on and found is not None)
+        self.foot.follow(
+            on=on, ready=bool(a and b and a != b), report=found is not None, done=lab.compare_done
+        )
         show_error(self._error_place, lab.compare_error)
         if on:
             self.foot.set_sentence(show(lab.compare_doing) if lab.compare_doing else "")
@@ -215,7 +199,7 @@ class CompareView(QWidget):
             self.responses.show_curves(())
             self.gaps.show_curves(())
             return
-        from personadesk.voice.compare import curve, shown
+        from personadesk.voice.compare import curve
 
         self.sentence.setText(show(found.sentence))
         names = [side.callee.name for side in found.sides]
@@ -224,13 +208,8 @@ class CompareView(QWidget):
             (
                 Cell(show(row.title)),
                 *(
-                    Cell(
-                        f"{shown(row, value)}  {tr('best')}"
-                        if row.best == index
-                        else shown(row, value),
-                        strong=row.best == index,
-                    )
-                    for index, value in enumerate(row.values)
+                    Cell(figure(row, index), strong=row.best == index)
+                    for index in range(len(row.values))
                 ),
             )
             for row in found.rows

@@ -10,19 +10,9 @@ from PySide6.QtWidgets import QWidget
 from personadesk.domain.load import MOST_CALLERS
 from personadesk.ui.i18n import show, tr, trn
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.voice_lab.parts import fill_lines, save_where, show_error
+from personadesk.ui.voice_lab.parts import RunFoot, fill_lines, show_error
 from personadesk.ui.voice_lab.plots import LoadGraph
-from personadesk.ui.widgets import (
-    Button,
-    Card,
-    ComboBox,
-    FootBar,
-    Kind,
-    Size,
-    hbox,
-    label,
-    vbox,
-)
+from personadesk.ui.widgets import Card, ComboBox, hbox, label, vbox
 
 if TYPE_CHECKING:
     from personadesk.ui.talk.call import Call
@@ -63,7 +53,8 @@ class LoadView(QWidget):
 
     def focus_first(self) -> None:
         """Put the keyboard where one begins."""
-        (self.stop if self._lab.loading else self.line).setFocus(Qt.FocusReason.OtherFocusReason)
+        wanted = self.foot.stop if self._lab.loading else self.line
+        wanted.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _make_choice(self) -> QWidget:
         card = Card(padding=16, gap=10)
@@ -123,18 +114,11 @@ class LoadView(QWidget):
         return card
 
     def _make_foot(self) -> QWidget:
-        self.foot = FootBar()
-        self.save = Button(tr("Save report…"), icon="report", size=Size.LARGE)
-        self.save.clicked.connect(lambda: save_where(self, self._lab.save_load))
-        self.stop = Button(tr("Stop"), kind=Kind.DANGER, icon="stop", size=Size.LARGE)
-        self.stop.clicked.connect(self._lab.stop_loading)
-        self.run = Button(tr("Run"), kind=Kind.PRIMARY, icon="play", size=Size.LARGE)
-        self.run.clicked.connect(
-            lambda: self._lab.load_line(self.line.currentText(), int(self.most.currentData()))
-        )
-        for button in (self.save, self.stop, self.run):
-            self.foot.add_right(button)
+        self.foot = RunFoot(self._run, self._lab.stop_loading, self._lab.save_load)
         return self.foot
+
+    def _run(self) -> None:
+        self._lab.load_line(self.line.currentText(), int(self.most.currentData()))
 
     def _follow_lines(self) -> None:
         fill_lines(self.line, [partner.name for partner in self._call.partners])
@@ -146,10 +130,7 @@ class LoadView(QWidget):
         show_error(self._error_place, lab.load_error)
         for control in (self.line, self.most):
             control.setEnabled(not on)
-        self.run.setVisible(not on)
-        self.run.setEnabled(bool(self.line.currentText()))
-        self.stop.setVisible(on)
-        self.save.setVisible(not on and report is not None)
+        self.foot.follow(on=on, ready=bool(self.line.currentText()), report=report is not None)
         self.foot.set_sentence(
             trn("{n} caller is in", "{n} callers are in", lab.callers)
             if on

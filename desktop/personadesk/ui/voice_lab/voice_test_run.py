@@ -113,8 +113,8 @@ class VoiceTestRun(QObject):
         turns = await asyncio.to_thread(script.find, said.word) if said.script else None
         clip = None if said.script else await asyncio.to_thread(clips.find, said.word)
         report, recording = await test.run_voice_test(
-            callee.url, clip=clip, script=turns, seconds_after=self._listen_s,
-            on_progress=self._progress,
+            callee.url, clip=clip, script=turns, token=callee.token or None,
+            seconds_after=self._listen_s, on_progress=self._progress,
         )  # fmt: skip
         return line, report, recording
 

@@ -12,25 +12,21 @@ from personadesk.ui.deploy import report_parts, words
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.sheet import Sheet
 from personadesk.ui.shell.pages import scrolled
-from personadesk.ui.spending.tables import CellTable
 from personadesk.ui.theme import Role, Type, theme
-from personadesk.ui.voice_lab.parts import PlayButton, fill_lines, save_where, show_error
+from personadesk.ui.voice_lab.parts import PlayButton, RunFoot, fill_lines, show_error
 from personadesk.ui.voice_lab.voice_test_run import Said
 from personadesk.ui.widgets import (
     Button,
     Card,
     ComboBox,
-    FootBar,
-    Kind,
-    ProgressBar,
     Shape,
-    Size,
     Waveform,
     clear_layout,
     hbox,
     label,
     vbox,
 )
+from personadesk.ui.widgets.cell_table import CellTable
 from personadesk.ui.widgets.data_table import Cell, DataTable
 from personadesk.voice import clips, script
 
@@ -92,8 +88,7 @@ class VoiceTestView(QWidget):
 
     def focus_first(self) -> None:
         """Put the keyboard where one begins."""
-        on = self._test.done is not None
-        (self.stop if on else self.run).setFocus(Qt.FocusReason.OtherFocusReason)
+        self.foot.focus_first()
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -133,20 +128,8 @@ class VoiceTestView(QWidget):
         return card
 
     def _make_foot(self) -> QWidget:
-        self.foot = FootBar()
-        self.bar = ProgressBar(tr("Voice test"), height=8)
-        self.bar.setFixedWidth(theme().px(180))
-        self.save = Button(tr("Save report…"), icon="report", size=Size.LARGE)
-        self.save.clicked.connect(lambda: save_where(self, self._test.save))
-        self.stop = Button(tr("Stop"), kind=Kind.DANGER, icon="stop", size=Size.LARGE)
-        self.stop.clicked.connect(self._test.stop)
-        self.run = Button(tr("Run"), kind=Kind.PRIMARY, icon="play", size=Size.LARGE)
-        self.run.clicked.connect(
-            lambda: self._test.start(self.line.currentText(), self._said[self.said.currentIndex()])
-        )
-        self.foot.add_left(self.bar)
-        for button in (self.save, self.stop, self.run):
-            self.foot.add_right(button)
+        test = self._test
+        self.foot = RunFoot(self._run, test.stop, test.save, tr("Voice test"))
         return self.foot
 
     # -- showing ----------------------------------------------------------------------------------------------
@@ -161,12 +144,12 @@ class VoiceTestView(QWidget):
         for control in (self.line, self.said, self.own_clip, self.own_script):
             control.setEnabled(not on)
         self._unproven.setVisible(self._said[self.said.currentIndex()].script)
-        self.run.setVisible(not on)
-        self.run.setEnabled(bool(self.line.currentText()))
-        self.stop.setVisible(on)
-        self.bar.setVisible(on)
-        self.bar.set_fraction(test.done)
-        self.save.setVisible(not on and test.report is not None)
+        self.foot.follow(
+            on=on,
+            ready=bool(self.line.currentText()),
+            report=test.report is not None,
+            done=test.done,
+        )
         if on:
             self.foot.set_sentence(show(test.doing) if test.doing else "")
         else:
@@ -235,6 +218,9 @@ class VoiceTestView(QWidget):
         return card
 
     # -- deeds ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._test.start(self.line.currentText(), self._said[self.said.currentIndex()])
 
     def _bring_clip(self) -> None:
         name, _kind = QFileDialog.getOpenFileName(

@@ -18,7 +18,7 @@ from personadesk.ui.widgets.card import (
 )
 from personadesk.ui.widgets.day_strip import DayStrip, Quarter
 from personadesk.ui.widgets.error_panel import ErrorPanel
-from personadesk.ui.widgets.facts import DecisionRow, FactList, Figure, FigureCard
+from personadesk.ui.widgets.facts import DecisionRow, FactList, Figure, FigureCard, FigureStrip
 from personadesk.ui.widgets.fields import CheckBox, ComboBox, ProgressBar
 from personadesk.ui.widgets.focus import FocusRing
 from personadesk.ui.widgets.fold import Fold
@@ -50,6 +50,7 @@ __all__ = [
     "FactList",
     "Figure",
     "FigureCard",
+    "FigureStrip",
     "FocusRing",
     "Fold",
     "FootBar",

@@ -69,6 +69,12 @@ class IconLabel(Painted):
     def sizeHint(self) -> QSize:
         return QSize(self.look.px(self._size), self.look.px(self._size))
 
+    def show_icon(self, name: str, tone: Role) -> None:
+        """Show another icon."""
+        if (name, tone) != (self._name, self._tone):
+            self._name, self._tone = name, tone
+            self.update()
+
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = self.start_painting()
         drawn: QPixmap = pixmap(

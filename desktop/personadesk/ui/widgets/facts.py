@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from personadesk.ui.theme import Role, Type, theme
+from personadesk.ui.widgets.base import Rule
 from personadesk.ui.widgets.card import Card, hbox, vbox
 from personadesk.ui.widgets.state import Shape, StateShape
 from personadesk.ui.widgets.text import ElidedLabel, label, set_tone
@@ -15,7 +16,7 @@ from personadesk.ui.widgets.text import ElidedLabel, label, set_tone
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DecisionRow", "FactList", "Figure", "FigureCard"]
+__all__ = ["DecisionRow", "FactList", "Figure", "FigureCard", "FigureStrip"]
 
 
 class Figure(QWidget):
@@ -42,6 +43,43 @@ class Figure(QWidget):
         self._value.setText(value)
         set_tone(self._value, tone)
         self.setAccessibleName(f"{self._title.text()}: {value}")
+
+
+class FigureStrip(Card):
+    """Figures side by side with a rule between them, each with a note below."""
+
+    def __init__(self, titles: Iterable[str], parent: QWidget | None = None) -> None:
+        """Make it without values.
+
+        Args:
+            titles: What each figure is.
+        """
+        super().__init__(padding=0, gap=0, parent=parent)
+        px = theme().px
+        self._row = hbox(gap=20)
+        self._row.setContentsMargins(px(20), px(14), px(20), px(14))
+        self._figures: list[tuple[Figure, ElidedLabel]] = []
+        for index, title in enumerate(titles):
+            if index:
+                self._row.addWidget(Rule(vertical=True))
+            box = QWidget()
+            column = vbox(box, gap=3)
+            figure, note = Figure(title), ElidedLabel("", Type.SMALL, Role.TEXT2)
+            column.addWidget(figure)
+            column.addWidget(note)
+            self._figures.append((figure, note))
+            self._row.addWidget(box, 1)
+        self.add(self._row)
+
+    def add_beside(self, widget: QWidget) -> None:
+        """Put something at the right of the figures."""
+        self._row.addWidget(widget)
+
+    def show_values(self, told: Iterable[tuple[str, str]]) -> None:
+        """Show the value of each figure, and the note below it."""
+        for (figure, note), (value, below) in zip(self._figures, told, strict=True):
+            figure.set_value(value)
+            note.setText(below)
 
 
 class FigureCard(Card):

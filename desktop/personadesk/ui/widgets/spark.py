@@ -36,6 +36,7 @@ class Spark:
         high: Value at the top; a higher one makes it grow.
         series: Which curve colour (0 to 5).
         limit: A dashed line that should not be crossed; None for none.
+        marks: What happened: where, as `at`, and whether it is trouble.
     """
 
     at: Floats
@@ -43,6 +44,7 @@ class Spark:
     high: float
     series: int
     limit: float | None = None
+    marks: tuple[tuple[float, bool], ...] = ()
 
 
 def paint_spark(painter: QPainter, box: QRectF, spark: Spark) -> None:
@@ -70,6 +72,11 @@ def paint_spark(painter: QPainter, box: QRectF, spark: Spark) -> None:
         y = box.bottom() - spark.limit / high * box.height()
         painter.setPen(QPen(look.colour(Role.ERR), 1, Qt.PenStyle.DashLine))
         painter.drawLine(QLineF(box.left(), y, box.right(), y))
+    for at, bad in spark.marks:
+        x = box.left() + at * box.width()
+        role = Role.ERR if bad else Role.ACCENT_TEXT
+        painter.setPen(QPen(look.colour(role), 1, Qt.PenStyle.DotLine))
+        painter.drawLine(QLineF(x, box.top(), x, box.bottom()))
 
 
 class SparkDelegate(CellDelegate):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from personadesk.deploy.rented.fleet import Fleet
+from personadesk.deploy.rented.memory import Memory
 from personadesk.deploy.rented.rentals import Rentals
 from personadesk.domain.account import Account, AccountInfo
 from personadesk.domain.errors import NotFound, PersonaDeskError
@@ -32,6 +33,7 @@ from personadesk.providers.accounts import Accounts
 from personadesk.providers.base import Provider
 from personadesk.store.accounts import AccountStore
 from personadesk.store.database import Database
+from personadesk.store.experiences import ExperienceStore
 from personadesk.store.hosts import HostStore
 from personadesk.store.rentals import RentalStore
 from personadesk.store.secrets import Secrets
@@ -160,7 +162,8 @@ async def world(tmp_path, cloud: Cloud, clock: Clock):
         store, Secrets(), lambda account, secrets: Toy(account, secrets, clock=clock)
     )
     await store.add(Account("acc", "toy"))
-    rentals = Rentals(RentalStore(database), accounts, hosts, clock=clock)
+    memory = Memory(ExperienceStore(database), clock=clock)
+    rentals = Rentals(RentalStore(database), accounts, hosts, memory, clock=clock)
     lines: dict[str, str] = {}
     fleet = Fleet(accounts, rentals, SpendingStore(database), hosts, lambda: lines, clock=clock)
 
@@ -170,7 +173,7 @@ async def world(tmp_path, cloud: Cloud, clock: Clock):
     made = World()
     made.__dict__.update(
         accounts=accounts, rentals=rentals, fleet=fleet, hosts=hosts, cloud=cloud, clock=clock,
-        lines=lines, database=database,
+        lines=lines, database=database, memory=memory,
     )  # fmt: skip
     yield made
     await fleet.stop()

@@ -6,6 +6,7 @@ import pytest
 
 from peers.judged_cloud import JudgedCloud
 from personadesk.deploy.rented.fleet import Fleet
+from personadesk.deploy.rented.memory import Memory
 from personadesk.deploy.rented.rentals import Rentals
 from personadesk.domain.account import Account
 from personadesk.domain.errors import ProviderFault
@@ -17,6 +18,7 @@ from personadesk.providers.paperspace import Paperspace
 from personadesk.rehearsal.faults import Fault
 from personadesk.store.accounts import AccountStore
 from personadesk.store.database import Database
+from personadesk.store.experiences import ExperienceStore
 from personadesk.store.hosts import HostStore
 from personadesk.store.rentals import RentalState, RentalStore
 from personadesk.store.secrets import Secrets
@@ -30,7 +32,8 @@ async def test_a_startup_script_that_could_not_be_removed_goes_at_the_next_compa
     store = AccountStore(database)
     accounts = Accounts(store, Secrets(), lambda account, secrets: there.here)
     await store.add(Account("mine", "paperspace"))
-    rentals = Rentals(RentalStore(database), accounts, hosts, clock=there.clock)
+    memory = Memory(ExperienceStore(database), clock=there.clock)
+    rentals = Rentals(RentalStore(database), accounts, hosts, memory, clock=there.clock)
     fleet = Fleet(
         accounts, rentals, SpendingStore(database), hosts, dict, clock=there.clock
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """A real systemd, lingering and cron bring the voice back: after a crash, after its supervisor's end, after a reboot.
 
+The lines of a user too: `personadesk line serve --install` there, as that user types it.
+
 It makes a small machine out of namespaces, so it runs when it is asked for, as root:
 
     PERSONADESK_SYSTEMD=1 pytest tests/desktop/hosts/ssh/test_real_systemd.py
@@ -9,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import pwd
+import shlex
 import shutil
 import socket
 import sys
@@ -204,3 +208,106 @@ async def test_cron_brings_it_back_after_a_restart(make_machine, reach, user):
     done = await host.run(["crontab", "-l"], limit_s=20)
     assert "personadesk" not in done.text
     assert "start.sh" not in done.text
+
+
+class Lines:
+    """PersonaDesk on such a machine, as its user types it."""
+
+    def __init__(self, host, user: User) -> None:
+        self.host = host
+        uid = pwd.getpwnam(user.name).pw_uid
+        # What a log-in with a session has; over SSH without one it is said.
+        self.setting = (
+            f"XDG_RUNTIME_DIR=/run/user/{uid}", f"PERSONADESK_HOME={user.home}/desk",
+            "PYTHON_KEYRING_BACKEND=keyring.backends.fail.Keyring",
+        )  # fmt: skip
+
+    async def type(self, *words: str) -> tuple[int, dict]:
+        """Type a command; returns its exit status and its last line as JSON."""
+        command = [
+            "env",
+            *self.setting,
+            sys.executable,
+            "-P",
+            "-m",
+            "personadesk",
+            *words,
+            "--json",
+        ]
+        # Quoted for the shell there, so that its standard error stays apart.
+        done = await self.host.run(
+            ["sh", "-c", f"{shlex.join(command)} 2>/dev/null"], limit_s=SECONDS * 3
+        )
+        assert done.lines, (words, done)
+        return done.code, json.loads(done.lines[-1])
+
+    async def served_by(self) -> int | None:
+        """Process that serves the lines, None for none."""
+        _, told = await self.type("line", "serve", "--status")
+        holder = told["served_by"]
+        return None if holder is None else int(holder["pid"])
+
+    async def comes_up(self, than: int | None = None) -> int:
+        """Wait until another process than that serves them."""
+        found: list[int] = []
+
+        async def another() -> bool:
+            pid = await self.served_by()
+            found[:] = [] if pid in {None, than} else [int(pid or 0)]
+            return bool(found)
+
+        assert await _until(another)
+        return found[0]
+
+
+async def test_a_users_lines_start_with_the_computer_and_come_back_when_they_crash(
+    make_machine, reach, user
+):
+    machine = make_machine(user)
+    host = await reach.trusted(machine.sshd)
+    lines = Lines(host, user)
+    # A machine without sessions has no service manager for a user who does not linger; a desktop has one.
+    (machine.box.folder / "upper/var/lib/systemd/linger").mkdir(parents=True, exist_ok=True)
+    (machine.box.folder / "upper/var/lib/systemd/linger" / user.name).touch()
+    machine.restart()
+    host = lines.host = await reach.trusted(machine.sshd)
+
+    async def has_manager() -> bool:
+        return (await check.look(host)).user_units
+
+    assert await _until(has_manager)
+    code, made = await lines.type("line", "create", "a", "--place", "local", "--wake", "off")
+    assert code == 0, made
+    url = made["url"].replace("ws://", "http://").removesuffix("/api/chat")
+    # What the command left behind gives way to the service.
+    await lines.type("stop")
+    assert await lines.served_by() is None
+
+    code, told = await lines.type("line", "serve", "--install")
+    assert code == 0, told
+    auto = told["autostart"]
+    assert (auto["keeper"], auto["installed"], auto["at_boot"]) == ("systemd", True, True)
+    assert auto["file"] == f"{user.home}/.config/systemd/user/personadesk-lines.service"
+    assert (await host.run(["test", "-O", auto["file"]], limit_s=20)).code == 0, "the user's own"
+    first = await lines.comes_up()
+    assert (await health.get_json(url, "/status"))["line"] == "a"
+
+    await host.run(["kill", "-KILL", str(first)], limit_s=20)
+    second = await lines.comes_up(first)
+    assert (await health.get_json(url, "/status"))["line"] == "a", "it is started again"
+
+    machine.restart()
+    host = lines.host = await reach.trusted(machine.sshd)
+    third = await lines.comes_up(second)
+    assert third
+    assert (await health.get_json(url, "/status"))["line"] == "a", "before anybody logged in"
+
+    code, told = await lines.type("line", "serve", "--uninstall")
+    assert code == 0
+    assert told["autostart"]["installed"] is False
+    assert (await host.run(["test", "-e", auto["file"]], limit_s=20)).code == 1
+    assert await lines.served_by() is None
+    machine.restart()
+    host = lines.host = await reach.trusted(machine.sshd)
+    assert await _until(has_manager)
+    assert await lines.served_by() is None, "what was uninstalled does not come back"

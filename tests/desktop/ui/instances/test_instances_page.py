@@ -9,12 +9,14 @@ from PySide6.QtWidgets import QLabel, QLineEdit
 import rented_samples as samples
 from personadesk.deploy.rented import billing
 from personadesk.deploy.rented.fleet import AccountView, FleetView
+from personadesk.domain.errors import Unreachable
 from personadesk.domain.machine import Action, Resource, ResourceKind
-from personadesk.ui.deploy.words import time_of_day
+from personadesk.domain.text import T
 from personadesk.ui.dialogs import Question
 from personadesk.ui.instances.page import InstancesPage
 from personadesk.ui.instances.rows import Column, cell
-from personadesk.ui.instances.words import accounts_of
+from personadesk.ui.instances.words import accounts_of, silent_of
+from personadesk.ui.moments import time_of_day
 from rented_scenes import rented_of
 
 LEFT = Qt.MouseButton.LeftButton
@@ -213,4 +215,20 @@ def test_what_is_left_over_is_told_also_where_its_price_is_not(qtbot, prices, sa
     assert told(still.page._notices) == says
     # What hangs on a machine has no told price either, and is counted at the foot of the side bar.
     assert view.untold == prices.count(None) + 1
-    assert accounts_of(view).endswith("not told")
+    assert accounts_of(view, samples.NOW).endswith("not told")
+
+
+def test_an_account_that_does_not_answer_is_told_with_since_when():
+    gone = Unreachable(T("RunPod doesn't answer."))
+    seen = samples.NOW - 300.0
+    view = FleetView({
+        "RunPod": AccountView("RunPod", seen=seen, error=gone), "Studio": AccountView("Studio"),
+    })  # fmt: skip
+    assert accounts_of(view, samples.NOW) == f"Not known since {time_of_day(seen)}"
+    assert silent_of(view, samples.NOW).startswith(
+        f"RunPod does not answer since {time_of_day(seen)}."
+    )
+    never = FleetView({"RunPod": AccountView("RunPod", error=gone)})
+    assert accounts_of(never, samples.NOW) == "1 account does not answer"
+    assert silent_of(never, samples.NOW).startswith("RunPod never answered.")
+    assert silent_of(FleetView({"Studio": AccountView("Studio")}), samples.NOW) == ""

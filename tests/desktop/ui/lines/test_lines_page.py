@@ -109,6 +109,16 @@ def test_it_tells_how_each_line_is_and_what_the_guardian_did(page: LinesPage) ->
     assert "Nobody called for 20 min." in said(page)
 
 
+def test_a_start_with_the_computer_that_is_not_proven_says_so(page: LinesPage) -> None:
+    assert "not yet proven live" not in said(page), "a systemd has shown it"
+    page._model.autostart = Autostart("launchd", installed=True, running=True, at_boot=False)
+    page._model.changed.emit()
+    assert "not yet proven live" in said(page)
+    page._model.autostart = Autostart("launchd", installed=False)
+    page._model.changed.emit()
+    assert "not yet proven live" not in said(page)
+
+
 def test_every_action_asks_for_what_it_says(page: LinesPage, qtbot: Any) -> None:
     with qtbot.waitSignal(page.talk_asked) as talk:
         click(page.talk)

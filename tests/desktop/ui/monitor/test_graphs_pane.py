@@ -15,8 +15,9 @@ from personadesk.domain.sample import Absent, Metric, Reading, Sample, Source
 from personadesk.domain.text import T
 from personadesk.store.history import GroupKey
 from personadesk.ui.messages import bus
+from personadesk.ui.moments import since
 from personadesk.ui.monitor.chart_menu import save_chart, show_table
-from personadesk.ui.monitor.figures import PANELS, clock_time
+from personadesk.ui.monitor.figures import PANELS
 from personadesk.ui.monitor.graphs import GraphsPane
 from personadesk.ui.monitor.value_table import ValueTable
 
@@ -168,7 +169,7 @@ def test_a_graph_says_since_when_and_why_there_is_nothing(qtbot, pane, feed):
     feed.miss(HOST, 60, None, "The tunnel is down.")
     pane.go_live()
     settle(qtbot, pane)
-    said = f"none since {clock_time(NOW - 60, NOW)}: The tunnel is down."
+    said = f"none since {since(NOW - 60, NOW)}: The tunnel is down."
     assert pane.charts[0]._aside.text() == said
     feed.machines[HOST] = Machine(("A10",), gap=(NOW - 60, NOW - 30))
     feed.holes[:] = []
@@ -176,9 +177,7 @@ def test_a_graph_says_since_when_and_why_there_is_nothing(qtbot, pane, feed):
     feed._put(HOST, feed.machines[HOST])
     pane.go_live()
     settle(qtbot, pane)
-    assert (
-        pane.charts[0]._aside.text() == f"gap at {clock_time(NOW - 60, NOW)}: The tunnel was down."
-    )
+    assert pane.charts[0]._aside.text() == f"gap at {since(NOW - 60, NOW)}: The tunnel was down."
     pane.charts[0].hovered.emit(NOW - 45)
     assert "The tunnel was down." in pane.charts[0]._aside.text()
     assert "The tunnel was down." not in pane.charts[2]._aside.text(), "the voice server answered"

@@ -346,6 +346,16 @@ class FakeDatabase:
         return ()
 
 
+class FakeForeign:
+    """Keeps no server of somebody else."""
+
+    async def all(self) -> tuple[()]:
+        return ()
+
+    async def token_for(self, _url: str) -> None:
+        return None
+
+
 @dataclass
 class FakeServices:
     """Stands for everything below the window."""
@@ -363,6 +373,7 @@ class FakeServices:
     rentals: FakeRentals = field(default_factory=FakeRentals)
     wishes: FakeWishes = field(default_factory=lambda: FakeWishes())
     limits: FakeLimits = field(default_factory=FakeLimits)
+    foreign: FakeForeign = field(default_factory=FakeForeign)
     folders: Any = field(default_factory=folders)
     notices: tuple[Any, ...] = ()
     closed: bool = False

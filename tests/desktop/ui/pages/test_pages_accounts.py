@@ -439,7 +439,7 @@ def test_all_providers_are_compared_and_one_of_them_is_shown(
         await wait_for(lambda: session.window.findChildren(CompareDialog))
         dialog = session.window.findChildren(CompareDialog)[0]
         assert dialog.model.rowCount() == len(catalog.ids()) + 1
-        dialog.table.selectRow(dialog.model.ids.index("lambda"))
+        dialog.table.selectRow(dialog.ids.index("lambda"))
         QTest.keyClick(dialog.table, Qt.Key.Key_Return)
         await wait_for(lambda: page.chosen == "lambda")
         assert "Not yet proven with a real account." in said(page.tab("lambda"))

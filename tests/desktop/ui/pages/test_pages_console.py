@@ -54,7 +54,9 @@ class Desk:
             self._open, self._list, lambda: self.personas.draft, lambda: self.kept.sessions()
         )
         self.call.show_partners((LINE,))
-        self.page = TalkPage(self.call, self.personas, self.kept, talk_scenes.lab_of())
+        self.page = TalkPage(
+            self.call, self.personas, self.kept, talk_scenes.foreign_of(), talk_scenes.lab_of()
+        )
         self.console = self.page.console
 
     @property

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +10,11 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QPushButton
 
+from peers.echo_server import echo_server
 from personadesk.store.database import Database
 from personadesk.ui.dialogs import Question
 from personadesk.ui.talk.call import Call, Partner
+from personadesk.ui.talk.foreign import Foreign
 from personadesk.ui.talk.kept_calls import KeptCalls
 from personadesk.ui.talk.page import TalkPage
 from personadesk.ui.talk.personas import Personas
@@ -29,23 +26,8 @@ from personadesk.voice.talk_view import TalkState
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An echo server; yields its address."""
-    folder = tmp_path_factory.mktemp("echo")
-    ready = folder / "ready"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "personaplex_server", "serve", "--engine", "echo", "--port", "0",
-         "--ready-file", str(ready)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    try:
-        end = time.monotonic() + 60
-        while not ready.exists() and time.monotonic() < end and process.poll() is None:
-            time.sleep(0.05)
-        address = json.loads(ready.read_text())
-        yield f"ws://127.0.0.1:{address['port']}/api/chat"
-    finally:
-        process.terminate()
-        process.wait(20)
+    with echo_server(tmp_path_factory.mktemp("echo")) as told:
+        yield f"ws://127.0.0.1:{told['port']}/api/chat"
 
 
 def test_without_a_sound_device_one_click_makes_a_call_that_can_be_kept(
@@ -96,7 +78,7 @@ def test_without_a_sound_device_one_click_makes_a_call_that_can_be_kept(
             None, lambda **_choices: Devices(), lambda: personas.draft, lambda: kept.sessions()
         )
         call.show_partners((Partner("Echo", echo, server=echo),))
-        page = TalkPage(call, personas, kept, Lab(ready))
+        page = TalkPage(call, personas, kept, Foreign(ready), Lab(ready))
         page.resize(1300, 900)
         page.show()
         page.activateWindow()

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel
 
 import lab_scenes
+from peers.echo_server import echo_server
 from personadesk.domain.callee import Callee
 from personadesk.domain.load import Outcome
 from personadesk.ui.deploy.player import Player
@@ -162,8 +159,8 @@ def test_reports_are_saved_and_shown(
     )
 
     async def story(stage: Stage) -> None:
-        clicker.click(stage.compare.save)
-        clicker.click(stage.load.save)
+        clicker.click(stage.compare.foot.save)
+        clicker.click(stage.load.foot.save)
         await wait_for(lambda: len(opened) == 2)
         assert {Path(page).name for page in opened} == {"comparison.html", "load.html"}
         assert all(Path(page).exists() for page in opened)
@@ -180,9 +177,9 @@ def test_a_comparison_needs_two_lines(
     with_stage: Callable[..., None], names: tuple[str, ...], sentence: str
 ) -> None:
     async def story(stage: Stage) -> None:
-        assert not stage.compare.run.isEnabled()
+        assert not stage.compare.foot.run.isEnabled()
         assert stage.compare.foot._sentence.text() == sentence
-        assert stage.load.run.isEnabled() is bool(names)
+        assert stage.load.foot.run.isEnabled() is bool(names)
 
     with_stage(story, lab_scenes.lab_of(), *names)
 
@@ -230,8 +227,8 @@ def test_a_test_tells_each_turn_in_words_and_plays_what_came_back(
 
 def test_without_a_line_there_is_nothing_to_test(with_stage: Callable[..., None]) -> None:
     async def story(stage: Stage) -> None:
-        assert not stage.test.run.isEnabled()
-        assert not stage.test.save.isVisible()
+        assert not stage.test.foot.run.isEnabled()
+        assert not stage.test.foot.save.isVisible()
         assert stage.test.foot._sentence.text() == "Make a line first; then it can be tested."
 
     with_stage(story, lab_scenes.lab_of())
@@ -249,22 +246,8 @@ def test_a_load_test_shows_its_number_and_every_step(with_stage: Callable[..., N
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real voice server with the echo engine; yields its address."""
-    folder = tmp_path_factory.mktemp("echo")
-    ready = folder / "ready"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "personaplex_server", "serve", "--engine", "echo", "--port", "0",
-             "--ready-file", str(ready)],
-            stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-    try:
-        until = time.monotonic() + 60
-        while not ready.exists() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.05)
-        yield str(json.loads(ready.read_text(encoding="utf-8"))["url"])
-    finally:
-        process.terminate()
-        process.wait(20)
+    with echo_server(tmp_path_factory.mktemp("echo")) as told:
+        yield str(told["url"])
 
 
 def _real_lab(url: str) -> Lab:
@@ -292,11 +275,11 @@ def test_three_clicks_compare_two_lines_on_a_real_server(
     async def story(stage: Stage) -> None:
         view = stage.compare
         assert [box.currentText() for box in view.lines] == ["One", "Two"], "nothing to choose"
-        clicker.click(view.run)
-        assert view.stop.isVisible()
-        assert not view.run.isVisible()
+        clicker.click(view.foot.run)
+        assert view.foot.stop.isVisible()
+        assert not view.foot.run.isVisible()
         await wait_for(lambda: stage.lab.comparison is not None)
-        await wait_for(view.run.isVisible)
+        await wait_for(view.foot.run.isVisible)
         found = stage.lab.comparison
         assert found is not None
         assert [side.error for side in found.sides] == [None, None]
@@ -305,10 +288,10 @@ def test_three_clicks_compare_two_lines_on_a_real_server(
             "First sound after",
         ]
         assert all(points for _name, points in view.responses.curves)
-        clicker.click(view.run)
+        clicker.click(view.foot.run)
         await wait_for(lambda: stage.lab.compare_done)
-        clicker.click(view.stop)
-        await wait_for(view.run.isVisible)
+        clicker.click(view.foot.stop)
+        await wait_for(view.foot.run.isVisible)
         assert stage.lab.comparison is found, "one that was stopped replaces nothing"
 
     with_stage(story, _real_lab(echo), "One", "Two")
@@ -341,10 +324,10 @@ def test_own_clips_and_scripts_are_said_to_a_real_server_and_stopped(
         view, test = stage.test, stage.lab.test
         clicker.click(view.own_clip)
         assert view.said.currentText() == "tone.wav"
-        clicker.click(view.run)
-        assert view.stop.isVisible()
-        assert not view.run.isVisible()
-        await wait_for(view.run.isVisible)
+        clicker.click(view.foot.run)
+        assert view.foot.stop.isVisible()
+        assert not view.foot.run.isVisible()
+        await wait_for(view.foot.run.isVisible)
         assert test.error is None
         assert test.report is not None
         assert (test.report.engine, test.report.clip) == ("echo", "tone.wav")
@@ -353,23 +336,23 @@ def test_own_clips_and_scripts_are_said_to_a_real_server_and_stopped(
         clicker.click(view.own_script)
         assert view.said.currentText() == "turns.toml"
         assert any(each.startswith("Not yet proven live") for each in _told(view))
-        clicker.click(view.run)
-        await wait_for(view.run.isVisible)
+        clicker.click(view.foot.run)
+        await wait_for(view.foot.run.isVisible)
         first = test.report
         assert first is not None
         assert [check.figure is None for check in first.turns] == [True, False]
         said, silence = _turns(view)
         assert "Not judged: the echo gives back what it hears and answers nobody." in said
         assert silence.startswith("2. Nothing is said for 0.8 s, ")
-        clicker.click(view.save)
+        clicker.click(view.foot.save)
         await wait_for(lambda: opened)
         page = Path(opened[0])
         assert page.name == "report.html"
         assert json.loads((page.parent / "report.json").read_text(encoding="utf-8"))["turns"]
-        clicker.click(view.run)
+        clicker.click(view.foot.run)
         await wait_for(lambda: test.done)
-        clicker.click(view.stop)
-        await wait_for(view.run.isVisible)
+        clicker.click(view.foot.stop)
+        await wait_for(view.foot.run.isVisible)
         assert test.report is first, "one that was stopped replaces nothing"
         assert test.error is None
 
@@ -382,10 +365,10 @@ def test_a_real_server_is_loaded_and_stopped(
     async def story(stage: Stage) -> None:
         view = stage.load
         view.most.setCurrentText("1")
-        clicker.click(view.run)
+        clicker.click(view.foot.run)
         await wait_for(lambda: stage.lab.callers == 1)
         assert view.foot._sentence.text() == "1 caller is in"
-        await wait_for(view.run.isVisible)
+        await wait_for(view.foot.run.isVisible)
         report = stage.lab.load
         assert report is not None
         assert report.outcome in {Outcome.LIMIT, Outcome.LATE, Outcome.COMPUTER}, (
@@ -394,10 +377,10 @@ def test_a_real_server_is_loaded_and_stopped(
         assert len(view.graph.steps) == 1
         assert report.steps[0].frames > 0
         view.most.setCurrentText("32")
-        clicker.click(view.run)
+        clicker.click(view.foot.run)
         await wait_for(lambda: stage.lab.callers >= 1)
-        clicker.click(view.stop)
-        await wait_for(view.run.isVisible)
+        clicker.click(view.foot.stop)
+        await wait_for(view.foot.run.isVisible)
         assert stage.lab.load is not None
         assert stage.lab.load.outcome is not None
 
@@ -408,8 +391,8 @@ def test_a_line_that_is_not_there_is_told_on_the_page(
     with_stage: Callable[..., None], clicker: Any, wait_for: Wait
 ) -> None:
     async def story(stage: Stage) -> None:
-        clicker.click(stage.load.run)
-        clicker.click(stage.test.run)
+        clicker.click(stage.load.foot.run)
+        clicker.click(stage.test.foot.run)
         await wait_for(lambda: stage.lab.load_error is not None and not stage.lab.loading)
         await wait_for(lambda: stage.lab.test.error is not None and stage.lab.test.done is None)
         for view in (stage.load, stage.test):

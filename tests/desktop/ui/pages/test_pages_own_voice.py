@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +11,7 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QWidget
 
+from peers.echo_server import echo_server
 from personadesk.hosts.server_process import VOICES_TOKEN_FILE
 from personadesk.hosts.servers import Servers
 from personadesk.lines import own_voices
@@ -30,25 +26,13 @@ from personadesk.voice import clips
 def server(tmp_path: Path) -> Iterator[ServerRecord]:
     """An echo server with a folder for voices, and its record as a deploy would leave it."""
     state = tmp_path / "state"
-    ready = state / "ready.json"
-    command = (
-        sys.executable, "-m", "personaplex_server", "serve", "--engine", "echo", "--port", "0",
-        "--voices", str(tmp_path / "voices"), "--ready-file", str(ready),
+    state.mkdir()
+    words = (
+        "--voices", str(tmp_path / "voices"),
         "--voices-token-file", str(state / VOICES_TOKEN_FILE),
     )  # fmt: skip
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    try:
-        end = time.monotonic() + 60
-        while not ready.exists() and time.monotonic() < end and process.poll() is None:
-            time.sleep(0.05)
-        port = json.loads(ready.read_text())["port"]
-        yield ServerRecord("pd-1", state, command, f"ws://127.0.0.1:{port}/api/chat")
-    finally:
-        process.terminate()
-        process.wait(20)
+    with echo_server(tmp_path, *words) as told:
+        yield ServerRecord("pd-1", state, words, f"ws://127.0.0.1:{told['port']}/api/chat")
 
 
 def test_an_own_voice_is_brought_from_the_console_and_chosen(

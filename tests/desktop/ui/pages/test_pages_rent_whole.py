@@ -18,16 +18,17 @@ from personadesk.domain.errors import AuthFailed, NoCapacity, Unreachable
 from personadesk.domain.offer import Stock
 from personadesk.domain.plan import RENT, ModelKind
 from personadesk.domain.progress import DeployState
+from personadesk.domain.reputation import Experience, Kind, offer_name
 from personadesk.domain.text import T
 from personadesk.store.rentals import RentalState
 from personadesk.ui.deploy import flow
 from personadesk.ui.deploy.account_page import AccountPage
 from personadesk.ui.deploy.gpu_page import GpuPage
 from personadesk.ui.deploy.page import DeployPage
-from personadesk.ui.deploy.words import time_of_day
 from personadesk.ui.dialogs import Question
 from personadesk.ui.home import HomePage
 from personadesk.ui.messages import bus
+from personadesk.ui.moments import time_of_day
 from personadesk.ui.places import DEPLOY, TALK
 from personadesk.ui.session import WindowSession
 
@@ -70,7 +71,7 @@ def connect(services: Any, samples: ModuleType, *names: str) -> None:
 
 async def open_gpu(session: WindowSession, wait_for: Wait) -> GpuPage:
     await wait_for(lambda: session.desk.rented.loaded)
-    session.desk.rent_gpu()
+    session.desk.ways.rent_gpu()
     await wait_for(lambda: session.window.current_id == DEPLOY)
     page = wizard_page(session, flow.Page.GPU)
     assert isinstance(page, GpuPage)
@@ -152,7 +153,7 @@ def test_a_refused_key_is_told_by_what_is_wrong_and_the_next_paste_is_tried(
 
     async def story(session: WindowSession) -> None:
         await wait_for(lambda: session.desk.rented.loaded)
-        session.desk.rent_gpu()
+        session.desk.ways.rent_gpu()
         await wait_for(lambda: session.window.current_id == DEPLOY)
         accounts = wizard_page(session, flow.Page.ACCOUNT)
         clicker.click(accounts.card("lambda"))
@@ -174,7 +175,7 @@ def test_a_key_that_was_typed_is_tried_by_continue_which_then_goes_on_by_itself(
 ) -> None:
     async def story(session: WindowSession) -> None:
         await wait_for(lambda: session.desk.rented.loaded)
-        session.desk.rent_gpu()
+        session.desk.ways.rent_gpu()
         await wait_for(lambda: session.window.current_id == DEPLOY)
         accounts = wizard_page(session, flow.Page.ACCOUNT)
         clicker.click(accounts.card("lambda"))
@@ -460,5 +461,65 @@ def test_after_a_crash_the_banner_tells_what_the_machine_costs(
         assert [str(action.title) for action in message.actions] == ["Go on", "End the machine"]
         message.actions[1].run()
         await wait_for(lambda: fake_services.deploys.undone == [samples.RENT_PLAN.id])
+
+    live_window(story)
+
+
+def test_an_offer_that_did_badly_says_why_comes_last_can_be_chosen_and_is_forgotten(
+    live_window: Callable[..., None],
+    fake_services: Any,
+    samples: ModuleType,
+    clicker: Any,
+    wait_for: Wait,
+) -> None:
+    connect(fake_services, samples, "Lambda", "Vast.ai")
+    offers = fake_services.accounts.offers
+    offers["Vast.ai"] = [replace(each, host="h-1") for each in offers["Vast.ai"]]
+    memory = fake_services.rentals.memory
+    (bad,) = offers["Vast.ai"]
+    memory.lived = [
+        Experience(
+            "pd-1/1",
+            Kind.GPU_LOST,
+            "vast",
+            offer_name(bad),
+            bad.region,
+            bad.host,
+            bad.gpu,
+            at=100.0,
+        )
+    ]
+    memory.now = 160.0
+
+    async def story(session: WindowSession) -> None:
+        page = await open_gpu(session, wait_for)
+        model = page.table_model
+        free = [each for each in model.offers() if each.stock is not Stock.NONE]
+        assert free[-1].key == bad.key
+        row = model.position(bad.key)
+        told = model.index(row, 3).data(Qt.ItemDataRole.AccessibleTextRole)
+        assert told.startswith("Left alone, until ")
+        assert "a machine lost its GPU" in model.index(row, 3).data(Qt.ItemDataRole.ToolTipRole)
+        assert "It did badly before" not in said(page)
+        draft = session.desk.jobs.draft
+        assert draft is not None
+        assert draft.rent.choice is not None
+        assert (draft.rent.choice.key == bad.key, draft.rent.insist) == (False, False)
+
+        page.table.setCurrentIndex(model.index(row, 0))
+        assert "It did badly before" in said(page)
+        assert "Left alone until " in said(page)
+        draft = session.desk.jobs.draft
+        assert draft is not None
+        plan = flow.plan_of(draft)
+        assert plan.rent is not None
+        assert (plan.rent.offers[0], plan.rent.insist) == (bad.key, True)
+
+        clicker.press(page, "Forget it")
+        await wait_for(lambda: "vast/host/h-1" in memory.forgotten)
+        await wait_for(lambda: "It did badly before" not in said(page))
+        await wait_for(lambda: not session.desk.rented.offers.asking)
+        row = model.position(bad.key)
+        assert not model.index(row, 3).data(Qt.ItemDataRole.AccessibleTextRole).startswith("Left")
 
     live_window(story)

@@ -482,7 +482,7 @@ def test_an_unfit_machine_stops_at_continue_and_another_can_be_added(
     fake_services.hosts.checks["cellar"] = samples.host_check("unfit")
 
     async def story(session: WindowSession) -> None:
-        session.desk.use_machine()
+        session.desk.ways.use_machine()
         await wait_for(lambda: session.window.current_id == DEPLOY)
         page = machine_page(session)
         await wait_for(lambda: "This machine cannot run the voice as it is." in said(page))
@@ -542,7 +542,7 @@ def test_the_released_model_is_offered_for_a_machine_and_goes_with_it(
     fake_services.hosts.knows(samples.STUDIO)
 
     async def story(session: WindowSession) -> None:
-        session.desk.use_machine("studio")
+        session.desk.ways.use_machine("studio")
         await wait_for(lambda: session.window.current_id == DEPLOY)
         await wait_for(lambda: "This machine can run the voice." in said(session.window))
         clicker.press(session.window, "Continue")

@@ -39,6 +39,7 @@ class Phone:
     def open(self, url: str, **choices: Any) -> Any:
         assert choices.pop("mode") is Talk.OPEN
         assert choices.pop("volume") == 1.0
+        assert choices.pop("token") is None
         self.calls.append((url, choices))
         self.sessions.append(self._scenes.SampleSession(self._samples.call()))
         return self.sessions[-1]
@@ -62,8 +63,9 @@ def with_page(
             call = Call(phone.open, phone.list)
             call.show_partners((REHEARSAL, TRAINED))
             page = TalkPage(
-                call, talk_scenes.personas_of(), talk_scenes.kept_of(), talk_scenes.lab_of()
-            )
+                call, talk_scenes.personas_of(), talk_scenes.kept_of(),
+                talk_scenes.foreign_of(), talk_scenes.lab_of(),
+            )  # fmt: skip
             page.resize(1200, 800)
             page.show()
             page.activateWindow()

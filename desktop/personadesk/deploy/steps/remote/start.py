@@ -18,7 +18,11 @@ from personadesk.hosts.remote.servers import tunnel_record
 from personadesk.store.hosts import Placement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from personadesk.deploy.steps.remote.site import Site, Sites
+
+    Command = Callable[[Context, Site, int], tuple[str, ...]]
 
 LISTEN_SECONDS = 60.0
 _POLL_SECONDS = 0.2
@@ -35,8 +39,15 @@ class RemoteStartStep(Step):
     limit_s = 240.0
     expected_s = 3.0
 
-    def __init__(self, sites: Sites) -> None:
+    def __init__(self, sites: Sites, command: Command | None = None) -> None:
+        """Take what is needed.
+
+        Args:
+            sites: The hosts.
+            command: Returns what is run there at a port; None for the voice server with the deploy's model.
+        """
         self._sites = sites
+        self._command = command or _command
 
     async def done(self, context: Context) -> Text | None:
         """The server that this deploy started runs, and its tunnel leads to it."""
@@ -61,7 +72,7 @@ class RemoteStartStep(Step):
             await self._sites.hosts.store.place(
                 Placement(plan.id, site.host.name, site.layout.server(plan.id), port)
             )
-            command = _command(context, site, port)
+            command = self._command(context, site, port)
             context.log(self.name, f"{site.host.name} $ " + " ".join(command), False)
             keeper = service.keeper_for(site.facts)
             await service.start(
