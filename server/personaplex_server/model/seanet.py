@@ -273,13 +273,13 @@ class _Chain:
         """Whether a part that takes in `time` steps a row lies near the samples."""
         return time >= (along.FROM if self._narrow else ROW_BY_ROW_FROM)
 
-    def along(self, time: int) -> bool:
+    def rows_inside(self, time: int) -> bool:
         """Whether a part that takes in `time` steps a row has the rows innermost."""
         return self._narrow and self.near(time)
 
     def conv(self, time: int) -> type[Conv] | type[along.Conv]:
         """Return what makes the convolutions that take in `time` steps a row."""
-        return along.Conv if self.along(time) else Conv
+        return along.Conv if self.rows_inside(time) else Conv
 
     def add(self, part: _Part, time: int) -> None:
         """Append a part that takes in `time` steps a row."""
@@ -391,7 +391,7 @@ class Decoder(_Chain):
             index += 1
             name = f"decoder.model.{index}.convtr.convtr"
             channels = (width, width // 2)
-            widen = along.TransposedConv if self.along(time) else TransposedConv
+            widen = along.TransposedConv if self.rows_inside(time) else TransposedConv
             self.add(widen(file, name, channels, ratio, shapes, steps=rows * time), time)
             width, time = width // 2, time * ratio
             conv = self.conv(time)
@@ -400,5 +400,5 @@ class Decoder(_Chain):
                 self.add(block, time)
             index += config.n_residual_layers + 1
         name = f"decoder.model.{index + 1}.conv.conv"
-        end = along.ToSamples if self.along(time) else ToSamples
+        end = along.ToSamples if self.rows_inside(time) else ToSamples
         self.add(end(file, name, width, last, shapes), time)
