@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 
+from personadesk.deploy.rented.standby import Quote
 from personadesk.domain.access import Access
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.guarding import Deed
@@ -17,10 +18,12 @@ from personadesk.domain.hours import parse
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.plan import LOCAL, RENT, ModelChoice, ModelKind, RentWish
 from personadesk.domain.text import T
-from personadesk.domain.wish import Place, Rest, Wish
+from personadesk.domain.wish import ANY_SPARE, Place, Rest, Wish
 from personadesk.lines.autostart import Autostart
 from personadesk.lines.outside import Told
+from personadesk.lines.spares import Standing
 from personadesk.store.wishes import Entry
+from personadesk.ui.lines import words
 from personadesk.ui.lines.model import LineFacts, LinesModel
 from personadesk.ui.lines.page import LinesPage
 from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog, PortDialog
@@ -52,14 +55,32 @@ def _entry(ago: float, deed: Deed, why: Any, place: str = "account:Lambda", **mo
 ENTRIES = (
     _entry(9000, Deed.START, T("Its hours begin at {time}.", time="08:30"), seconds=40),
     _entry(8900, Deed.NOTHING, T("The voice answers.")),
-    _entry(4000, Deed.RESTART_SERVICE, T("The server says that it is well, and does not answer a call.")),
+    _entry(
+        4000,
+        Deed.RESTART_SERVICE,
+        T("The server says that it is well, and does not answer a call."),
+    ),
     _entry(3900, Deed.END_MACHINE, T("The provider says that the machine is broken.")),
     _entry(
-        3600, Deed.DEPLOY, T("Nothing stands behind the line."), worked=False,
+        3600,
+        Deed.DEPLOY,
+        T("Nothing stands behind the line."),
+        worked=False,
         outcome="Lambda has no A10 free in us-west-1 now.",
     ),
     _entry(3000, Deed.DEPLOY, T("Nothing stands behind the line."), "host:studio", seconds=400),
     _entry(2900, Deed.NOTHING, T("The voice answers."), "host:studio"),
+)
+SPARE_ENTRIES = (
+    _entry(9000, Deed.MAKE_SPARE, T("The line has no spare."), "account:RunPod", seconds=240),
+    _entry(8990, Deed.SPARE_READY, T("The spare answers."), "account:RunPod"),
+    _entry(
+        700, Deed.SWITCH,
+        T("{why} Its spare takes over.", why=T("The machine is not reached.")), "account:RunPod",
+    ),
+    _entry(650, Deed.NOTHING, T("The voice answers."), "account:RunPod"),
+    _entry(600, Deed.END_SPARE, T("The rented machine is gone."), "account:Lambda"),
+    _entry(590, Deed.NO_SPARE, T("What is left in the budgets is for the line itself.")),
 )  # fmt: skip
 
 _WISH = Wish(
@@ -84,7 +105,9 @@ LINES = (
     LineFacts(
         Line("Support demo", 9002, Target("ws://127.0.0.1:41875/api/chat", "pd-3"), LineState.FAILED, NOW - 300,
              T("The voice server does not run any more. Start the line again.")),
-        replace(_WISH, line="Support demo", hours=parse("always", "UTC")), "account:Lambda",
+        replace(_WISH, line="Support demo", hours=parse("always", "UTC"), spare=ANY_SPARE), "account:Lambda",
+        SPARE_ENTRIES,
+        spare=Standing("pd-4", "account:RunPod", making=False, answers=True),
     ),
 )  # fmt: skip
 
@@ -100,6 +123,11 @@ def lines_model(*lines: LineFacts, background: bool = False) -> LinesModel:
     model.background = {"pid": 4321, "lines": {}} if background else None
     model.autostart = Autostart("systemd", installed=background, running=True, at_boot=True)
     model.watch = lambda _watching: None  # type: ignore[method-assign] # nothing to follow
+
+    def quote(wish: Wish) -> None:
+        model.quoted.emit(wish, words.quote(Quote(wish.places[0], 0.75, wish.max_price)))
+
+    model.ask_spare = quote  # type: ignore[method-assign] # no account is asked
     return model
 
 
@@ -146,6 +174,7 @@ def _dialog(which: str) -> Page:
 LINES_SCENES: dict[str, Callable[[], Page]] = {
     "lines": lambda: _page(*LINES, background=True),
     "lines-asleep": lambda: _page(*LINES, chosen="Museum guide"),
+    "lines-spare": lambda: _page(*LINES, chosen="Support demo"),
     "lines-empty": _page,
     "lines-refused": _refused,
     **{f"lines-{which}": partial(_dialog, which) for which in ("new", "move", "outside", "port")},

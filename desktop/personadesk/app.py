@@ -21,7 +21,7 @@ from personadesk.deploy.steps.placed import PLACED, ByPlace
 from personadesk.deploy.steps.rented import BootStep, RentStep
 from personadesk.domain.line import LineState
 from personadesk.domain.progress import DeployState
-from personadesk.domain.wish import Rest
+from personadesk.domain.wish import Place, Rest
 from personadesk.hosts import hub_token
 from personadesk.hosts.python_env import Environments
 from personadesk.hosts.remote.servers import PlacedServers
@@ -62,11 +62,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from personadesk.deploy.rented.standby import Quote
     from personadesk.deploy.step import Step
     from personadesk.domain.callee import Callee
     from personadesk.domain.plan import Plan
     from personadesk.domain.progress import StepName
     from personadesk.domain.text import Text
+    from personadesk.domain.wish import Wish
     from personadesk.lines.uninstall import Uninstalled
     from personadesk.monitor.monitor import Monitor
     from personadesk.store.locks import FileLock
@@ -173,6 +175,20 @@ class Services:
 
         found = await self.foreign.callee(word)
         return found or await callees.find(word, self.lines, self.journal, self.rentals.current)
+
+    async def spare_quote(self, wish: Wish) -> Quote:
+        """Return what a spare would cost a line and where it would stand; see `deploy.rented.standby`.
+
+        Raises:
+            PersonaDeskError: An account is not known, or cannot be read.
+        """
+        from personadesk.deploy.rented import standby
+
+        line = await self.lines.get(wish.line)
+        tag = line.target.server_id if line is not None and line.target is not None else ""
+        record = await self.journal.load(tag)
+        here = Place(record.plan.place, record.plan.rent).key if record is not None else ""
+        return await standby.quote(self.accounts, wish, here)
 
     async def add_voice(self, url: str, name: str, wav: Path, token: str | None = None) -> Voice:
         """Bring a voice to the server at an address; see `lines.own_voices`.

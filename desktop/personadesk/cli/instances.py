@@ -20,7 +20,7 @@ from personadesk.store.rentals import RentalState
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
@@ -126,7 +126,7 @@ def held_words(key: str, until: float) -> str:
     )
 
 
-async def prove(services: Services, rental: Rental | None) -> tuple[list[dict[str, Any]], bool]:
+async def prove(services: Services, rentals: Sequence[Rental]) -> tuple[list[dict[str, Any]], bool]:
     """Ask what is left after a line was put to sleep or removed, and say it.
 
     A machine that is on its way down is given some time.
@@ -134,16 +134,19 @@ async def prove(services: Services, rental: Rental | None) -> tuple[list[dict[st
     Returns:
         What is left, as `--json` tells it, and whether the provider confirms that the line's machine runs no more.
     """
-    if rental is None:
+    if not rentals:
         return [], True
-    manners = (await services.accounts.provider(rental.account)).facts.manners
+    accounts = sorted({rental.account for rental in rentals})
+    tags = {rental.tag for rental in rentals}
+    providers = [await services.accounts.provider(name) for name in accounts]
+    poll_s = min(each.facts.manners.poll_s for each in providers)
     until = time.monotonic() + SETTLE_SECONDS
     while True:
-        proofs = await services.money.prove((rental.account,))
-        mine = [item for each in proofs for item in each.items if item.tag == rental.tag]
+        proofs = await services.money.prove(accounts)
+        mine = [item for each in proofs for item in each.items if item.tag in tags]
         if all(item.kind is not Kind.RUNNING for item in mine) or time.monotonic() >= until:
             break
-        await asyncio.sleep(min(_POLL_SECONDS, manners.poll_s))
+        await asyncio.sleep(min(_POLL_SECONDS, poll_s))
     for each in proofs:
         say(proof_words(each))
     down = all(item.kind is not Kind.RUNNING for item in mine)
@@ -169,9 +172,18 @@ async def say_what_stops(services: Services, rental: Rental | None) -> dict[str,
 
 
 async def rental_of(services: Services, line: str) -> Rental | None:
-    """Return the record of the machine behind a line, None where none is rented."""
+    """Return the record of the machine that a line's voice is on, None where none is rented."""
     found = await services.lines.need(line)
     return await services.rentals.current(found.target.server_id) if found.target else None
+
+
+async def rentals_of(services: Services, line: str) -> list[Rental]:
+    """Return the records of the machines behind a line: its own and its spare's, where they are rented."""
+    found = await services.lines.need(line)
+    tags = [found.target.server_id] if found.target else []
+    tags += [record.plan.id for record in await services.journal.spares(line)]
+    rentals = [await services.rentals.current(tag) for tag in tags]
+    return [rental for rental in rentals if rental is not None]
 
 
 async def say_still_billed(services: Services, lines: Iterable[str]) -> None:
@@ -252,6 +264,7 @@ def machine_dict(machine: Machine, view: FleetView) -> dict[str, Any]:
         "running_price": machine.running_price,
         "spent": round(view.spent.get(machine.tag, 0.0), 4),
         "line": view.lines.get(machine.tag),
+        "spare": machine.tag in view.spares,
         "held_until": view.held.get(machine.key),
         "created": machine.created,
         "address": machine.ssh.place if machine.ssh else None,
@@ -277,5 +290,6 @@ def _leftover_words(resource: Resource) -> str:
 def _words(machine: Machine, view: FleetView) -> str:
     price = "price not told" if machine.price is None else f"${machine.price:.2f} /h"
     ours = view.lines.get(machine.tag) or ("no line" if machine.tag else "not ours")
+    ours = f"spare of {ours}" if machine.tag in view.spares else ours
     gpu = f"{machine.count} × {machine.gpu}" if machine.count != 1 else machine.gpu
     return f"{machine.key}: {machine.state}, {gpu or 'GPU not told'}, {machine.region}, {price}, {ours}"

@@ -11,6 +11,7 @@ from personadesk.cli import line_outside, line_service, wishing
 from personadesk.cli.instances import (
     prove,
     rental_of,
+    rentals_of,
     say_still_billed,
     say_what_stops,
 )
@@ -66,9 +67,9 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
             )
         return 0
     if action in {"remove", "delete"}:
-        rental = await rental_of(services, arguments.name)
+        rentals = await rentals_of(services, arguments.name)
         await lines.remove(arguments.name)
-        left, sure = await prove(services, rental)
+        left, sure = await prove(services, rentals)
         if arguments.json:
             print_json({"removed": arguments.name} | ({"left": left} if left else {}))
         else:
@@ -81,10 +82,11 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
         await say_still_billed(services, (arguments.name,))
     elif action == "sleep":
         rental = await rental_of(services, arguments.name)
+        rentals = await rentals_of(services, arguments.name)
         waking = await say_what_stops(services, rental)
         await services.limits.sleep(arguments.name, Rest.ASLEEP)
-        left, sure = await prove(services, rental)
-        more = {"left": left, "waking": waking} if rental is not None else {}
+        left, sure = await prove(services, rentals)
+        more = {"left": left, "waking": waking} if rentals else {}
     elif action == "create":
         await wishing.create(services, arguments)
         await services.hand_over()

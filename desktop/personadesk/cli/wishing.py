@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
+    from personadesk.deploy.rented.standby import Quote
 
 SHOWN = 10
 
@@ -48,7 +49,10 @@ async def change(services: Services, arguments: argparse.Namespace) -> None:
         BadRequest: It has no wish yet, or a figure or place makes no sense.
     """
     wish = await services.wanting.wish(arguments.name)
-    await services.wanting.change(await _changed(wish, arguments))
+    changed = await _changed(wish, arguments)
+    await services.wanting.change(changed)
+    if changed.spare and changed.spare != wish.spare:
+        say(_quoted(await services.spare_quote(changed)))
 
 
 async def put(services: Services, arguments: argparse.Namespace, stop: Stop) -> None:
@@ -68,6 +72,10 @@ async def put(services: Services, arguments: argparse.Namespace, stop: Stop) -> 
             and Place(record.plan.place, record.plan.rent).key == place.key != LOCAL
         ):
             say(f"It is at {place.key} already; a new one is put there beside the old.")
+        elif await services.spares.move(line, place.key):
+            say(f"Its spare stood at {place.key} already; the voice before stands by now.")
+            await services.guardian.wish(await services.lines.need(line.name))
+            return
     plan = await services.wanting.plan(line.name, place)
     view = await work.watch(await services.deploys.start(plan), stop)
     error = work.error_of(view, stop)
@@ -124,6 +132,17 @@ def in_words(kept: dict[str, Any]) -> str:
         failed = f" It failed: {entry['outcome']}" if entry["outcome"] else ""
         words.append(f"  {at} {deed} {entry['place']}: {entry['why']}{failed}")
     return "\n".join(words)
+
+
+def _quoted(quote: Quote) -> str:
+    if quote.place is None:
+        return "There is no other place for a spare."
+    if quote.most is None:
+        return "No price limit was set, so no spare is rented: give --max-price."
+    if quote.price == 0.0:
+        return f"The spare stands at {quote.place.key}, which costs no rent."
+    price = f"up to ${quote.most:.2f}" if quote.price is None else f"about ${quote.price:.2f}"
+    return f"While the line is up its spare costs {price} an hour more, at {quote.place.key}."
 
 
 def _spare_words(spare: dict[str, Any] | None) -> str:

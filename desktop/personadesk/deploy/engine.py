@@ -177,7 +177,10 @@ class DeployEngine:
             if view.state is DeployState.CANCELLED:
                 return view
         record = await self._load(plan_id)
-        deployment = running or Deployment(self._view_of(record))
+        fresh = self._view_of(record)
+        # A spare that took over has a step more than it had while it was made.
+        same = running is not None and running.raw.spare is fresh.spare
+        deployment = running if running is not None and same else Deployment(fresh)
         self._take_lock(plan_id)
         try:
             context = self._context(deployment, record.plan, dict(record.facts))
@@ -220,7 +223,13 @@ class DeployEngine:
         self._purposes[plan.id] = purpose
         self._interrupted.pop(plan.id, None)
         deployment = Deployment(
-            DeployView(plan, DeployState.RUNNING, self._fresh_steps(plan), started=time.time())
+            DeployView(
+                plan,
+                DeployState.RUNNING,
+                self._fresh_steps(plan),
+                started=time.time(),
+                spare=purpose is Purpose.SPARE,
+            )
         )
         self._running[plan.id] = deployment
         context = self._context(deployment, plan, facts)
@@ -405,6 +414,7 @@ class DeployEngine:
             line_url=record.facts.get("line_url") if record.state is DeployState.DONE else None,
             report_dir=record.facts.get("report_dir"),
             error=record.error,
+            spare=record.purpose is Purpose.SPARE,
         )
 
     async def _load(self, plan_id: str) -> DeployRecord:

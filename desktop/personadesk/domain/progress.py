@@ -125,6 +125,7 @@ class DeployView:
     line_url: str | None = None
     report_dir: str | None = None
     error: PersonaDeskError | None = None
+    spare: bool = False
 
     @property
     def current(self) -> StepView | None:

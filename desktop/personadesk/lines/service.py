@@ -252,10 +252,11 @@ class LineService:
         try:
             if line.target is not None and await self._servers.store.get(line.target.server_id):
                 await self._servers.stop(line.target.server_id)
+            await self.tell(name, LineState.STOPPED)
         finally:
             self._stopping.discard(name)
-        await self.tell(name, LineState.STOPPED)
-        await self.end_spares(name, NOT_UP)
+            # Also where the voice would not stop: it costs as much.
+            await self.end_spares(name, NOT_UP)
 
     async def start(self, name: str) -> None:
         """Start the voice behind a line again; its state tells when it is up.

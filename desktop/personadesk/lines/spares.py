@@ -49,6 +49,7 @@ BLINK_SECONDS = 10.0
 """A spare that has not answered for less than this is late, not down."""
 BOX_SECONDS = 10.0
 """So often a provider is asked at most for the machine of a spare that does not answer."""
+MOVED = T("You moved the line to its spare, and the voice before stands by.")
 LINE_REMOVED = T("The line is not there any more.")
 
 
@@ -60,6 +61,13 @@ class Machines(Protocol):
 
     async def blame(self, tag: str, kind: Kind | None) -> None:
         """Remember what was wrong with a deploy's machine."""
+
+    async def end(self, tag: str) -> None:
+        """End whatever is rented for a deploy; returns when the provider has taken it.
+
+        Raises:
+            PersonaDeskError: It did not take it; the record says that it must end.
+        """
 
     async def gone(self, tag: str) -> None:
         """Wait until the provider says that an ended machine is gone.
@@ -284,9 +292,6 @@ class Spares:
                 await self._begin_end(line.name, found, decision.why)
             return decision
         if decision.deed is Deed.END_SPARE:
-            if found.box in BOX_TROUBLE:
-                # Before it ends: what was wrong with it counts when the next one is chosen.
-                await self.machines.blame(found.tag, BOX_TROUBLE[found.box])
             await self._begin_end(line.name, found, decision.why)
             return decision
         plan = None
@@ -321,6 +326,24 @@ class Spares:
             self._known[old] = _Known(self.clock(), self.clock())
         await self.lines.refresh()
 
+    async def move(self, line: Line, place: str) -> bool:
+        """Lead a line to its spare because a person wants it there; the voice before stands by then, as it is.
+
+        Returns:
+            Whether the spare stands there and answers; else nothing was done.
+
+        Raises:
+            PersonaDeskError: It fell silent at this moment, or the line leads elsewhere meanwhile.
+        """
+        there = await self.standing(line)
+        if there is None or there.place != place or not there.answers:
+            return False
+        await self.take_over(line, SpareSeen(there.tag, there.place))
+        await self.wishes.begin(
+            Entry(line.name, self.clock(), Deed.SPARE_READY, "", MOVED, worked=True)
+        )  # fmt: skip
+        return True
+
     async def end_all(self, name: str, why: Text) -> None:
         """End every spare of a line; returns when their providers have taken it, and the record has the rest.
 
@@ -348,6 +371,9 @@ class Spares:
         record = await self.journal.load(found.tag)
         if record is None:
             return
+        if found.box in BOX_TROUBLE:
+            # Before it ends: what was wrong with it counts when the next one is chosen.
+            await self.machines.blame(found.tag, BOX_TROUBLE[found.box])
         self._ending[name] = asyncio.create_task(
             self._ended(name, record, why), name=f"end spare of {name}"
         )
@@ -384,12 +410,18 @@ class Spares:
             self._known.pop(tag, None)
 
     async def _remove(self, name: str, tag: str, *, wait: bool) -> None:
-        if not (await self.deploys.unfinished_spares(name)).get(tag):
+        unfinished = await self.deploys.unfinished_spares(name)
+        if not unfinished.get(tag):
             # The machine first: one that is not reached can be ended by its provider all the same. One that is being
             # made is stopped first instead, or it would take the next offer.
             await self.servers.dispose(tag)
             if wait:
                 await self.machines.gone(tag)
+            elif tag not in unfinished:
+                # Whoever stops a line does not wait for its spare; the record of rentals has it until it is gone.
+                await self.machines.end(tag)
+                await self.journal.set_state(tag, DeployState.UNDONE, ended=self.clock())
+                return
         try:
             await self.deploys.undo(tag)
         except BadRequest as error:

@@ -13,6 +13,7 @@ from personadesk.domain.guarding import Deed
 from personadesk.domain.plan import LOCAL, host_of
 from personadesk.domain.progress import DeployState
 from personadesk.domain.text import T
+from personadesk.store.journal import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,18 +70,25 @@ class Marks:
             known = await store.events(now - BACK_SECONDS, now + 1)
             self._told = {(str(event.kind), event.at) for event in known}
         moves: dict[str, Entry] = {}
+        found: list[Event] = []
         for line in self._lines():
             entries = await self._wishes.log(line.name)
             moves |= {each.plan_id: each for each in entries if each.plan_id}
+            switches = [each for each in entries if each.deed is Deed.SWITCH and each.worked]
+            if switches and line.target is not None:
+                # The last is to where it leads now; earlier ones were marked when they were that.
+                found += await self._switched(line.target.server_id, switches[-1], self._told)
             restarts = [each for each in entries if each.deed in _RESTARTS]
             if line.target is not None and restarts:
                 self._restarts[line.target.server_id] = restarts[-1]
-        found = []
         for record in await self._journal.in_state(DeployState.DONE):
             at = record.ended or record.started
             if at < now - BACK_SECONDS:
                 continue
             move = moves.get(record.plan.id)
+            if record.purpose is Purpose.SPARE or (move and move.deed is Deed.MAKE_SPARE):
+                # It stands by; the line did not move.
+                continue
             kind = EventKind.DEPLOYED if move is None else EventKind.FAILED_OVER
             text = (
                 T("The line “{line}” got a voice here.", line=record.plan.line)
@@ -91,6 +99,19 @@ class Marks:
                 self._told.add((str(kind), at))
                 found.append(Event(at, host_of(record.plan) or LOCAL, kind, text))
         return sorted(found, key=lambda event: event.at)
+
+    async def _switched(
+        self, server_id: str, entry: Entry, told: set[tuple[str, float]]
+    ) -> list[Event]:
+        """Return the mark of a line that went over to its spare, none where there is one already."""
+        record = await self._journal.load(server_id)
+        key = (str(EventKind.FAILED_OVER), entry.at)
+        if record is None or key in told or entry.at < self._clock() - BACK_SECONDS:
+            return []
+        told.add(key)
+        text = T("The line “{line}” moved here. {why}", line=entry.line, why=entry.why)
+        host = host_of(record.plan) or LOCAL
+        return [Event(entry.at, host, EventKind.FAILED_OVER, text)]
 
     def cause(self, server_id: str, at: float) -> Text | None:
         """Return why the guardian restarted a server, None where it did not just before a Unix time."""

@@ -47,6 +47,14 @@ def test_a_line_is_made_asleep_changed_told_and_deleted(
     code, changed = type_("line", "wish", "a", "--max-price", "0.5", "--guard", "off")
     assert (code, changed["wish"]["max_price"], changed["wish"]["guarded"]) == (0, 0.5, False)
     assert changed["wish"]["wake_on_connect"] is True
+    code, spared = type_("line", "wish", "a", "--spare", "on")
+    assert (code, spared["wish"]["spare"], spared["spare"]) == (0, "on", None)
+    code, nowhere = type_("line", "wish", "a", "--spare", "account:nobody")
+    assert (code, nowhere["error"]["cause"]) == (1, "bad_spare")
+    main(["line", "wish", "a", "--max-price", "0.5"])
+    assert "with a spare: there is none now" in capsys.readouterr().out
+    code, alone = type_("line", "wish", "a", "--spare", "off")
+    assert (code, alone["wish"]["spare"]) == (0, "")
     other = local.pick_port()
     code, moved = type_("line", "port", "a", str(other))
     assert (code, moved["url"]) == (0, f"ws://127.0.0.1:{other}/api/chat")

@@ -193,7 +193,7 @@ async def main(words: list[str]) -> None:
         folders(),
         make_steps=pausing_steps(step, moment, lambda: print("PAUSED", flush=True)),
     )
-    purpose = Purpose.DEMO if rest == ["demo"] else Purpose.DEPLOY
+    purpose = Purpose(rest[0]) if rest else Purpose.DEPLOY
     deployment = await services.deploys.start(
         make_plan(plan_id, int(port), Path(model)), purpose=purpose
     )

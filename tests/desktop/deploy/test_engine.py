@@ -116,6 +116,57 @@ async def test_undoing_a_takeover_of_a_demo_puts_the_line_back(
     assert await health.ask(before[0].target.url) is not None  # type: ignore[union-attr] # it was up
 
 
+async def test_a_spare_stands_beside_its_line_until_that_goes_over_to_it(
+    open_quick: Open, harness: ModuleType, model: Path, port: int, servers_running: Any
+) -> None:
+    services = await open_quick()
+    await (await services.deploys.start(harness.make_plan("pd-1", port, model))).wait()
+    before = services.lines.lines()
+    spare = await services.deploys.start(
+        harness.make_plan("pd-2", port, model), purpose=Purpose.SPARE
+    )
+    view = await spare.wait()
+    assert (view.state, view.spare, view.line_url) == (DeployState.DONE, True, None)
+    assert StepName.LINE not in {step.name for step in view.steps}
+    assert services.lines.lines() == before
+    assert len(servers_running()) == 2
+    standing = await services.spares.standing(before[0])
+    assert standing is not None
+    assert (standing.tag, standing.answers) == ("pd-2", True)
+    assert (await services.fleet.refresh()).lines == {"pd-1": "My line", "pd-2": "My line"}
+
+    await services.spares.take_over(before[0], await services.spares.find(before[0]))
+    (line,) = services.lines.lines()
+    assert (line.state, line.port, line.target and line.target.server_id) == (
+        LineState.UP, port, "pd-2",
+    )  # fmt: skip
+    # What it was before is a spare now; undoing that takes nothing from the line.
+    await services.deploys.undo("pd-1")
+    assert services.lines.lines() == (line,)
+    assert len(servers_running()) == 1
+    await services.lines.stop("My line")
+    assert await services.spares.standing(line) is None
+    # One that took over has nothing to put back when it is undone.
+    await services.deploys.undo("pd-2")
+    (line,) = services.lines.lines()
+    assert line.target is None
+    assert servers_running() == []
+
+
+async def test_stopping_or_removing_a_line_ends_its_spare(
+    open_quick: Open, harness: ModuleType, model: Path, port: int, servers_running: Any
+) -> None:
+    services = await open_quick()
+    await (await services.deploys.start(harness.make_plan("pd-1", port, model))).wait()
+    for tag, end in (("pd-2", services.lines.stop), ("pd-3", services.lines.remove)):
+        spare = harness.make_plan(tag, port, model)
+        await (await services.deploys.start(spare, purpose=Purpose.SPARE)).wait()
+        await end("My line")
+        assert await services.journal.spares() == []
+        assert servers_running() == []
+    assert services.lines.lines() == ()
+
+
 async def test_a_demo_that_is_kept_is_one_like_any_other(
     open_quick: Open, harness: ModuleType, model: Path, port: int, servers_running: Any
 ) -> None:

@@ -136,3 +136,19 @@ async def test_a_kill_in_the_middle_of_an_undo_is_made_good(
     assert [view.plan.id for view in again.deploys.interrupted()] == ["pd-1"]
     await again.deploys.undo("pd-1")
     assert servers_running() == []
+
+
+@pytest.mark.parametrize(("step", "moment"), [("start", "inside"), ("voice-test", "after")])
+async def test_a_spare_whose_making_was_killed_is_gone_after_the_next_start(
+    open_quick: Open, harness: ModuleType, model: Path, port: int, servers_running: Any,
+    step: str, moment: str,
+) -> None:  # fmt: skip
+    await _killed_at(harness, model, port, step, moment, "spare")
+    services = await open_quick(kind="window")
+    async with asyncio.timeout(60):
+        while await services.journal.spares():
+            await asyncio.sleep(0.05)
+    assert servers_running() == []
+    record = await services.journal.load("pd-1")
+    assert record is not None
+    assert record.state is DeployState.UNDONE

@@ -243,6 +243,23 @@ async def test_hours_and_a_newer_wish_count_more_than_what_was_deployed():
     assert await world.look_after(1) is LineState.STOPPED
 
 
+async def test_what_all_machines_of_a_line_cost_together_counts_against_its_limit():
+    world = World(RentWish(idle_stop_minutes=None, spend_limit=5.0))
+    reached: list[float] = []
+
+    async def used_up(line: str) -> float | None:
+        assert line == "a"
+        return reached[0] if reached else None
+
+    world.limits.used_up = used_up
+    assert await world.look_after(60) is LineState.UP
+    reached.append(9.0)
+    # Its own machine has cost nothing; that which stood by has.
+    assert await world.look_after(60) is LineState.STOPPED
+    assert str(world.lines.all["a"].reason) == "The limit of $9.00 is reached."
+    assert world.lines.rests == {"a": Rest.STOPPED}
+
+
 async def test_what_a_provider_did_not_take_is_asked_for_again_until_it_does(caplog):
     world = World(RentWish(idle_stop_minutes=20))
     world.refuses = 2

@@ -136,6 +136,9 @@ class World:
     async def blame(self, tag, kind):
         self.blamed.append((tag, kind))
 
+    async def end(self, tag):
+        self.did.append(f"end {tag}")
+
     async def gone(self, tag):
         self.did.append(f"gone {tag}")
         if self.silent:
@@ -392,7 +395,7 @@ async def test_whoever_stops_a_line_ends_its_spare_without_a_guardian(guardian, 
     tag = await with_spare(guardian, world, spares)
     await spares.end_all("a", T("The line is stopped."))
     assert world.voices == {"pd-1"}
-    assert world.did[-2:] == [f"dispose {tag}", f"undo {tag}"]
+    assert world.did[-2:] == [f"dispose {tag}", f"end {tag}"]
     assert await world.journal.spares() == []
     await spares.end_all("a", T("The line is stopped."))
     assert (await deeds(world)).count(Deed.END_SPARE) == 1
@@ -471,3 +474,22 @@ async def test_a_line_that_somebody_led_elsewhere_is_not_switched(guardian, worl
     with pytest.raises(BadRequest, match="elsewhere"):
         await spares.take_over(world.line, found)
     assert await spare_of(world) == found.tag
+
+
+async def test_a_move_to_where_the_spare_stands_is_done_at_once_and_back_again(
+    guardian, world, spares
+):
+    tag = await with_spare(guardian, world, spares)
+    assert not await spares.move(world.line, "account:cloud")
+    world.did.clear()
+    assert await spares.move(world.line, "account:other")
+    assert world.line.target == Target(url_of(tag), tag)
+    for _ in range(3):
+        assert await look(guardian, world, spares) is Deed.NOTHING
+    assert world.did == [], "what stands by now is well, and its calls go on"
+    assert (await world.wishes.get("a")).made_of == tag
+    world.up.discard("pd-1")
+    assert not await spares.move(world.line, "account:cloud"), "it does not answer"
+    world.up.add("pd-1")
+    assert await spares.move(world.line, "account:cloud")
+    assert await spare_of(world) == tag

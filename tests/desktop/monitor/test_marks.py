@@ -80,6 +80,24 @@ async def test_what_the_guardian_deployed_is_one_move_with_its_cause_and_no_depl
     assert str(move.text) == "The line “a” moved here. It does not answer."
 
 
+async def test_a_spare_is_a_mark_only_when_the_line_goes_over_to_it(world: World):
+    world.lines = [Line("a", target=Target("ws://127.0.0.1:1/", "pd-5"))]
+    await world.wishes.begin(Entry("a", NOW - 900, Deed.MAKE_SPARE, "x", SILENT, plan_id="pd-6"))
+    await world.journal.begin(Plan("pd-6", "a", 8998, place=RENT), Purpose.SPARE, NOW - 900)
+    await world.journal.set_state("pd-6", DeployState.DONE, ended=NOW - 800)
+    marks = world.marks()
+    assert await marks.look(world.history) == []
+    world.lines = [Line("a", target=Target("ws://127.0.0.1:2/", "pd-6"))]
+    await world.journal.set_purpose("pd-6", Purpose.DEPLOY)
+    await world.wishes.begin(Entry("a", NOW - 100, Deed.SWITCH, "x", SILENT, worked=True))
+    found = await marks.look(world.history)
+    assert _told(found) == [(-100, "pd-6", EventKind.FAILED_OVER)]
+    assert str(found[0].text) == "The line “a” moved here. It does not answer."
+    await world.history.write((), found)
+    assert await marks.look(world.history) == []
+    assert await world.marks().look(world.history) == []
+
+
 async def test_a_restart_of_the_guardian_s_has_its_cause_and_others_have_none(world: World):
     world.lines = [Line("a", target=Target("ws://127.0.0.1:1/", "pd-5"))]
     marks = world.marks()

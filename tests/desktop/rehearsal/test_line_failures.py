@@ -27,13 +27,15 @@ import pytest
 
 from peers.line_rig import HEADER, LIMIT_SECONDS, SPEND_LIMIT, Rig, Row, named
 from peers.sshd import Sshd, User, free_port, missing
-from peers.whole import did, personadesk
+from peers.whole import personadesk
 from personadesk.app import Services, open_services
 from personadesk.domain import guarding, report
 from personadesk.domain.errors import PersonaDeskError
+from personadesk.domain.host import HostRecord, SshAddress
 from personadesk.domain.plan import LOCAL, RENT, ModelChoice, ModelKind, Plan, RentWish, new_plan_id
 from personadesk.domain.progress import DeployState
 from personadesk.domain.wish import Place
+from personadesk.hosts.ssh.connection import show_keys
 from personadesk.lines import guardian, truth
 from personadesk.rehearsal import running
 from personadesk.store import paths
@@ -91,6 +93,21 @@ async def deployed(services: Services, plan: Plan) -> None:
             await asyncio.sleep(0.1)
 
 
+async def ended(rig: Rig) -> None:
+    """Remove the line with all that is behind it, also what a row left that does not hold."""
+    rig.close()
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await rig.services.guardian.stop()
+            await rig.services.deploys.close()
+            await rig.services.lines.remove(rig.name)
+    except (PersonaDeskError, TimeoutError):
+        traceback.print_exc()
+    finally:
+        await rig.services.close()
+    await asyncio.to_thread(personadesk, "stop")
+
+
 @contextlib.asynccontextmanager
 async def own(folder: Path) -> AsyncIterator[Rig]:
     """A line at a machine of the user's, with this computer as the next place."""
@@ -99,15 +116,13 @@ async def own(folder: Path) -> AsyncIterator[Rig]:
     python = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     box = Sshd(folder / "sshd", User(psutil.Process().username(), home), path=python)
     box.start()
-    words = (
-        "host", "add", "box", "--address", box.address, "--port", str(box.port),
-        "--user", box.user.name, "--key", str(box.key),
-    )  # fmt: skip
-    _, answer = await asyncio.to_thread(personadesk, *words)
-    await asyncio.to_thread(did, *words, "--fingerprint", answer["fingerprint"])
     services = await open_window()
     rig = Rig(services, "b", box)
     try:
+        address = SshAddress(box.address, box.port, box.user.name)
+        [key] = await show_keys(address)
+        record = HostRecord("box", address, key_file=str(box.key))
+        await services.hosts.add(record, fingerprints=[key.fingerprint])
         model = ModelChoice(ModelKind.REHEARSAL)
         await deployed(services, Plan(new_plan_id(), "b", free_port(), model, "host:box"))
         wish = await services.wishes.get("b")
@@ -115,11 +130,8 @@ async def own(folder: Path) -> AsyncIterator[Rig]:
         await services.wanting.change(replace(wish, places=(Place("host:box"), Place(LOCAL))))
         yield rig
     finally:
-        rig.close()
-        await services.close()
         await asyncio.to_thread(box.here_again)
-        await asyncio.to_thread(personadesk, "uninstall", "--host", "box")
-        await asyncio.to_thread(personadesk, "stop")
+        await ended(rig)
         box.stop()
 
 
@@ -130,6 +142,8 @@ async def rented(folder: Path) -> AsyncIterator[Rig]:
     services = await open_window()
     rig = Rig(services, "a", cloud=cloud)
     try:
+        # As the window and `line serve` do: costs are added up, and machines that are gone are found.
+        services.fleet.start()
         rent = RentWish(account="runpod", max_price=2.0, spend_limit=SPEND_LIMIT)
         model = ModelChoice(ModelKind.REHEARSAL)
         await deployed(services, Plan(new_plan_id(), "a", free_port(), model, RENT, rent=rent))
@@ -139,9 +153,7 @@ async def rented(folder: Path) -> AsyncIterator[Rig]:
         await services.wanting.change(replace(wish, places=places))
         yield rig
     finally:
-        rig.close()
-        await services.close()
-        await asyncio.to_thread(personadesk, "stop")
+        await ended(rig)
         await running.stop(paths.folders())
 
 

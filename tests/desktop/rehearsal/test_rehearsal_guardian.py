@@ -15,6 +15,7 @@ import time
 import pytest
 
 from peers.sshd import free_port, missing
+from peers.whole import rent
 from personadesk.rehearsal import running
 from personadesk.rehearsal.faults import Fault, Rule
 from personadesk.store import paths
@@ -79,10 +80,9 @@ async def test_a_line_whose_machine_vanishes_comes_back_with_the_next_account(cl
 
 
 async def test_a_line_whose_host_breaks_comes_back_on_another_host_and_says_why(cloud):
-    personadesk(
-        "deploy", "--account", "vast", "--model", "rehearsal", "--max-price", "2",
-        "--port", str(free_port()), "--line", "a",
-    )  # fmt: skip
+    # Not run to its end yet: the computers that it was tried on were too busy for the first voice test. What it asks is
+    # asked without bodies in test_rehearsal_memory.py.
+    rent("vast", str(free_port()), "--max-price", "2")
     before = personadesk("line", "show", "a")
     (machine,) = cloud.ask("GET", "/status")["providers"]["vast"]["machines"]
     personadesk("rehearsal", "machine", "vast", machine["id"], "lose")

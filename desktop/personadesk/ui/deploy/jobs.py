@@ -304,10 +304,12 @@ class Jobs(QObject):
         """Find the deploys of this process, and those a dead one left."""
         engine = await self._engine()
         for deployment in engine.active():
-            if self.find(deployment.view.plan.id) is None:
+            view = deployment.view
+            # What is made to stand by is the guardian's, and tells of itself in the line's log.
+            if not view.spare and self.find(view.plan.id) is None:
                 self.add(deployment.view).follow(deployment)
         for view in await engine.refresh():
-            if self.find(view.plan.id) is None:
+            if not view.spare and self.find(view.plan.id) is None:
                 self.add(view)
         self.changed.emit()
 

@@ -168,6 +168,7 @@ class DetailsPane(QFrame):
             self._rented.view.spent.get(machine.tag) if machine.tag else None,
             self._rented.today_by_machine().get(machine.key, 0.0) if machine.tag else None,
             self._rented.view.held.get(machine.key),
+            machine.tag in self._rented.view.spares,
         )
         if self.graphs is not None:
             self.graphs.show_host(machine.tag)

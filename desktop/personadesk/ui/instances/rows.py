@@ -122,6 +122,7 @@ class Row:
         spent: Dollars that it has cost in all; None for one that is not ours.
         today: Dollars of today.
         held_until: Unix time until which it is kept for a look, None when it is not.
+        spare: Whether it stands by for its line, which leads elsewhere.
     """
 
     machine: Machine
@@ -129,6 +130,7 @@ class Row:
     spent: float | None = None
     today: float | None = None
     held_until: float | None = None
+    spare: bool = False
 
     @property
     def key(self) -> str:
@@ -192,6 +194,7 @@ def rows_of(view: FleetView, today: Mapping[str, float]) -> list[Row]:
             view.spent.get(machine.tag) if machine.tag else None,
             today.get(machine.key, 0.0) if machine.tag else None,
             view.held.get(machine.key),
+            machine.tag in view.spares,
         )
         for machine in view.machines
     ]
@@ -256,7 +259,8 @@ def _or_last(value: float | None) -> float:
 
 def _machine(row: Row, _now: float) -> Cell:
     machine = row.machine
-    below = row.line or (tr("no line") if machine.tag else tr("not ours"))
+    line = tr("spare of {line}", line=row.line) if row.spare else row.line
+    below = line or (tr("no line") if machine.tag else tr("not ours"))
     over = machine.state is MachineState.ENDED
     return Cell(machine.name or machine.id, below, machine.key, strong=True, faint=over)
 

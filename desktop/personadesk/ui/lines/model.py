@@ -11,6 +11,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.wish import Rest
 from personadesk.hosts import local
+from personadesk.ui.i18n import show
+from personadesk.ui.lines import words
 from personadesk.ui.spawn import spawn
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from personadesk.domain.wish import Place, Wish
     from personadesk.lines.autostart import Autostart, Starter
     from personadesk.lines.outside import Told
+    from personadesk.lines.spares import Standing
     from personadesk.store.wishes import Entry
 
 __all__ = ["LineFacts", "LinesModel"]
@@ -43,6 +46,7 @@ class LineFacts:
         outside: Its address for other computers, None where there is none.
         calls: Calls that go on.
         waiting: Callers who are held.
+        spare: Its second voice that stands by, None where there is none.
     """
 
     line: Line
@@ -52,6 +56,7 @@ class LineFacts:
     outside: Told | None = None
     calls: int = 0
     waiting: int = 0
+    spare: Standing | None = None
 
 
 class LinesModel(QObject):
@@ -62,12 +67,14 @@ class LinesModel(QObject):
         autostart_changed: Whether this computer starts the lines is known, or another.
         refused: Something that was asked did not work (the error); shown on the page.
         done: Something that was asked worked (what it was).
+        quoted: What a spare costs by a wish (the ``Wish``, a sentence).
     """
 
     changed = Signal()
     autostart_changed = Signal()
     refused = Signal(object)
     done = Signal(str)
+    quoted = Signal(object, str)
 
     def __init__(
         self,
@@ -129,9 +136,21 @@ class LinesModel(QObject):
         """Say what a line shall be."""
         self._do("change", lambda services: services.wanting.change(wish))
 
+    def ask_spare(self, wish: Wish) -> None:
+        """Ask what a spare would cost by a wish."""
+
+        async def asking() -> None:
+            try:
+                told = words.quote(await (await self._ready()).spare_quote(wish))
+            except PersonaDeskError as error:
+                told = show(error.what)
+            self.quoted.emit(wish, told)
+
+        spawn(asking(), "lines: what a spare costs", owner=self)
+
     def move(self, name: str, place: Place) -> None:
         """Put a line's voice at another place; its deploy shows how far it is."""
-        self._do("move", lambda services: self._deploy(services, name, place))
+        self._do("move", lambda services: self._move(services, name, place))
 
     def wake(self, name: str) -> None:
         """Start a line's voice; where there is none, deploy it at its first place."""
@@ -186,6 +205,14 @@ class LinesModel(QObject):
 
     async def _deploy(self, services: Services, name: str, place: Place | None) -> None:
         await self._begin(await services.wanting.plan(name, place))
+
+    async def _move(self, services: Services, name: str, place: Place) -> None:
+        facts = self.get(name)
+        line = await services.lines.need(name)
+        elsewhere = facts is not None and facts.place != place.key
+        if elsewhere and await services.spares.move(line, place.key):
+            return
+        await self._deploy(services, name, place)
 
     async def _wake(self, services: Services, name: str) -> None:
         line = await services.lines.need(name)
@@ -247,6 +274,7 @@ class LinesModel(QObject):
             Place(record.plan.place, record.plan.rent).key if record is not None else "",
             tuple(await services.wishes.log(line.name, SHOWN)), outside,
             services.lines.calls_of(line.name), services.lines.waiting(line.name),
+            await services.spares.standing(line),
         )  # fmt: skip
 
 

@@ -163,6 +163,8 @@ class LinesPage(Page):
         left.addWidget(self._make_head())
         self.form = WishForm()
         self.form.applied.connect(model.change)
+        self.form.spare_asked.connect(model.ask_spare)
+        model.quoted.connect(self.form.tell_spare)
         left.addWidget(self.form)
         left.addStretch(1)
         right = vbox(gap=16)
@@ -425,9 +427,14 @@ class LinesPage(Page):
         self._address.set_address(line.url)
         here = words.place_name(facts.place) if facts.place else tr("nowhere")
         hours = words.hours_in_words(wish.hours) if wish is not None else "–"
-        self._facts.set_facts(
-            [(tr("Where now"), here), (tr("Hours"), hours), (tr("Since"), words.when(line.since))]
-        )
+        told = [
+            (tr("Where now"), here),
+            (tr("Hours"), hours),
+            (tr("Since"), words.when(line.since)),
+        ]
+        if wish is not None and (wish.spare or facts.spare is not None):
+            told.insert(1, (tr("Spare"), words.spare(facts.spare)))
+        self._facts.set_facts(told)
         up = line.state in {LineState.UP, LineState.STARTING}
         self.talk.setEnabled(line.target is not None)
         self.wake.setVisible(not up)

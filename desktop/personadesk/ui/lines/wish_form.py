@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtCore import QSignalBlocker, QTimer, Signal
 from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QWidget
 
-from personadesk.domain.wish import with_idle
+from personadesk.domain.wish import ANY_SPARE, with_idle
 from personadesk.ui.deploy import words as deploy_words
 from personadesk.ui.i18n import language, tr
 from personadesk.ui.lines.hours_editor import HoursEditor
 from personadesk.ui.lines.words import place_name
-from personadesk.ui.theme import Role, Type
+from personadesk.ui.theme import Role, Type, theme
 from personadesk.ui.widgets import (
     Button,
     Card,
@@ -34,15 +34,19 @@ if TYPE_CHECKING:
 
 __all__ = ["WishForm"]
 
+ASK_MS = 600
+
 
 class WishForm(Card):
     """Changes a wish; nothing counts before Apply.
 
     Signals:
         applied: The user wants this (a ``Wish``).
+        spare_asked: What would a spare cost by this (a ``Wish``)? `tell_spare` takes the answer.
     """
 
     applied = Signal(object)
+    spare_asked = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(tr("What it shall be"), padding=18, gap=12, parent=parent)
@@ -109,6 +113,7 @@ class WishForm(Card):
         for box in (self.wakes, self.guarded):
             box.toggled.connect(self._judge)
             self.add(box)
+        self._add_spare()
         for edit in (self.max_price, self.spend_limit, self.idle):
             edit.textChanged.connect(self._judge)
         self._fault = label("", Type.SMALL, Role.ERR, wrap=True)
@@ -122,6 +127,58 @@ class WishForm(Card):
         foot.addWidget(self.discard)
         foot.addWidget(self.apply)
         self.add(foot)
+
+    def _add_spare(self) -> None:
+        self.spare = CheckBox(tr("Keep a second voice ready, which takes over when this one fails"))
+        self.spare.toggled.connect(self._judge)
+        self.add(self.spare)
+        self._spare_part = QWidget()
+        part = vbox(self._spare_part, gap=4)
+        part.setContentsMargins(theme().px(26), 0, 0, 0)
+        line = hbox(gap=8)
+        line.addWidget(label(tr("It stands best at")))
+        self.spare_place = ComboBox(tr("Where the second voice stands best"))
+        self.spare_place.currentIndexChanged.connect(self._judge)
+        line.addWidget(self.spare_place)
+        line.addStretch(1)
+        part.addLayout(line)
+        self._spare_cost = label("", Type.SMALL, Role.TEXT2, wrap=True)
+        part.addWidget(self._spare_cost)
+        self.add(self._spare_part)
+        # Figures are typed digit by digit; providers are asked when that is over.
+        self._asking = QTimer(self)
+        self._asking.setSingleShot(True)
+        self._asking.setInterval(ASK_MS)
+        self._asking.timeout.connect(self._ask_spare)
+        self._quoted: Wish | None = None
+
+    def tell_spare(self, wish: Wish, words: str) -> None:
+        """Say what a spare costs, if this is still what is asked."""
+        if wish == self._quoted:
+            self._spare_cost.setText(words)
+
+    def _follow_spare(self, wanted: Wish | None) -> None:
+        """Show where it may stand, and ask what it costs; what was chosen stays chosen."""
+        self.spare.setEnabled(self.guarded.isChecked())
+        shown = self.spare.isChecked() and self.guarded.isChecked()
+        self._spare_part.setVisible(shown)
+        if not shown or wanted is None or wanted == self._quoted:
+            return
+        self._quoted = wanted
+        self._spare_cost.setText(tr("Asking what it costs…"))
+        self._asking.start()
+
+    def _ask_spare(self) -> None:
+        if self._quoted is not None:
+            self.spare_asked.emit(self._quoted)
+
+    def _fill_spare(self, chosen: str) -> None:
+        with QSignalBlocker(self.spare_place):
+            self.spare_place.clear()
+            self.spare_place.addItem(tr("the next place where the line is not"), ANY_SPARE)
+            for place in self._places:
+                self.spare_place.addItem(place_name(place), place.key)
+            self.spare_place.setCurrentIndex(max(0, self.spare_place.findData(chosen)))
 
     @property
     def is_changed(self) -> bool:
@@ -155,6 +212,7 @@ class WishForm(Card):
             self.hours,
             self.wakes,
             self.guarded,
+            self.spare,
         )
         blockers = [QSignalBlocker(part) for part in parts]
         self._model.setText(tr("Model: {model}", model=deploy_words.model_name(wish.model)))
@@ -165,8 +223,11 @@ class WishForm(Card):
         self.hours.set_hours(wish.hours, self._zone)
         self.wakes.setChecked(wish.wake_on_connect)
         self.guarded.setChecked(wish.guarded)
+        self.spare.setChecked(bool(wish.spare))
         del blockers
         self._places = list(wish.places)
+        self._quoted = None
+        self._fill_spare(wish.spare)
         self._fill_places()
 
     def _fill_places(self) -> None:
@@ -193,6 +254,7 @@ class WishForm(Card):
             line.addWidget(remove)
             self._rows.addWidget(row)
         self._fill_other()
+        self._fill_spare(self.spare_place.currentData() or ANY_SPARE)
         self._idle_row.setVisible(any(place.rent is not None for place in self._places))
         self._judge()
 
@@ -233,6 +295,7 @@ class WishForm(Card):
             self._wish, places=tuple(self._places), max_price=max_price, spend_limit=spend_limit,
             hours=self.hours.hours, wake_on_connect=self.wakes.isChecked(),
             guarded=self.guarded.isChecked(), persona=self.persona.toPlainText().strip(),
+            spare=self.spare_place.currentData() if self.spare.isChecked() else "",
         )  # fmt: skip
         # What is the same stays as it is, of each place its own.
         return wanted if idle == _idle_of(self._wish) else with_idle(wanted, idle)
@@ -251,6 +314,7 @@ class WishForm(Card):
         self._fault.setVisible(bool(fault))
         self.apply.setEnabled(not fault and self.is_changed)
         self.discard.setEnabled(self.is_changed)
+        self._follow_spare(wanted)
 
     def _apply(self) -> None:
         wanted = self._wanted()

@@ -16,12 +16,14 @@ from personadesk.ui.i18n import language, mark, show, tr
 from personadesk.ui.widgets import Shape
 
 if TYPE_CHECKING:
+    from personadesk.deploy.rented.standby import Quote
     from personadesk.domain.hours import Hours
     from personadesk.domain.line import Line
     from personadesk.domain.wish import Place, Wish
+    from personadesk.lines.spares import Standing
     from personadesk.store.wishes import Entry
 
-__all__ = ["DAYS", "decision", "hours_in_words", "place_name", "standing", "when"]
+__all__ = ["DAYS", "decision", "hours_in_words", "place_name", "quote", "spare", "standing", "when"]
 
 DAYS = (
     mark("Mon"), mark("Tue"), mark("Wed"), mark("Thu"), mark("Fri"), mark("Sat"), mark("Sun"),
@@ -88,6 +90,36 @@ def decision(entry: Entry) -> tuple[Shape, str, str]:
     shape = Shape.OK if entry.deed in {Deed.NOTHING, Deed.SPARE_READY} else Shape.LIVE
     waits = entry.deed in {Deed.WAIT, Deed.NO_SPARE}
     return (Shape.WARN if waits else shape), deed, show(entry.why)
+
+
+def spare(found: Standing | None) -> str:
+    """Return how a line's second voice stands."""
+    if found is None:
+        return tr("none now")
+    place = place_name(found.place)
+    if found.making:
+        return tr("{place}, is being made", place=place)
+    return place if found.answers else tr("{place}, does not answer", place=place)
+
+
+def quote(found: Quote) -> str:
+    """Return what a second voice would cost, a sentence."""
+    if found.place is None:
+        return tr("There is no other place for a spare.")
+    place = place_name(found.place)
+    if found.most is None:
+        return tr("No price limit was set, so nothing is rented unasked.")
+    if found.price == 0.0:
+        return tr("{place}: this costs no rent.", place=place)
+    amount = found.most if found.price is None else found.price
+    price = language().locale.toString(amount, "f", 2)
+    if found.price is None:
+        return tr(
+            "{place}: up to ${price} an hour more while the line is up.", place=place, price=price
+        )
+    return tr(
+        "{place}: about ${price} an hour more while the line is up.", place=place, price=price
+    )
 
 
 def standing(line: Line, wish: Wish | None) -> tuple[Shape, str]:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from personadesk.deploy.rented import standby
 from personadesk.deploy.rented.keeping import RentedMachines
 from personadesk.deploy.rented.money import MoneyService
 from personadesk.domain import money_csv
@@ -23,7 +24,7 @@ from personadesk.domain.plan import RENT, Plan, RentWish
 from personadesk.domain.proof import Left
 from personadesk.domain.provider import Ability
 from personadesk.domain.text import T
-from personadesk.domain.wish import Wish
+from personadesk.domain.wish import ANY_SPARE, Place, Wish
 from personadesk.store.budgets import BudgetStore
 from personadesk.store.journal import Journal, Purpose
 from personadesk.store.spending import SpendingStore
@@ -317,3 +318,47 @@ async def test_the_table_for_other_programs_is_what_the_sums_are_made_of(world, 
     assert {row["machine"] for row in rows} == {machine.id}
     nobody = money_csv.table([replace((await money.spans(0, 9e9))[0], price=None)], 0, 9e9, UTC)
     assert ",," in nobody.splitlines()[1]
+
+
+async def test_what_the_lines_need_themselves_until_a_limit_begins_anew_is_not_for_a_spare(
+    world, money
+):
+    journal, wishes = Journal(world.database), WishStore(world.database)
+    await journal.begin(Plan("pd-3", "desk", place=RENT, rent=RentWish()), Purpose.SPARE, 1.0)
+    for tag in ("pd-1", "pd-3"):
+        await world.rentals.make(order(tag))
+    await passed(world, 0.2)
+    await money.set_budget(Budget("desk", per_day=10.0))
+    # Two machines of $0.50 for 0.2 h; the line itself is up for 11.8 h of the day still, its spare is not counted.
+    left = await money.allowance("desk")
+    assert left.left == pytest.approx(9.8)
+    assert left.beyond == pytest.approx(9.8 - 11.8 * 0.5)
+    assert not left.near
+    await wishes.put(Wish("desk", hours=parse("daily 08:00-18:00", "UTC")))
+    assert (await money.allowance("desk")).beyond == pytest.approx(9.8 - 5.8 * 0.5)
+    await money.set_budget(Budget(ALL, per_day=0.22))
+    everything = await money.allowance("desk")
+    assert everything.near
+    assert everything.beyond == pytest.approx(0.02 - 5.8 * 0.5)
+    await money.set_budget(Budget(ALL, per_day=0.22, act=Act.WARN))
+    await money.set_budget(Budget("desk", per_day=10.0, act=Act.WARN))
+    assert (await money.allowance("desk")).beyond is None
+
+
+async def test_a_spare_is_quoted_by_what_its_account_offers_now(world):
+    cloud, home = Place(RENT, RentWish(account="acc")), Place("host:box")
+    wish = Wish("desk", places=(home, cloud), max_price=0.6, spare=ANY_SPARE)
+
+    async def quote(wish: Wish, here: str) -> tuple[str | None, float | None, float | None]:
+        found = await standby.quote(world.accounts, wish, here)
+        return found.place and found.place.key, found.price, found.most
+
+    world.cloud.offered = [order("x").offer]
+    assert await quote(wish, "host:box") == ("account:acc", 0.5, 0.6)
+    assert await quote(wish, "account:acc") == ("host:box", 0.0, 0.0)
+    assert await quote(replace(wish, places=(home,)), "") == (None, None, None)
+    assert await quote(replace(wish, max_price=None), "host:box") == ("account:acc", None, None)
+    assert await quote(replace(wish, max_price=0.4), "host:box") == ("account:acc", None, 0.4)
+    nobody = replace(wish, places=(home, Place(RENT, RentWish(account="nobody"))))
+    with pytest.raises(NotFound):
+        await quote(nobody, "host:box")

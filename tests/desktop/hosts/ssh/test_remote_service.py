@@ -10,11 +10,19 @@ from dataclasses import replace
 import pytest
 
 from peers.sshd import free_port
-from personadesk.domain.host import HostFacts
+from personadesk.domain.host import HostFacts, HostRecord, SshAddress
 from personadesk.hosts import health
 from personadesk.hosts.remote import service
 from personadesk.hosts.remote.layout import Layout
+from personadesk.hosts.remote.servers import PlacedServers, tunnel_record
 from personadesk.hosts.remote.service import Keeper
+from personadesk.hosts.ssh.connection import show_keys
+from personadesk.hosts.ssh.directory import Hosts
+from personadesk.store import paths
+from personadesk.store.database import Database
+from personadesk.store.hosts import HostStore, Placement
+from personadesk.store.secrets import Secrets
+from personadesk.store.servers import ServerStore
 
 
 @pytest.fixture
@@ -193,3 +201,48 @@ async def test_the_unit_and_the_crontab_are_written_and_taken_back(make_sshd, re
     assert (tmp_path / "cron").read_text().splitlines() == ["5 4 * * * own-job", line]
     await service.forget(host, layout, "pd-2")
     assert (tmp_path / "cron").read_text().splitlines() == ["5 4 * * * own-job"]
+
+
+@pytest.fixture
+async def placed(there, shared_sshd, tmp_path):
+    """A server on a host and the tunnel that leads to it, as a deploy leaves them; servers, record."""
+    host, layout, command, port = there
+    folders = paths.folders()
+    folders.make()
+    database = await Database(folders.data / "personadesk.db").open()
+    hosts = Hosts(HostStore(database), Secrets(), folders.data / "ssh", tmp_path / "no_config")
+    address = SshAddress(shared_sshd.address, shared_sshd.port, shared_sshd.user.name)
+    [key] = await show_keys(address)
+    record = HostRecord("box", address, key_file=str(shared_sshd.key))
+    await hosts.add(record, fingerprints=[key.fingerprint])
+    await hosts.store.place(Placement("pd-1", "box", layout.server("pd-1"), port, 0.0))
+    await service.start(host, layout, "pd-1", command, Keeper.NONE)
+    servers = PlacedServers(ServerStore(database), tmp_path / "logs", hosts)
+    tunnel = tunnel_record("pd-1", folders.state / "servers" / "pd-1", free_port(), "echo")
+    try:
+        await servers.start(tunnel)
+        yield servers, tunnel
+    finally:
+        await servers.remove("pd-1")
+        await hosts.close()
+        await database.close()
+
+
+async def test_a_server_that_is_started_again_gets_a_new_tunnel_and_one_that_answers_keeps_its_own(
+    placed, there
+):
+    """A tunnel that outlived its machine knocks there every half minute only."""
+    host, layout, _, _ = there
+    servers, tunnel = placed
+
+    async def answers():
+        return await health.ask(tunnel.url) is not None
+
+    assert await _until(answers)
+    first = (await servers.status("pd-1")).pid
+    await servers.start(tunnel)
+    assert (await servers.status("pd-1")).pid == first
+    await service.stop(host, layout, "pd-1")
+    await servers.start(tunnel)
+    assert (await servers.status("pd-1")).pid != first
+    assert await _until(answers)

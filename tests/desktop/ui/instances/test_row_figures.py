@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtCore import QModelIndex, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtTest import QAbstractItemModelTester
 
@@ -95,8 +96,6 @@ def test_they_sort_and_unknown_comes_last(qtbot):
 
 @pytest.mark.parametrize("gap", [False, True])
 def test_a_curve_is_drawn_where_its_values_are_with_gaps_as_gaps(qapp, gap):
-    import numpy as np
-    from PySide6.QtCore import QRectF
 
     at = np.linspace(0, 1, 50)
     values = np.full(50, 50.0)
@@ -115,3 +114,20 @@ def test_a_curve_is_drawn_where_its_values_are_with_gaps_as_gaps(qapp, gap):
     assert drawn(10)
     assert drawn(90)
     assert drawn(50) is not gap
+
+
+def test_what_happened_is_a_dotted_line_across_a_small_curve(qapp):
+    def painted(*marks: tuple[float, bool]) -> QImage:
+        image = QImage(100, 40, QImage.Format.Format_RGB32)
+        image.fill(Qt.GlobalColor.white)
+        painter = QPainter(image)
+        flat = np.array([0.0, 1.0]), np.array([0.0, 0.0])
+        paint_spark(painter, QRectF(0, 0, 99, 39), Spark(*flat, 100.0, 0, marks=marks))
+        painter.end()
+        return image
+
+    plain, marked, bad = painted(), painted((0.5, False)), painted((0.5, True))
+    changed = {x for x in range(100) for y in range(40) if plain.pixel(x, y) != marked.pixel(x, y)}
+    assert changed
+    assert changed <= {49, 50}, "only where it happened"
+    assert bad != marked, "trouble has its own colour"

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,21 @@ from PySide6.QtTest import QAbstractItemModelTester, QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from lines_scenes import LINES, PLACES, lines_model
+from personadesk.deploy.rented.standby import Quote
 from personadesk.domain.access import Access, Tls
 from personadesk.domain.guarding import Deed
 from personadesk.domain.hours import written
 from personadesk.domain.line import LineState
 from personadesk.domain.plan import LOCAL, ModelChoice
 from personadesk.domain.text import T
-from personadesk.domain.wish import Place, Rest, Wish
+from personadesk.domain.wish import ANY_SPARE, Place, Rest, Wish
 from personadesk.hosts import local
 from personadesk.lines.autostart import Autostart
+from personadesk.lines.spares import Standing
 from personadesk.store.wishes import Entry
 from personadesk.ui.dialogs import Question
 from personadesk.ui.i18n import language
+from personadesk.ui.lines import words
 from personadesk.ui.lines.model import LinesModel
 from personadesk.ui.lines.page import LinesPage
 from personadesk.ui.lines.questions import MoveDialog, NewLineDialog, OutsideDialog, PortDialog
@@ -43,7 +47,7 @@ class Asked:
         self.all: list[tuple[Any, ...]] = []
         for name in (
             "create", "change", "move", "wake", "sleep", "open_outside", "close_outside", "renew_token",
-            "start_with_computer", "end_background", "set_port",
+            "start_with_computer", "end_background", "set_port", "ask_spare",
         ):  # fmt: skip
             setattr(model, name, self._asker(name))
 
@@ -211,6 +215,40 @@ def test_a_wish_is_changed_and_nothing_counts_before_apply(page: LinesPage) -> N
             box.click()
     assert "at least one day" in said(form)
     assert not form.apply.isEnabled()
+
+
+def test_what_a_spare_costs_is_told_before_it_is_applied(page: LinesPage, qtbot: Any) -> None:
+    form = page.form
+    assert not form.spare_place.isVisible()
+    click(form.spare)
+    assert "Asking what it costs" in said(form)
+    qtbot.waitUntil(lambda: bool(asked(page)), timeout=20_000)
+    ((what, wish),) = asked(page)
+    assert (what, wish.spare) == ("ask_spare", ANY_SPARE)
+    page._model.quoted.emit(replace(wish, spare=""), "another wish's answer")
+    assert "another" not in said(form)
+    quoted = Quote(wish.places[0], 0.44, 0.9)
+    page._model.quoted.emit(wish, words.quote(quoted))
+    assert "Rented with Lambda: about $0.44 an hour more while the line is up." in said(form)
+    assert words.quote(Quote(wish.places[1], 0.0, 0.0)) == "studio: this costs no rent."
+    assert "up to $0.90" in words.quote(replace(quoted, price=None))
+    assert "No price limit" in words.quote(Quote(wish.places[0]))
+    assert "no other place" in words.quote(Quote())
+    form.spare_place.setCurrentIndex(form.spare_place.findData("host:studio"))
+    click(form.apply)
+    assert asked(page)[-1][1].spare == "host:studio"
+    form.guarded.click()
+    assert not form.spare.isEnabled(), "nobody would lead an unguarded line to it"
+    assert not form.spare_place.isVisible()
+
+
+def test_a_spare_is_told_with_the_line(page: LinesPage) -> None:
+    page.choose("Support demo")
+    assert "Rented with RunPod" in said(page)
+    stands = Standing("pd-4", "account:RunPod", making=True, answers=False)
+    assert words.spare(stands) == "Rented with RunPod, is being made"
+    assert words.spare(replace(stands, making=False)) == "Rented with RunPod, does not answer"
+    assert words.spare(None) == "none now"
 
 
 def test_all_zones_are_listed_when_somebody_looks(page: LinesPage) -> None:
