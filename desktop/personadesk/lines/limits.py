@@ -17,6 +17,7 @@ from personadesk.domain.quantity import duration
 from personadesk.domain.text import T, Text
 from personadesk.domain.wish import Rest
 from personadesk.hosts import health
+from personadesk.lines.truth import ASKED, IDLE, SPENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,9 +33,6 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 15.0
 AGAIN_SECONDS = 120.0
 """So long a stop that was asked for is given until the machines are seen to be stopped; then it is asked again."""
-IDLE = T("Nobody called for {time}.")
-SPENT = T("The limit of ${limit} is reached.")
-ASKED = T("You stopped it.")
 
 
 class Sleeper(Protocol):
