@@ -47,6 +47,7 @@ from personadesk.store.hosts import HostStore
 from personadesk.store.instance import lines_lock
 from personadesk.store.journal import Journal
 from personadesk.store.lines import LineStore
+from personadesk.store.owed import OwedStore
 from personadesk.store.rentals import RentalStore
 from personadesk.store.secrets import Secrets
 from personadesk.store.servers import ServerStore
@@ -344,6 +345,8 @@ async def open_services(
     rentals.on_gone = partial(_machine_gone, lines, wishes, servers)
     money = MoneyService(fleet, spending, BudgetStore(database), journal, wishes)
     rentals.may_start = money.check
+    owed = OwedStore(database)
+    rentals.on_wanted = owed.forget
     servers.rented = machines = RentedMachines(rentals, hosts)
     steps = (
         make_steps(folders)
@@ -353,7 +356,7 @@ async def open_services(
     deploys = DeployEngine(folders, journal, servers, lines, steps)
     lines.progress_of = partial(_progress, deploys)
     proofs = Proofs()
-    limits = Limits(lines, journal, spending.of, machines, due=money.due)
+    limits = Limits(lines, journal, spending.of, machines, owed, due=money.due)
     limits.in_hours = wishes.in_hours
     limits.rent_of = wishes.rent
     limits.own_call = proofs.is_calling

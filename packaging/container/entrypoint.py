@@ -21,7 +21,7 @@ SAGEMAKER_MODEL = Path("/opt/ml/model")
 SAGEMAKER_CHAT = "/invocations-bidirectional-stream"
 FAREWELL_S = 5
 """What the server may take to end beyond that."""
-OTHER_COMMANDS = frozenset({"offline", "make-checkpoint", "bench"})
+OTHER_COMMANDS = frozenset({"offline", "make-checkpoint", "bench", "fetch-model", "fleet"})
 
 
 class SettingError(ValueError):

@@ -24,7 +24,7 @@ from personaplex_server.protocol import Kind, ProtocolError
 from personaplex_server.query import BadQueryError, read_persona
 from personaplex_server.resume import Conversation, Conversations
 from personaplex_server.session import Ended, Spoken
-from personaplex_server.status import BrokenEngineError, UnavailableError
+from personaplex_server.status import BrokenEngineError, State, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -230,11 +230,11 @@ class _Call:
             return await self._tell(str(error), protocol.CLOSE_POLICY, "bad audio")
         if isinstance(error, UnavailableError):
             log.info("caller refused %s", fields(engine=self._scheduler.name, reason=error))
-            code = protocol.CLOSE_BUSY if error.later else protocol.CLOSE_FAILED
+            code = protocol.CLOSE_BUSY if error.later else self._out_of_service()
             return await self._tell(str(error), code, "refused")
         if isinstance(error, EngineError):
             broken = isinstance(error, BrokenEngineError)
-            code = protocol.CLOSE_FAILED if broken else protocol.CLOSE_POLICY
+            code = self._out_of_service() if broken else protocol.CLOSE_POLICY
             return await self._tell(str(error), code, "failed" if broken else "refused")
         if error is not None:
             raise error
@@ -246,6 +246,10 @@ class _Call:
             abort(self._ws)
             return "unread"
         return await self._tell(result.reason, result.code, "ended")
+
+    def _out_of_service(self) -> int:
+        stopping = self._scheduler.status().state is State.STOPPED
+        return protocol.CLOSE_RESTART if stopping else protocol.CLOSE_FAILED
 
     async def _tell(self, reason: str, code: int, outcome: str) -> str:
         if self._is_over():

@@ -62,6 +62,7 @@ class Scheduler:
         on_broken: Callable[[], None] | None = None,
         capacity: Callable[[Engine], Capacity] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        news: threading.Condition | None = None,
     ) -> None:
         """Make a scheduler; `start` begins the loading.
 
@@ -73,13 +74,14 @@ class Scheduler:
                 that could not be loaded would fail again and stays, to say why.
             capacity: Finds out how many rows to use, in the model thread; None uses all.
             clock: Seconds, monotonic.
+            news: What the model thread sleeps on; another than the usual one passes the time of another `clock`.
         """
         self.name = name
         self._capacity = capacity
         self._on_broken = on_broken
         self._build = build
         self._clock = clock
-        self._news = threading.Condition()
+        self._news = news or threading.Condition()
         self._commands: deque[Command] = deque()
         self._seats: dict[Session, Seat] = {}
         self._openings: deque[Opening] = deque()

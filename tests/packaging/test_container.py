@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -132,6 +133,13 @@ def test_other_subcommands_are_passed_on(launch: Launch) -> None:
     _, told = popen.communicate(timeout=60)
     assert popen.returncode == 2
     assert b"make-checkpoint" in told
+
+
+def test_every_subcommand_can_be_asked_for(entrypoint: ModuleType) -> None:
+    command = [sys.executable, "-m", "personaplex_server", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    known = set(re.findall(r"^    ([a-z-]+)(?: |$)", told, re.MULTILINE))
+    assert known == {"serve", *entrypoint.OTHER_COMMANDS}
 
 
 def test_the_model_s_folder_and_options_are_put_together(entrypoint: ModuleType) -> None:

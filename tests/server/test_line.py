@@ -171,5 +171,5 @@ def test_stopping_ends_the_waiting(serve, dial, scripted):
     waiter = dial(server.chat)
     server.until(lambda health: health["queue"] == 1)
     server.service.engines["scripted"].stop()
-    assert waiter.closed()[0] == 1011
+    assert waiter.closed()[0] == 1012
     assert "stopping" in waiter.of(Kind.ERROR)[0].decode()

@@ -219,7 +219,7 @@ def test_calls_may_go_on_when_it_is_told_to_stop(launch, dial, tone):
     server.popen.send_signal(signal.SIGTERM)
     server.until("stopped")
     late = dial(server.chat)
-    assert late.closed()[0] == 1011
+    assert late.closed()[0] == 1012
     assert "stopping" in late.of(Kind.ERROR)[0].decode()
     caller.say(tone(0.4))
     caller.until(lambda c: len(c.pcm) == 5)

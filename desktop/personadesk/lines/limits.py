@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from personadesk.domain.budget import Act
@@ -18,21 +19,30 @@ from personadesk.domain.text import T, Text
 from personadesk.domain.wish import Rest
 from personadesk.hosts import health
 from personadesk.lines.truth import ASKED, IDLE, SPENT
+from personadesk.store.owed import Debt
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Container
 
     from personadesk.domain.budget import Standing
     from personadesk.domain.line import Line
     from personadesk.domain.plan import RentWish
     from personadesk.lines.service import LineService
     from personadesk.store.journal import Journal
+    from personadesk.store.owed import OwedStore
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 15.0
 AGAIN_SECONDS = 120.0
 """So long a stop that was asked for is given until the machines are seen to be stopped; then it is asked again."""
+RAREST_SECONDS = 600.0
+"""Each further try waits twice as long, but never longer: the machine costs meanwhile."""
+STALE_SECONDS = 1800.0
+"""A machine that runs so long after its provider took the stop, while nobody looked, was started by somebody."""
+IDLE = T("Nobody called for {time}.")
+SPENT = T("The limit of ${limit} is reached.")
+ASKED = T("You stopped it.")
 
 
 class Sleeper(Protocol):
@@ -43,6 +53,9 @@ class Sleeper(Protocol):
 
     async def end(self, tag: str) -> None:
         """End it."""
+
+    async def rests(self, tag: str, *, ended: bool = False) -> bool:
+        """Return whether its provider says that it is stopped, or it ends; `ended`: stopped is not enough."""
 
 
 class Limits:
@@ -61,6 +74,7 @@ class Limits:
         journal: Journal,
         spent: Callable[[str], Awaitable[float]],
         machines: Sleeper,
+        owed: OwedStore,
         *,
         due: Callable[[str], Awaitable[Standing | None]] | None = None,
         ask: Callable[[str], Awaitable[health.Health | None]] = health.ask,
@@ -73,6 +87,7 @@ class Limits:
             journal: Knows what was allowed for each.
             spent: Returns the dollars that a deploy's machines have cost.
             machines: Puts them to sleep.
+            owed: Remembers over a restart which machines must still stop.
             due: Returns the budget by which a line's machine must not run on; None where there are no budgets.
             ask: Asks a voice server how it is.
             clock: Unix time.
@@ -81,13 +96,13 @@ class Limits:
         self._journal = journal
         self._spent = spent
         self._machines = machines
+        self._owed = owed
         self._due = due
         self._ask = ask
         self._clock = clock
         self._wishes: dict[str, RentWish | None] = {}
         self._busy_at: dict[str, float] = {}
         self._acted: dict[str, float] = {}
-        self._owed: dict[str, tuple[Text, Rest, float]] = {}
         self._task: asyncio.Task[None] | None = None
         self.own_call: Callable[[str], bool] = lambda _: False
         self.rent_of: Callable[[str, str], Awaitable[RentWish | None]] = _says_nothing
@@ -107,10 +122,11 @@ class Limits:
             self._task = None
 
     async def look(self) -> None:
-        """Look at every line once, and put to sleep what must sleep."""
+        """Look at every line once, put to sleep what must sleep, and see to it that what was put to sleep stops."""
+        owed = {debt.tag for debt in await self._owed.all()}
         for line in self._lines.lines():
             try:
-                await self._look_at(line)
+                await self._look_at(line, owed)
             except PersonaDeskError as error:
                 # One provider that does not answer is no reason to let the others' machines cost on.
                 log.warning(
@@ -119,13 +135,22 @@ class Limits:
                     error.what,
                     error.details,
                 )
+        for debt in await self._owed.all():
+            try:
+                await self._pay(debt)
+            except PersonaDeskError as error:
+                log.warning(
+                    "The machine behind %s must stop and its provider did not take it yet: %s %s",
+                    debt.line,
+                    error.what,
+                    error.details,
+                )
 
-    async def _look_at(self, line: Line) -> None:
+    async def _look_at(self, line: Line, owed: Container[str]) -> None:
         if await self._keep_budget(line) or line.target is None:
             return
         tag = line.target.server_id
-        if tag in self._owed:
-            await self._sleep_again(line, tag)
+        if tag in owed and line.state is LineState.STOPPED:
             return
         wish = await self._wish(tag) if line.state is LineState.UP else None
         reason = await self._reason(line, tag, wish) if wish is not None else None
@@ -148,7 +173,7 @@ class Limits:
             return due is not None
         self._acted[tag] = self._clock()
         if due.budget.act is Act.END:
-            await self._end(line, tag, due.why)
+            await self._sleep(line, tag, due.why, Rest.STOPPED, ends=True)
         else:
             # Once there is money again, whoever calls wakes it.
             await self._sleep(line, tag, due.why, Rest.ASLEEP)
@@ -214,24 +239,44 @@ class Limits:
             return None
         return T(IDLE.template, time=duration(now - since))
 
-    async def _end(self, line: Line, tag: str, reason: Text) -> None:
-        log.info("The machine behind %s is ended. %s", line.name, reason)
-        await self._stop_voice(line)
-        # At once, for the provider takes its time and people and callers ask.
-        await self._lines.tell(line.name, LineState.STOPPED, reason)
-        await self._machines.end(tag)
-        await self._lines.detach(line.name)
-        await self._lines.rest(line.name, Rest.STOPPED)
-        await self._lines.tell(line.name, LineState.STOPPED, reason)
+    async def _pay(self, debt: Debt) -> None:
+        """Forget what is owed once the provider says that the machine has stopped; else ask again, ever more rarely.
 
-    async def _sleep_again(self, line: Line, tag: str) -> None:
-        """Ask once more for what a provider did not take, unless the line was started meanwhile."""
-        if line.state is not LineState.STOPPED:
-            self._owed.pop(tag, None)
+        Whoever wants the machine to run takes the debt away (`Rentals.wanted`).
+        """
+        waited = self._clock() - debt.asked
+        due = waited >= min(AGAIN_SECONDS * 2.0 ** (debt.tries - 1), RAREST_SECONDS)
+        if not due and waited >= AGAIN_SECONDS:
             return
-        reason, rest, asked = self._owed[tag]
-        if self._clock() - asked >= AGAIN_SECONDS:
-            await self._sleep(line, tag, reason, rest)
+        if await self._rests(debt):
+            log.info("The machine behind %s has stopped, by its provider's word.", debt.line)
+            await self._owed.forget(debt.tag)
+            return
+        if not due:
+            return
+        if debt.taken and waited >= STALE_SECONDS:
+            log.info(
+                "The machine behind %s was stopped and runs again; it is left alone.", debt.line
+            )
+            await self._owed.forget(debt.tag)
+            return
+        if self._lines.calls_of(debt.line) or self._lines.waiting(debt.line):
+            # Somebody talks there, or is about to wake it; a limit that ends calls sees to that itself.
+            return
+        log.info(
+            "The machine behind %s was to stop %s ago and runs still; that is asked for again. %s",
+            debt.line,
+            duration(self._clock() - debt.since),
+            debt.why,
+        )
+        line = next((each for each in self._lines.lines() if _leads_to(each, debt.tag)), None)
+        if line is not None:
+            await self._sleep(line, debt.tag, debt.why, debt.rest, ends=debt.ends)
+            return
+        # The line is gone or leads elsewhere now, and is left as it is.
+        debt = replace(debt, asked=self._clock(), tries=debt.tries + 1, taken=False)
+        await self._owed.put(debt)
+        await self._stop_machine(debt)
 
     async def _stop_voice(self, line: Line) -> None:
         try:
@@ -240,19 +285,56 @@ class Limits:
             # The machine is stopped all the same; that is what saves the money.
             log.info("The voice behind %s could not be stopped first: %s", line.name, error.what)
 
-    async def _sleep(self, line: Line, tag: str, reason: Text, rest: Rest) -> None:
+    async def _sleep(
+        self, line: Line, tag: str, reason: Text, rest: Rest, *, ends: bool = False
+    ) -> None:
         log.info("The line %s is put to sleep. %s", line.name, reason)
         self._busy_at.pop(tag, None)
+        # Before its voice goes: whoever is killed from here on finds it, and lets no machine run on for nobody.
+        debt = await self._owe(line.name, tag, reason, rest, ends=ends)
         await self._stop_voice(line)
+        # At once, for the provider takes its time and people and callers ask.
         await self._lines.tell(line.name, LineState.STOPPED, reason)
-        # Its voice is down, and its machine costs until the provider has taken it.
-        self._owed[tag] = (reason, rest, self._clock())
-        wakes = await self._machines.sleep(tag)
-        self._owed.pop(tag, None)
+        try:
+            wakes = await self._stop_machine(debt)
+        except PersonaDeskError:
+            # It is owed; whoever may wake the line may do so nevertheless.
+            await self._lines.rest(line.name, rest)
+            raise
         if not wakes:
             await self._lines.detach(line.name)
         await self._lines.rest(line.name, rest)
         await self._lines.tell(line.name, LineState.STOPPED, reason)
+
+    async def _rests(self, debt: Debt) -> bool:
+        try:
+            return await self._machines.rests(debt.tag, ended=debt.ends)
+        except PersonaDeskError as error:
+            log.info("Whether the machine behind %s stopped is not told: %s", debt.line, error.what)
+            return False
+
+    async def _owe(self, name: str, tag: str, reason: Text, rest: Rest, *, ends: bool) -> Debt:
+        """Write down that a machine must stop; a try that follows another goes on counting."""
+        now = self._clock()
+        before = next((debt for debt in await self._owed.all() if debt.tag == tag), None)
+        since, tries = (before.since, before.tries + 1) if before is not None else (now, 1)
+        debt = Debt(tag, name, reason, rest, ends, since, now, tries)
+        await self._owed.put(debt)
+        return debt
+
+    async def _stop_machine(self, debt: Debt) -> bool:
+        """Stop or end a machine; returns whether it can be woken."""
+        wakes = False
+        if debt.ends:
+            await self._machines.end(debt.tag)
+        else:
+            wakes = await self._machines.sleep(debt.tag)
+        await self._owed.take(debt.tag)
+        return wakes
+
+
+def _leads_to(line: Line, tag: str) -> bool:
+    return line.target is not None and line.target.server_id == tag
 
 
 async def _has_none(name: str) -> bool:

@@ -223,6 +223,10 @@ class Spares:
             work = Work.RUNNING if unfinished[plan.id] else Work.OURS_LEFT
             box = Box.CHANGING if rented else Box.OURS
             return SpareSeen(plan.id, key, Voice.ABSENT, record.started, box, work, plan.model)
+        if self._is_ending(line.name):
+            # Nothing goes over to what will not be there in a moment.
+            box = Box.CHANGING if rented else Box.OURS
+            return SpareSeen(plan.id, key, Voice.STOPPED, self.clock(), box, model=plan.model)
         known = self._known.setdefault(plan.id, _Known(self.clock()))
         voice = await self._voice(plan.id, known)
         if voice is Voice.UP:
@@ -280,7 +284,7 @@ class Spares:
     ) -> Decision | None:
         """Do the next thing for a line's spare, beside whatever else is done; returns what was decided."""
         decision = sparing.decide(wish, seen, found, past, self.clock())
-        if decision is None:
+        if decision is None or self._is_ending(line.name):
             return None
         if decision.deed in {Deed.NO_SPARE, Deed.SPARE_READY}:
             await self._note(line.name, decision, found.place)
@@ -363,6 +367,10 @@ class Spares:
             name = record.plan.line
             if name not in names and name not in self._ending:
                 await self._begin_end(name, SpareSeen(record.plan.id), LINE_REMOVED)
+
+    def _is_ending(self, name: str) -> bool:
+        lock, task = self._locks.get(name), self._ending.get(name)
+        return (lock is not None and lock.locked()) or (task is not None and not task.done())
 
     async def _begin_end(self, name: str, found: SpareSeen, why: Text) -> None:
         running = self._ending.get(name)

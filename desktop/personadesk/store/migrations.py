@@ -275,6 +275,23 @@ def foreign_servers(connection: sqlite3.Connection) -> None:
     )
 
 
+def owed_stops(connection: sqlite3.Connection) -> None:
+    """Keep which machines must still stop, also when the process that was at it is killed."""
+    connection.execute(
+        """CREATE TABLE owed_stops (
+            tag TEXT PRIMARY KEY,
+            line TEXT NOT NULL,
+            why TEXT NOT NULL,
+            rest TEXT NOT NULL,
+            ends INTEGER NOT NULL,
+            since REAL NOT NULL,
+            asked REAL NOT NULL,
+            tries INTEGER NOT NULL,
+            taken INTEGER NOT NULL
+        ) WITHOUT ROWID"""
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     first_tables,
     hosts,
@@ -289,5 +306,6 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     personas,
     experiences,
     foreign_servers,
+    owed_stops,
 )
 """Position + 1 is the version that the function leads to."""

@@ -270,7 +270,11 @@ def run(args: argparse.Namespace) -> int:
         print("Threads, rows and rounds must be at least 1.", file=sys.stderr)
         return 1
     if args.cpu_time and args.threads > 1:
-        print("--cpu-time measures one thread; leave out --threads.", file=sys.stderr)
+        print(
+            "--cpu-time takes what one thread worked for the length of a tick. Of several none tells it: each works on "
+            "its share, and waits for the others. Leave out --threads, or --cpu-time.",
+            file=sys.stderr,
+        )
         return 1
     torch.set_num_threads(args.threads)
     folder: Path | None = args.reference_dir / f"moshi-{reference.VERSION}"

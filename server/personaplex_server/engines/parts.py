@@ -5,6 +5,9 @@ their processors busy waiting. Two that each tick half of the callers meet once.
 there are enough of them; a GPU has one part.
 
 Inside a part the rows in use lie packed at the front of its state, so that a tick costs what its callers cost.
+
+How a sum is made depends on how many rows share it, so that sound differs in its last bits with the number of callers.
+Where it must not (`exact`), every caller is a part: the same work, in one thread, whoever else is there.
 """
 
 from __future__ import annotations
@@ -238,13 +241,20 @@ class Parts:
         codec: The codec.
         rows: Callers at once.
         threads: Threads of the model on a CPU; there is a part for each if there are rows enough.
+        exact: Make every row a part of its own.
     """
 
-    def __init__(self, lm: Lm, codec: Codec, rows: int, threads: int) -> None:
-        count = max(1, min(threads, rows // FEW)) if lm.device.type == "cpu" else 1
+    def __init__(
+        self, lm: Lm, codec: Codec, rows: int, threads: int, *, exact: bool = False
+    ) -> None:
+        self.exact = exact
+        on_cpu = lm.device.type == "cpu"
+        count = rows if exact else max(1, min(threads, rows // FEW)) if on_cpu else 1
         each = -(-rows // count)
         self.all = [Part(lm, codec, each) for _ in range(count)]
-        self._pool = _workers(count) if count > 1 else None
+        self._workers = min(threads, count) if on_cpu else 1
+        self._pool = _workers(self._workers) if self._workers > 1 else None
+        self._busy: list[Part] = []
 
     def __getitem__(self, number: int) -> Part:
         """Return the part of a row in use."""
@@ -269,21 +279,21 @@ class Parts:
         def work(part: Part) -> dict[int, FrameOut]:
             return part.tick(frames, renew=renew)
 
-        # One part alone is ticked here, by all threads.
-        told = (
-            map(work, busy) if self._pool is None or len(busy) < 2 else self._pool.map(work, busy)
-        )
+        # One part alone is ticked here, by all threads; but they sum in another order than one does.
+        pool = self._pool if self.exact or len(busy) > 1 else None
+        told = map(work, busy) if pool is None else pool.map(work, busy)
         answers: dict[int, FrameOut] = {}
         for each in told:
             answers |= each
+        self._busy = busy
         return answers
 
     def stage_s(self) -> dict[str, float]:
-        """Return how long the stages of the last tick took, in the part that took longest for each."""
+        """Return how long the stages of the last tick took, on average of the threads that shared its parts."""
         found: dict[str, float] = {}
-        for part in self.all:
+        for part in self._busy:
             for stage, took in part.stage_s.items():
-                found[stage] = max(took, found.get(stage, 0.0))
+                found[stage] = found.get(stage, 0.0) + took / min(self._workers, len(self._busy))
         return found
 
 

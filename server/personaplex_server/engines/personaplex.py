@@ -66,12 +66,14 @@ class PersonaPlexEngine:
         library: VoiceLibrary,
         rows: int,
         threads: int = 1,
+        *,
+        exact: bool = False,
     ) -> None:
         self.config, self.rows = config, rows
         self.library, self.tokenizer = library, tokenizer
         self._lm, self._device = lm, lm.device
         self._prompts = Prompts(lm, codec)
-        self._parts = Parts(lm, codec, rows, threads)
+        self._parts = Parts(lm, codec, rows, threads, exact=exact)
         weights = held_bytes(lm, codec)
         self._memory = {
             "weights_bytes": weights,
@@ -89,6 +91,7 @@ class PersonaPlexEngine:
         dtype: str = "auto",
         quant: str = "none",
         rows: int = 1,
+        exact: bool = False,
         voices_dir: Path | None = None,
         threads: int | None = None,
         progress: Callable[[float, str], None] | None = None,
@@ -102,6 +105,8 @@ class PersonaPlexEngine:
                 always float32.
             quant: none, or int8 to keep the language model's matrices in 8 bits.
             rows: Callers at once.
+            exact: Give each caller the very same answer, to the last bit, whoever else calls; each then costs what one
+                alone costs.
             voices_dir: One more folder of voices.
             threads: CPU threads of torch; None leaves torch's own choice.
             progress: Called now and then with 0..1 and what is being done.
@@ -140,10 +145,12 @@ class PersonaPlexEngine:
             with torch.inference_mode():
                 tokenizer = Tokenizer(folder, config.lm.text_card)
                 lm_file, codec_file = open_weights(folder, config, where, kind, on_bytes)
-                codec = Codec(codec_file, config.codec, config.lm.own_codebooks, rows)
-                lm = Lm(lm_file, config.lm, rows, matrices)
+                together = 1 if exact else rows
+                codec = Codec(codec_file, config.codec, config.lm.own_codebooks, together)
+                lm = Lm(lm_file, config.lm, together, matrices)
                 library = VoiceLibrary(folder, voices_dir)
-                engine = cls(config, lm, codec, tokenizer, library, rows, torch.get_num_threads())
+                threads = torch.get_num_threads()
+                engine = cls(config, lm, codec, tokenizer, library, rows, threads, exact=exact)
                 report(0.95, "warming up")
                 engine._warm_up()
                 if where.type == "cuda":
@@ -178,8 +185,9 @@ class PersonaPlexEngine:
             "quant": str(self._lm.quant),
             "threads": torch.get_num_threads(),
             "rows": self.rows,
+            "exact": self._parts.exact,
             "parts": len(self._parts.all),
-            "graphs": self._parts.all[0].replays is not None,
+            "graphs": all(part.replays is not None for part in self._parts.all),
             "dim": lm.dim,
             "layers": lm.num_layers,
             "context": lm.context,

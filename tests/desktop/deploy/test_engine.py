@@ -13,8 +13,10 @@ from personadesk.deploy import engine as engine_module
 from personadesk.deploy.step import Context, Step
 from personadesk.domain.errors import BadRequest, HostUnfit, NotFound, ProviderFault, Unreachable
 from personadesk.domain.line import LineState
+from personadesk.domain.machine import Action, Machine
 from personadesk.domain.progress import RENTED_STEPS, DeployState, StepName, StepState
 from personadesk.domain.text import T, Text
+from personadesk.domain.wish import ANY_SPARE, Rest, Wish
 from personadesk.hosts import health
 from personadesk.store.journal import Purpose
 
@@ -151,6 +153,21 @@ async def test_a_spare_stands_beside_its_line_until_that_goes_over_to_it(
     (line,) = services.lines.lines()
     assert line.target is None
     assert servers_running() == []
+
+
+async def test_a_person_who_ends_the_machine_of_a_spare_wishes_none_and_the_line_stays_up(
+    open_quick: Open, harness: ModuleType, model: Path, port: int
+) -> None:
+    services = await open_quick()
+    plan = harness.make_plan("pd-2", port, model)
+    await services.journal.begin(plan, Purpose.SPARE, 1.0)
+    await services.wishes.put(Wish(plan.line, spare=ANY_SPARE))
+    machine = Machine("m-1", "nobody", "toy", tag="pd-2", actions=frozenset({Action.END}))
+    with pytest.raises(NotFound):
+        await services.fleet.act(machine, Action.END)
+    wish = await services.wishes.get(plan.line)
+    assert wish is not None
+    assert (wish.spare, wish.rest) == ("", Rest.UP)
 
 
 async def test_stopping_or_removing_a_line_ends_its_spare(

@@ -14,7 +14,8 @@ from personadesk.domain.plan import RENT, Plan, RentWish
 from personadesk.domain.text import NOTHING, Text
 from personadesk.domain.wish import Rest
 from personadesk.hosts.health import Health
-from personadesk.lines.limits import Limits
+from personadesk.lines.limits import RAREST_SECONDS, STALE_SECONDS, Limits
+from personadesk.store.owed import Debt
 
 URL = "ws://127.0.0.1:1/api/chat"
 
@@ -26,6 +27,13 @@ class FakeLines:
         self.all = {line.name: line for line in lines}
         self.did: list[str] = []
         self.rests: dict[str, Rest] = {}
+        self.calls = self.held = 0
+
+    def calls_of(self, name: str) -> int:
+        return self.calls
+
+    def waiting(self, name: str) -> int:
+        return self.held
 
     def lines(self) -> tuple[Line, ...]:
         return tuple(self.all.values())
@@ -57,6 +65,26 @@ class FakeJournal:
         return Record()
 
 
+class FakeOwed:
+    """What is owed, kept where a restart finds it."""
+
+    def __init__(self) -> None:
+        self.debts: dict[str, Debt] = {}
+
+    async def all(self) -> tuple[Debt, ...]:
+        return tuple(self.debts.values())
+
+    async def put(self, debt: Debt) -> None:
+        self.debts[debt.tag] = debt
+
+    async def take(self, tag: str) -> None:
+        if tag in self.debts:
+            self.debts[tag] = replace(self.debts[tag], taken=True)
+
+    async def forget(self, tag: str) -> None:
+        self.debts.pop(tag, None)
+
+
 class World:
     def __init__(self, wish: RentWish | None, *, can_stop: bool = True) -> None:
         self.now = 10_000.0
@@ -64,11 +92,19 @@ class World:
         self.facts: dict[str, object] | None = {"slots": 1, "free": 1, "queue": 0}
         self.can_stop = can_stop
         self.slept: list[str] = []
-        self.asked = self.refuses = 0
+        self.asked = self.refuses = self.ignores = 0
+        self.running = {"pd-1", "pd-2"}
+        self.wish = wish
+        self.owed = FakeOwed()
         self.lines = FakeLines(Line("a", 9000, Target(URL, "pd-1"), LineState.UP, since=self.now))
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what a process keeps in memory."""
         self.limits = Limits(
-            self.lines, FakeJournal(wish), self._spent, self, ask=self._ask, clock=lambda: self.now
-        )
+            self.lines, FakeJournal(self.wish), self._spent, self, self.owed, ask=self._ask,
+            clock=lambda: self.now,
+        )  # fmt: skip
 
     async def _spent(self, tag: str) -> float:
         return self.spent
@@ -81,7 +117,12 @@ class World:
         if self.asked <= self.refuses:
             raise Unreachable("The provider does not answer.")
         self.slept.append(tag)
+        if self.asked > self.ignores:
+            self.running.discard(tag)
         return self.can_stop
+
+    async def rests(self, tag: str, *, ended: bool = False) -> bool:
+        return tag not in self.running
 
     async def look_after(self, seconds: float) -> LineState:
         self.now += seconds
@@ -183,7 +224,7 @@ class BudgetWorld(World):
         self.ended: list[str] = []
         self.limits = Limits(
             self.lines, FakeJournal(RentWish(idle_stop_minutes=None)), self._spent, self,
-            due=self._due, ask=self._ask, clock=lambda: self.now,
+            self.owed, due=self._due, ask=self._ask, clock=lambda: self.now,
         )  # fmt: skip
 
     async def _due(self, line: str) -> Standing | None:
@@ -191,6 +232,7 @@ class BudgetWorld(World):
 
     async def end(self, tag: str) -> None:
         self.ended.append(tag)
+        self.running.discard(tag)
 
 
 async def test_a_budget_that_is_used_up_puts_the_line_to_sleep_and_says_why():
@@ -267,9 +309,14 @@ async def test_what_a_provider_did_not_take_is_asked_for_again_until_it_does(cap
     assert await world.look_after(1210) is LineState.STOPPED, "the voice is down"
     assert world.slept == []
     assert "could not be held" in caplog.text
+    assert world.lines.rests == {"a": Rest.ASLEEP}, "a caller may wake it nevertheless"
     await world.look_after(60)
     assert world.asked == 1, "not at once again"
     await world.look_after(60)
+    assert world.asked == 2
+    assert "did not take it yet" in caplog.text
+    await world.look_after(120)
+    assert world.asked == 2, "and more and more rarely"
     await world.look_after(120)
     assert (world.asked, world.slept) == (3, ["pd-1"])
     assert str(world.lines.all["a"].reason) == "Nobody called for 20 min."
@@ -278,14 +325,118 @@ async def test_what_a_provider_did_not_take_is_asked_for_again_until_it_does(cap
     assert world.asked == 3
 
 
-async def test_who_starts_a_line_meanwhile_is_not_put_to_sleep_by_what_was_owed(caplog):
+async def test_who_wants_the_machine_meanwhile_is_not_put_to_sleep_by_what_was_owed(caplog):
     world = World(RentWish(idle_stop_minutes=20))
     world.refuses = 1
     await world.look_after(0)
     await world.look_after(1210)
+    # As `Rentals.wanted` does it when a line is started.
+    await world.owed.forget("pd-1")
     await world.lines.tell("a", LineState.UP)
     assert await world.look_after(200) is LineState.UP
     assert world.slept == []
+
+
+async def test_a_refused_stop_is_asked_for_again_after_a_restart(caplog):
+    world = World(RentWish(idle_stop_minutes=20))
+    world.refuses = 1
+    await world.look_after(0)
+    await world.look_after(1210)
+    world.restart()
+    await world.look_after(120)
+    assert world.slept == ["pd-1"]
+    assert str(world.lines.all["a"].reason) == "Nobody called for 20 min."
+    await world.look_after(1000)
+    assert (world.asked, world.owed.debts) == (2, {})
+
+
+@pytest.mark.parametrize("before", ["the voice stopped", "the machine stopped"])
+async def test_whoever_is_killed_while_a_line_goes_to_sleep_owes_the_stop(
+    before, monkeypatch, caplog
+):
+    world = World(RentWish(idle_stop_minutes=None))
+
+    async def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((world.lines, "stop") if "voice" in before else (world, "sleep")), killed)
+        with pytest.raises(KeyboardInterrupt):
+            await world.limits.sleep("a", Rest.ASLEEP)
+    world.restart()
+    await world.look_after(60)
+    assert world.slept == [], "it may be another process that is at it"
+    caplog.set_level("INFO")
+    assert await world.look_after(60) is LineState.STOPPED
+    assert (world.slept, world.lines.rests) == (["pd-1"], {"a": Rest.ASLEEP})
+    assert "was to stop 2 min ago and runs still" in caplog.text
+    await world.look_after(0)
+    assert "has stopped, by its provider's word" in caplog.text
+    assert world.owed.debts == {}
+
+
+async def test_a_stop_that_was_taken_and_not_done_is_asked_for_again():
+    world = World(RentWish(idle_stop_minutes=None))
+    world.ignores = 1
+    await world.limits.sleep("a")
+    await world.look_after(60)
+    assert world.asked == 1
+    await world.look_after(60)
+    assert world.asked == 2
+    await world.look_after(0)
+    assert (world.running, world.owed.debts) == ({"pd-2"}, {})
+
+
+async def test_a_machine_that_somebody_started_while_nobody_looked_is_left_alone():
+    world = World(RentWish(idle_stop_minutes=None))
+    await world.limits.sleep("a")
+    world.running.add("pd-1")
+    world.restart()
+    await world.look_after(STALE_SECONDS)
+    assert (world.asked, world.owed.debts) == (1, {})
+    await world.look_after(1000)
+    assert world.asked == 1
+
+
+@pytest.mark.parametrize("who", ["calls", "held"])
+async def test_nothing_is_stopped_under_who_calls_or_waits(who, caplog):
+    world = World(RentWish(idle_stop_minutes=None))
+    world.refuses = 1
+    with pytest.raises(Unreachable):
+        await world.limits.sleep("a", Rest.ASLEEP)
+    setattr(world.lines, who, 1)
+    await world.look_after(RAREST_SECONDS)
+    assert world.asked == 1
+    setattr(world.lines, who, 0)
+    await world.look_after(1)
+    assert world.slept == ["pd-1"]
+
+
+async def test_a_machine_that_no_line_leads_to_any_more_is_stopped_and_no_line_touched(caplog):
+    world = World(RentWish(idle_stop_minutes=None))
+    world.refuses = 1
+    with pytest.raises(Unreachable):
+        await world.limits.sleep("a")
+    world.lines.all["a"] = Line("a", 9000, Target(URL, "pd-9"), LineState.UP, since=world.now)
+    assert await world.look_after(120) is LineState.UP
+    assert (world.slept, world.lines.did) == (["pd-1"], ["stop a"])
+
+
+async def test_an_end_that_is_owed_is_no_mere_stop(monkeypatch, caplog):
+    world = BudgetWorld()
+    world.due = used_up(Act.END)
+
+    async def refused(tag):
+        raise Unreachable("The provider does not answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world, "end", refused)
+        await world.look_after(0)
+    # The next day has money again; what was decided is done all the same.
+    world.due = None
+    await world.look_after(120)
+    assert (world.slept, world.ended) == ([], ["pd-1"])
+    assert "detach a" in world.lines.did
 
 
 async def test_a_provider_that_does_not_answer_keeps_no_other_line_from_its_limits(caplog):

@@ -493,3 +493,29 @@ async def test_a_move_to_where_the_spare_stands_is_done_at_once_and_back_again(
     world.up.add("pd-1")
     assert await spares.move(world.line, "account:cloud")
     assert await spare_of(world) == tag
+
+
+async def test_a_line_does_not_go_over_to_a_spare_that_is_being_ended(
+    guardian, world, spares, monkeypatch
+):
+    await with_spare(guardian, world, spares)
+    await world.wishes.put(replace(WISH, spare=""))
+    asked, told = asyncio.Event(), asyncio.Event()
+
+    async def gone(tag):
+        asked.set()
+        await told.wait()
+
+    monkeypatch.setattr(world, "gone", gone)
+    monkeypatch.setattr(world, "dispose", gone)
+    world.now += 100
+    await guardian.look(world.line)
+    await asyncio.wait_for(asked.wait(), 20)
+    world.kill("pd-1")
+    world.now += 1
+    decision = await guardian.look(world.line)
+    assert decision.deed is Deed.RESTART_SERVICE
+    told.set()
+    await settle(spares)
+    assert await world.journal.spares() == []
+    assert world.line.target == Target(url_of("pd-1"), "pd-1")

@@ -15,6 +15,7 @@ from personadesk.store.migrations import (
     foreign_servers,
     hosts,
     line_access,
+    owed_stops,
     personas,
     reasons_as_sentences,
     restart_proofs,
@@ -152,6 +153,16 @@ def test_the_servers_of_others_have_a_table_that_holds_no_token() -> None:
     connection.close()
 
 
+def test_of_a_machine_one_stop_is_owed() -> None:
+    connection = sqlite3.connect(":memory:")
+    owed_stops(connection)
+    row = ("pd-1", "a", "", "asleep", 0, 1.0, 1.0, 1, 0)
+    connection.execute("INSERT INTO owed_stops VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute("INSERT INTO owed_stops VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.close()
+
+
 def test_every_migration_says_what_it_does_and_has_a_test() -> None:
     assert (
         first_tables, hosts, accounts_and_rentals, restart_proofs, wishes, reasons_as_sentences,
@@ -161,6 +172,7 @@ def test_every_migration_says_what_it_does_and_has_a_test() -> None:
         personas,
         experiences,
         foreign_servers,
+        owed_stops,
     ) == MIGRATIONS  # fmt: skip
     assert all(step.__doc__ for step in MIGRATIONS)
 

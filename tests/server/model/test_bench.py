@@ -49,10 +49,20 @@ def test_a_reference_that_cannot_be_had_is_told(capsys, monkeypatch, tmp_path):
     assert json.loads(out)["figures"]["prompt_200_tiny"]["ratio"] is None
 
 
-@pytest.mark.parametrize("words", [("--threads", "0"), ("--threads", "2", "--cpu-time")])
-def test_numbers_that_make_no_sense(capsys, words):
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--threads", "0"), "at least 1"),
+        (
+            ("--threads", "2", "--cpu-time"),
+            "waits for the others. Leave out --threads, or --cpu-time",
+        ),
+    ],
+)
+def test_numbers_that_make_no_sense(capsys, words, why):
     status, _, err = bench(capsys, *words)
     assert status == 1
+    assert why in err
     assert err.strip().endswith(".")
 
 

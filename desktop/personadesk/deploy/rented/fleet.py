@@ -225,6 +225,8 @@ class Fleet:
             )
         if self._by_hand is not None and action in {Action.STOP, Action.END}:
             await self._by_hand(machine.tag)
+        if action in {Action.START, Action.RESTART} and machine.tag:
+            await self.rentals.wanted(machine.tag)
         if action is Action.START and machine.tag:
             await self.rentals.within_budget(machine.tag, machine.running_price)
         if action is Action.END:

@@ -99,6 +99,25 @@ class RentedMachines:
         await self._rentals.end(tag)
         return False
 
+    async def rests(self, tag: str, *, ended: bool = False) -> bool:
+        """Return whether a deploy's machine costs no GPU any more: its provider says that it is stopped, or it ends.
+
+        Args:
+            tag: The deploy.
+            ended: Whether stopped is not enough.
+
+        Raises:
+            PersonaDeskError: The provider cannot be asked.
+        """
+        rental = await self._rentals.current(tag)
+        if rental is None or rental.state is RentalState.ENDING:
+            # That it must end is in the record, and whoever looks at the accounts sees to it.
+            return True
+        machine = await self._rentals.find(rental)
+        provider = await self._rentals.accounts.provider(rental.account)
+        stopped = machine is not None and machine.state is MachineState.STOPPED
+        return stopped and bool(provider.facts.can.stop) and not ended
+
     async def box(self, tag: str) -> Box:
         """Return how the machine of a deploy stands; what cannot be told is `UNKNOWN`, never a guess."""
         rental = await self._rentals.current(tag)
@@ -162,6 +181,7 @@ class RentedMachines:
             NotFound: It has ended.
             PersonaDeskError: It did not come up.
         """
+        await self._rentals.wanted(tag)
         rental, machine = await self._need(tag)
         provider = await self._rentals.accounts.provider(rental.account)
         asked = False

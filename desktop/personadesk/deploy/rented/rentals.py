@@ -68,6 +68,7 @@ class Rentals:
         accounts: The accounts.
         on_gone: Told the tag of a deploy whose last machine has ended, so that its voice and its line know.
         may_start: Asked, with a deploy's tag and dollars per hour, before something begins to cost; it raises.
+        on_wanted: Told the tag of a deploy whose machine is wanted to run, so that no stop is owed for it any more.
         memory: Remembers which hosts, offers and regions did badly.
     """
 
@@ -85,6 +86,7 @@ class Rentals:
         self.memory = memory
         self.on_gone: Callable[[str], Awaitable[None]] | None = None
         self.may_start: Callable[[str, float | None], Awaitable[None]] | None = None
+        self.on_wanted: Callable[[str], Awaitable[None]] | None = None
         self._hosts = hosts
         self._clock = clock
 
@@ -117,6 +119,11 @@ class Rentals:
         """
         if self.may_start is not None:
             await self.may_start(tag, price)
+
+    async def wanted(self, tag: str) -> None:
+        """Say that somebody wants a deploy's machine to run."""
+        if self.on_wanted is not None:
+            await self.on_wanted(tag)
 
     async def make(self, order: Order) -> tuple[Rental, Machine]:
         """Write an order down, place it, and write down what came of it.

@@ -9,9 +9,10 @@ import pytest
 
 from personadesk.deploy.rented.fleet import Fleet
 from personadesk.deploy.rented.keeping import RentedMachines
-from personadesk.domain.errors import BadRequest, Unreachable
+from personadesk.domain.errors import BadRequest, NotFound, Unreachable
 from personadesk.domain.guarding import Box
 from personadesk.domain.machine import Action, MachineState, Order
+from personadesk.domain.provider import Ability
 from personadesk.domain.text import T
 from personadesk.store.spending import Bill, SpendingStore
 
@@ -73,6 +74,49 @@ async def test_what_is_no_longer_there_is_gone_and_what_ends_is_not_yet(world, m
 async def test_a_machine_that_vanished_by_itself_is_gone(world, machines):
     del world.cloud.machines[await rent(world)]
     assert await machines.box("pd-1") is Box.GONE
+
+
+async def test_a_machine_rests_by_its_providers_word_alone(world, machines, monkeypatch):
+    assert await machines.rests("pd-1"), "nothing was ever rented"
+    number = await rent(world)
+    assert not await machines.rests("pd-1")
+    stopped = replace(world.cloud.machines[number], state=MachineState.STOPPED)
+    world.cloud.machines[number] = stopped
+    assert not await machines.rests("pd-1"), "here a machine that is off costs as one that runs"
+    provider = await world.rentals.accounts.provider("acc")
+    can = replace(provider.facts.can, stop=Ability(can=True))
+    monkeypatch.setattr(type(provider), "facts", replace(provider.facts, can=can))
+    assert await machines.rests("pd-1")
+    assert not await machines.rests("pd-1", ended=True)
+    world.cloud.broken = Unreachable(T("No answer."))
+    with pytest.raises(Unreachable):
+        await machines.rests("pd-1")
+    world.cloud.broken = None
+    world.cloud.keep_when_ended = 1
+    await machines.end("pd-1")
+    assert await machines.rests("pd-1", ended=True), "the record sees to it from now on"
+
+
+async def test_whoever_wants_a_machine_to_run_says_so_before_it_does(world, machines):
+    number = await rent(world)
+    told: list[str] = []
+
+    async def wanted(tag: str) -> None:
+        told.append(tag)
+
+    world.rentals.on_wanted = wanted
+    del world.cloud.machines[number]
+    with pytest.raises(NotFound):
+        await machines.wake("pd-1")
+    assert told == ["pd-1"]
+    number = await rent(world)
+    machine = replace(
+        world.cloud.machines[number], actions=frozenset({Action.RESTART, Action.STOP})
+    )
+    await world.fleet.act(machine, Action.STOP)
+    assert told == ["pd-1"]
+    await world.fleet.act(machine, Action.RESTART)
+    assert told == ["pd-1", "pd-1"]
 
 
 async def test_what_may_not_be_restarted_is_not(world, machines):
