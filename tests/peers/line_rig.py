@@ -255,13 +255,16 @@ class Rig:
             while services.lines.holds(self.name):
                 await asyncio.sleep(0.2)
         took = time.monotonic() - began
-        last = (await services.wishes.log(self.name, 1))[-1]
-        assert "is reached" in str(last.why), last
+        whys = [str(e.why) for e in await services.wishes.log(self.name, 9) if e.at > mark]
+        whys.append(str((await self.line()).reason))
+        assert any("is reached" in why for why in whys), whys
         refused = Stock(await connect((await self.line()).url, compression=None))
         await refused.ended()
         assert refused.said
         await refused.close()
-        assert not self.there()
+        assert self.cloud is not None
+        told = self.cloud.ask("GET", "/status")["providers"].values()
+        assert not [m for each in told for m in each["machines"] if m["state"] == "running"]
         return Row(number, named(failures), "spent", took, DOWN, await self.deeds(mark))
 
     async def deeds(self, mark: float) -> str:
