@@ -18,6 +18,7 @@ from personadesk.domain.quantity import duration
 from personadesk.domain.text import T, Text
 from personadesk.domain.wish import Rest
 from personadesk.hosts import health
+from personadesk.lines.truth import ASKED, IDLE, SPENT
 from personadesk.store.owed import Debt
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ RAREST_SECONDS = 600.0
 """Each further try waits twice as long, but never longer: the machine costs meanwhile."""
 STALE_SECONDS = 1800.0
 """A machine that runs so long after its provider took the stop, while nobody looked, was started by somebody."""
-IDLE = T("Nobody called for {time}.")
-SPENT = T("The limit of ${limit} is reached.")
-ASKED = T("You stopped it.")
 
 
 class Sleeper(Protocol):
