@@ -147,7 +147,7 @@ class Limits:
         if await self._keep_budget(line) or line.target is None:
             return
         tag = line.target.server_id
-        if tag in owed and line.state is LineState.STOPPED:
+        if tag in owed and line.state is not LineState.UP:
             return
         # The voice may be down: what counts is that its machine is billed.
         wish = await self._wish(tag) if line.state is not LineState.STOPPED else None
