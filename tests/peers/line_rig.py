@@ -95,10 +95,11 @@ class Rig:
         return [psutil.Process(pid) for pid in pids if pid and psutil.pid_exists(pid)]
 
     async def processes(self) -> tuple[list[psutil.Process], list[psutil.Process]]:
-        tunnel = {each.pid for each in await self.tunnel()} if (await self._far()) else set()
+        tunnel = {each.pid for each in await self.tunnel()} if (await self.is_far()) else set()
         return failing.of_server(await self.tag(), tunnel)
 
-    async def _far(self) -> bool:
+    async def is_far(self) -> bool:
+        """Whether its voice is at a machine, and not on this computer."""
         return await self.services.hosts.store.placement(await self.tag()) is not None
 
     # -- failures ---------------------------------------------------------------------------------------------
