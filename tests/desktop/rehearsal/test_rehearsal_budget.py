@@ -114,7 +114,7 @@ async def _stopped(desk: Desk, name: str, account: str, limit: float, *, kept: b
     assert await asyncio.to_thread(desk.states, account) == gone
 
 
-async def test_a_budget_warns_then_stops_or_ends_the_machine_and_everybody_istold(
+async def test_a_budget_warns_then_stops_or_ends_the_machine_and_everybody_is_told(
     played: Running, window: Callable[[], Awaitable[Services]]
 ) -> None:
     services = await window()
