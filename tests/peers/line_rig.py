@@ -95,10 +95,11 @@ class Rig:
         return [psutil.Process(pid) for pid in pids if pid and psutil.pid_exists(pid)]
 
     async def processes(self) -> tuple[list[psutil.Process], list[psutil.Process]]:
-        tunnel = {each.pid for each in await self.tunnel()} if (await self._far()) else set()
+        tunnel = {each.pid for each in await self.tunnel()} if (await self.is_far()) else set()
         return failing.of_server(await self.tag(), tunnel)
 
-    async def _far(self) -> bool:
+    async def is_far(self) -> bool:
+        """Whether its voice is at a machine, and not on this computer."""
         return await self.services.hosts.store.placement(await self.tag()) is not None
 
     # -- failures ---------------------------------------------------------------------------------------------
@@ -255,13 +256,16 @@ class Rig:
             while services.lines.holds(self.name):
                 await asyncio.sleep(0.2)
         took = time.monotonic() - began
-        last = (await services.wishes.log(self.name, 1))[-1]
-        assert "is reached" in str(last.why), last
+        whys = [str(e.why) for e in await services.wishes.log(self.name, 9) if e.at > mark]
+        whys.append(str((await self.line()).reason))
+        assert any("is reached" in why for why in whys), whys
         refused = Stock(await connect((await self.line()).url, compression=None))
         await refused.ended()
         assert refused.said
         await refused.close()
-        assert not self.there()
+        assert self.cloud is not None
+        told = self.cloud.ask("GET", "/status")["providers"].values()
+        assert not [m for each in told for m in each["machines"] if m["state"] == "running"]
         return Row(number, named(failures), "spent", took, DOWN, await self.deeds(mark))
 
     async def deeds(self, mark: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from personadesk.deploy.rented.fleet import FleetView
+from personadesk.deploy.rented.views import FleetView
 from personadesk.domain.account import KEYRING, Account, AccountInfo
 from personadesk.domain.errors import NotFound, PersonaDeskError
 from personadesk.domain.machine import Action, Machine

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
-    from personadesk.deploy.rented.fleet import FleetView
+    from personadesk.deploy.rented.views import FleetView
     from personadesk.domain.machine import Machine, Resource
     from personadesk.store.rentals import Rental
 

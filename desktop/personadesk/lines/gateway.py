@@ -27,7 +27,7 @@ from websockets.http11 import Response
 from personadesk.domain.access import TOKEN_PREFIX
 from personadesk.domain.line import LineState
 from personadesk.domain.text import NOTHING, Text
-from personadesk.lines import outside
+from personadesk.lines import door as doors
 from personadesk.lines.call import NO_VOICE, Call, drain, hang_up, refuse
 from personadesk.lines.why_down import BY_HAND, cause_of
 from personaplex_server import protocol
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from websockets.typing import Subprotocol
 
     from personadesk.domain.line import Line
-    from personadesk.lines.outside import Door
+    from personadesk.lines.door import Door
 
 log = logging.getLogger(__name__)
 
@@ -212,14 +212,14 @@ class Gateway:
 
     async def _outer_request(self, client: ServerConnection, request: Request) -> Response | None:
         door = self._door
-        if door is None or not outside.allows(door, request):
+        if door is None or not doors.allows(door, request):
             log.info("A caller of the line %s brought no token, or a wrong one", self.line.name)
             return _answer(
                 HTTPStatus.UNAUTHORIZED,
                 "This line asks for its token: as “Authorization: Bearer …”, as the sub-protocol "
                 "“token.…”, or as ?token=… in the address.\n",
             )
-        if not outside.origin_allowed(door, request):
+        if not doors.origin_allowed(door, request):
             log.info("A page of another site was refused at the line %s", self.line.name)
             return _answer(HTTPStatus.FORBIDDEN, "Pages of this site may not call this line.\n")
         return await self._request(client, request)
@@ -261,10 +261,10 @@ class Gateway:
             return self._why_not()
         query = urlsplit(request.path).query
         headers = Headers()
-        offered = outside.offered(request)
+        offered = doors.offered(request)
         ours = self._door.token if self._door is not None else None
         if ours is not None:
-            query = outside.without_token(query, ours)
+            query = doors.without_token(query, ours)
             offered = [each for each in offered if each != TOKEN_PREFIX + ours]
         if self.persona and "text_prompt" not in parse_qs(query, keep_blank_values=True):
             said = urlencode({"text_prompt": self.persona}, quote_via=quote)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from personadesk.domain.access import Access
     from personadesk.domain.line import Line
     from personadesk.hosts.servers import Servers
+    from personadesk.lines.door import Door
     from personadesk.lines.gateway import Gateway
-    from personadesk.lines.outside import Door
     from personadesk.store.lines import LineStore
 
 log = logging.getLogger(__name__)

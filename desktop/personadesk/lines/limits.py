@@ -18,6 +18,7 @@ from personadesk.domain.quantity import duration
 from personadesk.domain.text import T, Text
 from personadesk.domain.wish import Rest
 from personadesk.hosts import health
+from personadesk.lines.truth import ASKED, IDLE, SPENT
 from personadesk.store.owed import Debt
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ RAREST_SECONDS = 600.0
 """Each further try waits twice as long, but never longer: the machine costs meanwhile."""
 STALE_SECONDS = 1800.0
 """A machine that runs so long after its provider took the stop, while nobody looked, was started by somebody."""
-IDLE = T("Nobody called for {time}.")
-SPENT = T("The limit of ${limit} is reached.")
-ASKED = T("You stopped it.")
 
 
 class Sleeper(Protocol):
@@ -149,9 +147,10 @@ class Limits:
         if await self._keep_budget(line) or line.target is None:
             return
         tag = line.target.server_id
-        if tag in owed and line.state is LineState.STOPPED:
+        if tag in owed and line.state is not LineState.UP:
             return
-        wish = await self._wish(tag) if line.state is LineState.UP else None
+        # The voice may be down: what counts is that its machine is billed.
+        wish = await self._wish(tag) if line.state is not LineState.STOPPED else None
         reason = await self._reason(line, tag, wish) if wish is not None else None
         if reason:
             idle = reason.template == IDLE.template
@@ -221,6 +220,8 @@ class Limits:
         limit = await self.used_up(line.name)
         if limit is not None:
             return T(SPENT.template, limit=f"{limit:.2f}")
+        if line.state is not LineState.UP:
+            return None
         idle_minutes = (await self.rent_of(line.name, wish.account) or wish).idle_stop_minutes
         if idle_minutes is None or line.target is None:
             return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from personadesk.domain.access import Access
     from personadesk.hosts.servers import Servers
-    from personadesk.lines.outside import Door
+    from personadesk.lines.door import Door
     from personadesk.store.access import AccessStore
     from personadesk.store.database import Database
     from personadesk.store.lines import LineStore

@@ -43,6 +43,9 @@ SILENT = T("The server at its address does not answer.")
 DYING = T("The voice server keeps dying.")
 ENDED = T("Its rented machine has ended. Deploy again; the line keeps its address.")
 GONE = T("The voice server does not run any more. Start the line again.")
+IDLE = T("Nobody called for {time}.")
+SPENT = T("The limit of ${limit} is reached.")
+ASKED = T("You stopped it.")
 
 
 @dataclass(frozen=True, slots=True)

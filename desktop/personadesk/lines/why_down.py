@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.budget import USED_UP
 from personadesk.domain.text import T
-from personadesk.lines import limits, truth
+from personadesk.lines import truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ _SAID: Mapping[str, Sequence[Text]] = {
     "keeps_dying": (truth.DYING,),
     "server_gone": (truth.GONE,),
     "machine_ended": (truth.ENDED,),
-    BY_HAND: (limits.ASKED,),
-    "idle": (limits.IDLE,),
-    "spend_limit": (limits.SPENT,),
+    BY_HAND: (truth.ASKED,),
+    "idle": (truth.IDLE,),
+    "spend_limit": (truth.SPENT,),
     "budget": tuple(USED_UP.values()),
     # The rules of the guardian say these.
     "hours": (T("Its hours ended at {time}."), T("It has no hours now.")),

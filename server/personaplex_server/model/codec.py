@@ -15,7 +15,8 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from .config import FRAME_SAMPLES
 from .layers import attend, rotary_frequencies, rotate_, rotation
 from .linear import Linear
-from .seanet import Conv, Decoder, DepthwiseUpsample, Encoder, StreamState
+from .seanet import Conv, Decoder, DepthwiseUpsample, Encoder
+from .streams import StreamState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -66,38 +66,42 @@ def _edge(inputs: int) -> Tensor:
     return edge
 
 
-def _product(x: Tensor, packed: Any) -> Tensor:
+def _product(x: Tensor, packed: Any, *, narrow: bool) -> Tensor:
     """Return the product for `x` [rows, in], each row rounded by its own size.
+
+    Processors without VNNI add up pairs in 16 bits, which overflow unless inputs keep to 7 bits (`narrow`).
 
     The operator takes one range for all rows, so a caller would be rounded by how large its neighbours are. Rows
     are brought to the same size, and one more row makes the range the same in any company.
     """
     size = x.abs().amax(1, keepdim=True).clamp_(min=1e-12)
     spread = torch.cat([x / size, _edge(x.shape[1])])
-    out: Tensor = torch.ops.quantized.linear_dynamic(spread, packed, False)
+    out: Tensor = torch.ops.quantized.linear_dynamic(spread, packed, narrow)
     return out[:-1].mul_(size)
 
 
 @lru_cache(maxsize=1)
-def product_works() -> bool:
-    """Whether this torch multiplies with 8 bits on a CPU, and correctly.
+def input_bits() -> int:
+    """Return to how many bits a CPU's product may round its inputs and be right: 8, 7, or 0 where there is none.
 
-    Older processors overflow where many large numbers meet, so the trial has some.
+    Where many large numbers meet some processors overflow, so the trial has some.
     """
     weight = torch.linspace(-1.0, 1.0, 48 * 256).view(48, 256).sin()
     weight[:4] = 1.0
     x = torch.linspace(-2.0, 3.0, 5 * 256).view(5, 256)
     x[0] = 1.0
+    wanted = F.linear(x, weight)
     try:
-        got = _product(x, _pack(weight))
+        packed = _pack(weight)
+        for bits in (8, 7):
+            got = _product(x, packed, narrow=bits < 8)
+            if (got - wanted).norm() < _TOLERANCE * wanted.norm():
+                return bits
     except (AttributeError, NotImplementedError, RuntimeError) as error:
         log.info("8-bit weights are widened when used: no product for them here (%s)", error)
-        return False
-    wanted = F.linear(x, weight)
-    right = bool((got - wanted).norm() < _TOLERANCE * wanted.norm())
-    if not right:
-        log.warning("8-bit weights are widened when used: products came out wrong on this machine")
-    return right
+        return 0
+    log.warning("8-bit weights are widened when used: products came out wrong on this machine")
+    return 0
 
 
 def _widened(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
@@ -165,7 +169,7 @@ class Int8Linear:
         self.packed: Any = None
         self.direct = 0
         self.weight = self.scale = weight.new_empty(0)
-        if weight.device.type == "cpu" and type(weight) is Tensor and product_works():
+        if weight.device.type == "cpu" and type(weight) is Tensor and input_bits():
             self.packed = _pack(weight)
         else:
             self.weight, scale = rounded(weight)
@@ -176,7 +180,7 @@ class Int8Linear:
     def __call__(self, x: Tensor) -> Tensor:
         """Return [..., out] for `x` [..., in]."""
         if self.packed is not None:
-            rows = _product(x.reshape(-1, self.inputs), self.packed)
+            rows = _product(x.reshape(-1, self.inputs), self.packed, narrow=input_bits() < 8)
             return rows.view(*x.shape[:-1], self.outputs)
         if x.numel() <= self.direct * self.inputs:
             rows = torch._weight_int8pack_mm(x.reshape(-1, self.inputs), self.weight, self.scale)

@@ -7,19 +7,19 @@ to keep, and its memory is the last input.
 
 Near the samples time is long and weights are small: on a CPU rows go through that part one after the other, so that
 what lies between two convolutions stays in the processor's nearest memory. The deep part, whose weights
-are the larger share, takes all rows at once.
+are the larger share, takes all rows at once. A codec with few channels works that part otherwise (`along`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
+from . import along, streams
 from .linear import Linear
+from .streams import Memory, StreamState, elu_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,107 +31,8 @@ ROW_BY_ROW_FROM: Final = 256
 """Time steps per row from which rows are computed one by one on a CPU."""
 
 
-def _on_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and type(x) is Tensor
-
-
-def elu_(x: Tensor, out: Tensor) -> None:
-    """Write ELU of `x` into `out`, which may be `x` itself."""
-    if not _on_cpu(x):
-        out.copy_(F.elu(x))
-        return
-    # max(x, exp(min(x, 0)) - 1), with numpy's exponential: half the time of torch's own.
-    work = out if out.data_ptr() != x.data_ptr() else torch.empty_like(x)
-    torch.clamp(x, max=0.0, out=work)
-    raw = work.numpy()
-    np.exp(raw, out=raw)
-    work.sub_(1.0)
-    torch.maximum(work, x, out=out)
-
-
-class StreamState:
-    """What the convolutions of one direction remember.
-
-    Args:
-        past: One tensor per convolution that remembers, [rows, steps, channels].
-        first: Rows whose next frame is their first, bool [rows].
-    """
-
-    def __init__(self, past: list[Tensor], first: Tensor) -> None:
-        self.past, self.first = past, first
-        self._single: list[StreamState] = []
-
-    @classmethod
-    def fresh(cls, shapes: list[tuple[int, int]], rows: int, device: torch.device) -> StreamState:
-        """Return an empty state for `rows` rows; `shapes` are the (steps, channels) of each memory."""
-        past = [torch.zeros(rows, steps, channels, device=device) for steps, channels in shapes]
-        return cls(past, torch.ones(rows, dtype=torch.bool, device=device))
-
-    @property
-    def single(self) -> list[StreamState]:
-        """The same memory row by row, each a state of one row."""
-        if not self._single:
-            self._single = [
-                StreamState([past[row : row + 1] for past in self.past], self.first[row : row + 1])
-                for row in range(len(self.first))
-            ]
-        return self._single
-
-    def reset(self, row: int) -> None:
-        """Forget everything of `row`."""
-        for past in self.past:
-            past[row] = 0.0
-        self.first[row] = True
-
-    def move(self, source: int, target: int) -> None:
-        """Copy row `source` over row `target`."""
-        for past in self.past:
-            past[target] = past[source]
-        self.first[target] = self.first[source]
-
-
 class _Part(Protocol):
-    def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor: ...
-
-
-class _Memory:
-    """The slot of one convolution in a `StreamState`."""
-
-    __slots__ = ("index", "steps")
-
-    def __init__(self, shapes: list[tuple[int, int]], steps: int, channels: int) -> None:
-        self.steps = steps
-        self.index = len(shapes)
-        if steps:
-            shapes.append((steps, channels))
-
-    def extend(
-        self,
-        x: Tensor,
-        state: StreamState,
-        active: Tensor | None,
-        *,
-        elu: bool = False,
-        replicate: bool = False,
-    ) -> Tensor:
-        """Return `x` [rows, time, channels], or its ELU, behind what came before it, and remember its end."""
-        rows, time, channels = x.shape
-        joined = x.new_empty(rows, self.steps + time, channels)
-        fresh = joined[:, self.steps :]
-        if elu:
-            elu_(x, fresh)
-        else:
-            fresh.copy_(x)
-        if not self.steps:
-            return joined
-        past = state.past[self.index][:rows]
-        before = past
-        if replicate:
-            before = torch.where(state.first[:rows].view(-1, 1, 1), fresh[:, :1], past)
-        joined[:, : self.steps] = before
-        end = joined[:, time:]
-        past.copy_(end if active is None else torch.where(active.view(-1, 1, 1), end, past))
-        return joined
+    def __call__(self, x: Tensor, state: StreamState, active: Tensor | None, /) -> Tensor: ...
 
 
 class Conv:
@@ -175,7 +76,7 @@ class Conv:
             file.take(f"{name}.bias", (outputs,)) if bias else None,
             rows=steps,
         )
-        self.memory = _Memory(shapes, (kernel - 1) * dilation + 1 - stride, inputs)
+        self.memory = Memory(shapes, (kernel - 1) * dilation + 1 - stride, inputs)
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         """Return [rows, time / stride, out] for `x` [rows, time, in]."""
@@ -222,7 +123,7 @@ class ToSamples:
         weight = file.take(f"{name}.weight", (1, inputs, kernel))
         self.taps = Linear(weight[0].t().contiguous())
         self.bias = file.take(f"{name}.bias", (1,))
-        self.memory = _Memory(shapes, kernel - 1, inputs)
+        self.memory = Memory(shapes, kernel - 1, inputs)
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         """Return [rows, time, 1] for `x` [rows, time, in]."""
@@ -264,7 +165,7 @@ class TransposedConv:
         flat = taps.permute(3, 2, 0, 1).reshape(stride * self.outputs, 2 * inputs)
         bias = file.take(f"{name}.bias", (self.outputs,)).repeat(stride)
         self.linear = Linear(flat, bias, rows=steps)
-        self.memory = _Memory(shapes, 1, inputs)
+        self.memory = Memory(shapes, 1, inputs)
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         """Return [rows, time * stride, out] for `x` [rows, time, in]."""
@@ -282,7 +183,7 @@ class DepthwiseUpsample:
     ) -> None:
         weight = file.take(f"{name}.weight", (channels, 1, 2 * stride))[:, 0].t().contiguous()
         self.fresh, self.past = weight[:stride], weight[stride:]
-        self.memory = _Memory(shapes, 1, channels)
+        self.memory = Memory(shapes, 1, channels)
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         """Return [rows, time * stride, channels] for `x` [rows, time, channels]."""
@@ -296,6 +197,7 @@ class _Residual:
 
     def __init__(
         self,
+        conv: type[Conv] | type[along.Conv],
         file: TensorFile,
         name: str,
         config: CodecConfig,
@@ -305,7 +207,7 @@ class _Residual:
         steps: int,
     ) -> None:
         narrow = width // config.compress
-        self.wide = Conv(
+        self.wide = conv(
             file,
             f"{name}.block.1.conv.conv",
             (width, narrow),
@@ -315,13 +217,13 @@ class _Residual:
             dilation=dilation,
             elu=True,
         )
-        self.point = Conv(
+        self.point = conv(
             file, f"{name}.block.3.conv.conv", (narrow, width), 1, shapes, steps=steps
         )
         self.skip = (
             None
             if config.true_skip
-            else Conv(file, f"{name}.shortcut.conv.conv", (width, width), 1, shapes, steps=steps)
+            else conv(file, f"{name}.shortcut.conv.conv", (width, width), 1, shapes, steps=steps)
         )
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
@@ -340,10 +242,12 @@ def residuals(
     width: int,
     shapes: list[tuple[int, int]],
     steps: int,
+    conv: type[Conv] | type[along.Conv],
 ) -> list[_Residual]:
     """Return the residual blocks of one stage; `index` is the first one's place in the file."""
     return [
         _Residual(
+            conv,
             file,
             f"{side}.model.{index + j}",
             config,
@@ -357,16 +261,29 @@ def residuals(
 
 
 class _Chain:
-    """Convolutions and blocks one behind the other, those near the samples row by row on a CPU."""
+    """Convolutions and blocks one behind the other, those near the samples a few rows at a time on a CPU."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: TensorFile, config: CodecConfig) -> None:
+        self._narrow = file.device.type == "cpu" and config.n_filters <= along.FEW_FILTERS
         self._deep: list[_Part] = []
         self._near: list[_Part] = []
         self._near_first = False
 
+    def near(self, time: int) -> bool:
+        """Whether a part that takes in `time` steps a row lies near the samples."""
+        return time >= (along.FROM if self._narrow else ROW_BY_ROW_FROM)
+
+    def rows_inside(self, time: int) -> bool:
+        """Whether a part that takes in `time` steps a row has the rows innermost."""
+        return self._narrow and self.near(time)
+
+    def conv(self, time: int) -> type[Conv] | type[along.Conv]:
+        """Return what makes the convolutions that take in `time` steps a row."""
+        return along.Conv if self.rows_inside(time) else Conv
+
     def add(self, part: _Part, time: int) -> None:
         """Append a part that takes in `time` steps a row."""
-        near = time >= ROW_BY_ROW_FROM
+        near = self.near(time)
         # Time only gets shorter (encoding) or only longer (decoding), so one kind comes first.
         if not self._deep and not self._near:
             self._near_first = near
@@ -379,17 +296,19 @@ class _Chain:
         return self._rows(_run(self._deep, x, state, active), state, active)
 
     def _rows(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
-        if x.shape[0] == 1 or not _on_cpu(x):
+        rows = x.shape[0]
+        if not self._narrow and (rows == 1 or not streams.on_cpu(x)):
             return _run(self._near, x, state, active)
-        done = [
-            _run(
-                self._near,
-                x[row : row + 1],
-                state.single[row],
-                None if active is None else active[row : row + 1],
-            )
-            for row in range(x.shape[0])
-        ]
+        size = along.ROWS if self._narrow else 1
+        done: list[Tensor] = []
+        for row, group in zip(range(0, rows, size), state.groups(size), strict=False):
+            some = x[row : row + size]
+            who = None if active is None else active[row : row + size]
+            if self._narrow:
+                inner = _run(self._near, some.permute(2, 1, 0).contiguous(), group, who)
+                done.append(inner.permute(2, 1, 0))
+            else:
+                done.append(_run(self._near, some, group, who))
         return torch.cat(done)
 
 
@@ -419,18 +338,22 @@ class Encoder(_Chain):
         rows: int,
         samples: int,
     ) -> None:
-        super().__init__()
+        super().__init__(file, config)
         width, time, index = config.n_filters, samples, 1
         name = "encoder.model.{}.conv.conv".format
         first, last = config.kernel_size, config.last_kernel_size
         steps = rows * samples
-        self.add(Conv(file, name(0), (1, width), first, shapes, steps=steps), time)
+        conv = self.conv(time)
+        self.add(conv(file, name(0), (1, width), first, shapes, steps=steps), time)
         for ratio in reversed(config.ratios):
-            for block in residuals(file, "encoder", index, config, width, shapes, rows * time):
+            conv = self.conv(time)
+            for block in residuals(
+                file, "encoder", index, config, width, shapes, rows * time, conv
+            ):
                 self.add(block, time)
             index += config.n_residual_layers + 1
             steps = rows * time // ratio
-            down = Conv(
+            down = conv(
                 file,
                 name(index),
                 (width, 2 * width),
@@ -442,8 +365,8 @@ class Encoder(_Chain):
             )
             self.add(down, time)
             index, width, time = index + 1, 2 * width, time // ratio
-        out = (width, config.dimension)
-        self.add(Conv(file, name(index + 1), out, last, shapes, steps=rows * time, elu=True), time)
+        out, conv = (width, config.dimension), self.conv(time)
+        self.add(conv(file, name(index + 1), out, last, shapes, steps=rows * time, elu=True), time)
 
 
 class Decoder(_Chain):
@@ -458,20 +381,24 @@ class Decoder(_Chain):
         rows: int,
         samples: int,
     ) -> None:
-        super().__init__()
+        super().__init__(file, config)
         width, time, index = config.n_filters << len(config.ratios), samples // config.hop, 1
         first, last = config.kernel_size, config.last_kernel_size
         name = "decoder.model.0.conv.conv"
-        steps = rows * time
-        self.add(Conv(file, name, (config.dimension, width), first, shapes, steps=steps), time)
+        steps, conv = rows * time, self.conv(time)
+        self.add(conv(file, name, (config.dimension, width), first, shapes, steps=steps), time)
         for ratio in config.ratios:
             index += 1
             name = f"decoder.model.{index}.convtr.convtr"
             channels = (width, width // 2)
-            self.add(TransposedConv(file, name, channels, ratio, shapes, steps=rows * time), time)
+            widen = along.TransposedConv if self.rows_inside(time) else TransposedConv
+            self.add(widen(file, name, channels, ratio, shapes, steps=rows * time), time)
             width, time = width // 2, time * ratio
-            for block in residuals(file, "decoder", index + 1, config, width, shapes, rows * time):
+            conv = self.conv(time)
+            blocks = residuals(file, "decoder", index + 1, config, width, shapes, rows * time, conv)
+            for block in blocks:
                 self.add(block, time)
             index += config.n_residual_layers + 1
         name = f"decoder.model.{index + 1}.conv.conv"
-        self.add(ToSamples(file, name, width, last, shapes), time)
+        end = along.ToSamples if self.rows_inside(time) else ToSamples
+        self.add(end(file, name, width, last, shapes), time)

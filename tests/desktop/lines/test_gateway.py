@@ -19,7 +19,7 @@ from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.text import NOTHING, T, Text
 from personadesk.hosts import local
 from personadesk.lines import gateway as gateway_module
-from personadesk.lines import limits, truth
+from personadesk.lines import truth
 from personadesk.lines.gateway import MOST_CALLS, Gateway
 from personaplex_server.protocol import MAX_MESSAGE_BYTES, Kind, decode
 
@@ -215,7 +215,7 @@ async def test_a_voice_that_is_killed_in_a_call_is_told_in_words(voice: Any, gat
     [
         (None, LineState.STOPPED, NOTHING, "no voice behind the line “My line” yet"),
         (NOBODY, LineState.STOPPED, NOTHING, "is stopped. Start it"),
-        (NOBODY, LineState.STOPPED, limits.ASKED, "is stopped. Start it"),
+        (NOBODY, LineState.STOPPED, truth.ASKED, "is stopped. Start it"),
         (NOBODY, LineState.STOPPED, USED_UP_FOR_A, "is stopped: The budget of $5.00 a day"),
         (None, LineState.STOPPED, USED_UP_FOR_A, "is stopped: The budget of $5.00 a day"),
         (NOBODY, LineState.STARTING, truth.STARTING, "The voice server is starting."),

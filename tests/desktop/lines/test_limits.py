@@ -172,6 +172,30 @@ async def test_spent_is_spent_whoever_talks():
     assert world.lines.rests == {"a": Rest.STOPPED}, "no caller may spend more"
 
 
+@pytest.mark.parametrize("state", [LineState.FAILED, LineState.STARTING, LineState.UNKNOWN])
+async def test_what_is_spent_counts_while_the_voice_is_down_and_idling_does_not(state):
+    world = World(RentWish(spend_limit=2.0, idle_stop_minutes=1))
+    world.lines.all["a"] = replace(world.lines.all["a"], state=state)
+    assert await world.look_after(600) is state
+    assert await world.look_after(600) is state
+    world.spent = 2.0
+    assert await world.look_after(10) is LineState.STOPPED
+    assert world.slept == ["pd-1"]
+
+
+async def test_a_machine_that_is_not_reached_and_cannot_be_stopped_is_asked_with_growing_pauses(
+    caplog,
+):
+    world = World(RentWish(spend_limit=2.0))
+    world.spent, world.refuses = 2.0, 99
+    for _ in range(6):
+        # Its voice could not be stopped, so that it still looks like one that comes up.
+        world.lines.all["a"] = replace(world.lines.all["a"], state=LineState.STARTING)
+        await world.look_after(1)
+    assert world.asked == 1
+    assert caplog.text.count("could not be held") == 1
+
+
 async def test_where_nothing_can_be_stopped_the_line_keeps_its_address_without_a_voice():
     world = World(RentWish(spend_limit=1.0), can_stop=False)
     world.spent = 2.0

@@ -23,7 +23,8 @@ from personadesk.domain.errors import BadRequest, NotFound
 from personadesk.domain.line import Line, LineState
 from personadesk.hosts import local
 from personadesk.lines import certificate
-from personadesk.lines.outside import Door, hosts_of
+from personadesk.lines.door import Door
+from personadesk.lines.outside import hosts_of
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - tested, not opened
 TOKEN = "a-token-of-the-line"

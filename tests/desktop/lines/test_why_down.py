@@ -12,7 +12,7 @@ from personadesk.domain.hours import parse
 from personadesk.domain.money import Amount
 from personadesk.domain.text import NOTHING, T, Text
 from personadesk.domain.wish import Rest, Wish
-from personadesk.lines import limits, truth
+from personadesk.lines import truth
 from personadesk.lines.why_down import all_causes, cause_of
 
 DOCS = Path(__file__).parents[3] / "docs" / "lines.md"
@@ -34,9 +34,9 @@ def used_up(line: str, period: Period) -> Text:
         (truth.DYING, "keeps_dying"),
         (truth.GONE, "server_gone"),
         (truth.ENDED, "machine_ended"),
-        (limits.ASKED, "by_hand"),
-        (T(limits.IDLE.template, time="20 min"), "idle"),
-        (T(limits.SPENT.template, limit="5.00"), "spend_limit"),
+        (truth.ASKED, "by_hand"),
+        (T(truth.IDLE.template, time="20 min"), "idle"),
+        (T(truth.SPENT.template, limit="5.00"), "spend_limit"),
         *((used_up(line, period), "budget") for line in ("a", ALL) for period in Period),
         (Text("What a server said of itself."), "other"),
         (NOTHING, None),

@@ -247,6 +247,9 @@ class Table:
                 else:
                     row = await rig.suffers(number, when, *failures)
             await self._tell(began)
+            if rig.box is not None and not await rig.is_far():
+                # It went on to this computer; the next failure is to hit a voice at the machine again.
+                await self._given_up()
         except (AssertionError, TimeoutError, OSError, PersonaDeskError) as error:
             wrong = f"WRONG: {error!r}".replace("|", "/").replace("\n", " ")
             traceback.print_exc()

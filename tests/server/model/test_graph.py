@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from personaplex_server.engines.base import Persona, Sampling
 from personaplex_server.engines.personaplex import PersonaPlexEngine
-from personaplex_server.model import graph, seanet
+from personaplex_server.model import graph, streams
 from personaplex_server.model.audio import frames, read_audio
 from personaplex_server.model.prompt import build_prompt
 
@@ -86,7 +86,7 @@ class Forgetful:
 def _as_on_a_gpu():
     """Numpy's part of the work is for a CPU alone, and nothing that can be recorded."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seanet, "_on_cpu", lambda x: False)
+        patch.setattr(streams, "on_cpu", lambda x: False)
         yield
 
 
@@ -268,7 +268,7 @@ def test_recordings_that_differ_are_not_used(parity, speech, caplog):
 def test_work_outside_of_torch_is_found_out(parity, monkeypatch, caplog):
     """The numpy shortcut of a CPU would be missing from a recording."""
     monkeypatch.undo()
-    monkeypatch.setattr(seanet, "_on_cpu", lambda x: True)
+    monkeypatch.setattr(streams, "on_cpu", lambda x: True)
     engine = load(parity, CpuRecorder(), rows=1)
     assert engine.describe()["graphs"] is False
     assert "ticks run without graphs" in caplog.text

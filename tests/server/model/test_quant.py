@@ -16,17 +16,40 @@ from personaplex_server.model import quant as module
 from personaplex_server.model.layers import rms_norm
 from personaplex_server.model.lm import Lm
 from personaplex_server.model.prompt import PromptCalls, VoiceCodes, build_prompt
-from personaplex_server.model.quant import Int8Linear, Quant, direct_rows, product_works, rounded
+from personaplex_server.model.quant import Int8Linear, Quant, direct_rows, input_bits, rounded
 from personaplex_server.model.weights import LM_FILE, TensorFile
 
 
-@pytest.fixture(params=["product", "widened"])
+@pytest.fixture(params=["product", "product of 7 bits", "widened"])
 def way(request, monkeypatch):
+    """How this processor does it, how one without VNNI does it, and what is left where neither can be had."""
     if request.param == "widened":
-        monkeypatch.setattr(module, "product_works", lambda: False)
-    elif not product_works():
+        monkeypatch.setattr(module, "input_bits", lambda: 0)
+    elif not input_bits():
         pytest.skip("this torch has no 8-bit product")
+    elif request.param != "product":
+        monkeypatch.setattr(module, "input_bits", lambda: 7)
     return request.param
+
+
+@pytest.mark.logs_warnings
+def test_inputs_keep_to_the_bits_that_come_out_right(monkeypatch):
+    product = module._product
+    asked = []
+
+    def overflowing(x, packed, *, narrow):
+        asked.append(narrow)
+        return product(x, packed, narrow=True) * (1.0 if narrow else 2.0)
+
+    input_bits.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_product", overflowing)
+        assert input_bits() == 7
+        assert asked == [False, True]
+        input_bits.cache_clear()
+        patch.setattr(module, "_product", lambda x, packed, narrow: torch.zeros(5, 48))
+        assert input_bits() == 0
+    input_bits.cache_clear()
 
 
 @pytest.mark.parametrize("shape", [(1, 64), (3, 64), (2, 5, 64)])
@@ -44,7 +67,7 @@ def test_a_row_is_rounded_the_same_in_any_company(way):
     alone = linear(x[:1])
     x[1] *= 1000.0
     x[2].abs_()
-    if way == "product":
+    if way != "widened":
         assert torch.equal(linear(x)[:1], alone)
     else:
         torch.testing.assert_close(linear(x)[:1], alone)
@@ -133,7 +156,7 @@ def test_weights_for_a_gpu_read_nothing_back():
 
 def widened(**kwargs):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "product_works", lambda: False)
+        patch.setattr(module, "input_bits", lambda: 0)
         return Int8Linear(torch.randn(48, 64, **kwargs))
 
 

@@ -12,7 +12,7 @@ from personadesk.store.spending import Bill
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from personadesk.deploy.rented.fleet import AccountView
+    from personadesk.deploy.rented.views import AccountView
     from personadesk.domain.machine import Machine, Resource
     from personadesk.store.rentals import Rental
 

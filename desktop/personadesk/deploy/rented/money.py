@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from personadesk.deploy.rented.elsewhere import Elsewhere
-    from personadesk.deploy.rented.fleet import Fleet, FleetView
+    from personadesk.deploy.rented.fleet import Fleet
+    from personadesk.deploy.rented.views import FleetView
     from personadesk.domain.budget import Standing
     from personadesk.domain.money import Span
     from personadesk.domain.plan import Plan

@@ -23,7 +23,7 @@ from personadesk.ui.widgets.state import Shape
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from personadesk.deploy.rented.fleet import FleetView
+    from personadesk.deploy.rented.views import FleetView
 
 __all__ = [
     "COLUMNS",

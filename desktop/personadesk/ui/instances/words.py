@@ -13,7 +13,7 @@ from personadesk.ui.money import dollars
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from personadesk.deploy.rented.fleet import AccountView, FleetView
+    from personadesk.deploy.rented.views import AccountView, FleetView
     from personadesk.domain.machine import Machine
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, Signal
 
 from personadesk.deploy.rented import market
-from personadesk.deploy.rented.fleet import FleetView
+from personadesk.deploy.rented.views import FleetView
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.machine import Action
 from personadesk.domain.offer import Need

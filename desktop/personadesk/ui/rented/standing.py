@@ -14,7 +14,7 @@ from personadesk.ui.rented import offer_words
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from personadesk.deploy.rented.fleet import FleetView
+    from personadesk.deploy.rented.views import FleetView
     from personadesk.domain.machine import Machine
     from personadesk.domain.provider import ProviderFacts
     from personadesk.store.rentals import Rental

@@ -8,7 +8,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QLineEdit, QPushButton
 
 import rented_samples as samples
-from personadesk.deploy.rented.fleet import FleetView
+from personadesk.deploy.rented.views import FleetView
 from personadesk.domain.account import KEYRING, Account
 from personadesk.providers import catalog, faults
 from personadesk.ui.accounts.key_form import KeyForm

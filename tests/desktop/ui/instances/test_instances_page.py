@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit
 
 import rented_samples as samples
 from personadesk.deploy.rented import billing
-from personadesk.deploy.rented.fleet import AccountView, FleetView
+from personadesk.deploy.rented.views import AccountView, FleetView
 from personadesk.domain.errors import Unreachable
 from personadesk.domain.machine import Action, Resource, ResourceKind
 from personadesk.domain.text import T

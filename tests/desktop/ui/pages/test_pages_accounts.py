@@ -19,7 +19,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QWidget
 
 import rented_samples
-from personadesk.deploy.rented.fleet import AccountView, FleetView
+from personadesk.deploy.rented.views import AccountView, FleetView
 from personadesk.domain.account import Account, AccountInfo, Right
 from personadesk.domain.machine import Action
 from personadesk.domain.offer import Need, Offer

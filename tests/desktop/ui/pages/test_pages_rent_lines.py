@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtWidgets import QLabel, QWidget
 
 import rented_samples as rented
-from personadesk.deploy.rented.fleet import AccountView, FleetView
+from personadesk.deploy.rented.views import AccountView, FleetView
 from personadesk.domain.account import Account
 from personadesk.domain.errors import Unreachable
 from personadesk.domain.line import Line, LineState

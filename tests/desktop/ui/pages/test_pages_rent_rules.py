@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPersistentModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 
-from personadesk.deploy.rented.fleet import AccountView, FleetView
+from personadesk.deploy.rented.views import AccountView, FleetView
 from personadesk.domain.machine import Machine, MachineState
 from personadesk.domain.offer import Offer, Stock, rank
 from personadesk.domain.plan import RENT, ModelKind

@@ -1,0 +1,134 @@
+"""What streaming convolutions share: their memory of what came before, and the ELU between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import Tensor
+
+
+def on_cpu(x: Tensor) -> bool:
+    """Whether numpy may work on this tensor."""
+    return x.device.type == "cpu" and type(x) is Tensor
+
+
+def elu_(x: Tensor, out: Tensor) -> None:
+    """Write ELU of `x` into `out`, which may be `x` itself."""
+    if not on_cpu(x):
+        out.copy_(F.elu(x))
+        return
+    # max(x, exp(min(x, 0)) - 1), with numpy's exponential: half the time of torch's own.
+    work = out if out.data_ptr() != x.data_ptr() else torch.empty_like(x)
+    torch.clamp(x, max=0.0, out=work)
+    raw = work.numpy()
+    np.exp(raw, out=raw)
+    work.sub_(1.0)
+    torch.maximum(work, x, out=out)
+
+
+class StreamState:
+    """What the convolutions of one direction remember.
+
+    Args:
+        past: One tensor per convolution that remembers, [rows, steps, channels].
+        first: Rows whose next frame is their first, bool [rows].
+    """
+
+    def __init__(self, past: list[Tensor], first: Tensor) -> None:
+        self.past, self.first = past, first
+        self._groups: dict[int, list[StreamState]] = {}
+
+    @classmethod
+    def fresh(cls, shapes: list[tuple[int, int]], rows: int, device: torch.device) -> StreamState:
+        """Return an empty state for `rows` rows; `shapes` are the (steps, channels) of each memory."""
+        past = [torch.zeros(rows, steps, channels, device=device) for steps, channels in shapes]
+        return cls(past, torch.ones(rows, dtype=torch.bool, device=device))
+
+    def groups(self, size: int) -> list[StreamState]:
+        """Return the same memory in groups of `size` rows, each a state of its own."""
+        if size not in self._groups:
+            self._groups[size] = [
+                StreamState(
+                    [past[row : row + size] for past in self.past], self.first[row : row + size]
+                )
+                for row in range(0, len(self.first), size)
+            ]
+        return self._groups[size]
+
+    def reset(self, row: int) -> None:
+        """Forget everything of `row`."""
+        for past in self.past:
+            past[row] = 0.0
+        self.first[row] = True
+
+    def move(self, source: int, target: int) -> None:
+        """Copy row `source` over row `target`."""
+        for past in self.past:
+            past[target] = past[source]
+        self.first[target] = self.first[source]
+
+
+class Memory:
+    """The slot of one convolution in a `StreamState`."""
+
+    __slots__ = ("index", "steps")
+
+    def __init__(self, shapes: list[tuple[int, int]], steps: int, channels: int) -> None:
+        self.steps = steps
+        self.index = len(shapes)
+        if steps:
+            shapes.append((steps, channels))
+
+    def extend(
+        self,
+        x: Tensor,
+        state: StreamState,
+        active: Tensor | None,
+        *,
+        elu: bool = False,
+        replicate: bool = False,
+    ) -> Tensor:
+        """Return `x` [rows, time, channels], or its ELU, behind what came before it, and remember its end."""
+        rows, time, channels = x.shape
+        joined = x.new_empty(rows, self.steps + time, channels)
+        fresh = joined[:, self.steps :]
+        if elu:
+            elu_(x, fresh)
+        else:
+            fresh.copy_(x)
+        if not self.steps:
+            return joined
+        past = state.past[self.index][:rows]
+        before = past
+        if replicate:
+            before = torch.where(state.first[:rows].view(-1, 1, 1), fresh[:, :1], past)
+        joined[:, : self.steps] = before
+        end = joined[:, time:]
+        past.copy_(end if active is None else torch.where(active.view(-1, 1, 1), end, past))
+        return joined
+
+    def extend_along(
+        self, x: Tensor, state: StreamState, active: Tensor | None, *, elu: bool, stride: int = 1
+    ) -> Tensor:
+        """Return `x` [channels, time, rows] as `extend` does, with every `stride`-th step side by side.
+
+        Returns:
+            [stride * channels, (steps + time) / stride * rows].
+        """
+        channels, time, rows = x.shape
+        before, count = self.steps // stride, time // stride
+        joined = x.new_empty(stride, channels, before + count, rows)
+        source = x.view(channels, count, stride, rows).permute(2, 0, 1, 3)
+        fresh = joined[:, :, before:]
+        if elu:
+            elu_(source, fresh)
+        else:
+            fresh.copy_(source)
+        if before:
+            past = state.past[self.index][:rows].view(rows, before, stride, channels)
+            past = past.permute(2, 3, 1, 0)
+            joined[:, :, :before] = past
+            end = joined[:, :, count:]
+            past.copy_(end if active is None else torch.where(active, end, past))
+        return joined.view(stride * channels, -1)
