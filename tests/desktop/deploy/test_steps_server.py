@@ -19,7 +19,14 @@ from personadesk.deploy.step import Context
 from personadesk.deploy.steps.line import LineStep
 from personadesk.deploy.steps.start import StartStep, serve_command
 from personadesk.deploy.steps.voice_test import VoiceTestStep
-from personadesk.domain.errors import BadRequest, HostUnfit, NoCapacity, ProviderFault, Unreachable
+from personadesk.domain.errors import (
+    BadRequest,
+    HostUnfit,
+    NoCapacity,
+    PersonaDeskError,
+    ProviderFault,
+    Unreachable,
+)
 from personadesk.domain.line import Line, Target
 from personadesk.domain.plan import ModelChoice, ModelKind, Plan
 from personadesk.domain.progress import DeployState, DeployView
@@ -276,9 +283,13 @@ async def test_an_address_that_was_there_before_outlives_a_voice_that_does_not_w
     assert (line.name, line.port, line.target) == ("My line", port, None)
 
 
-async def test_an_old_machine_that_is_not_reached_does_not_take_the_new_voice_down_and_is_not_forgotten(
-    open_quick: Open, harness: ModuleType, model: Path, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    "failure", [Unreachable("It is not reached."), ProviderFault("It refuses.")], ids=["away", "no"]
+)
+async def test_an_old_machine_that_does_not_go_does_not_take_the_new_voice_down_and_is_not_forgotten(
+    open_quick: Open, harness: ModuleType, model: Path, port: int, monkeypatch: pytest.MonkeyPatch,
+    failure: PersonaDeskError,
+) -> None:  # fmt: skip
     services = await open_quick()
     url = "ws://127.0.0.1:9/api/chat"
     old = ServerRecord("pd-0", services.folders.state / "servers" / "pd-0", (sys.executable,), url)
@@ -288,7 +299,7 @@ async def test_an_old_machine_that_is_not_reached_does_not_take_the_new_voice_do
 
     async def unreached(server_id: str) -> bool:
         if server_id == "pd-0":
-            raise Unreachable("It is not reached.")
+            raise failure
         return await dispose(server_id)
 
     monkeypatch.setattr(services.servers, "dispose", unreached)
@@ -296,7 +307,8 @@ async def test_an_old_machine_that_is_not_reached_does_not_take_the_new_voice_do
     assert (await deployment.wait()).state is DeployState.DONE
     told = [entry.text for entry in deployment.log if entry.warning]
     assert any(
-        "pd-0, which this one replaces, is removed when it is reached" in text for text in told
+        "pd-0, which this one replaces, is not gone yet and is removed later" in text
+        for text in told
     )
     (line,) = services.lines.lines()
     assert line.target is not None

@@ -7,53 +7,33 @@ an echo that needs no installing. Time and prices are real: the machines are dea
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
 
-from peers.sshd import free_port, missing
-from peers.whole import did, personadesk
-from personadesk import resources
+from peers.desk import DEAREST, Desk, told, until
+from peers.sshd import missing
+from peers.whole import personadesk
 from personadesk.app import Services
-from personadesk.deploy.engine import DeployEngine
-from personadesk.deploy.rented.renting import Renting
-from personadesk.deploy.step import Context, Step
-from personadesk.deploy.steps.line import LineStep
-from personadesk.deploy.steps.remote.ready import RemoteReadyStep
-from personadesk.deploy.steps.remote.site import Site, Sites
-from personadesk.deploy.steps.remote.start import RemoteStartStep
-from personadesk.deploy.steps.rented import BootStep, RentStep
-from personadesk.domain.alarm import Quantity
 from personadesk.domain.budget import Act, Budget, Level
 from personadesk.domain.line import LineState
 from personadesk.domain.money import Kind
-from personadesk.domain.plan import RENT, Plan, RentWish, new_plan_id
-from personadesk.domain.progress import DeployState, StepName
 from personadesk.domain.proof import Left
-from personadesk.domain.text import T, Text
 from personadesk.domain.wish import Rest
 from personadesk.hosts import health
 from personadesk.lines import gateway, guardian, limits
 from personadesk.rehearsal.running import Running
-from personaplex_server import protocol
 
 pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=missing()),
     pytest.mark.long,
     pytest.mark.timeout(600),
 ]
-LIMIT_SECONDS = 240.0
 OVERRUN_SECONDS = 120.0
 SOON_SECONDS = 15.0
 """So long the money lasts once the budget is set: time to see the warning on a computer that is busy."""
-GPU = "H100"
-DEAREST = 4.0
-"""Dollars an hour; more than such a GPU costs at any pretend provider."""
 
 
 @pytest.fixture(autouse=True)
@@ -64,98 +44,6 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "HOLD_TELL_SECONDS", 0.2)
 
 
-class EchoPackage(Step):
-    """Lays the Python that runs the tests where an installed server would be."""
-
-    name = StepName.INSTALL
-    title = T("Install the voice server")
-
-    def __init__(self, sites: Sites) -> None:
-        self._sites = sites
-
-    async def run(self, context: Context) -> Text:
-        site = await self._sites.look(context)
-        wrapper = f'#!/bin/sh\nexec {sys.executable} "$@"\n'.encode()
-        await site.host.write(site.layout.python, wrapper, mode=0o755)
-        return T("an echo")
-
-
-def _echo(context: Context, site: Site, port: int) -> tuple[str, ...]:
-    folder = site.layout.server(context.plan.id)
-    return (
-        site.layout.python, "-m", "personaplex_server", "serve", "--engine", "echo",
-        "--host", "127.0.0.1", "--port", str(port), "--ready-file", f"{folder}/ready.json",
-    )  # fmt: skip
-
-
-async def _until(what: Callable[[], Awaitable[bool]], tell: Callable[[], object]) -> None:
-    try:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            while not await what():
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise AssertionError(tell()) from None
-
-
-class Desk:
-    """A window's services, and the pretend providers."""
-
-    def __init__(self, services: Services, cloud: Running) -> None:
-        self.services = services
-        self.cloud = cloud
-
-    async def rent(self, name: str, account: str) -> str:
-        """Deploy the echo behind a line, on an account's dearest GPU; returns the machine's tag."""
-        services = self.services
-        sites = Sites(services.hosts, resources.root() / "server")
-        renting = Renting(services.rentals, services.hosts)
-        steps = (
-            RentStep(renting), BootStep(renting), EchoPackage(sites), RemoteStartStep(sites, _echo),
-            RemoteReadyStep(sites), LineStep(),
-        )  # fmt: skip
-        engine = DeployEngine(
-            services.folders, services.journal, services.servers, services.lines, steps
-        )
-        offers = (await asyncio.to_thread(did, "offers", "--account", account))["offers"]
-        keys = tuple(each["key"] for each in offers if each["gpu"] == GPU)
-        plan = Plan(
-            new_plan_id(), name, free_port(), place=RENT,
-            rent=RentWish(
-                keys, account, max_price=DEAREST, keep_volume=False, idle_stop_minutes=None
-            ),
-        )  # fmt: skip
-        try:
-            view = await (await engine.start(plan)).wait()
-        finally:
-            await engine.close()
-        assert view.state is DeployState.DONE, (view.error, view.error and view.error.details)
-        return plan.id
-
-    def states(self, account: str) -> list[str]:
-        """How the provider itself says that its machines are."""
-        told = self.cloud.ask("GET", "/status")["providers"][account]["machines"]
-        return [each["state"] for each in told]
-
-    async def stands(self, name: str, state: LineState) -> bool:
-        """Look at every account as an open window does, and say whether a line stands so."""
-        await self.services.fleet.refresh()
-        return (await self.services.lines.need(name)).state is state
-
-    async def alarm(self, tag: str) -> bool:
-        """Wait until the monitor's alarm of a budget is on for a machine."""
-        monitor = await self.services.monitor(every_s=0.5)
-
-        async def rings() -> bool:
-            await monitor.refresh()
-            return any(
-                each.rule.quantity is Quantity.MONEY and each.host == tag
-                for each in monitor.alarms.active
-            )
-
-        await _until(rings, lambda: (monitor.alarms.active, dict(monitor.hosts)))
-        return True
-
-
 @pytest.fixture
 def window(played: Running, opener: Callable[..., Any]) -> Any:
     """Opens a window's services, and closes them before the pretend providers end."""
@@ -163,24 +51,11 @@ def window(played: Running, opener: Callable[..., Any]) -> Any:
     return opener(kind="window")
 
 
-async def _told(url: str) -> tuple[list[str], str]:
-    """Call; returns the reasons that were told while waiting, and the last word."""
-    reasons = []
-    async with asyncio.timeout(LIMIT_SECONDS), connect(url) as call:
-        async for raw in call:
-            message = protocol.decode(raw)
-            if message.kind is protocol.Kind.METADATA:
-                reasons.append(json.loads(message.payload)["reason"])
-            if message.kind in {protocol.Kind.ERROR, protocol.Kind.HANDSHAKE}:
-                return reasons, bytes(message.payload).decode()
-    raise AssertionError("the call ended without a word")
-
-
 async def _spend(desk: Desk, name: str, account: str) -> tuple[str, float]:
     """Rent for a line, and give it a budget of what it has spent and some seconds more; returns machine and budget."""
     services, money = desk.services, desk.services.money
     tag = await desk.rent(name, account)
-    await _until(lambda: desk.stands(name, LineState.UP), services.lines.lines)
+    await until(lambda: desk.stands(name, LineState.UP), services.lines.lines)
     page = await money.look(ask=True)
     [runs] = [each for each in page.items if each.tag == tag]
     assert (runs.line, runs.account, runs.kind) == (name, account, Kind.RUNNING)
@@ -207,7 +82,7 @@ async def _stopped(desk: Desk, name: str, account: str, limit: float, *, kept: b
         stopped = await desk.stands(name, LineState.STOPPED)
         return stopped and str((await services.lines.need(name)).reason) == why
 
-    await _until(says_why, services.lines.lines)
+    await until(says_why, services.lines.lines)
     reached = await money.standing(name)
     assert reached is not None
     assert reached.level is Level.REACHED
@@ -221,7 +96,7 @@ async def _stopped(desk: Desk, name: str, account: str, limit: float, *, kept: b
         asleep = wish is not None and wish.rest is Rest.ASLEEP
         return asleep and await asyncio.to_thread(desk.states, account) == gone
 
-    await _until(is_so, lambda: desk.states(account))
+    await until(is_so, lambda: desk.states(account))
     line = await services.lines.need(name)
     assert str(line.reason) == why
     assert (line.target is not None) is kept, "what was ended leaves an address alone"
@@ -231,7 +106,7 @@ async def _stopped(desk: Desk, name: str, account: str, limit: float, *, kept: b
     assert proof.seen
 
     # Who calls is told why, and starts nothing.
-    _, last = await _told(line.url)
+    _, last = await told(line.url)
     assert why in last
     facts = await health.get_json(line.url, "/status")
     assert facts is not None
@@ -270,16 +145,16 @@ async def test_a_budget_warns_then_stops_or_ends_the_machine_and_everybody_is_to
         assert shown["today"]["dollars"] == pytest.approx(share.today.dollars, abs=1e-3)
         limit = budgets[share.name][1]
         assert limit <= share.today.dollars < limit + DEAREST * OVERRUN_SECONDS / 3600
-    told = {each["line"]: (each["state"], each["act"]) for each in typed["budgets"]}
-    assert told == dict.fromkeys(accounts, ("reached", "stop"))
+    budgeted = {each["line"]: (each["state"], each["act"]) for each in typed["budgets"]}
+    assert budgeted == dict.fromkeys(accounts, ("reached", "stop"))
     left = {each["account"]: each["left"] for each in typed["left"]}
     assert (left["runpod"], left["lambda"]) == ("kept", "nothing")
     assert page.all.rate.dollars < 0.1
 
     # With more money the next caller wakes the one that was stopped.
     await money.lift("a", 20.0)
-    _, hello = await _told((await services.lines.need("a")).url)
+    _, hello = await told((await services.lines.need("a")).url)
     assert hello == "", "a handshake, and no reason against it"
-    await _until(lambda: desk.stands("a", LineState.UP), services.lines.lines)
+    await until(lambda: desk.stands("a", LineState.UP), services.lines.lines)
     assert await asyncio.to_thread(desk.states, "runpod") == ["running"]
     assert (await services.lines.need("b")).state is LineState.STOPPED

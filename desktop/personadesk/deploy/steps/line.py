@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from personadesk.deploy.step import Context, Step
-from personadesk.domain.errors import BadRequest, NoCapacity, PersonaDeskError, Unreachable
+from personadesk.domain.errors import BadRequest, NoCapacity, PersonaDeskError
 from personadesk.domain.line import Line, LineState, Target
 from personadesk.domain.progress import StepName
 from personadesk.domain.text import T, Text
@@ -62,12 +62,13 @@ class LineStep(Step):
         try:
             if await context.servers.dispose(replaced):
                 context.log(self.name, f"stopped {replaced}, which this one replaces", False)
-        except Unreachable as error:
-            # The new voice is up and proven; an old machine that is not reached is no reason to take it down again.
+        except PersonaDeskError as error:
+            # The new voice is up and proven; an old machine that is not reached, or whose provider refuses its end, is
+            # no reason to take it down again. What must go is on record, and tried again.
             await context.servers.leave(replaced)
             context.log(
                 self.name,
-                f"{replaced}, which this one replaces, is removed when it is reached: {error.what}",
+                f"{replaced}, which this one replaces, is not gone yet and is removed later: {error.what}",
                 True,
             )
 
