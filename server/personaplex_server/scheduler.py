@@ -37,6 +37,12 @@ log = logging.getLogger(__name__)
 _FAILURES_IN_A_ROW: Final = 3
 """Failed ticks after which the engine is given up: a GPU that is gone fails every one."""
 _STOPPING: Final = "The voice server is stopping."
+STILL_S: Final = 30.0
+"""A model thread that has something to do and does nothing for so long hangs, in a driver that lost its GPU for one."""
+OPENING_STILL_S: Final = 300.0
+"""The same while a prompt is filled in: a piece of one may take a slow processor long."""
+_LOOKED_S: Final = 15.0
+"""Looks further apart prove nothing: the whole computer may have been paused between them."""
 _FIGURES: Final = 750
 """Ticks of which times are kept: a minute."""
 _T = TypeVar("_T")
@@ -102,6 +108,10 @@ class Scheduler:
         self.engine_figures: dict[str, float] = {}
         self._figures_at = float("-inf")
         self._failures = 0
+        self._turns = 0
+        self._working = False
+        self._still: tuple[int, float] | None = None
+        self._looked_at = float("-inf")
         self._hungry = False
         self._stopping = False
         self._draining = False
@@ -135,10 +145,13 @@ class Scheduler:
             self._thread.join(timeout)
 
     def status(self) -> Status:
-        """Return what the engine is doing now."""
+        """Return what the engine is doing now; one whose thread hangs counts as failed until it moves again."""
         with self._news:
-            state = self._state
-            if state is State.READY and self._draining:
+            state, reason, cause = self._state, self._reason, self._cause
+            if state is State.READY and self._hangs():
+                state, cause = State.FAILED, "hangs"
+                reason = "The voice model stands still although somebody talks to it."
+            elif state is State.READY and self._draining:
                 state = State.STOPPED
             elif state is State.READY and not self._free:
                 state = State.BUSY
@@ -148,8 +161,8 @@ class Scheduler:
                 state=state,
                 progress=self._progress,
                 stage=self._stage,
-                reason=self._reason,
-                cause=self._cause,
+                reason=reason,
+                cause=cause,
                 facts=dict(self._facts),
                 slots=self._slots,
                 free=len(self._free),
@@ -158,6 +171,22 @@ class Scheduler:
                 tick_p50_ms=ticks[len(ticks) // 2] if ticks else None,
                 tick_p99_ms=ticks[min(len(ticks) - 1, len(ticks) * 99 // 100)] if ticks else None,
             )
+
+    def _hangs(self) -> bool:
+        """Whether the model thread has left its work undone for long, by what earlier looks saw of it."""
+        now, looked_at = self._clock(), self._looked_at
+        self._looked_at = now
+        work = (
+            self._working
+            or bool(self._commands or self._openings)
+            or any(seat.open and seat.session.ready() for seat in self._seats.values())
+        )
+        if not work:
+            self._still = None
+            return False
+        if self._still is None or self._still[0] != self._turns or now - looked_at > _LOOKED_S:
+            self._still = (self._turns, now)
+        return now - self._still[1] >= (OPENING_STILL_S if self._openings else STILL_S)
 
     def newcomer(self) -> Session:
         """Return a session without a seat: it hears already, and `seat` may follow."""
@@ -310,7 +339,9 @@ class Scheduler:
     def _serve(self, engine: Engine) -> None:
         pace = Pace()
         while True:
+            self._working = False
             due = self._wait(pace)
+            self._turns, self._working = self._turns + 1, True
             if self._stopping:
                 break
             if due is not None:

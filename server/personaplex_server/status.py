@@ -43,7 +43,8 @@ class Status:
         progress: 0..1 of loading.
         stage: What loading is at, in words.
         reason: Why it failed, else None.
-        cause: What kind of trouble that is, for programs: "model" where the model folder cannot be used, else None.
+        cause: What kind of trouble that is, for programs: "model" where the model folder cannot be used, "hangs"
+            where the model stands still, else None.
         facts: What the engine says of itself.
         slots: Rows; 0 until it is loaded.
         free: Rows nobody sits in.

@@ -258,3 +258,70 @@ async def test_a_caller_who_comes_back_as_the_tick_begins_harms_nobody(
     assert scheduler.status().state is State.BUSY
     for session in (first, second):
         scheduler.leave(session)
+
+
+async def test_a_model_that_stands_still_counts_as_failed_until_it_moves_again(
+    schedule, scripted, tone
+):
+    now = [100.0]
+    engine = scripted()
+    scheduler = schedule(engine, clock=lambda: now[0])
+    session = await seated(scheduler)
+    ticking, go_on = threading.Event(), threading.Event()
+    answers = engine.tick
+
+    def stands_still(frames):
+        ticking.set()
+        assert go_on.wait(20)
+        return answers(frames)
+
+    def looks(seconds: float) -> list[State]:
+        """Look once a second."""
+        seen = []
+        for _ in range(round(seconds)):
+            now[0] += 1.0
+            seen.append(scheduler.status().state)
+        return seen
+
+    # Nobody speaks: once the prompt is done it may stand still as long as it likes.
+    await soon(lambda: set(looks(100)) == {State.BUSY})
+    engine.tick = stands_still
+    speak(session, tone(0.08))
+    assert await asyncio.to_thread(ticking.wait, 20)
+    assert set(looks(29)) == {State.BUSY}
+    # The computer was asleep in between: what was seen before proves nothing.
+    now[0] += 1000.0
+    assert set(looks(30)) == {State.BUSY}
+    assert looks(1) == [State.FAILED]
+    told = scheduler.status()
+    assert told.cause == "hangs"
+    assert told.reason == "The voice model stands still although somebody talks to it."
+    go_on.set()
+    await session.answer()
+    await soon(lambda: scheduler.status().state is State.BUSY)
+
+
+async def test_a_model_that_never_lets_go_of_who_hung_up_counts_as_failed(schedule, scripted):
+    now = [100.0]
+    engine = scripted()
+    scheduler = schedule(engine, clock=lambda: now[0])
+    session = await seated(scheduler)
+    closing, go_on = threading.Event(), threading.Event()
+    close = engine.close
+
+    def hangs(row: int) -> None:
+        closing.set()
+        assert go_on.wait(20)
+        close(row)
+
+    engine.close = hangs
+    scheduler.leave(session)
+    assert await asyncio.to_thread(closing.wait, 20)
+    states = []
+    for _ in range(40):
+        now[0] += 1.0
+        states.append(scheduler.status().state)
+    assert states[0] is State.BUSY
+    assert states[-1] is State.FAILED
+    go_on.set()
+    await soon(lambda: scheduler.status().state is State.READY)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain import hours as calendar
 from personadesk.domain.budget import UNLIMITED, Allowance
-from personadesk.domain.text import T, Text
+from personadesk.domain.text import NOTHING, T, Text
 from personadesk.domain.wish import Place, Rest, Wish, is_rented, lower
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ class Done:
         place: Key of its place.
         worked: Whether it did what it should.
         seconds: How long it took.
+        why: What it was for.
     """
 
     at: float
@@ -182,6 +183,7 @@ class Done:
     place: str = ""
     worked: bool = True
     seconds: float = 0.0
+    why: Text = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,10 +405,11 @@ def _quicken(wish: Wish, seen: Observed, past: Sequence[Done], now: float) -> De
     lately = [done for done in past if now - done.at < BAD_PLACE_SECONDS]
     if now < pause_ends(since_up(lately)):
         return _wait(T("The last try is still fresh; the next one follows soon."))
-    if _left(lately, seen, Deed.RESTART_SERVICE, 1):
+    for_this = [done for done in lately if done.why == _SLOW]
+    if _left(for_this, seen, Deed.RESTART_SERVICE, 1):
         return Decision(Deed.RESTART_SERVICE, _SLOW)
     rented = seen.box is Box.RUNNING
-    if rented and _left(lately, seen, Deed.RESTART_MACHINE, 1):
+    if rented and _left(for_this, seen, Deed.RESTART_MACHINE, 1):
         return Decision(Deed.RESTART_MACHINE, _SLOW)
     if rented:
         then = _replace(wish, seen, past, now, _SLOW)

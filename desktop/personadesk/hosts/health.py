@@ -31,7 +31,8 @@ class Health:
         progress: 0..1 while loading.
         stage: What it is loading, English.
         reason: Why it failed, a sentence.
-        cause: What kind of trouble that is: `model` where the model's folder cannot be used; "" for others.
+        cause: What kind of trouble that is: `model` where the model's folder cannot be used, `hangs` where the
+            model stands still; "" for others.
         facts: Everything it said.
     """
 

@@ -50,7 +50,9 @@ class Entry:
     @property
     def done(self) -> Done:
         """The deed as the rules see it; one that was cut off says nothing against its place."""
-        return Done(self.at, self.deed, self.place, self.worked is not False, self.seconds)
+        return Done(
+            self.at, self.deed, self.place, self.worked is not False, self.seconds, self.why
+        )
 
 
 class WishStore:

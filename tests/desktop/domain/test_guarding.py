@@ -17,7 +17,7 @@ from personadesk.domain.guarding import Box, Deed, Done, Observed, Spare, Voice,
 from personadesk.domain.hours import last_edge, parse
 from personadesk.domain.plan import LOCAL, RENT, Plan, RentWish
 from personadesk.domain.sparing import SpareSeen
-from personadesk.domain.text import T
+from personadesk.domain.text import NOTHING, T, Text
 from personadesk.domain.wish import ANY_SPARE, Place, Rest, Wish, plan_for, wish_of
 
 NOW = 1_000_000.0
@@ -41,13 +41,19 @@ def own(voice: Voice = Voice.DEAD, **more) -> Observed:
     return seen(voice, "host:box", **({"box": Box.OURS} | more))
 
 
-def past(*deeds: Deed | tuple[Deed, bool], place: str = "account:cloud", ago: float = 3600.0):
+def past(
+    *deeds: Deed | tuple[Deed, bool],
+    place: str = "account:cloud",
+    ago: float = 3600.0,
+    why: Text = NOTHING,
+):
     pairs = [deed if isinstance(deed, tuple) else (deed, True) for deed in deeds]
     return [
-        Done(NOW - ago + n, deed, place, worked) for n, (deed, worked) in enumerate(pairs)
+        Done(NOW - ago + n, deed, place, worked, why=why) for n, (deed, worked) in enumerate(pairs)
     ]  # fmt: skip
 
 
+SLOW = decide(RENTED, seen(Voice.SLOW), [], NOW).why
 SPARE = {"spare": Spare.READY}
 MAKING = {"spare": Spare.MAKING}
 SERVICE = Deed.RESTART_SERVICE
@@ -67,11 +73,12 @@ TABLE = [
     ("weights stay missing here", OWN, own(Voice.NO_MODEL), past(FETCH, FETCH, place="host:box"), Deed.DEPLOY, SERVER),
     ("it is slow, and somebody talks", RENTED, seen(Voice.SLOW, calls=1), [], Deed.WAIT, None),
     ("it is slow", RENTED, seen(Voice.SLOW), [], SERVICE, None),
-    ("it is slow again", RENTED, seen(Voice.SLOW), past(SERVICE, Deed.NOTHING), Deed.RESTART_MACHINE, None),
-    ("it stays slow", RENTED, seen(Voice.SLOW), past(SERVICE, Deed.NOTHING, Deed.RESTART_MACHINE, Deed.NOTHING), Deed.END_MACHINE, None),
-    ("it stays slow, nothing may be rented", replace(RENTED, max_price=None), seen(Voice.SLOW), past(SERVICE, Deed.NOTHING, Deed.RESTART_MACHINE), Deed.WAIT, None),
-    ("a server of one's own stays slow", OWN, own(Voice.SLOW), past(SERVICE, Deed.NOTHING, place="host:box"), Deed.WAIT, None),
-    ("it stays slow, there is another place", replace(OWN, places=(SERVER, HERE)), own(Voice.SLOW), past(SERVICE, Deed.NOTHING, place="host:box"), Deed.DEPLOY, HERE),
+    ("it is slow, and was restarted for something else", RENTED, seen(Voice.SLOW), past(SERVICE, SERVICE, Deed.RESTART_MACHINE, Deed.NOTHING), SERVICE, None),
+    ("it is slow again", RENTED, seen(Voice.SLOW), past(SERVICE, Deed.NOTHING, why=SLOW), Deed.RESTART_MACHINE, None),
+    ("it stays slow", RENTED, seen(Voice.SLOW), past(SERVICE, Deed.NOTHING, Deed.RESTART_MACHINE, Deed.NOTHING, why=SLOW), Deed.END_MACHINE, None),
+    ("it stays slow, nothing may be rented", replace(RENTED, max_price=None), seen(Voice.SLOW), past(SERVICE, Deed.NOTHING, Deed.RESTART_MACHINE, why=SLOW), Deed.WAIT, None),
+    ("a server of one's own stays slow", OWN, own(Voice.SLOW), past(SERVICE, Deed.NOTHING, place="host:box", why=SLOW), Deed.WAIT, None),
+    ("it stays slow, there is another place", replace(OWN, places=(SERVER, HERE)), own(Voice.SLOW), past(SERVICE, Deed.NOTHING, place="host:box", why=SLOW), Deed.DEPLOY, HERE),
     ("it loads", RENTED, seen(Voice.STARTING, since=NOW - 60), [], Deed.WAIT, None),
     ("it loads, and its machine breaks", RENTED, seen(Voice.STARTING, since=NOW - 60, box=Box.BROKEN), [], Deed.END_MACHINE, None),
     ("it loads for ever", RENTED, seen(Voice.STARTING), [], SERVICE, None),
@@ -162,7 +169,7 @@ def test_each_failure_has_its_deed(wish, observed, before, deed, place):
 
 
 def test_a_voice_that_is_slow_is_never_said_to_be_of_no_use():
-    for before in ([], past(SERVICE, Deed.NOTHING, place="host:box")):
+    for before in ([], past(SERVICE, Deed.NOTHING, place="host:box", why=SLOW)):
         decision = decide(OWN, own(Voice.SLOW), before, NOW)
         assert not decision.stuck
         assert "too slow" in str(decision.why)
@@ -336,7 +343,7 @@ class Failures(RuleBasedStateMachine):
                 lot.service = lot.tunnel = True
                 lot.slow = False
         place = decision.place.key if decision.place else self.found().place
-        self.past.append(Done(world.now, decision.deed, place, worked))
+        self.past.append(Done(world.now, decision.deed, place, worked, why=decision.why))
 
     def step(self):
         self.look_at_spare()
@@ -350,7 +357,7 @@ class Failures(RuleBasedStateMachine):
             return
         worked = self.act(decision)
         place = decision.place.key if decision.place else seen_now.place
-        self.past.append(Done(self.world.now, decision.deed, place, worked))
+        self.past.append(Done(self.world.now, decision.deed, place, worked, why=decision.why))
 
     def act(self, decision) -> bool:
         world = self.world

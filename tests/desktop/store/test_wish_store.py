@@ -33,10 +33,10 @@ async def test_the_log_tells_what_is_under_way_and_what_came_of_it(database: Dat
     number = await store.begin(Entry("a", 1.0, Deed.DEPLOY, "local", why, plan_id="pd-2"))
     (entry,) = await store.log("a")
     assert (entry.worked, entry.why, entry.plan_id) == (None, why, "pd-2")
-    assert entry.done == Done(1.0, Deed.DEPLOY, "local", True), "cut off is not failed"
+    assert entry.done == Done(1.0, Deed.DEPLOY, "local", True, why=why), "cut off is not failed"
     await store.end(number, at=2.0, worked=False, outcome="It broke.", seconds=1.0)
     (entry,) = await store.log("a")
-    assert entry.done == Done(2.0, Deed.DEPLOY, "local", False, 1.0)
+    assert entry.done == Done(2.0, Deed.DEPLOY, "local", False, 1.0, why)
     assert (entry.outcome, entry.seconds) == ("It broke.", 1.0)
     for at in range(3, 9):
         await store.begin(Entry("a", float(at), Deed.WAIT, "", why, worked=True))
