@@ -298,6 +298,8 @@ def _around(lab: Lab) -> TalkPage:
 def _server() -> Page:
     page = console(None, rehearsal=False)
     dialog = ForeignDialog(page, foreign_of())
+    # In earnest it is a window of its own; here it stands below, where it must not be squeezed.
+    dialog.setFixedHeight(dialog.sizeHint().height())
     dialog.setWindowFlags(Qt.WindowType.Widget)
     below = page.layout()
     if below is None:

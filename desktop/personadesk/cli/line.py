@@ -140,11 +140,12 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
             await _wait_for_turn(services, stop)
         services.control.on_end = lambda: stop.tell(0)
         # What is rented goes on costing while no window is open: its limits are held from here.
+        kept = arguments.background and await _only_keeps(services)
         services.fleet.start()
         await _watch(services)
-        if arguments.background and await _holds(services):
+        if kept:
             ending = asyncio.create_task(
-                _end_with_held(services, stop), name="end with what is held"
+                _end_with_kept(services, stop), name="end with what is kept"
             )
         await stop.wait()
     finally:
@@ -165,13 +166,13 @@ async def _watch(services: Services) -> None:
         log.warning("Nothing is watched: %s %s", error.what, error.details)
 
 
-async def _holds(services: Services) -> bool:
-    """Whether a machine of a failed deploy is kept for a look."""
-    return any(each.hold_until is not None for each in await services.rentals.store.open())
+async def _only_keeps(services: Services) -> bool:
+    """Whether a rented machine, such as one that is kept for a look, is all that this process is there for."""
+    return bool(await services.rentals.store.open()) and not await _lines_need(services)
 
 
-async def _end_with_held(services: Services, stop: Stop) -> None:
-    """End once the machine that was kept for a look is ended or taken into use, unless something else needs us."""
+async def _end_with_kept(services: Services, stop: Stop) -> None:
+    """End once nothing is rented any more, unless a line needs us by then."""
     looked = asyncio.Event()
     no_longer = services.fleet.subscribe(looked.set)
     # One that is being ended is still rented, and its end must be seen to.

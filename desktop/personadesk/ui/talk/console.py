@@ -73,7 +73,7 @@ class Console(QWidget):
         self.transcript_card = TranscriptCard()
         self.lag_card = LagCard()
         self.figures_card = FiguresCard()
-        self.compared_card = ComparedCard(lab, call)
+        self.compared_card = ComparedCard(lab, call, self)
         outer.addWidget(self._make_body(), 1)
         self.foot = CallFoot(call)
         outer.addWidget(self.foot)
