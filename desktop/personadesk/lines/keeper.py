@@ -210,7 +210,7 @@ class LineKeeper:
         since = line.since if found.state is line.state else time.time()
         server_id = line.target.server_id if line.target else None
         changed = await self._store.tell(
-            line.name, found.state, since, found.reason, server_id=server_id
+            line.name, found.state, since, found.reason, server_id=server_id, seen=line
         )
         if changed:
             log.info("The line %s is %s now. %s", line.name, found.state, found.reason)

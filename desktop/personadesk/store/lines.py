@@ -68,9 +68,24 @@ class LineStore:
             ) from error
 
     async def tell(
-        self, name: str, state: LineState, since: float, reason: Text, *, server_id: str | None
+        self,
+        name: str,
+        state: LineState,
+        since: float,
+        reason: Text,
+        *,
+        server_id: str | None,
+        seen: Line | None = None,
     ) -> bool:
         """Change the state of a line, unless it has meanwhile been led to another server.
+
+        Args:
+            name: Its name.
+            state: How it stands.
+            since: Unix time.
+            reason: Why, when it is not up.
+            server_id: What it led to when that was found out.
+            seen: How it stood before the look that found it; what somebody said during a look counts more than it.
 
         Returns:
             Whether anything changed.
@@ -78,10 +93,12 @@ class LineStore:
 
         def work(connection: sqlite3.Connection) -> bool:
             told = text_to_json(reason)
+            before = (seen.state, seen.state, seen.since) if seen is not None else (None,) * 3
             done = connection.execute(
                 "UPDATE lines SET state = ?, since = ?, reason = ? WHERE name = ? "
-                "AND server_id IS ? AND (state != ? OR reason != ?)",
-                (state, since, told, name, server_id, state, told),
+                "AND server_id IS ? AND (state != ? OR reason != ?) "
+                "AND (? IS NULL OR (state = ? AND since = ?))",
+                (state, since, told, name, server_id, state, told, *before),
             )
             return done.rowcount > 0
 

@@ -39,6 +39,7 @@ from personadesk.hosts.ssh.connection import show_keys
 from personadesk.lines import guardian, truth
 from personadesk.rehearsal import running
 from personadesk.store import paths
+from personadesk.voice import proof
 
 ASKED = os.environ.get("PERSONADESK_FAILURES", "")
 ROW_SECONDS = 2 * LIMIT_SECONDS
@@ -73,6 +74,7 @@ def asked(part: str) -> pytest.MarkDecorator:
 def shorter_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that a table of failures cannot afford; what they do is what they do at full length."""
     monkeypatch.setattr(guardian, "PROVE_SECONDS", 10.0)
+    monkeypatch.setattr(proof, "FRESH_SECONDS", 8.0)
     monkeypatch.setattr(guardian, "SLOW_SECONDS", 5.0)
     monkeypatch.setattr(guardian, "SLOW_LOOK_SECONDS", 1.0)
     monkeypatch.setattr(guarding, "GRACE_SECONDS", 20.0)

@@ -41,6 +41,22 @@ async def test_a_state_is_told_only_to_the_server_it_is_about(database: Database
     assert (line.state, line.since, line.reason) == (LineState.FAILED, 20.0, Text("gone"))
 
 
+async def test_what_was_said_during_a_look_counts_more_than_what_the_look_found(
+    database: Database,
+) -> None:
+    store = LineStore(database)
+    await store.put(LINE)
+    why = Text("The limit is reached.")
+    assert await store.tell("a", LineState.STOPPED, 20.0, why, server_id="pd-1")
+    late = Text("The voice server is starting.")
+    found = ("a", LineState.STARTING, 21.0, late)
+    assert not await store.tell(*found, server_id="pd-1", seen=LINE)
+    line = await store.get("a")
+    assert line is not None
+    assert (line.state, line.reason) == (LineState.STOPPED, why)
+    assert await store.tell(*found, server_id="pd-1", seen=line)
+
+
 async def test_a_removed_line_is_gone_and_its_port_free(database: Database) -> None:
     store = LineStore(database)
     await store.put(LINE)
