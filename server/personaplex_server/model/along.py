@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from .streams import Memory
+from .streams import Memory, transposed_taps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,11 +120,9 @@ class TransposedConv:
     ) -> None:
         inputs, self.outputs = channels
         self.stride = stride
-        weight = file.take(f"{name}.weight", (inputs, self.outputs, 2 * stride))
-        # Output t*stride + j = x[t] * w[j] + x[t-1] * w[j + stride].
-        taps = torch.stack([weight[:, :, stride:], weight[:, :, :stride]])
+        taps, bias = transposed_taps(file, name, channels, stride)
         self.taps = taps.permute(0, 3, 2, 1).reshape(2, -1, inputs)
-        self.bias = file.take(f"{name}.bias", (self.outputs,)).repeat(stride).unsqueeze(1)
+        self.bias = bias.unsqueeze(1)
         self.memory = Memory(shapes, 1, inputs)
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:

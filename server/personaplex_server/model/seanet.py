@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import along, streams
 from .linear import Linear
-from .streams import Memory, StreamState, elu_
+from .streams import Memory, StreamState, elu_, transposed_taps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,11 +159,8 @@ class TransposedConv:
     ) -> None:
         inputs, self.outputs = channels
         self.stride = stride
-        weight = file.take(f"{name}.weight", (inputs, self.outputs, 2 * stride))
-        # Output t*stride + j = x[t] * w[j] + x[t-1] * w[j + stride].
-        taps = torch.stack([weight[:, :, stride:], weight[:, :, :stride]])
+        taps, bias = transposed_taps(file, name, channels, stride)
         flat = taps.permute(3, 2, 0, 1).reshape(stride * self.outputs, 2 * inputs)
-        bias = file.take(f"{name}.bias", (self.outputs,)).repeat(stride)
         self.linear = Linear(flat, bias, rows=steps)
         self.memory = Memory(shapes, 1, inputs)
 

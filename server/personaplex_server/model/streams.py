@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from .weights import TensorFile
 
 
 def on_cpu(x: Tensor) -> bool:
@@ -25,6 +30,27 @@ def elu_(x: Tensor, out: Tensor) -> None:
     np.exp(raw, out=raw)
     work.sub_(1.0)
     torch.maximum(work, x, out=out)
+
+
+def transposed_taps(
+    file: TensorFile, name: str, channels: tuple[int, int], stride: int
+) -> tuple[Tensor, Tensor]:
+    """Return a transposed convolution with a kernel of twice its stride as a causal one of kernel 2.
+
+    Output t*stride + j = x[t] * w[j] + x[t-1] * w[j + stride].
+
+    Args:
+        file: Where the weights are.
+        name: Their name without `.weight`.
+        channels: In and out.
+        stride: Outputs per input.
+
+    Returns:
+        Weights [2, in, out, stride], those of the earlier input first, and bias [stride * out].
+    """
+    weight = file.take(f"{name}.weight", (*channels, 2 * stride))
+    taps = torch.stack([weight[:, :, stride:], weight[:, :, :stride]])
+    return taps, file.take(f"{name}.bias", (channels[1],)).repeat(stride)
 
 
 class StreamState:

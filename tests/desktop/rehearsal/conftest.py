@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -36,3 +37,10 @@ async def played(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     code, answer = personadesk("stop")
     await running.stop(paths.folders())
     assert code == 0, answer
+
+
+@pytest.fixture
+def window(played: Running, opener: Callable[..., Any]) -> Any:
+    """Opens a window's services, and closes them before the pretend providers end."""
+    del played
+    return opener(kind="window")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
@@ -42,13 +41,6 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LOOK_SECONDS", 0.3)
     monkeypatch.setattr(guardian, "LOOK_SECONDS", 0.3)
     monkeypatch.setattr(gateway, "HOLD_TELL_SECONDS", 0.2)
-
-
-@pytest.fixture
-def window(played: Running, opener: Callable[..., Any]) -> Any:
-    """Opens a window's services, and closes them before the pretend providers end."""
-    del played
-    return opener(kind="window")
 
 
 async def _spend(desk: Desk, name: str, account: str) -> tuple[str, float]:

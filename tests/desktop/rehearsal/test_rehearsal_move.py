@@ -15,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from websockets.asyncio.client import connect
@@ -58,13 +58,6 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LOOK_SECONDS", 0.3)
     monkeypatch.setattr(limits, "AGAIN_SECONDS", 2.0)
     monkeypatch.setattr(guardian, "LOOK_SECONDS", 0.3)
-
-
-@pytest.fixture
-def window(played: Running, opener: Callable[..., Any]) -> Any:
-    """Opens a window's services, and closes them before the pretend providers end."""
-    del played
-    return opener(kind="window")
 
 
 @asynccontextmanager
