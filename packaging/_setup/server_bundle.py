@@ -15,6 +15,7 @@ from pathlib import Path
 
 from _setup.console import Trouble, say
 from _setup.layout import Layout, project
+from _setup.lean import lean
 from _setup.wheels import Facts, sources, write_wheel
 
 REQUIREMENTS = "server.txt"
@@ -72,7 +73,7 @@ def _seen(layout: Layout) -> str:
 
 
 def _source_hash(layout: Layout) -> str:
-    digest = hashlib.sha256(b"1\n")
+    digest = hashlib.sha256(b"2\n")
     for name, path in _inputs(layout):
         data = path.read_bytes()
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
@@ -82,7 +83,7 @@ def _source_hash(layout: Layout) -> str:
 def _build(layout: Layout, source: str) -> None:
     facts = Facts.of(project(layout.server))
     files = {
-        name: path.read_bytes()
+        name: lean(path.read_bytes()) if name.endswith(".py") else path.read_bytes()
         for name, path in sources(layout.server / "personaplex_server")
         if not name.startswith(NOT_PUSHED)
     }
