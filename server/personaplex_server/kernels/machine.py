@@ -29,16 +29,17 @@ class Kernels:
 
     Attributes:
         lanes: Numbers in one vector.
-        product: See `product.write`.
-        product8: The same for weights of 8 bits.
-        norm: See `pointwise`, as `gate` and `elu`.
+        products: See `product.write`: by the width of a panel, the narrowest first.
+        product8: The same for weights of 8 bits, with panels of two vectors.
+        norm: See `pointwise`, as `gate`, `elu` and `gelu`.
+        extend: See `stream.write`, as `extend_elu`.
     """
 
     def __init__(self) -> None:
         from llvmlite import binding as llvm
         from llvmlite import ir
 
-        from . import pointwise, product
+        from . import pointwise, product, stream
 
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -54,16 +55,26 @@ class Kernels:
         self._attend: dict[int, Callable[..., None]] = {}
         self._lock = threading.Lock()
         module = ir.Module("tick")
-        for small in (False, True):
-            product.write(module, self.lanes, registers, small=small)
+        shapes = [(lanes, 1) for lanes in (4, 8, 16) if lanes <= self.lanes] + [(self.lanes, 2)]
+        for lanes, vectors in shapes:
+            product.write(module, f"product{lanes}x{vectors}", lanes, vectors, registers)
+        product.write(module, "product8", self.lanes, 2, registers, small=True)
         pointwise.write(module, self.lanes)
+        stream.write(module, self.lanes)
         engine = self._compile(module)
         products = [_POINTER] * 5 + [_WHOLE] * 2
-        self.product = self._found(engine, "product", products)
+        self.products = {
+            lanes * vectors: self._found(engine, f"product{lanes}x{vectors}", products)
+            for lanes, vectors in shapes
+        }
         self.product8 = self._found(engine, "product8", products)
         self.norm = self._found(engine, "norm", [_POINTER] * 3 + [_WHOLE] * 2 + [_NUMBER] * 2)
         self.gate = self._found(engine, "gate", [_POINTER] * 2 + [_WHOLE] * 2)
         self.elu = self._found(engine, "elu", [_POINTER] * 2 + [_WHOLE] * 4)
+        self.gelu = self._found(engine, "gelu", [_POINTER] * 2 + [_WHOLE])
+        extending = [_POINTER] * 4 + [_WHOLE] * 3
+        self.extend = self._found(engine, "extend", extending)
+        self.extend_elu = self._found(engine, "extend_elu", extending)
 
     def attend(self, width: int) -> Callable[..., None]:
         """Return the attention for heads of `width`, a multiple of 8; see `attention.write`."""
