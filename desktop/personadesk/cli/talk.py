@@ -102,7 +102,7 @@ async def _follow(
 
 
 def _say_line(line: Line) -> None:
-    say(f"{number(line.at, '7.1f')}  {word(line.who):5}  {line.text}")
+    say(f"{number(line.at, '7.1f')}  {word(line.who):5}  {show(line.text)}")
 
 
 def _words(view: TalkSnapshot) -> str:

@@ -9,7 +9,7 @@ KNOWN = frozenset(
         # lines, their wishes, machines and servers
         mark("up"), mark("starting"), mark("failed"), mark("stopped"), mark("unknown"), mark("asleep"),
         mark("requested"), mark("provisioning"), mark("booting"), mark("running"), mark("stopping"),
-        mark("ending"), mark("ended"), mark("backing-off"), mark("given-up"), mark("dead"),
+        mark("ending"), mark("ended"), mark("lost"), mark("backing-off"), mark("given-up"), mark("dead"),
         mark("absent"),
         # what the guardian did
         mark("up again"), mark("wait"), mark("reconnect"), mark("restart-service"),
