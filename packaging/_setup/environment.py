@@ -176,7 +176,7 @@ def _get_ensurepip() -> None:
 
 def _install_lock(layout: Layout, *, dev: bool) -> None:
     lock = layout.locks / lock_name(dev=dev)
-    amount = "200 MB, and then torch" if dev else "130 MB"
+    amount = "260 MB, and then torch" if dev else "130 MB"
     say(f"Installing what is locked (the first time about {amount} are fetched) …")
     command = [*pip_of(layout), "install", "--no-deps", "--require-hashes", "-r", str(lock)]
     if call_quietly(command, layout.log) != 0:

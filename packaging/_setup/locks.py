@@ -1,6 +1,6 @@
 """Making the locked, hashed requirements again from what the two pyproject.toml files ask for.
 
-All three come from one resolution: the development set is solved first and holds the other two, so that
+All come from one resolution: the development set is solved first and holds the others, so that
 what was tested is what is installed. torch is left out of all of them; what torch itself needs is in.
 """
 
@@ -27,6 +27,7 @@ _WHAT = {
     "dev.txt": "Everything to develop, test and run both packages.",
     "desktop.txt": "What PersonaDesk needs on the user's computer.",
     "server.txt": "What the voice server needs on its host, with what torch asks for.",
+    "server-cpu.txt": "What the voice server also has on a host without an NVIDIA GPU, where there is a wheel of it.",
 }
 _OURS = {"personaplex-server", "personadesk", "torch"}
 
@@ -38,10 +39,12 @@ def inputs(layout: Layout) -> dict[str, list[str]]:
     groups = app["dependency-groups"]
     desktop = app["project"]["dependencies"]
     serving = [*server["project"]["dependencies"], *groups["torch-needs"]]
+    on_cpu = server["project"]["optional-dependencies"]["cpu"]
     return {
-        "dev.txt": _theirs([*desktop, *serving, *groups["dev"]]),
+        "dev.txt": _theirs([*desktop, *serving, *on_cpu, *groups["dev"]]),
         "desktop.txt": _theirs(desktop),
         "server.txt": _theirs(serving),
+        "server-cpu.txt": _theirs(on_cpu),
     }
 
 
@@ -56,7 +59,7 @@ def requirement_name(requirement: str) -> str:
 
 
 def make_locks(layout: Layout, *, upgrade: bool) -> None:
-    """Write the three locks.
+    """Write the locks.
 
     Args:
         layout: The checkout; its environment holds uv.
@@ -73,7 +76,8 @@ def make_locks(layout: Layout, *, upgrade: bool) -> None:
         text = _compile(layout, wanted, known if widest is None else "", widest)
         lock.write_text(_HEADER.format(what=_WHAT[name]) + text, encoding="utf-8", newline="\n")
         widest = widest or lock
-        say(f"{lock.relative_to(layout.root)}: {text.count('==')} packages.")
+        packages = sum(line[:1].isalnum() for line in text.splitlines())
+        say(f"{lock.relative_to(layout.root)}: {packages} packages.")
 
 
 def _theirs(requirements: Iterable[str]) -> list[str]:

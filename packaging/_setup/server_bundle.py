@@ -15,9 +15,11 @@ from pathlib import Path
 
 from _setup.console import Trouble, say
 from _setup.layout import Layout, project
+from _setup.lean import lean
 from _setup.wheels import Facts, sources, write_wheel
 
 REQUIREMENTS = "server.txt"
+CPU_REQUIREMENTS = "server-cpu.txt"
 MANIFEST = "manifest.json"
 NOT_PUSHED = "personaplex_server/bench/"
 """What a machine with a voice on it has no use for: the wheel is sent there, often over a slow line."""
@@ -58,7 +60,7 @@ def _inputs(layout: Layout) -> list[tuple[str, Path]]:
     return [
         *sources(layout.server / "personaplex_server"),
         ("pyproject.toml", layout.server / "pyproject.toml"),
-        (REQUIREMENTS, layout.locks / REQUIREMENTS),
+        *((name, layout.locks / name) for name in (REQUIREMENTS, CPU_REQUIREMENTS)),
     ]
 
 
@@ -71,7 +73,7 @@ def _seen(layout: Layout) -> str:
 
 
 def _source_hash(layout: Layout) -> str:
-    digest = hashlib.sha256(b"1\n")
+    digest = hashlib.sha256(b"2\n")
     for name, path in _inputs(layout):
         data = path.read_bytes()
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
@@ -81,7 +83,7 @@ def _source_hash(layout: Layout) -> str:
 def _build(layout: Layout, source: str) -> None:
     facts = Facts.of(project(layout.server))
     files = {
-        name: path.read_bytes()
+        name: lean(path.read_bytes()) if name.endswith(".py") else path.read_bytes()
         for name, path in sources(layout.server / "personaplex_server")
         if not name.startswith(NOT_PUSHED)
     }
@@ -100,12 +102,14 @@ def _build(layout: Layout, source: str) -> None:
         for old in layout.bundle.glob("*.whl"):
             old.unlink()
         wheel.replace(layout.bundle / facts.file_name)
-    shutil.copyfile(layout.locks / REQUIREMENTS, layout.bundle / REQUIREMENTS)
+    for name in (REQUIREMENTS, CPU_REQUIREMENTS):
+        shutil.copyfile(layout.locks / name, layout.bundle / name)
     manifest = {
         "wheel": facts.file_name,
         "sha256": hashlib.sha256(data).hexdigest(),
         "version": facts.version,
         "requirements": REQUIREMENTS,
+        "cpu_requirements": CPU_REQUIREMENTS,
         "source": source,
     }
     _write(layout.bundle / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
@@ -114,7 +118,7 @@ def _build(layout: Layout, source: str) -> None:
 
 def _whole(manifest: Path) -> bool:
     known = _json(manifest)
-    names = [known.get("wheel"), known.get("requirements")]
+    names = [known.get(key) for key in ("wheel", "requirements", "cpu_requirements")]
     return all(isinstance(name, str) and (manifest.parent / name).is_file() for name in names)
 
 

@@ -118,8 +118,14 @@ def _metadata(facts: Facts) -> str:
     head += [f"Requires-Dist: {each}" for each in facts.requires]
     for extra, needs in sorted(facts.extras.items()):
         head.append(f"Provides-Extra: {extra}")
-        head += [f'Requires-Dist: {each} ; extra == "{extra}"' for each in needs]
+        head += [f"Requires-Dist: {_in_extra(each, extra)}" for each in needs]
     return "\n".join(head) + "\n"
+
+
+def _in_extra(requirement: str, extra: str) -> str:
+    what, _, when = requirement.partition(";")
+    chosen = f'extra == "{extra}"'
+    return f"{what.strip()} ; " + (f"({when.strip()}) and {chosen}" if when else chosen)
 
 
 def _digest(data: bytes) -> str:

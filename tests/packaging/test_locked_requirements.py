@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from _setup import locks
 from _setup.layout import Layout, project
 
-LOCKS = ("dev.txt", "desktop.txt", "server.txt")
+LOCKS = ("dev.txt", "desktop.txt", "server.txt", "server-cpu.txt")
 
 
 def read(root: Path, name: str) -> str:
@@ -77,7 +77,7 @@ def test_what_the_locked_packages_need_is_locked_too(root: Path, name: str) -> N
                 assert canonicalize_name(need.name) in locked, f"{package} needs {need}"
 
 
-@pytest.mark.parametrize("name", ["desktop.txt", "server.txt"])
+@pytest.mark.parametrize("name", ["desktop.txt", "server.txt", "server-cpu.txt"])
 def test_what_is_tested_is_what_is_installed(root: Path, name: str) -> None:
     tested = versions(root, "dev.txt")
     assert versions(root, name).items() <= tested.items()
@@ -94,6 +94,13 @@ def test_what_torch_needs_is_in_the_locks_that_go_with_it(root: Path, name: str)
         gpu = need.name.startswith(("nvidia", "cuda", "triton"))
         if not gpu and (need.marker is None or need.marker.evaluate({"extra": ""})):
             assert canonicalize_name(need.name) in versions(root, name)
+
+
+def test_the_compiler_of_kernels_is_locked_for_processors_and_development_alone(root: Path) -> None:
+    assert list(versions(root, "server-cpu.txt")) == ["llvmlite"]
+    assert "llvmlite" in versions(root, "dev.txt")
+    # A GPU host has the one, the user's app the other.
+    assert "llvmlite" not in versions(root, "server.txt").keys() | versions(root, "desktop.txt")
 
 
 def test_the_app_installs_neither_torch_nor_a_web_server(root: Path) -> None:

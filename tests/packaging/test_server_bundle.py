@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from _setup import server_bundle
 from _setup.console import Trouble
 from _setup.layout import Layout
+from _setup.lean import lean
 
 
 def manifest(layout: Layout) -> dict[str, str]:
@@ -36,14 +37,43 @@ def facts(wheel: zipfile.ZipFile) -> tuple[object, ...]:
     return told["Name"], told["Version"], told["Requires-Python"], needs
 
 
+COMPUTERS = [
+    ("linux", "x86_64", "3.11"),
+    ("linux", "aarch64", "3.14"),
+    ("darwin", "arm64", "3.11"),
+    ("win32", "AMD64", "3.11"),
+    ("win32", "ARM64", "3.12"),
+    ("linux", "ppc64le", "3.12"),
+    ("darwin", "x86_64", "3.12"),
+    ("win32", "ARM64", "3.11"),
+]
+WITH_A_WHEEL = COMPUTERS[:5]
+
+
+def cpu_part(wheel: zipfile.ZipFile) -> set[tuple[str, str, str]]:
+    """On which of these computers a wheel's extra `cpu` brings llvmlite, which no wheel does unasked."""
+    info = next(name for name in wheel.namelist() if name.endswith("METADATA"))
+    told = email.message_from_string(wheel.read(info).decode())
+    needs = map(Requirement, told.get_all("Requires-Dist"))
+    (marker,) = [each.marker for each in needs if each.name == "llvmlite"]
+    assert marker is not None
+    found = set()
+    for system, machine, version in COMPUTERS:
+        where = {"sys_platform": system, "platform_machine": machine, "python_version": version}
+        assert not marker.evaluate({**where, "extra": ""})
+        if marker.evaluate({**where, "extra": "cpu"}):
+            found.add((system, machine, version))
+    return found
+
+
 def test_the_manifest_tells_the_wheel_its_hash_and_its_requirements(checkout: Layout) -> None:
     server_bundle.ensure_bundle(checkout)
     known = manifest(checkout)
     wheel = (checkout.bundle / known["wheel"]).read_bytes()
     assert hashlib.sha256(wheel).hexdigest() == known["sha256"]
     assert known["wheel"] == f"personaplex_server-{known['version']}-py3-none-any.whl"
-    lock = (checkout.locks / "server.txt").read_bytes()
-    assert (checkout.bundle / known["requirements"]).read_bytes() == lock
+    for key, name in (("requirements", "server.txt"), ("cpu_requirements", "server-cpu.txt")):
+        assert (checkout.bundle / known[key]).read_bytes() == (checkout.locks / name).read_bytes()
     assert len(known["source"]) == 64
 
 
@@ -90,7 +120,12 @@ def test_touched_but_equal_sources_keep_the_wheel(checkout: Layout) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", ["server/personaplex_server/__init__.py", "packaging/locks/server.txt"]
+    "changed",
+    [
+        "server/personaplex_server/__init__.py",
+        "packaging/locks/server.txt",
+        "packaging/locks/server-cpu.txt",
+    ],
 )
 def test_changed_sources_or_requirements_make_a_new_bundle(checkout: Layout, changed: str) -> None:
     server_bundle.ensure_bundle(checkout)
@@ -99,8 +134,8 @@ def test_changed_sources_or_requirements_make_a_new_bundle(checkout: Layout, cha
         file.write("# one line more\n")
     server_bundle.ensure_bundle(checkout)
     assert manifest(checkout)["source"] != before
-    lock = (checkout.locks / "server.txt").read_bytes()
-    assert (checkout.bundle / "server.txt").read_bytes() == lock
+    for name in ("server.txt", "server-cpu.txt"):
+        assert (checkout.bundle / name).read_bytes() == (checkout.locks / name).read_bytes()
 
 
 def test_a_bundle_whose_wheel_is_gone_is_made_again(checkout: Layout) -> None:
@@ -137,8 +172,12 @@ def test_our_wheel_holds_what_the_build_tool_puts_in(checkout: Layout, tmp_path:
     assert sorted(ours.namelist()) == sorted(pushed)
     for name in pushed:
         if name.endswith(("entry_points.txt", ".py")):
-            assert ours.read(name).split() == theirs.read(name).split()
+            whole = theirs.read(name)
+            wanted = lean(whole) if name.endswith(".py") else whole
+            assert ours.read(name).split() == wanted.split()
     assert facts(ours) == facts(theirs)
+    assert cpu_part(ours) == cpu_part(theirs)
+    assert [told for told in COMPUTERS if told in cpu_part(ours)] == WITH_A_WHEEL
 
 
 def test_pip_accepts_the_wheel(checkout: Layout, tmp_path: Path) -> None:

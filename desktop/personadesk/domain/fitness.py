@@ -106,7 +106,7 @@ def wanted_bytes(facts: HostFacts, model: ModelKind | None) -> int:
     reused = python is not None and python.torch
     total = ENVIRONMENT_BYTES
     if reused:
-        total = ENVIRONMENT_BYTES // 4
+        total = ENVIRONMENT_BYTES // 3
     elif facts.gpus:
         total = CUDA_BYTES
     return total + (MODEL_BYTES if model is ModelKind.PERSONAPLEX_7B else 0)

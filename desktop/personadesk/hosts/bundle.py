@@ -1,4 +1,4 @@
-"""The server's package as it ships with PersonaDesk: a wheel with its hash, and the locked list of what it needs."""
+"""The server's package as it ships with PersonaDesk: a wheel with its hash, and the locked lists of what it needs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ class Bundle:
         sha256: Its hash, checked.
         version: Its version.
         requirements: Locked, hashed requirements, torch left out.
-        requirements_sha256: Hash of that file.
+        cpu_requirements: The same for what it also has where it computes on the processor.
+        requirements_sha256: Hash of both files.
     """
 
     wheel: Path
     sha256: str
     version: str
     requirements: Path
+    cpu_requirements: Path
     requirements_sha256: str
 
 
@@ -43,8 +45,9 @@ def load(folder: Path) -> Bundle:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         wheel = folder / manifest["wheel"]
         requirements = folder / manifest["requirements"]
+        cpu_requirements = folder / manifest["cpu_requirements"]
         found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        listed = hashlib.sha256(requirements.read_bytes()).hexdigest()
+        lists = requirements.read_bytes() + cpu_requirements.read_bytes()
         wanted, version = str(manifest["sha256"]), str(manifest["version"])
     except FileNotFoundError as error:
         raise HostUnfit(
@@ -59,7 +62,8 @@ def load(folder: Path) -> Bundle:
         raise _damaged(repr(error)) from error
     if found != wanted:
         raise _damaged(f"{wheel.name}: sha256 is {found}, should be {wanted}")
-    return Bundle(wheel, found, version, requirements, listed)
+    listed = hashlib.sha256(lists).hexdigest()
+    return Bundle(wheel, found, version, requirements, cpu_requirements, listed)
 
 
 def _damaged(details: str) -> HostUnfit:

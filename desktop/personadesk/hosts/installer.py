@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REPORT_SECONDS = 300.0
+NO_CPU_PART = "llvmlite cannot be had here, so torch's own operators are used, which take longer on a processor."
 _DOWNLOAD = re.compile(r"Downloading (\S+) \(([\d.]+ [kMG]i?B)\)")
 
 
@@ -107,6 +108,45 @@ async def install_locked(
             [*tool.install(python), "--require-hashes", "--no-deps", "-r", str(complete)],
             on_line, limit_s,
         )  # fmt: skip
+
+
+async def install_for_cpu(
+    tool: Installer,
+    python: Path,
+    requirements: Path,
+    on_line: Callable[[str], None],
+    *,
+    limit_s: float,
+) -> bool:
+    """Install what makes the server quicker on a processor, and tell whether it can be had here.
+
+    Args:
+        tool: What to install with.
+        python: Whose environment it goes into.
+        requirements: The locked list of it.
+        on_line: Told every line.
+        limit_s: How long it may take.
+
+    Returns:
+        Whether it was installed; the server does without it, too.
+
+    Raises:
+        PersonaDeskError: The network, the disk or a changed file was in the way.
+    """
+    try:
+        await _run(
+            # Wheels only: a build from source would first want a compiler and all of LLVM.
+            [
+                *tool.install(python), "--require-hashes", "--no-deps", "--only-binary", ":all:",
+                "-r", str(requirements),
+            ],
+            on_line, limit_s,
+        )  # fmt: skip
+    except ProviderFault as error:
+        if error.cause != "install_failed":
+            raise
+        return False
+    return True
 
 
 def _join(complete: Path, requirements: Path, wheel: Path, sha256: str) -> None:

@@ -195,7 +195,7 @@ class Environments:
                 details=done.text,
             )
         tool = installer.find(self._base)
-        await self._needs(tool, python, bundle, report)
+        await self._needs(tool, python, bundle, gpu=gpu, report=report)
         borrowed = await self._torch(tool, python, gpu=gpu, report=report)
         report.doing(T("looking whether it runs"), 0.95)
         facts = await self._verify(python)
@@ -233,7 +233,13 @@ class Environments:
         return environment
 
     async def _needs(
-        self, tool: installer.Installer, python: Path, bundle: Bundle, report: Report
+        self,
+        tool: installer.Installer,
+        python: Path,
+        bundle: Bundle,
+        *,
+        gpu: bool,
+        report: Report,
     ) -> None:
         report.doing(T("installing what the server needs"), 0.08)
         wanted = [
@@ -253,6 +259,10 @@ class Environments:
             tool, python, bundle.requirements, bundle.wheel, bundle.sha256, line,
             limit_s=INSTALL_SECONDS,
         )  # fmt: skip
+        if not gpu and not await installer.install_for_cpu(
+            tool, python, bundle.cpu_requirements, line, limit_s=INSTALL_SECONDS
+        ):
+            report.line(installer.NO_CPU_PART, warning=True)
 
     async def _torch(
         self, tool: installer.Installer, python: Path, *, gpu: bool, report: Report

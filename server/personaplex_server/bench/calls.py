@@ -68,14 +68,11 @@ class AgedEngine(PersonaPlexEngine):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         generator = torch.Generator().manual_seed(1)
-        lm = Lm(
-            MemoryFile(lm_tensors(config.lm, generator, config.lm.own_codebooks)), config.lm, rows
-        )
+        lm = Lm(MemoryFile(lm_tensors(config.lm, generator, config.lm.own_codebooks)), config.lm)
         codec = Codec(
             MemoryFile(codec_tensors(config.codec, generator)),
             config.codec,
             config.lm.own_codebooks,
-            rows,
         )
         (folder / TEXT_FILE).write_bytes(sentencepiece_model(_PIECES))
         tokenizer = Tokenizer(folder, config.lm.text_card)

@@ -76,7 +76,7 @@ class Language:
     def __init__(
         self, config: LmConfig, weights: dict[str, Tensor], rows: int, quant: Quant = Quant.NONE
     ) -> None:
-        self.lm = Lm(MemoryFile(weights), config, rows, quant)
+        self.lm = Lm(MemoryFile(weights), config, quant)
         self.config, self.rows = config, rows
         self.state = self.lm.state(rows)
         self.samplers = [
@@ -127,7 +127,7 @@ class Sound:
     """One codec of ours, rows side by side, their attention full."""
 
     def __init__(self, weights: dict[str, Tensor], rows: int, config: CodecConfig = CODEC) -> None:
-        self.codec = Codec(MemoryFile(weights), config, 8, rows)
+        self.codec = Codec(MemoryFile(weights), config, 8)
         self.hearing, self.speaking = self.codec.encoding(rows), self.codec.decoding(rows)
         self.pcm = 0.1 * torch.randn(rows, FRAME_SAMPLES)
         self.codes = torch.randint(config.bins, (rows, 8))

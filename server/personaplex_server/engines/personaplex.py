@@ -145,9 +145,8 @@ class PersonaPlexEngine:
             with torch.inference_mode():
                 tokenizer = Tokenizer(folder, config.lm.text_card)
                 lm_file, codec_file = open_weights(folder, config, where, kind, on_bytes)
-                together = 1 if exact else rows
-                codec = Codec(codec_file, config.codec, config.lm.own_codebooks, together)
-                lm = Lm(lm_file, config.lm, together, matrices)
+                codec = Codec(codec_file, config.codec, config.lm.own_codebooks)
+                lm = Lm(lm_file, config.lm, matrices)
                 library = VoiceLibrary(folder, voices_dir)
                 threads = torch.get_num_threads()
                 engine = cls(config, lm, codec, tokenizer, library, rows, threads, exact=exact)

@@ -45,7 +45,7 @@ def _slide(weight: Tensor, bias: Tensor | None, x: Tensor, apart: int, count: in
 
 
 class Conv:
-    """A causal convolution; arguments as for `seanet.Conv`, whose `steps` is of no use here."""
+    """A causal convolution; arguments as for `seanet.Conv`."""
 
     def __init__(
         self,
@@ -55,7 +55,6 @@ class Conv:
         kernel: int,
         shapes: list[tuple[int, int]],
         *,
-        steps: int,
         stride: int = 1,
         dilation: int = 1,
         elu: bool = False,
@@ -78,6 +77,12 @@ class Conv:
         count = time // self.stride
         out = _slide(self.taps, self.bias, x, self.dilation * rows, count * rows)
         return out.view(-1, count, rows)
+
+    def onto(self, total: Tensor, x: Tensor) -> Tensor:
+        """Return `total` plus the output for `x`, of a kernel of 1 without ELU; `total` is used up."""
+        flat = total.view(len(self.bias), -1)
+        flat.addmm_(self.taps[0], x.view(x.shape[0], -1)).add_(self.bias)
+        return total
 
 
 class ToSamples:
@@ -115,8 +120,6 @@ class TransposedConv:
         channels: tuple[int, int],
         stride: int,
         shapes: list[tuple[int, int]],
-        *,
-        steps: int,
     ) -> None:
         inputs, self.outputs = channels
         self.stride = stride

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .config import FRAME_SAMPLES
-from .layers import attend, rotary_frequencies, rotate_, rotation
+from .layers import attend, attend_own, attends, rotary_frequencies, rotate_, rotation
 from .linear import Linear
 from .seanet import Conv, Decoder, DepthwiseUpsample, Encoder
 from .streams import StreamState
@@ -93,7 +93,7 @@ class Side:
 
 
 class _TransformerLayer:
-    def __init__(self, file: TensorFile, name: str, config: CodecConfig, steps: int) -> None:
+    def __init__(self, file: TensorFile, name: str, config: CodecConfig) -> None:
         dim, hidden = config.transformer_dim, config.transformer_hidden
 
         def scaled(key: str, scale: str, inputs: int) -> Tensor:
@@ -107,32 +107,25 @@ class _TransformerLayer:
             (file.take(f"{name}{norm}.weight", (dim,)), file.take(f"{name}{norm}.bias", (dim,)))
             for norm in ("norm1", "norm2")
         ]
-        self.attend_in = Linear(
-            file.take(f"{name}self_attn.in_proj_weight", (3 * dim, dim)), rows=steps
-        )
-        self.attend_out = Linear(
-            scaled("self_attn.out_proj.weight", "layer_scale_1", dim), rows=steps
-        )
-        self.widen = Linear(file.take(f"{name}linear1.weight", (hidden, dim)), rows=steps)
-        self.narrow = Linear(scaled("linear2.weight", "layer_scale_2", hidden), rows=steps)
+        self.attend_in = Linear(file.take(f"{name}self_attn.in_proj_weight", (3 * dim, dim)))
+        self.attend_out = Linear(scaled("self_attn.out_proj.weight", "layer_scale_1", dim))
+        self.widen = Linear(file.take(f"{name}linear1.weight", (hidden, dim)))
+        self.narrow = Linear(scaled("linear2.weight", "layer_scale_2", hidden))
 
 
 class _Transformer:
     """The transformer between convolutions and codes."""
 
-    def __init__(self, file: TensorFile, name: str, config: CodecConfig, rows: int) -> None:
+    def __init__(self, file: TensorFile, name: str, config: CodecConfig) -> None:
         self.dim, self.heads = config.transformer_dim, config.transformer_heads
         self.width = self.dim // self.heads
-        steps = rows * config.positions
         self.enter = self.leave = None
         if config.transformer_dim != config.dimension:
             wide, narrow = config.dimension, config.transformer_dim
-            self.enter = Linear(file.take(f"{name}.input_proj.weight", (narrow, wide)), rows=steps)
-            self.leave = Linear(
-                file.take(f"{name}.output_projs.0.weight", (wide, narrow)), rows=steps
-            )
+            self.enter = Linear(file.take(f"{name}.input_proj.weight", (narrow, wide)))
+            self.leave = Linear(file.take(f"{name}.output_projs.0.weight", (wide, narrow)))
         self.layers = [
-            _TransformerLayer(file, f"{name}.transformer.layers.{index}.", config, steps)
+            _TransformerLayer(file, f"{name}.transformer.layers.{index}.", config)
             for index in range(config.transformer_layers)
         ]
         self._frequencies = rotary_frequencies(self.width, config.max_period, file.device)
@@ -145,7 +138,12 @@ class _Transformer:
         window, heads = state.window, self.heads
         start = state.position[:rows].unsqueeze(1)
         position = start + torch.arange(count, device=x.device)
-        turn = rotation(position, self._frequencies).view(rows, count, 1, 1, self.width // 2)
+        turn = rotation(position, self._frequencies)
+        if attends(state.memory):
+            x = self._think(x, state, turn)
+            state.position[:rows].add_(count if active is None else active * count)
+            return x
+        turn = turn.view(rows, count, 1, 1, self.width // 2)
         at = self._slots(position, state)
         # What a slot holds once this frame is written; a position of the frame hides the later ones.
         last = start + (count - 1)
@@ -168,10 +166,22 @@ class _Transformer:
                 memory[1, :rows, :, :prefix],
                 hidden,
             )
-            x = x + layer.attend_out(mixed)
+            x = layer.attend_out.onto(x, mixed)
             normed = F.layer_norm(x, (self.dim,), gain2, bias2, _NORM_EPSILON)
-            x = x + layer.narrow(F.gelu(layer.widen(normed)))
+            x = layer.narrow.onto(x, F.gelu(layer.widen(normed)))
         state.position[:rows].add_(count if active is None else active * count)
+        return x if self.leave is None else self.leave(x)
+
+    def _think(self, x: Tensor, state: _AttentionState, turn: Tensor) -> Tensor:
+        """Do the same by this computer's own functions."""
+        positions = state.position[: len(x)]
+        x = x.contiguous() if self.enter is None else self.enter(x)
+        for layer, memory in zip(self.layers, state.memory.unbind(), strict=True):
+            (gain1, bias1), (gain2, bias2) = layer.norms
+            joint = layer.attend_in(F.layer_norm(x, (self.dim,), gain1, bias1, _NORM_EPSILON))
+            x = layer.attend_out.onto(x, attend_own(joint, memory, positions, turn))
+            normed = F.layer_norm(x, (self.dim,), gain2, bias2, _NORM_EPSILON)
+            x = layer.narrow.onto(x, F.gelu(layer.widen(normed)))
         return x if self.leave is None else self.leave(x)
 
     def _slots(self, position: Tensor, state: _AttentionState) -> Tensor:
@@ -189,18 +199,18 @@ class _Transformer:
 class _Codebook:
     """One codebook: searched as a product, since |x - e|² is least where x·e - |e|²/2 is largest."""
 
-    def __init__(self, file: TensorFile, name: str, config: CodecConfig, rows: int) -> None:
+    def __init__(self, file: TensorFile, name: str, config: CodecConfig) -> None:
         shape = (config.bins, config.code_dim)
         summed = next((each for each in _SUM_NAMES if file.has(f"{name}.{each}")), _SUM_NAMES[0])
         usage = file.take(f"{name}.cluster_usage", (config.bins,)).clamp(min=_LEAST_USAGE)
         self.vectors = file.take(f"{name}.{summed}", shape) / usage.unsqueeze(1)
-        self.search = Linear(self.vectors, -self.vectors.square().sum(1) / 2, rows=rows)
+        self.search = Linear(self.vectors, -self.vectors.square().sum(1) / 2)
 
 
 class _Quantizer:
     """Split residual quantizer: the first codebook and the chain of the others hear the same latent."""
 
-    def __init__(self, file: TensorFile, config: CodecConfig, used: int, rows: int) -> None:
+    def __init__(self, file: TensorFile, config: CodecConfig, used: int) -> None:
         inner, outer = config.code_dim, config.dimension
         branches = [("quantizer.rvq_first", 1), ("quantizer.rvq_rest", used - 1)]
         self.branches: list[tuple[Linear, list[_Codebook]]] = []
@@ -209,12 +219,12 @@ class _Quantizer:
             if not count:
                 continue
             books = [
-                _Codebook(file, f"{name}.vq.layers.{index}._codebook", config, rows)
+                _Codebook(file, f"{name}.vq.layers.{index}._codebook", config)
                 for index in range(count)
             ]
             enter = file.take(f"{name}.input_proj.weight", (inner, outer, 1))[..., 0]
             leave = file.take(f"{name}.output_proj.weight", (outer, inner, 1))[..., 0]
-            self.branches.append((Linear(enter.contiguous(), rows=rows), books))
+            self.branches.append((Linear(enter.contiguous()), books))
             # Multiplied out beforehand: decoding a code is then one row of a table.
             tables += [F.linear(book.vectors, leave) for book in books]
         self.table = torch.cat(tables)
@@ -244,19 +254,18 @@ class Codec:
         file: Where the weights are; its dtype should be float32.
         config: Sizes.
         used: Codebooks that the language model uses.
-        rows: Rows a usual call brings.
 
     Raises:
         CheckpointError: A weight is missing or has another shape.
     """
 
-    def __init__(self, file: TensorFile, config: CodecConfig, used: int, rows: int = 1) -> None:
+    def __init__(self, file: TensorFile, config: CodecConfig, used: int) -> None:
         self.config, self.device = config, file.device
         self._encoder_shapes: list[tuple[int, int]] = []
         self._decoder_shapes: list[tuple[int, int]] = []
         stride, dim = config.positions, config.dimension
-        self.encoder = Encoder(file, config, self._encoder_shapes, rows=rows, samples=FRAME_SAMPLES)
-        self.encoder_transformer = _Transformer(file, "encoder_transformer", config, rows)
+        self.encoder = Encoder(file, config, self._encoder_shapes, samples=FRAME_SAMPLES)
+        self.encoder_transformer = _Transformer(file, "encoder_transformer", config)
         self.down = self.up = None
         if stride > 1:
             self.down = Conv(
@@ -265,7 +274,6 @@ class Codec:
                 (dim, dim),
                 2 * stride,
                 self._encoder_shapes,
-                steps=rows,
                 stride=stride,
                 bias=False,
                 replicate=True,
@@ -273,9 +281,9 @@ class Codec:
             self.up = DepthwiseUpsample(
                 file, "upsample.convtr.convtr.convtr", dim, stride, self._decoder_shapes
             )
-        self.quantizer = _Quantizer(file, config, used, rows)
-        self.decoder_transformer = _Transformer(file, "decoder_transformer", config, rows)
-        self.decoder = Decoder(file, config, self._decoder_shapes, rows=rows, samples=FRAME_SAMPLES)
+        self.quantizer = _Quantizer(file, config, used)
+        self.decoder_transformer = _Transformer(file, "decoder_transformer", config)
+        self.decoder = Decoder(file, config, self._decoder_shapes, samples=FRAME_SAMPLES)
 
     def encoding(self, rows: int) -> Side:
         """Return fresh state for encoding `rows` rows."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .config import CheckpointError
-from .layers import gated, rms_norm
+from .layers import attend_own, attends, gated, rms_norm
 from .quant import Quant, maker
 from .sampling import AnyDraw, choose
 
@@ -30,35 +31,29 @@ if TYPE_CHECKING:
 class _Layer:
     """One layer: norms shared by all steps, everything else per step."""
 
-    def __init__(
-        self, file: TensorFile, config: LmConfig, index: int, rows: int, quant: Quant
-    ) -> None:
+    def __init__(self, file: TensorFile, config: LmConfig, index: int, quant: Quant) -> None:
         make = maker(quant)
         steps, dim = config.own_codebooks, config.depth_dim
         name = f"depformer.layers.{index}."
         self.norm1 = file.take(f"{name}norm1.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
         self.norm2 = file.take(f"{name}norm2.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
         self.attend_in = _blocks(
-            file, f"{name}self_attn.in_proj_weight", (steps, 3 * dim, dim), rows, quant
+            file, f"{name}self_attn.in_proj_weight", (steps, 3 * dim, dim), quant
         )
         self.attend_out = _blocks(
-            file, f"{name}self_attn.out_proj.weight", (steps, dim, dim), rows, quant
+            file, f"{name}self_attn.out_proj.weight", (steps, dim, dim), quant
         )
         self.gate_in: list[Linear | Int8Linear] = []
         self.gate_out: list[Linear | Int8Linear] = []
         for step in range(steps):
             gating = f"{name}gating.{step}."
             hidden = file.columns(f"{gating}linear_out.weight")
-            self.gate_in.append(
-                make(file.take(f"{gating}linear_in.weight", (2 * hidden, dim)), rows=rows)
-            )
-            self.gate_out.append(
-                make(file.take(f"{gating}linear_out.weight", (dim, hidden)), rows=rows)
-            )
+            self.gate_in.append(make(file.take(f"{gating}linear_in.weight", (2 * hidden, dim))))
+            self.gate_out.append(make(file.take(f"{gating}linear_out.weight", (dim, hidden))))
 
 
 def _blocks(
-    file: TensorFile, key: str, sizes: tuple[int, int, int], rows: int, quant: Quant
+    file: TensorFile, key: str, sizes: tuple[int, int, int], quant: Quant
 ) -> list[Linear | Int8Linear]:
     """Return the first blocks of a tensor that stacks one per step; `sizes` are (steps, outputs, inputs)."""
     steps, outputs, inputs = sizes
@@ -71,7 +66,7 @@ def _blocks(
             f"{[outputs, inputs]} are expected."
         )
     whole = file.take(key, shape, rows=steps * outputs)
-    return [make(block, rows=rows) for block in whole.view(steps, outputs, inputs).unbind()]
+    return [make(block) for block in whole.view(steps, outputs, inputs).unbind()]
 
 
 class Depth:
@@ -80,16 +75,13 @@ class Depth:
     Args:
         file: Where the weights are.
         config: Sizes.
-        rows: Rows a usual call brings.
         quant: How matrices are kept.
 
     Raises:
         CheckpointError: A weight is missing or has another shape.
     """
 
-    def __init__(
-        self, file: TensorFile, config: LmConfig, rows: int = 1, quant: Quant = Quant.NONE
-    ) -> None:
+    def __init__(self, file: TensorFile, config: LmConfig, quant: Quant = Quant.NONE) -> None:
         make = maker(quant)
         self._times = threading.local()
         self.steps, self.dim = config.own_codebooks, config.depth_dim
@@ -103,18 +95,15 @@ class Depth:
                     for step in range(self.steps)
                 ]
             ),
-            rows=rows,
         )
         self.embeddings = [file.take("depformer_text_emb.weight", (config.text_card + 1, dim))]
         self.embeddings += [
             file.take(f"depformer_emb.{step}.weight", (config.card + 1, dim))
             for step in range(self.steps - 1)
         ]
-        self.layers = [
-            _Layer(file, config, index, rows, quant) for index in range(config.depth_layers)
-        ]
+        self.layers = [_Layer(file, config, index, quant) for index in range(config.depth_layers)]
         self.heads_out = [
-            make(file.take(f"linears.{step}.weight", (config.card, dim)), rows=rows)
+            make(file.take(f"linears.{step}.weight", (config.card, dim)))
             for step in range(self.steps)
         ]
 
@@ -145,8 +134,10 @@ class Depth:
         for step in range(self.steps):
             x = inputs[:, step] + F.embedding(previous, self.embeddings[step])
             for index, layer in enumerate(self.layers):
-                x = x + self._attend(layer, step, cache[index], rms_norm(x, layer.norm1))
-                x = x + layer.gate_out[step](gated(layer.gate_in[step](rms_norm(x, layer.norm2))))
+                mixed = self._attend(layer, step, cache[index], rms_norm(x, layer.norm1))
+                x = layer.attend_out[step].onto(x, mixed)
+                gates = gated(layer.gate_in[step](rms_norm(x, layer.norm2)))
+                x = layer.gate_out[step].onto(x, gates)
             logits = self.heads_out[step](x).float()
             previous = choose(logits, None if draw is None else draw.at(step))
             if given is not None:
@@ -164,13 +155,21 @@ class Depth:
 
     def _attend(self, layer: _Layer, step: int, cache: Tensor, x: Tensor) -> Tensor:
         rows = x.shape[0]
-        joint = layer.attend_in[step](x).view(rows, 3, self.heads, self.width)
+        joint = layer.attend_in[step](x)
+        if attends(cache):
+            return attend_own(joint.unsqueeze(1), cache, _everywhere(rows, step)).squeeze(1)
+        joint = joint.view(rows, 3, self.heads, self.width)
         if step == 0 and self.steps > 1:
             cache[:, :, :, 0] = joint[:, 1:].transpose(0, 1)
         if step == 0:
             # With a single key attention returns its value.
-            return layer.attend_out[step](joint[:, 2].reshape(rows, self.dim))
+            return joint[:, 2].reshape(rows, self.dim)
         cache[:, :, :, step] = joint[:, 1:].transpose(0, 1)
         keys, values = cache[0, :, :, : step + 1], cache[1, :, :, : step + 1]
         mixed = F.scaled_dot_product_attention(joint[:, 0].unsqueeze(2), keys, values)
-        return layer.attend_out[step](mixed.reshape(rows, self.dim))
+        return mixed.reshape(rows, self.dim)
+
+
+@lru_cache(maxsize=1024)
+def _everywhere(rows: int, step: int) -> Tensor:
+    return torch.full((rows,), step)

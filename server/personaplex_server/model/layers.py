@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
+from personaplex_server.kernels.machine import kernels, serves
+
 NORM_EPSILON: Final = 1e-8
-
-
-@lru_cache(maxsize=16)
-def _norm_constants(width: int) -> tuple[Tensor, float]:
-    return torch.tensor(math.sqrt(width * NORM_EPSILON)), 1.0 / math.sqrt(width)
 
 
 def rms_norm(x: Tensor, alpha: Tensor) -> Tensor:
     """Normalise `x` [..., D] in float32 and scale by `alpha` [D] (float32); the result has x's dtype."""
-    if x.dtype == torch.float32:
-        if x.device.type != "cpu" or type(x) is not Tensor:
-            return F.rms_norm(x, alpha.shape, alpha, NORM_EPSILON)
-        # Half the time of torch's own on a CPU: 1 / sqrt(mean + epsilon) is sqrt(D) / hypot(|x|, sqrt(D * epsilon)).
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        floor, root = _norm_constants(x.shape[-1])
-        return (x / torch.hypot(length, floor).mul_(root)).mul_(alpha)
-    return F.rms_norm(x.float(), alpha.shape, alpha, NORM_EPSILON).to(x.dtype)
+    made = kernels() if serves(x) else None
+    if made is None:
+        return F.rms_norm(x.float(), alpha.shape, alpha, NORM_EPSILON).to(x.dtype)
+    x, width = x.contiguous(), x.shape[-1]
+    out = torch.empty_like(x)
+    made.norm(
+        x.data_ptr(),
+        alpha.data_ptr(),
+        out.data_ptr(),
+        x.numel() // width,
+        width,
+        width * NORM_EPSILON,
+        math.sqrt(width),
+    )
+    return out
 
 
 def rotary_frequencies(width: int, max_period: float, device: torch.device) -> Tensor:
@@ -56,8 +59,57 @@ def rotate_(x: Tensor, turn: Tensor) -> Tensor:
 
 def gated(x: Tensor) -> Tensor:
     """Return SiLU of the first half of the last axis, times its second half."""
-    gate, value = x.chunk(2, dim=-1)
-    return F.silu(gate) * value
+    made = kernels() if serves(x) else None
+    if made is None:
+        gate, value = x.chunk(2, dim=-1)
+        return F.silu(gate) * value
+    x, width = x.contiguous(), x.shape[-1] // 2
+    out = torch.empty(*x.shape[:-1], width)
+    made.gate(x.data_ptr(), out.data_ptr(), x.numel() // (2 * width), width)
+    return out
+
+
+def attends(memory: Tensor) -> bool:
+    """Whether `attend_own` can work on such a memory, [..., width]."""
+    return serves(memory) and memory.shape[-1] % 8 == 0 and kernels() is not None
+
+
+def attend_own(
+    joint: Tensor, memory: Tensor, positions: Tensor, turns: Tensor | None = None
+) -> Tensor:
+    """Turn and remember new positions of each row, and let them look at what the row remembers, on a CPU.
+
+    Args:
+        joint: Query, key and value, [rows, count, 3 * heads * width] without gaps; may be changed.
+        memory: Keys and values of one layer, [2, rows or more, heads, window, width]; slot = position % window.
+        positions: The first new position of each row, int64 [rows].
+        turns: Angles of `rotation`, [rows, count, width / 2]; None does not turn.
+
+    Returns:
+        [rows, count, heads * width].
+    """
+    made = kernels()
+    if made is None:
+        raise RuntimeError("This computer's own functions are not there.")
+    rows, count, _ = joint.shape
+    _, _, heads, window, width = memory.shape
+    out = torch.empty(rows, count, heads * width)
+    scores = torch.empty(window + 8)
+    keys, values = memory.unbind()
+    made.attend(width)(
+        joint.data_ptr(),
+        keys.data_ptr(),
+        values.data_ptr(),
+        None if turns is None else turns.data_ptr(),
+        positions.data_ptr(),
+        scores.data_ptr(),
+        out.data_ptr(),
+        rows,
+        count,
+        heads,
+        window,
+    )
+    return out
 
 
 def attend(query: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None) -> Tensor:
@@ -73,19 +125,8 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None) -
     Returns:
         [rows, count, heads * width].
     """
-    rows, heads, slots, width = keys.shape
+    rows, heads, _, width = keys.shape
     count = query.shape[2]
-    if query.device.type == "cpu" and query.dtype == torch.float32:
-        # A quarter quicker there than torch's fused attention, which is made for many queries.
-        scores = torch.bmm(
-            query.reshape(rows * heads, count, width), keys.flatten(0, 1).transpose(1, 2)
-        )
-        scores = scores.view(rows, heads, count, slots).mul_(width**-0.5)
-        if hidden is not None:
-            scores += hidden
-        weights = scores.softmax(-1).view(rows * heads, count, slots)
-        mixed = torch.bmm(weights, values.flatten(0, 1)).view(rows, heads, count, width)
-    else:
-        mask = None if hidden is None else hidden.to(query.dtype)
-        mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+    mask = None if hidden is None else hidden.to(query.dtype)
+    mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
     return mixed.transpose(1, 2).reshape(rows, count, heads * width)

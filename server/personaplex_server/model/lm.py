@@ -14,7 +14,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .depth import Depth
-from .layers import attend, gated, rms_norm, rotary_frequencies, rotate_, rotation
+from .layers import (
+    attend,
+    attend_own,
+    attends,
+    gated,
+    rms_norm,
+    rotary_frequencies,
+    rotate_,
+    rotation,
+)
 from .quant import Quant, maker
 from .sampling import AnyDraw, choose
 
@@ -34,23 +43,17 @@ PREFIX_STEP: Final = 128
 
 
 class _Layer:
-    def __init__(
-        self, file: TensorFile, config: LmConfig, index: int, rows: int, quant: Quant
-    ) -> None:
+    def __init__(self, file: TensorFile, config: LmConfig, index: int, quant: Quant) -> None:
         make = maker(quant)
         dim = config.dim
         name = f"transformer.layers.{index}."
         hidden = file.columns(f"{name}gating.linear_out.weight")
         self.norm1 = file.take(f"{name}norm1.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
         self.norm2 = file.take(f"{name}norm2.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
-        self.attend_in = make(
-            file.take(f"{name}self_attn.in_proj_weight", (3 * dim, dim)), rows=rows
-        )
-        self.attend_out = make(file.take(f"{name}self_attn.out_proj.weight", (dim, dim)), rows=rows)
-        self.gate_in = make(
-            file.take(f"{name}gating.linear_in.weight", (2 * hidden, dim)), rows=rows
-        )
-        self.gate_out = make(file.take(f"{name}gating.linear_out.weight", (dim, hidden)), rows=rows)
+        self.attend_in = make(file.take(f"{name}self_attn.in_proj_weight", (3 * dim, dim)))
+        self.attend_out = make(file.take(f"{name}self_attn.out_proj.weight", (dim, dim)))
+        self.gate_in = make(file.take(f"{name}gating.linear_in.weight", (2 * hidden, dim)))
+        self.gate_out = make(file.take(f"{name}gating.linear_out.weight", (dim, hidden)))
 
 
 class LmState:
@@ -142,16 +145,13 @@ class Lm:
     Args:
         file: Where the weights are.
         config: Sizes.
-        rows: Rows a usual call brings.
         quant: How matrices are kept; embeddings and norms always keep the file's type.
 
     Raises:
         CheckpointError: A weight is missing or has another shape.
     """
 
-    def __init__(
-        self, file: TensorFile, config: LmConfig, rows: int = 1, quant: Quant = Quant.NONE
-    ) -> None:
+    def __init__(self, file: TensorFile, config: LmConfig, quant: Quant = Quant.NONE) -> None:
         self.config = config
         self.device, self.dtype, self.quant = file.device, file.dtype, quant
         dim = config.dim
@@ -165,14 +165,10 @@ class Lm:
         ]
         self.embedding = torch.cat(parts)
         del parts
-        self.layers = [
-            _Layer(file, config, index, rows, quant) for index in range(config.num_layers)
-        ]
+        self.layers = [_Layer(file, config, index, quant) for index in range(config.num_layers)]
         self.out_norm = file.take("out_norm.alpha", (1, 1, dim), dtype=torch.float32).view(dim)
-        self.text_head = maker(quant)(
-            file.take("text_linear.weight", (config.text_card, dim)), rows=rows
-        )
-        self.depth = Depth(file, config, rows, quant)
+        self.text_head = maker(quant)(file.take("text_linear.weight", (config.text_card, dim)))
+        self.depth = Depth(file, config, quant)
 
         def whole(values: list[int]) -> Tensor:
             return torch.tensor(values, dtype=torch.int64, device=self.device)
@@ -263,10 +259,18 @@ class Lm:
     def _think(
         self, state: LmState, tokens: Tensor, position: Tensor, prefix: int, full: bool
     ) -> Tensor:
+        x = self.embed(tokens)
+        turn = rotation(position, self._frequencies)
+        if attends(state.memory):
+            for layer, memory in zip(self.layers, state.memory.unbind(), strict=True):
+                joint = layer.attend_in(rms_norm(x, layer.norm1)).unsqueeze(1)
+                mixed = attend_own(joint, memory, position, turn)
+                x = layer.attend_out.onto(x, mixed.squeeze(1))
+                x = layer.gate_out.onto(x, gated(layer.gate_in(rms_norm(x, layer.norm2))))
+            return rms_norm(x, self.out_norm)
         rows, heads, window = tokens.shape[0], self.heads, self.window
         all_rows = state.memory.shape[2]
-        x = self.embed(tokens)
-        turn = rotation(position, self._frequencies).view(rows, 1, 1, -1)
+        turn = turn.view(rows, 1, 1, -1)
         slot = (position % window).unsqueeze(1)
         line = torch.arange(rows, device=x.device).unsqueeze(1) * heads + self._head_index
         keys_at = line * window + slot
@@ -288,8 +292,8 @@ class Lm:
                 memory[1, :rows, :, :prefix],
                 hidden,
             )
-            x = x + layer.attend_out(mixed.squeeze(1))
-            x = x + layer.gate_out(gated(layer.gate_in(rms_norm(x, layer.norm2))))
+            x = layer.attend_out.onto(x, mixed.squeeze(1))
+            x = layer.gate_out.onto(x, gated(layer.gate_in(rms_norm(x, layer.norm2))))
         return rms_norm(x, self.out_norm)
 
     def prefill(self, prompt: PromptCalls) -> Iterator[float | Snapshot]:
@@ -363,8 +367,8 @@ class Lm:
                 values[:, :stop].unsqueeze(0),
                 attn_mask=seen,
             )
-            x = x + layer.attend_out(mixed[0].transpose(0, 1).reshape(count, -1))
-            x = x + layer.gate_out(gated(layer.gate_in(rms_norm(x, layer.norm2))))
+            x = layer.attend_out.onto(x, mixed[0].transpose(0, 1).reshape(count, -1))
+            x = layer.gate_out.onto(x, gated(layer.gate_in(rms_norm(x, layer.norm2))))
         return x
 
     def _prefill_chunk(self, x: Tensor, start: int, kept: list[tuple[Tensor, Tensor]]) -> None:
@@ -388,8 +392,8 @@ class Lm:
                 values.unsqueeze(0),
                 attn_mask=seen,
             )
-            x = x + layer.attend_out(mixed[0].transpose(0, 1).reshape(count, -1))
-            x = x + layer.gate_out(gated(layer.gate_in(rms_norm(x, layer.norm2))))
+            x = layer.attend_out.onto(x, mixed[0].transpose(0, 1).reshape(count, -1))
+            x = layer.gate_out.onto(x, gated(layer.gate_in(rms_norm(x, layer.norm2))))
 
     def install(self, state: LmState, row: int, snapshot: Snapshot) -> None:
         """Start row `row` from a snapshot; whatever it held is gone."""

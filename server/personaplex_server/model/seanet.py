@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 import torch
 from torch import Tensor
 
-from . import along, streams
+from personaplex_server.kernels.machine import serves
+from personaplex_server.kernels.weights import spots
+
+from . import along
 from .linear import Linear
 from .streams import Memory, StreamState, elu_, transposed_taps
 
@@ -44,7 +47,6 @@ class Conv:
         channels: In and out.
         kernel: Taps.
         shapes: Memory of this direction, to which the convolution adds its own.
-        steps: Outputs a usual call brings.
         stride: Between outputs.
         dilation: Between taps.
         bias: Whether there is one.
@@ -60,7 +62,6 @@ class Conv:
         kernel: int,
         shapes: list[tuple[int, int]],
         *,
-        steps: int,
         stride: int = 1,
         dilation: int = 1,
         bias: bool = True,
@@ -74,7 +75,9 @@ class Conv:
         self.linear = Linear(
             weight.permute(0, 2, 1).reshape(outputs, kernel * inputs),
             file.take(f"{name}.bias", (outputs,)) if bias else None,
-            rows=steps,
+            taps=[(tap * dilation * inputs, inputs) for tap in range(kernel)]
+            if dilation > 1
+            else None,
         )
         self.memory = Memory(shapes, (kernel - 1) * dilation + 1 - stride, inputs)
 
@@ -87,6 +90,10 @@ class Conv:
         joined = self.memory.extend(x, state, active, elu=self.elu, replicate=self.replicate)
         rows, _, channels = x.shape
         count = x.shape[1] // self.stride
+        if self.linear.own is not None:
+            out = torch.empty(rows, count, self.linear.outputs)
+            begins = spots(rows, joined.stride(0), count, self.stride * channels)
+            return self.linear.own.windows(joined, begins, out)
         if self.dilation == 1:
             # Channels are innermost, so one window is one run of memory.
             windows = joined.as_strided(
@@ -103,6 +110,10 @@ class Conv:
                 -1,
             )
         return self.linear(windows)
+
+    def onto(self, total: Tensor, x: Tensor) -> Tensor:
+        """Return `total` plus the output for `x`, of a kernel of 1 without ELU; `total` may be used up."""
+        return self.linear.onto(total, x)
 
 
 class ToSamples:
@@ -144,7 +155,6 @@ class TransposedConv:
         channels: In and out.
         stride: Outputs per input.
         shapes: Memory of this direction.
-        steps: Inputs a usual call brings.
     """
 
     def __init__(
@@ -154,20 +164,23 @@ class TransposedConv:
         channels: tuple[int, int],
         stride: int,
         shapes: list[tuple[int, int]],
-        *,
-        steps: int,
     ) -> None:
         inputs, self.outputs = channels
         self.stride = stride
         taps, bias = transposed_taps(file, name, channels, stride)
         flat = taps.permute(3, 2, 0, 1).reshape(stride * self.outputs, 2 * inputs)
-        self.linear = Linear(flat, bias, rows=steps)
+        self.linear = Linear(flat, bias)
         self.memory = Memory(shapes, 1, inputs)
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         """Return [rows, time * stride, out] for `x` [rows, time, in]."""
         joined = self.memory.extend(x, state, active, elu=True)
         rows, count, channels = x.shape
+        if self.linear.own is not None:
+            out = torch.empty(rows, count, self.linear.outputs)
+            begins = spots(rows, joined.stride(0), count, channels)
+            self.linear.own.windows(joined, begins, out)
+            return out.view(rows, count * self.stride, self.outputs)
         pairs = joined.as_strided((rows, count, 2 * channels), (joined.stride(0), channels, 1))
         return self.linear(pairs).view(rows, count * self.stride, self.outputs)
 
@@ -201,7 +214,6 @@ class _Residual:
         width: int,
         dilation: int,
         shapes: list[tuple[int, int]],
-        steps: int,
     ) -> None:
         narrow = width // config.compress
         self.wide = conv(
@@ -210,25 +222,22 @@ class _Residual:
             (width, narrow),
             config.residual_kernel_size,
             shapes,
-            steps=steps,
             dilation=dilation,
             elu=True,
         )
-        self.point = conv(
-            file, f"{name}.block.3.conv.conv", (narrow, width), 1, shapes, steps=steps
-        )
+        self.point = conv(file, f"{name}.block.3.conv.conv", (narrow, width), 1, shapes)
         self.skip = (
             None
             if config.true_skip
-            else conv(file, f"{name}.shortcut.conv.conv", (width, width), 1, shapes, steps=steps)
+            else conv(file, f"{name}.shortcut.conv.conv", (width, width), 1, shapes)
         )
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         """Return the block's output, shaped as `x`."""
         inner = self.wide(x, state, active)
         elu_(inner, inner)
-        out = self.point(inner, state, active)
-        return out.add_(x if self.skip is None else self.skip(x, state, active))
+        beside = x if self.skip is None else self.skip(x, state, active)
+        return self.point.onto(beside, inner)
 
 
 def residuals(
@@ -238,7 +247,6 @@ def residuals(
     config: CodecConfig,
     width: int,
     shapes: list[tuple[int, int]],
-    steps: int,
     conv: type[Conv] | type[along.Conv],
 ) -> list[_Residual]:
     """Return the residual blocks of one stage; `index` is the first one's place in the file."""
@@ -251,7 +259,6 @@ def residuals(
             width,
             config.dilation_base**j,
             shapes,
-            steps,
         )
         for j in range(config.n_residual_layers)
     ]
@@ -294,7 +301,7 @@ class _Chain:
 
     def _rows(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
         rows = x.shape[0]
-        if not self._narrow and (rows == 1 or not streams.on_cpu(x)):
+        if not self._narrow and (rows == 1 or not serves(x)):
             return _run(self._near, x, state, active)
         size = along.ROWS if self._narrow else 1
         done: list[Tensor] = []
@@ -322,7 +329,6 @@ class Encoder(_Chain):
         file: Where the weights are.
         config: Sizes.
         shapes: Memory of this direction.
-        rows: Rows a usual call brings.
         samples: Samples per row of a usual call.
     """
 
@@ -332,38 +338,32 @@ class Encoder(_Chain):
         config: CodecConfig,
         shapes: list[tuple[int, int]],
         *,
-        rows: int,
         samples: int,
     ) -> None:
         super().__init__(file, config)
         width, time, index = config.n_filters, samples, 1
         name = "encoder.model.{}.conv.conv".format
         first, last = config.kernel_size, config.last_kernel_size
-        steps = rows * samples
         conv = self.conv(time)
-        self.add(conv(file, name(0), (1, width), first, shapes, steps=steps), time)
+        self.add(conv(file, name(0), (1, width), first, shapes), time)
         for ratio in reversed(config.ratios):
             conv = self.conv(time)
-            for block in residuals(
-                file, "encoder", index, config, width, shapes, rows * time, conv
-            ):
+            for block in residuals(file, "encoder", index, config, width, shapes, conv):
                 self.add(block, time)
             index += config.n_residual_layers + 1
-            steps = rows * time // ratio
             down = conv(
                 file,
                 name(index),
                 (width, 2 * width),
                 2 * ratio,
                 shapes,
-                steps=steps,
                 stride=ratio,
                 elu=True,
             )
             self.add(down, time)
             index, width, time = index + 1, 2 * width, time // ratio
         out, conv = (width, config.dimension), self.conv(time)
-        self.add(conv(file, name(index + 1), out, last, shapes, steps=rows * time, elu=True), time)
+        self.add(conv(file, name(index + 1), out, last, shapes, elu=True), time)
 
 
 class Decoder(_Chain):
@@ -375,24 +375,23 @@ class Decoder(_Chain):
         config: CodecConfig,
         shapes: list[tuple[int, int]],
         *,
-        rows: int,
         samples: int,
     ) -> None:
         super().__init__(file, config)
         width, time, index = config.n_filters << len(config.ratios), samples // config.hop, 1
         first, last = config.kernel_size, config.last_kernel_size
         name = "decoder.model.0.conv.conv"
-        steps, conv = rows * time, self.conv(time)
-        self.add(conv(file, name, (config.dimension, width), first, shapes, steps=steps), time)
+        conv = self.conv(time)
+        self.add(conv(file, name, (config.dimension, width), first, shapes), time)
         for ratio in config.ratios:
             index += 1
             name = f"decoder.model.{index}.convtr.convtr"
             channels = (width, width // 2)
             widen = along.TransposedConv if self.rows_inside(time) else TransposedConv
-            self.add(widen(file, name, channels, ratio, shapes, steps=rows * time), time)
+            self.add(widen(file, name, channels, ratio, shapes), time)
             width, time = width // 2, time * ratio
             conv = self.conv(time)
-            blocks = residuals(file, "decoder", index + 1, config, width, shapes, rows * time, conv)
+            blocks = residuals(file, "decoder", index + 1, config, width, shapes, conv)
             for block in blocks:
                 self.add(block, time)
             index += config.n_residual_layers + 1

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
+
+from personaplex_server.kernels.machine import kernels, serves
 
 if TYPE_CHECKING:
     from .weights import TensorFile
 
 
-def on_cpu(x: Tensor) -> bool:
-    """Whether numpy may work on this tensor."""
-    return x.device.type == "cpu" and type(x) is Tensor
-
-
 def elu_(x: Tensor, out: Tensor) -> None:
-    """Write ELU of `x` into `out`, which may be `x` itself."""
-    if not on_cpu(x):
+    """Write ELU of `x` [rows, ...] into `out`, which may be `x` itself; each row of both has no gaps."""
+    made = kernels() if serves(x) else None
+    if made is None:
         out.copy_(F.elu(x))
         return
-    # max(x, exp(min(x, 0)) - 1), with numpy's exponential: half the time of torch's own.
-    work = out if out.data_ptr() != x.data_ptr() else torch.empty_like(x)
-    torch.clamp(x, max=0.0, out=work)
-    raw = work.numpy()
-    np.exp(raw, out=raw)
-    work.sub_(1.0)
-    torch.maximum(work, x, out=out)
+    rows = x.shape[0]
+    made.elu(x.data_ptr(), out.data_ptr(), rows, x.numel() // rows, x.stride(0), out.stride(0))
 
 
 def transposed_taps(
@@ -120,7 +112,7 @@ class Memory:
         joined = x.new_empty(rows, self.steps + time, channels)
         fresh = joined[:, self.steps :]
         if elu:
-            elu_(x, fresh)
+            elu_(x.contiguous(), fresh)
         else:
             fresh.copy_(x)
         if not self.steps:
@@ -147,10 +139,10 @@ class Memory:
         joined = x.new_empty(stride, channels, before + count, rows)
         source = x.view(channels, count, stride, rows).permute(2, 0, 1, 3)
         fresh = joined[:, :, before:]
+        fresh.copy_(source)
         if elu:
-            elu_(source, fresh)
-        else:
-            fresh.copy_(source)
+            flat = fresh.flatten(0, 1)
+            elu_(flat, flat)
         if before:
             past = state.past[self.index][:rows].view(rows, before, stride, channels)
             past = past.permute(2, 3, 1, 0)

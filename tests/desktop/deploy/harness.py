@@ -162,12 +162,14 @@ def make_bundle(folder: Path) -> Path:
     """Lay out a server package that nobody installs."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "a.whl").write_bytes(b"wheel")
-    (folder / "server.txt").write_text("# nothing\n")
+    for name in ("server.txt", "server-cpu.txt"):
+        (folder / name).write_text("# nothing\n")
     manifest = {
         "wheel": "a.whl",
         "sha256": hashlib.sha256(b"wheel").hexdigest(),
         "version": "0.1.0",
         "requirements": "server.txt",
+        "cpu_requirements": "server-cpu.txt",
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

@@ -90,10 +90,12 @@ def tiny_bundle(tmp_path: Path) -> Bundle:
         archive.writestr(
             f"{info}/RECORD", "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
         )
-    (folder / "server.txt").write_text("# nothing\n")
+    for name in ("server.txt", "server-cpu.txt"):
+        (folder / name).write_text("# nothing\n")
     manifest = {
         "wheel": wheel.name, "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(),
         "version": "9.9.9", "requirements": "server.txt",
+        "cpu_requirements": "server-cpu.txt",
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return bundle.load(folder)

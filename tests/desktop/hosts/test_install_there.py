@@ -77,7 +77,71 @@ def test_pip_installs_what_uv_cannot(
     monkeypatch.setattr(install_there, "find_uv", lambda pip, folder: "uv")
     monkeypatch.setattr(install_there, "borrow", lambda *words: True)
     monkeypatch.setattr(install_there, "verify", lambda python: {"torch": "2", "server": "1"})
-    options = argparse.Namespace(folder=folder, key="k", sha256="0", gpu=0, torch="2", look=[])
+    # With a GPU, and so without the part for processors.
+    options = argparse.Namespace(folder=folder, key="k", sha256="0", gpu=1, torch="2", look=[])
     install_there.install(target, options)
     assert calls == asked
     assert (target / "complete.json").exists()
+
+
+@pytest.mark.parametrize(("gpu", "parts"), [(0, ["requirements-cpu.txt"]), (1, [])])
+def test_the_part_for_processors_comes_where_there_is_no_gpu(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, gpu: int, parts: list[str]
+) -> None:
+    asked: list[str] = []
+    target = folder / "versions" / "k"
+
+    def run(words: list[str]) -> int:
+        if "venv" in words:
+            target.mkdir(parents=True)
+        if "--only-binary" in words:
+            asked.append(Path(words[-1]).name)
+            assert Path(words[-1]).parent == folder / "package" / "k"
+        return 0
+
+    monkeypatch.setattr(install_there, "run", run)
+    monkeypatch.setattr(install_there, "run_quietly", lambda words: True)
+    monkeypatch.setattr(install_there, "find_uv", lambda pip, folder: "uv")
+    monkeypatch.setattr(install_there, "borrow", lambda *words: True)
+    monkeypatch.setattr(install_there, "verify", lambda python: {"torch": "2", "server": "1"})
+    options = argparse.Namespace(folder=folder, key="k", sha256="0", gpu=gpu, torch="2", look=[])
+    install_there.install(target, options)
+    assert asked == parts
+
+
+NO_WHEEL = "ERROR: No matching distribution found for llvmlite"
+
+
+def _install_for_cpu(tmp_path: Path, said: str, status: int) -> str:
+    kept = tmp_path / "asked"
+    pip = _program(tmp_path / "pip", f'echo "$*" > {kept}\necho "{said}"\nexit {status}')
+    uv = _program(tmp_path / "uv", "exit 1")
+    install_there.install_for_cpu([pip], uv, Path("/env/python"), Path("/lists/cpu.txt"))
+    return kept.read_text()
+
+
+def test_pip_has_the_last_word_on_the_part_for_processors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = _install_for_cpu(tmp_path, "Successfully installed", 0)
+    assert "--require-hashes --no-deps --only-binary :all: -r /lists/cpu.txt" in asked
+    assert "Successfully installed" in capsys.readouterr().out
+
+
+def test_where_there_is_no_wheel_for_the_processor_it_is_done_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _install_for_cpu(tmp_path, NO_WHEEL, 1)
+    said = capsys.readouterr().out
+    assert NO_WHEEL in said
+    assert "torch's own operators are used" in said
+
+
+@pytest.mark.parametrize(
+    "said", ["No space left on device", f"WARNING: Retrying (Retry(total=0\n{NO_WHEEL}"]
+)
+def test_a_full_disk_or_a_registry_that_is_away_is_no_missing_wheel(
+    tmp_path: Path, said: str
+) -> None:
+    with pytest.raises(install_there.Failed):
+        _install_for_cpu(tmp_path, said, 1)

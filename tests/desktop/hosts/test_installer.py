@@ -139,5 +139,42 @@ async def test_everything_but_torch_is_checked_by_hash(tmp_path: Path) -> None:
     assert "a.whl --hash=sha256:22" in said
 
 
+def _pip(folder: Path, said: str = "", status: int = 0) -> installer.Installer:
+    """A pip that writes down what it was asked for, says something and ends so."""
+    pip = folder / "pip"
+    pip.write_text(f"#!/bin/sh\necho \"$*\" >> {folder}/asked\necho '{said}'\nexit {status}\n")
+    pip.chmod(0o755)
+    return installer.Installer("pip", (str(pip),))
+
+
+async def _for_cpu(tool: installer.Installer) -> bool:
+    return await installer.install_for_cpu(
+        tool, Path("/env/python"), Path("/lists/cpu.txt"), lambda _line: None, limit_s=20
+    )
+
+
+async def test_the_part_for_processors_is_checked_by_hash_and_never_built(tmp_path: Path) -> None:
+    assert await _for_cpu(_pip(tmp_path))
+    asked = (tmp_path / "asked").read_text()
+    assert "--python /env/python" in asked
+    assert "--require-hashes --no-deps --only-binary :all: -r /lists/cpu.txt" in asked
+
+
+async def test_where_there_is_no_wheel_for_the_processor_it_is_done_without(tmp_path: Path) -> None:
+    assert not await _for_cpu(_pip(tmp_path, "No matching distribution found for llvmlite", 1))
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [("Max retries: NewConnectionError", "registry"), ("DO NOT MATCH THE HASHES", "hash_mismatch")],
+)
+async def test_a_registry_that_is_away_or_changes_files_is_no_missing_wheel(
+    tmp_path: Path, said: str, cause: str
+) -> None:
+    with pytest.raises(PersonaDeskError) as caught:
+        await _for_cpu(_pip(tmp_path, said, 1))
+    assert caught.value.cause == cause
+
+
 def test_this_python_has_something_to_install_with() -> None:
     assert installer.find(Path(sys.executable)).name in {"pip", "uv"}

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
 import sys
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from personadesk.domain.errors import HostUnfit, PersonaDeskError
 from personadesk.domain.text import Text
-from personadesk.hosts import commands
+from personadesk.hosts import commands, torch_source
 from personadesk.hosts.bundle import Bundle
 from personadesk.hosts.python_env import MARKER, Environments
+from personadesk.hosts.torch_source import TorchSource
 
 
 class Told:
@@ -93,6 +97,52 @@ def test_another_package_or_list_wants_another_environment(
     assert len(keys) == 4
 
 
+def _with_a_cpu_part(package: Bundle, folder: Path, *, listed: str = "a-part==1.0") -> Bundle:
+    """The same package with a list for processors, whose one wheel lies beside it."""
+    wheel = folder / "a_part-1.0-py3-none-any.whl"
+    info = "a_part-1.0.dist-info"
+    files = {
+        "a_part.py": "",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: a-part\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+        archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in files))
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    package.cpu_requirements.write_text(
+        f"--no-index\n--find-links {folder.as_uri()}\n{listed} --hash=sha256:{digest}\n"
+    )
+    return package
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+async def test_the_part_for_processors_comes_where_there_is_no_gpu(
+    tmp_path: Path, tiny_bundle: Bundle, gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def a_torch_for_any(*_words: object) -> TorchSource:
+        return replace(found, cuda="12.8")
+
+    found = await torch_source.find(
+        Path(sys.executable), [Path(sys.executable)], lambda _line: None
+    )
+    assert found is not None
+    monkeypatch.setattr(torch_source, "find", a_torch_for_any)
+    package = _with_a_cpu_part(tiny_bundle, tmp_path)
+    made = await Environments(tmp_path / "made").make(package, gpu=gpu, report=Told())
+    assert bool(list(made.folder.rglob("a_part.py"))) is not gpu
+
+
+async def test_a_processor_that_the_part_has_no_wheel_for_does_without(
+    tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    package, told = _with_a_cpu_part(tiny_bundle, tmp_path, listed="a-part==2.0"), Told()
+    made = await Environments(tmp_path / "made").make(package, gpu=False, report=told)
+    assert made.python.exists()
+    assert any("cannot be had here" in line for line in told.lines)
+
+
 @pytest.mark.parametrize("gone", ["python", "torch", "version", "marker"])
 def test_an_environment_that_lost_what_it_leans_on_is_not_used(
     tmp_path: Path, tiny_bundle: Bundle, gone: str
@@ -157,8 +207,6 @@ async def test_what_nobody_needs_any_more_is_removed(tmp_path: Path) -> None:
 
 
 def _changed(package: Bundle, **values: str) -> Bundle:
-    from dataclasses import replace
-
     return replace(package, **values)  # type: ignore[arg-type] # text fields only
 
 

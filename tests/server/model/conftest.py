@@ -81,12 +81,11 @@ def load_model() -> Callable[..., Model]:
     def load(folder: Path, config: ModelConfig | None = None, rows: int = 1) -> Model:
         sizes = config or load_config(folder)
         with torch.inference_mode():
-            lm = Lm(TensorFile(folder / LM_FILE, CPU, torch.float32), sizes.lm, rows)
+            lm = Lm(TensorFile(folder / LM_FILE, CPU, torch.float32), sizes.lm)
             codec = Codec(
                 TensorFile(folder / CODEC_FILE, CPU, torch.float32),
                 sizes.codec,
                 sizes.lm.own_codebooks,
-                rows,
             )
         return Model(sizes, lm, codec)
 

@@ -113,7 +113,7 @@ def test_codec_stays_on_its_device_and_reads_nothing_back(mode):
     device = "cpu" if mode == "fake" else "meta"
     context = FakeTensorMode() if mode == "fake" else torch.inference_mode()
     with context:
-        codec = Codec(Shapes(device, torch.float32), CodecConfig(), 8, ROWS)
+        codec = Codec(Shapes(device, torch.float32), CodecConfig(), 8)
         hearing, speaking = codec.encoding(ROWS), codec.decoding(ROWS)
         active = torch.ones(ROWS, dtype=torch.bool, device=device)
         pcm = torch.zeros(ROWS, 1920, device=device)
@@ -160,7 +160,7 @@ def test_whole_tick_can_be_recorded(mode):
     sizes = LmConfig(num_layers=1, depth_layers=1)
     with context:
         lm = Lm(Shapes(device, torch.bfloat16), sizes)
-        codec = Codec(Shapes(device, torch.float32), CodecConfig(transformer_layers=1), 8, ROWS)
+        codec = Codec(Shapes(device, torch.float32), CodecConfig(transformer_layers=1), 8)
         replays = Replays(Tick(lm, codec, ROWS), Once())
         for bucket in (replays.buckets[0], replays.buckets[-1]):
             replays._work(bucket)
@@ -173,7 +173,7 @@ def test_whole_tick_can_be_recorded(mode):
 
 def test_operators_per_tick_stay_within_bounds():
     lm = Lm(Shapes("meta", torch.bfloat16), LmConfig())
-    codec = Codec(Shapes("meta", torch.float32), CodecConfig(), 8, ROWS)
+    codec = Codec(Shapes("meta", torch.float32), CodecConfig(), 8)
     replays = Replays(Tick(lm, codec, ROWS), Once())
     with Count() as count:
         replays._work(Bucket(ROWS, 512))

@@ -90,6 +90,7 @@ async def push(
     folder = layout.package(key_of(bundle))
     await host.put(bundle.wheel, f"{folder}/{bundle.wheel.name}", on_bytes=on_bytes)
     await host.put(bundle.requirements, f"{folder}/requirements.txt")
+    await host.put(bundle.cpu_requirements, f"{folder}/requirements-cpu.txt")
     await host.put(HELPER, f"{folder}/{HELPER.name}")
 
 

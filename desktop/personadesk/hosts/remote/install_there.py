@@ -52,6 +52,9 @@ OLDEST_TORCH = (2, 7)
 PRETEND = "PERSONADESK_REHEARSAL_MACHINE"
 PIP_SETTINGS = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY"}
 """What uv is told of pip's own settings."""
+PIP_QUIET = (
+    "--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--no-compile", "--progress-bar", "off",
+)  # fmt: skip
 EXIT_NO_ENVIRONMENT, EXIT_INSTALL, EXIT_DOES_NOT_RUN = 21, 22, 23
 
 
@@ -119,6 +122,8 @@ def install(target: Path, options: argparse.Namespace) -> None:
         words_of_list = ["--require-hashes", "--no-deps", "-r", str(wanted)]
         if not uv or run([uv, "pip", "install", "--python", str(python), *words_of_list]) != 0:
             install_with(pip, words_of_list)
+    if not options.gpu:
+        install_for_cpu(pip, uv, python, package / "requirements-cpu.txt")
     step(0.6, "looking for a torch that is here already")
     borrowed = borrow(python, target, options)
     if not borrowed:
@@ -139,6 +144,28 @@ def install(target: Path, options: argparse.Namespace) -> None:
         json.dumps({"torch": facts["torch"], "borrowed": borrowed, "server": facts["server"]})
     )
     marker.replace(target / "complete.json")
+
+
+def install_for_cpu(pip: list[str], uv: str, python: Path, listed: Path) -> None:
+    """Install what makes the server quicker on a processor, if there are wheels of it; it does without, too."""
+    words = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(listed)]
+    if uv and run([uv, "pip", "install", "--python", str(python), *words]) == 0:
+        return
+    done = subprocess.run(
+        [*pip, "install", *PIP_QUIET, *words],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    print(done.stdout, flush=True)
+    # A registry that does not answer ends with the same words, after some tries.
+    absent = "No matching distribution" in done.stdout and "Retrying (" not in done.stdout
+    if done.returncode != 0 and not absent:
+        raise Failed(EXIT_INSTALL, "A package could not be installed.")
+    if done.returncode != 0:
+        print("llvmlite cannot be had here; torch's own operators are used.", flush=True)
 
 
 def point(folder: Path, target: Path) -> None:
@@ -264,15 +291,7 @@ def follow_pip(pip: list[str]) -> None:
 
 def install_with(pip: list[str], words: list[str]) -> None:
     """Run pip's install."""
-    quiet = [
-        "--no-input",
-        "--disable-pip-version-check",
-        "--no-warn-script-location",
-        "--no-compile",
-        "--progress-bar",
-        "off",
-    ]
-    if run([*pip, "install", *quiet, *words]) != 0:
+    if run([*pip, "install", *PIP_QUIET, *words]) != 0:
         raise Failed(EXIT_INSTALL, "A package could not be installed.")
 
 

@@ -1,0 +1,228 @@
+"""Writing machine code down: loops, and vectors of single-precision numbers, over `llvmlite`'s instructions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from llvmlite import ir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+Value = Any
+"""A value in the code being written; `llvmlite` has no types of its own to name here."""
+
+WHOLE: Final = ir.IntType(64)
+SHORT: Final = ir.IntType(32)
+BYTE: Final = ir.IntType(8)
+NUMBER: Final = ir.FloatType()
+NUMBERS: Final = ir.PointerType(NUMBER)
+WHOLES: Final = ir.PointerType(WHOLE)
+BYTES: Final = ir.PointerType(BYTE)
+
+
+def whole(value: int) -> Value:
+    """Return a constant 64-bit integer."""
+    return ir.Constant(WHOLE, value)
+
+
+class Loop:
+    """A counted loop with values that go from one turn to the next.
+
+    Args:
+        code: Where it is written.
+        start: First index.
+        stop: Index before which it ends.
+        step: From one turn to the next.
+        carried: The values' beginnings.
+
+    Attributes:
+        index: Of this turn.
+        values: Carried ones: of this turn inside, of the last one after it.
+    """
+
+    def __init__(
+        self, code: Code, start: Value, stop: Value, step: int, carried: Sequence[Value] = ()
+    ) -> None:
+        self._code, self._step = code, step
+        before = code.block
+        self._head = code.append_basic_block("turn")
+        body = code.append_basic_block("body")
+        self._after = code.append_basic_block("after")
+        code.branch(self._head)
+        code.position_at_end(self._head)
+        self.index = code.phi(WHOLE)
+        self.index.add_incoming(start, before)
+        self.values: list[Value] = []
+        for each in carried:
+            value = code.phi(each.type)
+            value.add_incoming(each, before)
+            self.values.append(value)
+        code.cbranch(code.icmp_signed("<", self.index, stop), body, self._after)
+        code.position_at_end(body)
+        self._next: list[Value] = list(self.values)
+
+    def carry(self, values: Sequence[Value]) -> None:
+        """Set what the next turn begins with."""
+        self._next = list(values)
+
+    def __enter__(self) -> Loop:
+        """Write the body."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the loop and go on behind it."""
+        code, last = self._code, self._code.block
+        self.index.add_incoming(code.add(self.index, whole(self._step)), last)
+        for value, then in zip(self.values, self._next, strict=True):
+            value.add_incoming(then, last)
+        code.branch(self._head)
+        code.position_at_end(self._after)
+
+
+class Code(ir.IRBuilder):  # type: ignore[misc]  # llvmlite is untyped
+    """The body of one function.
+
+    Args:
+        function: Which one.
+        lanes: Numbers in one vector.
+    """
+
+    def __init__(self, function: Value, lanes: int) -> None:
+        super().__init__(function.append_basic_block("start"))
+        self.lanes = lanes
+        self.vector = ir.VectorType(NUMBER, lanes)
+
+    def loop(self, start: Value, stop: Value, step: int = 1, carried: Sequence[Value] = ()) -> Loop:
+        """Begin a loop; to be used with `with`."""
+        return Loop(self, start, stop, step, carried)
+
+    def at(self, base: Value, *offsets: Value) -> Value:
+        """Return `base` moved on by the sum of `offsets`, counted in what it points to."""
+        for offset in offsets:
+            base = self.gep(base, [whole(offset) if isinstance(offset, int) else offset])
+        return base
+
+    def load_vector(self, where: Value) -> Value:
+        """Return the vector that lies at a pointer to numbers."""
+        found = self.load(self.bitcast(where, ir.PointerType(self.vector)))
+        found.align = 4
+        return found
+
+    def store_vector(self, value: Value, where: Value) -> None:
+        """Write a vector to a pointer to numbers."""
+        self.store(value, self.bitcast(where, ir.PointerType(self.vector))).align = 4
+
+    def splat(self, value: Value) -> Value:
+        """Return a vector that holds `value` in every lane."""
+        nothing = ir.Constant(self.vector, ir.Undefined)
+        first = self.insert_element(nothing, value, ir.Constant(SHORT, 0))
+        lanes = ir.Constant(ir.VectorType(SHORT, self.lanes), [0] * self.lanes)
+        return self.shuffle_vector(first, nothing, lanes)
+
+    def same(self, value: float) -> Value:
+        """Return a vector of one constant."""
+        return ir.Constant(self.vector, [value] * self.lanes)
+
+    def like(self, value: float, model: Value) -> Value:
+        """Return a constant of `model`'s type: a number, or a vector of it."""
+        return self.same(value) if model.type == self.vector else ir.Constant(NUMBER, value)
+
+    def intrinsic(self, name: str, *given: Value) -> Value:
+        """Call one of LLVM's own functions of numbers or vectors, such as `fma`, for the type of `given`."""
+        kind = given[0].type
+        suffix = f"v{self.lanes}f32" if kind == self.vector else "f32"
+        signature = ir.FunctionType(kind, [each.type for each in given])
+        return self.call(declared(self.module, f"llvm.{name}.{suffix}", signature), given)
+
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        """Return a * b + c, rounded once."""
+        return self.intrinsic("fma", a, b, c)
+
+    def fold(self, value: Value, name: str) -> Value:
+        """Return a vector's `fadd` or `fmax` over its lanes, in halves."""
+        width = self.lanes
+        nothing = ir.Constant(self.vector, ir.Undefined)
+        while width > 1:
+            width //= 2
+            order = [(lane + width) % self.lanes for lane in range(self.lanes)]
+            lanes = ir.Constant(ir.VectorType(SHORT, self.lanes), order)
+            other = self.shuffle_vector(value, nothing, lanes)
+            value = (
+                self.fadd(value, other)
+                if name == "fadd"
+                else self.intrinsic("maxnum", value, other)
+            )
+        return self.extract_element(value, ir.Constant(SHORT, 0))
+
+    def prefetch(self, where: Value) -> None:
+        """Have a line of memory brought near that is wanted soon."""
+        signature = ir.FunctionType(ir.VoidType(), [BYTES, SHORT, SHORT, SHORT])
+        hint = [ir.Constant(SHORT, each) for each in (0, 3, 1)]
+        self.call(
+            declared(self.module, "llvm.prefetch.p0", signature),
+            [self.bitcast(where, BYTES), *hint],
+        )
+
+    def exp(self, x: Value) -> Value:
+        """Return e to the power of a number or vector, to about one unit in the last place.
+
+        2^n * e^r with |r| <= ln(2) / 2, and the polynomial of Cephes' `expf` for e^r. Below -87 it is 0 or near
+        it, above 88 it stays at e^88.
+        """
+        x = self.intrinsic("maxnum", x, self.like(-87.33654, x))
+        x = self.intrinsic("minnum", x, self.like(88.3762, x))
+        n = self.intrinsic("rint", self.fmul(x, self.like(1.4426950408889634, x)))
+        r = self.fma(n, self.like(-0.693359375, x), x)
+        r = self.fma(n, self.like(2.12194440e-4, x), r)
+        p = self.like(1.9875691500e-4, x)
+        for each in (
+            1.3981999507e-3,
+            8.3334519073e-3,
+            4.1665795894e-2,
+            1.6666665459e-1,
+            5.0000001201e-1,
+        ):
+            p = self.fma(p, r, self.like(each, x))
+        p = self.fadd(self.fma(self.fmul(p, r), r, r), self.like(1.0, x))
+        whole_type = SHORT if x.type == NUMBER else ir.VectorType(SHORT, self.lanes)
+        shift, bias = (
+            (ir.Constant(SHORT, 23), ir.Constant(SHORT, 127))
+            if x.type == NUMBER
+            else (
+                ir.Constant(whole_type, [23] * self.lanes),
+                ir.Constant(whole_type, [127] * self.lanes),
+            )
+        )
+        power = self.shl(self.add(self.fptosi(n, whole_type), bias), shift)
+        return self.fmul(p, self.bitcast(power, x.type))
+
+
+def declared(module: Value, name: str, signature: Value) -> Value:
+    """Return a function of this name, declared if need be."""
+    found = module.globals.get(name)
+    return ir.Function(module, signature, name) if found is None else found
+
+
+def function(
+    module: Value, name: str, arguments: Sequence[Value], lanes: int, *, inner: bool = False
+) -> tuple[Code, list[Value]]:
+    """Begin a function that returns nothing; give its body and its arguments.
+
+    Args:
+        module: Where it belongs.
+        name: What it is called.
+        arguments: Their types.
+        lanes: Numbers in one vector.
+        inner: Nobody outside calls it.
+    """
+    made = ir.Function(module, ir.FunctionType(ir.VoidType(), list(arguments)), name)
+    if inner:
+        made.linkage = "internal"
+    return Code(made, lanes), list(made.args)

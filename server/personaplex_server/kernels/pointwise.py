@@ -1,0 +1,108 @@
+"""What lies between the products: norms, gates and ELU, each in one pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .build import NUMBER, NUMBERS, WHOLE, Code, function, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .build import Value
+
+
+def _each(
+    code: Code, count: Value, work: Callable[[Value, Callable[..., Value]], Value], target: Value
+) -> None:
+    """Write `work` of every number: vector by vector, the last few one by one."""
+    full = code.and_(count, whole(-code.lanes))
+    with code.loop(whole(0), full, code.lanes) as many:
+
+        def vector(base: Value, *offsets: Value) -> Value:
+            return code.load_vector(code.at(base, many.index, *offsets))
+
+        code.store_vector(work(many.index, vector), code.at(target, many.index))
+    with code.loop(full, count) as one:
+
+        def number(base: Value, *offsets: Value) -> Value:
+            return code.load(code.at(base, one.index, *offsets))
+
+        code.store(work(one.index, number), code.at(target, one.index))
+
+
+def write(module: Value, lanes: int) -> None:
+    """Write `norm`, `gate` and `elu` into a module."""
+    _norm(module, lanes)
+    _gate(module, lanes)
+    _elu(module, lanes)
+
+
+def _norm(module: Value, lanes: int) -> None:
+    """`norm(x, gain, out, rows, width, epsilon * width, root of width)`: root-mean-square norm of each row.
+
+    x / sqrt(mean of squares + epsilon) * gain.
+    """
+    arguments = [NUMBERS] * 3 + [WHOLE] * 2 + [NUMBER] * 2
+    code, (x, gain, out, rows, width, floor, root) = function(module, "norm", arguments, lanes)
+    full = code.and_(width, whole(-lanes))
+    with code.loop(whole(0), rows) as row:
+        offset = code.mul(row.index, width)
+        mine = code.at(x, offset)
+        with code.loop(whole(0), full, lanes, [code.same(0.0)]) as many:
+            value = code.load_vector(code.at(mine, many.index))
+            many.carry([code.fma(value, value, many.values[0])])
+        with code.loop(full, width, 1, [code.fold(many.values[0], "fadd")]) as one:
+            value = code.load(code.at(mine, one.index))
+            one.carry([code.fma(value, value, one.values[0])])
+        length = code.intrinsic("sqrt", code.fadd(one.values[0], floor))
+        share = code.fdiv(root, length)
+        shares = code.splat(share)
+
+        def scaled(
+            index: Value,
+            get: Callable[..., Value],
+            mine: Value = mine,
+            share: Value = share,
+            shares: Value = shares,
+        ) -> Value:
+            value = get(mine)
+            factor = shares if value.type == code.vector else share
+            return code.fmul(code.fmul(value, factor), get(gain))
+
+        _each(code, width, scaled, code.at(out, offset))
+    code.ret_void()
+
+
+def _gate(module: Value, lanes: int) -> None:
+    """`gate(x, out, rows, width)`: SiLU of the first half of each row of 2 * width, times its second half."""
+    code, (x, out, rows, width) = function(module, "gate", [NUMBERS, NUMBERS, WHOLE, WHOLE], lanes)
+    with code.loop(whole(0), rows) as row:
+        offset = code.mul(row.index, width)
+        mine = code.at(x, offset, offset)
+
+        def gated(index: Value, get: Callable[..., Value], mine: Value = mine) -> Value:
+            value = get(mine)
+            one = code.like(1.0, value)
+            low = code.fadd(one, code.exp(code.fneg(value)))
+            return code.fmul(code.fdiv(value, low), get(mine, width))
+
+        _each(code, width, gated, code.at(out, offset))
+    code.ret_void()
+
+
+def _elu(module: Value, lanes: int) -> None:
+    """`elu(x, out, rows, width, apart, out apart)`: x above zero, e^x - 1 below; `out` may be `x`."""
+    arguments = [NUMBERS, NUMBERS] + [WHOLE] * 4
+    code, (x, out, rows, width, apart, out_apart) = function(module, "elu", arguments, lanes)
+    with code.loop(whole(0), rows) as row:
+        mine = code.at(x, code.mul(row.index, apart))
+
+        def bent(index: Value, get: Callable[..., Value], mine: Value = mine) -> Value:
+            value = get(mine)
+            zero, one = code.like(0.0, value), code.like(1.0, value)
+            below = code.fsub(code.exp(code.intrinsic("minnum", value, zero)), one)
+            return code.intrinsic("maxnum", value, below)
+
+        _each(code, width, bent, code.at(out, code.mul(row.index, out_apart)))
+    code.ret_void()
