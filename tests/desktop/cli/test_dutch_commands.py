@@ -117,9 +117,7 @@ def test_results_are_told_in_dutch(type_: Callable[..., Said]) -> None:
     assert type_("stop")[1] == "Er draaide niets.\n"
     assert type_("calls", "list")[1] == "Geen bewaarde gesprekken.\n"
     assert type_("host", "list")[1] == "Nog geen servers. Een toevoegen: personadesk host add\n"
-    assert (
-        type_("memory")[1] == "Er wordt geen enkele host, aanbod of regio iets kwalijk genomen.\n"
-    )
+    assert type_("memory")[1].startswith("Er wordt geen enkele host, ")
     assert type_("metrics", "webhook")[1] == "Alarmen gaan naar geen webhook.\n"
     assert type_("status", "--language", "en")[1].startswith("No lines yet.")
 
