@@ -29,8 +29,9 @@ class Kernels:
 
     Attributes:
         lanes: Numbers in one vector.
-        products: See `product.write`: by the width of a panel, the narrowest first.
-        product8: The same for weights of 8 bits, with panels of two vectors.
+        product: See `product.write`.
+        product8: The same for weights of 8 bits.
+        narrow: See `narrow.write`: by how many outputs each has at most, the least first.
         norm: See `pointwise`, as `gate`, `elu` and `gelu`.
         extend: See `stream.write`, as `extend_elu`.
     """
@@ -39,7 +40,7 @@ class Kernels:
         from llvmlite import binding as llvm
         from llvmlite import ir
 
-        from . import pointwise, product, stream
+        from . import narrow, pointwise, product, stream
 
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -55,18 +56,17 @@ class Kernels:
         self._attend: dict[int, Callable[..., None]] = {}
         self._lock = threading.Lock()
         module = ir.Module("tick")
-        shapes = [(lanes, 1) for lanes in (4, 8, 16) if lanes <= self.lanes] + [(self.lanes, 2)]
-        for lanes, vectors in shapes:
-            product.write(module, f"product{lanes}x{vectors}", lanes, vectors, registers)
-        product.write(module, "product8", self.lanes, 2, registers, small=True)
+        for small in (False, True):
+            product.write(module, self.lanes, registers, small=small)
+        few = [lanes for lanes in (4, 8, 16) if lanes <= self.lanes]
+        for lanes in few:
+            narrow.write(module, lanes)
         pointwise.write(module, self.lanes)
         stream.write(module, self.lanes)
         engine = self._compile(module)
         products = [_POINTER] * 5 + [_WHOLE] * 2
-        self.products = {
-            lanes * vectors: self._found(engine, f"product{lanes}x{vectors}", products)
-            for lanes, vectors in shapes
-        }
+        self.product = self._found(engine, "product", products)
+        self.narrow = {each: self._found(engine, f"narrow{each}", products) for each in few}
         self.product8 = self._found(engine, "product8", products)
         self.norm = self._found(engine, "norm", [_POINTER] * 3 + [_WHOLE] * 2 + [_NUMBER] * 2)
         self.gate = self._found(engine, "gate", [_POINTER] * 2 + [_WHOLE] * 2)

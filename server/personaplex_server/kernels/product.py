@@ -1,9 +1,8 @@
 """Products of a few rows with fixed weights, that read the weights once and at the speed of memory.
 
-Weights lie in panels of outputs, two vectors wide or, where there are few, narrower; input by input, in blocks of
-inputs that stay in the nearest cache while all rows pass. The sums of a few rows (`tile`) are held in registers. Inputs
-are found by tables: where each row begins, and where each block of inputs lies from there; so the windows of a
-convolution need not be copied together.
+Weights lie in panels of two vectors of outputs, input by input, in blocks of inputs that stay in the nearest cache
+while all rows pass. The sums of a few rows (`tile`) are held in registers. Inputs are found by tables: where each row
+begins, and where each block of inputs lies from there; so the windows of a convolution need not be copied together.
 
 Each output is the sum of its blocks' sums, each taken input by input: the same for a row alone and among others.
 """
@@ -24,7 +23,6 @@ BLOCK: Final = 256
 _UNROLLED: Final = 4
 _AHEAD: Final = 1024
 """Weights are fetched so many numbers ahead of use."""
-_ROWS_IN_TILE: Final = 14
 _ROWS_NEAR: Final = 96
 """Rows that pass one block of weights together."""
 
@@ -32,32 +30,31 @@ PLAN: Final = ("weights", "scale", "bias", "blocks", "places", "lengths", "outpu
 """What describes fixed weights, each a 64-bit whole: pointers but for `blocks` and `outputs`."""
 
 
-def write(
-    module: Value, name: str, lanes: int, vectors: int, registers: int, *, small: bool = False
-) -> None:
-    """Write the product into a module.
+def rows_in_tile(lanes: int, registers: int) -> int:
+    """Return how many rows' sums registers hold beside weights and input."""
+    return max(1, (registers - 4) // 2)
+
+
+def write(module: Value, lanes: int, registers: int, *, small: bool) -> None:
+    """Write the product into a module, as `product` or `product8`.
 
     Its arguments: a plan (`PLAN`), inputs, outputs, tables of where each row of both begins, how many rows, and
     whether to add to the outputs.
 
     Args:
         module: Where to.
-        name: What it is called.
         lanes: Numbers in one vector.
-        vectors: In one panel.
         registers: Vectors the processor holds at once.
         small: Weights are of 8 bits, with a scale for each output.
     """
-    # So many rows' sums registers hold beside weights and input.
-    most = min((registers - 4) // vectors, _ROWS_IN_TILE)
+    most = rows_in_tile(lanes, registers)
+    name = "product8" if small else "product"
     tiles = {
-        (rows, edge): _tile(
-            module, f"{name}_{rows}{'e' if edge else ''}", rows, lanes, vectors, small, edge
-        )
+        (rows, edge): _tile(module, f"{name}_{rows}{'e' if edge else ''}", rows, lanes, small, edge)
         for rows in range(1, most + 1)
         for edge in (False, True)
     }
-    panel = vectors * lanes
+    panel = 2 * lanes
     arguments = [WHOLES, NUMBERS, NUMBERS, WHOLES, WHOLES, WHOLE, WHOLE]
     code, (plan, x, out, from_rows, to_rows, rows, add) = function(module, name, arguments, lanes)
 
@@ -71,8 +68,8 @@ def write(
     outputs = planned("outputs")
     nothing = code.alloca(ir.ArrayType(NUMBER, panel))
     nothing = code.bitcast(nothing, NUMBERS)
-    for part in range(vectors):
-        code.store_vector(code.same(0.0), code.at(nothing, part * lanes))
+    for half in range(2):
+        code.store_vector(code.same(0.0), code.at(nothing, half * lanes))
     padded = code.and_(code.add(outputs, whole(panel - 1)), whole(-panel))
     with code.loop(whole(0), planned("blocks"), carried=[weights]) as block:
         length = code.load(code.at(lengths, block.index))
@@ -146,25 +143,23 @@ def _each_tile(
     code.position_at_end(after)
 
 
-def _tile(
-    module: Value, name: str, rows: int, lanes: int, vectors: int, small: bool, edge: bool
-) -> Value:
+def _tile(module: Value, name: str, rows: int, lanes: int, small: bool, edge: bool) -> Value:
     """Write the product of `rows` rows with one panel of one block."""
     kind = BYTES if small else NUMBERS
     arguments = [NUMBERS, NUMBERS, WHOLES, WHOLES, kind, NUMBERS, NUMBERS, WHOLE, WHOLE, WHOLE]
     code, given = function(module, name, arguments, lanes, inner=True)
     x, out, from_rows, to_rows, weights, scale, more, length, left, fresh = given
-    panel = vectors * lanes
+    panel = 2 * lanes
     starts = [code.at(x, code.load(code.at(from_rows, row))) for row in range(rows)]
 
     def panel_vectors(where: Value) -> list[Value]:
         if not small:
-            return [code.load_vector(code.at(where, part * lanes)) for part in range(vectors)]
+            return [code.load_vector(code.at(where, half * lanes)) for half in range(2)]
         bytes_type = ir.VectorType(BYTE, lanes)
         found = []
-        for part in range(vectors):
+        for half in range(2):
             narrow = code.load(
-                code.bitcast(code.at(where, part * lanes), ir.PointerType(bytes_type))
+                code.bitcast(code.at(where, half * lanes), ir.PointerType(bytes_type))
             )
             narrow.align = 1
             found.append(code.sitofp(code.sext(narrow, ir.VectorType(SHORT, lanes)), code.vector))
@@ -175,38 +170,38 @@ def _tile(
         for turn in range(count):
             here = code.add(index, whole(turn))
             where = code.at(weights, code.mul(here, whole(panel)))
-            if vectors > 1 and (not small or turn == 0):
+            if not small or turn == 0:
                 code.prefetch(code.at(where, _AHEAD))
-            weighed = panel_vectors(where)
+            vectors = panel_vectors(where)
             for row in range(rows):
                 value = code.splat(code.load(code.at(starts[row], here)))
-                for part in range(vectors):
-                    at = vectors * row + part
-                    sums[at] = code.fma(value, weighed[part], sums[at])
+                for half in range(2):
+                    at = 2 * row + half
+                    sums[at] = code.fma(value, vectors[half], sums[at])
         return sums
 
     full = code.and_(length, whole(-_UNROLLED))
-    with code.loop(whole(0), full, _UNROLLED, [code.same(0.0)] * (vectors * rows)) as main:
+    with code.loop(whole(0), full, _UNROLLED, [code.same(0.0)] * (2 * rows)) as main:
         main.carry(turns(main.index, main.values, _UNROLLED))
     with code.loop(full, length, 1, main.values) as rest:
         rest.carry(turns(rest.index, rest.values, 1))
-    masks = [_mask(code, code.sub(left, whole(part * lanes))) for part in range(vectors)]
+    masks = [_mask(code, code.sub(left, whole(half * lanes))) for half in range(2)]
     is_fresh = code.icmp_signed("!=", fresh, whole(0))
     for row in range(rows):
         to = code.at(out, code.load(code.at(to_rows, row)))
-        for part in range(vectors):
-            where, total = code.at(to, part * lanes), rest.values[vectors * row + part]
+        for half in range(2):
+            where, total = code.at(to, half * lanes), rest.values[2 * row + half]
             if small:
-                factor = code.load_vector(code.at(scale, part * lanes))
+                factor = code.load_vector(code.at(scale, half * lanes))
                 total = code.fmul(total, factor)
-            total = code.fadd(total, code.load_vector(code.at(more, part * lanes)))
+            total = code.fadd(total, code.load_vector(code.at(more, half * lanes)))
             # Chosen between two tiles' ends: outputs that are not written yet may hold anything.
             with code.if_else(is_fresh) as (begin, go_on):
                 with begin:
-                    _put(code, total, where, masks[part] if edge else None)
+                    _put(code, total, where, masks[half] if edge else None)
                 with go_on:
-                    there = _get(code, where, masks[part] if edge else None)
-                    _put(code, code.fadd(there, total), where, masks[part] if edge else None)
+                    there = _get(code, where, masks[half] if edge else None)
+                    _put(code, code.fadd(there, total), where, masks[half] if edge else None)
     code.ret_void()
     return code.function
 

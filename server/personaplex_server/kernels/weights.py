@@ -53,11 +53,11 @@ class Weights:
         taps: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         self.outputs, self.inputs = weight.shape
-        panel = max(kernels.products)
-        if scale is None:
-            # Outputs that fill no wide panel would be multiplied with nothing.
-            panel = next((each for each in kernels.products if each >= self.outputs), panel)
-        self._product = kernels.product8 if scale is not None else kernels.products[panel]
+        self._product = kernels.product if scale is None else kernels.product8
+        panel = 2 * kernels.lanes
+        if scale is None and self.outputs <= kernels.lanes:
+            panel = next(each for each in kernels.narrow if each >= self.outputs)
+            self._product = kernels.narrow[panel]
         padded = -(-self.outputs // panel) * panel
         places: list[int] = []
         lengths: list[int] = []
