@@ -48,7 +48,11 @@ def _extend(module: Value, name: str, lanes: int, work: Callable[[Code, Value], 
         before = code.at(past, code.mul(row.index, kept))
         to = code.at(joined, code.mul(row.index, code.add(kept, fresh)))
         copy(kept, before, to)
-        each(code, fresh, lambda _, get, mine=mine: work(code, get(mine)), code.at(to, kept))
+
+        def worked(index: Value, get: Callable[..., Value], mine: Value = mine) -> Value:
+            return work(code, get(mine))
+
+        each(code, fresh, worked, code.at(to, kept))
         here = code.load(code.select(all_of_them, yes, code.at(active, row.index)))
         with code.if_then(code.icmp_signed("!=", here, BYTE(0))):
             copy(kept, code.at(to, fresh), before)
