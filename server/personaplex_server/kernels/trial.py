@@ -135,7 +135,8 @@ def _attention(joint: Tensor, memory: Tensor, positions: Tensor, turns: Tensor |
     """What attention gives, position by position; `joint` and `memory` stay as they are."""
     joint, (keys, values) = joint.double(), memory.double()
     if turns is not None:
-        pairs = torch.view_as_complex(joint[:, :, :2].unflatten(-1, (-1, 2)).contiguous())
+        turning = joint[:, :, :2].contiguous()
+        pairs = torch.view_as_complex(turning.view(*turning.shape[:-1], -1, 2))
         pairs = pairs * torch.view_as_complex(turns.double())[:, :, None, None]
         joint = torch.cat([torch.view_as_real(pairs).flatten(-2), joint[:, :, 2:]], 2)
     rows, count, _, heads, width = joint.shape
