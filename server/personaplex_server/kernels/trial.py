@@ -40,6 +40,7 @@ def check(made: Kernels) -> None:
     for small in (False, True):
         _products(made, luck, small=small)
     _pointwise(made, luck)
+    _streams(made, luck)
 
 
 def check_attention(attend: Callable[..., None], width: int) -> None:
@@ -129,6 +130,29 @@ def _pointwise(made: Kernels, luck: torch.Generator) -> None:
     _compare("the gate", out, F.silu(numbers.double()))
     made.elu(numbers.data_ptr(), out.data_ptr(), 1, width, width, width)
     _compare("ELU", out, F.elu(numbers.double()))
+    made.gelu(numbers.data_ptr(), out.data_ptr(), width)
+    _compare("GELU", out, F.gelu(numbers.double()))
+
+
+def _streams(made: Kernels, luck: torch.Generator) -> None:
+    for fresh, kept in ((made.lanes + 3, made.lanes + 1), (2, 7)):
+        x, past = torch.randn(2, fresh, generator=luck), torch.randn(2, kept, generator=luck)
+        active = torch.tensor([False, True])
+        for found, work in ((made.extend, torch.clone), (made.extend_elu, F.elu)):
+            before, joined = past.clone(), torch.empty(2, kept + fresh)
+            found(
+                x.data_ptr(),
+                before.data_ptr(),
+                joined.data_ptr(),
+                active.data_ptr(),
+                2,
+                fresh,
+                kept,
+            )
+            wanted = torch.cat([past.double(), work(x.double())], 1)
+            _compare("a stream", joined, wanted)
+            wanted = torch.where(active.unsqueeze(1), wanted[:, fresh:], past.double())
+            _compare("a stream's memory", before, wanted)
 
 
 def _attention(joint: Tensor, memory: Tensor, positions: Tensor, turns: Tensor | None) -> Tensor:
