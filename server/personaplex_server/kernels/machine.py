@@ -58,7 +58,7 @@ class Kernels:
             product.write(module, self.lanes, registers, small=small)
         pointwise.write(module, self.lanes)
         engine = self._compile(module)
-        products = [_POINTER] * 5 + [_WHOLE] * 2
+        products = [_POINTER] * 5 + [_WHOLE] * 2 + [_POINTER]
         self.product = self._found(engine, "product", products)
         self.product8 = self._found(engine, "product8", products)
         self.norm = self._found(engine, "norm", [_POINTER] * 3 + [_WHOLE] * 2 + [_NUMBER] * 2)
