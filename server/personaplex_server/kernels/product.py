@@ -2,7 +2,8 @@
 
 Weights lie in panels of two vectors of outputs, input by input, in blocks of inputs that stay in the nearest cache
 while all rows pass. The sums of a few rows (`tile`) are held in registers. Inputs are found by tables: where each row
-begins, and where each block of inputs lies from there; so the windows of a convolution need not be copied together.
+begins, and where each block of inputs lies from there. A block of the rows is put together before it meets the weights:
+rows that lie a page or a power of two apart would drive each other out of the nearest cache.
 
 Each output is the sum of its blocks' sums, each taken input by input: the same for a row alone and among others.
 """
@@ -50,8 +51,7 @@ def write(module: Value, lanes: int, registers: int, *, small: bool) -> None:
     """Write the product into a module, as `product` or `product8`.
 
     Its arguments: a plan (`PLAN`), inputs, outputs, tables of where each row of both begins, how many rows, whether
-    to add to the outputs, and room for `ROWS_NEAR` rows of `APART` numbers, or null: inputs are then read
-    where they lie.
+    to add to the outputs, and room for `ROWS_NEAR` rows of `APART` numbers.
 
     Args:
         module: Where to.
@@ -78,8 +78,6 @@ def write(module: Value, lanes: int, registers: int, *, small: bool) -> None:
     for number in range(2 * _MOST_PANELS):
         code.store_vector(code.same(0.0), code.at(nothing, number * lanes))
     padded = code.and_(code.add(outputs, whole(panel - 1)), whole(-panel))
-    together = code.icmp_unsigned("!=", code.ptrtoint(room, WHOLE), whole(0))
-    in_room = code.bitcast(_in_room(module), WHOLES)
     # Spans of about equal size.
     some = code.select(code.icmp_signed(">", rows, whole(0)), rows, whole(1))
     span = _share(code, some, ROWS_NEAR)
@@ -92,13 +90,11 @@ def write(module: Value, lanes: int, registers: int, *, small: bool) -> None:
             left = code.sub(rows, near.index)
             count = code.select(code.icmp_signed("<", left, span), left, span)
             begins = code.at(from_rows, near.index)
-            with code.if_then(together), code.loop(whole(0), count) as row:
+            with code.loop(whole(0), count) as row:
                 begin = code.at(inputs, code.load(code.at(begins, row.index)))
-                to = code.at(room, code.mul(row.index, whole(APART)))
-                _copy(code, begin, to, length)
+                _copy(code, begin, code.at(room, code.mul(row.index, whole(APART))), length)
             work = _Work(
-                code.select(together, room, inputs),
-                code.select(together, in_room, begins),
+                room,
                 out,
                 code.at(to_rows, near.index),
                 block.values[0],
@@ -120,7 +116,6 @@ class _Work:
     """The values that describe one block of inputs of one span of rows."""
 
     x: Value
-    from_rows: Value
     out: Value
     to_rows: Value
     weights: Value
@@ -138,8 +133,7 @@ class _Work:
         # The first block's sums meet the bias, or what is there already; those of the others what is there.
         more = code.select(self.first, code.at(self.bias, column), self.nothing)
         given = [
-            self.x,
-            code.at(self.from_rows, row),
+            code.at(self.x, code.mul(row, whole(APART))),
             code.at(self.out, column),
             code.at(self.to_rows, row),
             now,
@@ -260,18 +254,6 @@ def _each_tile(code: Code, work: _Work, rows: Value, column: Value, tiles: _Tile
     code.position_at_end(after)
 
 
-def _in_room(module: Value) -> Value:
-    """Return the table of where rows begin that were put together."""
-    found = module.globals.get("in_room")
-    if found is None:
-        kind = ir.ArrayType(WHOLE, ROWS_NEAR)
-        found = ir.GlobalVariable(module, kind, "in_room")
-        found.initializer = ir.Constant(kind, [row * APART for row in range(ROWS_NEAR)])
-        found.global_constant = True
-        found.linkage = "internal"
-    return found
-
-
 def _copy(code: Code, begin: Value, to: Value, length: Value) -> None:
     """Copy numbers."""
     full = code.and_(length, whole(-code.lanes))
@@ -286,13 +268,11 @@ def _tile(
 ) -> Value:
     """Write the product of `rows` rows with some panels of one block, fetching `lines` sequences of lines ahead."""
     kind = BYTES if small else NUMBERS
-    arguments = [
-        NUMBERS, WHOLES, NUMBERS, WHOLES, kind, BYTES, NUMBERS, NUMBERS, WHOLE, WHOLE, WHOLE
-    ]  # fmt: skip
+    arguments = [NUMBERS, NUMBERS, WHOLES, kind, BYTES, NUMBERS, NUMBERS, WHOLE, WHOLE, WHOLE]
     code, given = function(module, name, arguments, lanes, inner=True)
-    x, from_rows, out, to_rows, weights, ahead, scale, more, length, left, fresh = given
+    x, out, to_rows, weights, ahead, scale, more, length, left, fresh = given
     panel, vectors = 2 * lanes, 2 * panels
-    starts = [code.at(x, code.load(code.at(from_rows, row))) for row in range(rows)]
+    starts = [code.at(x, row * APART) for row in range(rows)]
     panel_starts = [
         code.at(weights, code.mul(length, whole(number * panel))) for number in range(panels)
     ]

@@ -19,19 +19,12 @@ if TYPE_CHECKING:
     from .machine import Kernels
 
 
-_TOGETHER: Final = 4
-"""Rows from which their inputs are put together before they meet the weights."""
-
-
 class _Room(threading.local):
     """Where a thread puts inputs together."""
 
     def __init__(self) -> None:
-        self._room = torch.empty(ROWS_NEAR * APART)
-
-    def at(self, rows: int) -> int | None:
-        """Return where it is for a product of so many rows, or None if they are read where they lie."""
-        return self._room.data_ptr() if rows >= _TOGETHER else None
+        self.numbers = torch.empty(ROWS_NEAR * APART)
+        self.at = self.numbers.data_ptr()
 
 
 _ROOM: Final = _Room()
@@ -141,7 +134,7 @@ class Weights:
             evenly(count, self.outputs).data_ptr(),
             count,
             add,
-            _ROOM.at(count),
+            _ROOM.at,
         )
 
     def windows(self, x: Tensor, begins: Tensor, out: Tensor, *, onto: bool = False) -> Tensor:
@@ -162,6 +155,6 @@ class Weights:
             evenly(count, self.outputs).data_ptr(),
             count,
             int(onto),
-            _ROOM.at(count),
+            _ROOM.at,
         )
         return out
