@@ -26,6 +26,8 @@ ROWS_NEAR: Final = 128
 """Rows that pass one block of weights together at most."""
 APART: Final = BLOCK + 16
 """Numbers from one row to the next in the room where inputs are put together: not a multiple of a page's."""
+_NARROW: Final = 128
+"""Outputs up to which putting inputs together would cost more than it saves."""
 _UNROLLED: Final = 4
 _LINE: Final = 64
 """Bytes that come from memory together."""
@@ -36,15 +38,15 @@ PLAN: Final = ("weights", "scale", "bias", "blocks", "places", "lengths", "outpu
 """What describes fixed weights, each a 64-bit whole: pointers but for `blocks` and `outputs`."""
 
 
-def rows_in_tile(registers: int) -> int:
-    """Return how many rows' sums registers hold beside weights and input, with one panel."""
-    return max(1, (registers - 4) // 2)
+def rows_in_tile(lanes: int) -> int:
+    """Return how many rows share a tile at most: enough for the arithmetic, few enough for their addresses."""
+    return 6 if lanes > 4 else 8
 
 
 def panels_in_tile(rows: int, registers: int) -> int:
     """Return how many panels the sums of `rows` rows leave room for."""
-    spare = 4 if registers < 32 else 6
-    return max(1, min(_MOST_PANELS, (registers - spare) // (2 * rows)))
+    sums = 12 if registers < 32 else 20
+    return max(1, min(_MOST_PANELS, sums // (2 * rows)))
 
 
 def write(module: Value, lanes: int, registers: int, *, small: bool) -> None:
@@ -78,6 +80,9 @@ def write(module: Value, lanes: int, registers: int, *, small: bool) -> None:
     for number in range(2 * _MOST_PANELS):
         code.store_vector(code.same(0.0), code.at(nothing, number * lanes))
     padded = code.and_(code.add(outputs, whole(panel - 1)), whole(-panel))
+    apart = _apart(code, from_rows, rows)
+    wide = code.icmp_signed(">", outputs, whole(_NARROW))
+    together = code.or_(wide, code.icmp_signed("<", apart, whole(0)))
     # Spans of about equal size.
     some = code.select(code.icmp_signed(">", rows, whole(0)), rows, whole(1))
     span = _share(code, some, ROWS_NEAR)
@@ -90,11 +95,13 @@ def write(module: Value, lanes: int, registers: int, *, small: bool) -> None:
             left = code.sub(rows, near.index)
             count = code.select(code.icmp_signed("<", left, span), left, span)
             begins = code.at(from_rows, near.index)
-            with code.loop(whole(0), count) as row:
+            with code.if_then(together), code.loop(whole(0), count) as row:
                 begin = code.at(inputs, code.load(code.at(begins, row.index)))
                 _copy(code, begin, code.at(room, code.mul(row.index, whole(APART))), length)
+            there = code.at(inputs, code.load(begins))
             work = _Work(
-                room,
+                code.select(together, room, there),
+                code.select(together, whole(APART), apart),
                 out,
                 code.at(to_rows, near.index),
                 block.values[0],
@@ -116,6 +123,7 @@ class _Work:
     """The values that describe one block of inputs of one span of rows."""
 
     x: Value
+    apart: Value
     out: Value
     to_rows: Value
     weights: Value
@@ -133,7 +141,8 @@ class _Work:
         # The first block's sums meet the bias, or what is there already; those of the others what is there.
         more = code.select(self.first, code.at(self.bias, column), self.nothing)
         given = [
-            code.at(self.x, code.mul(row, whole(APART))),
+            code.at(self.x, code.mul(row, self.apart)),
+            self.apart,
             code.at(self.out, column),
             code.at(self.to_rows, row),
             now,
@@ -166,7 +175,7 @@ class _Tiles:
     """
 
     def __init__(self, module: Value, name: str, lanes: int, registers: int, small: bool) -> None:
-        self.most = most = rows_in_tile(registers)
+        self.most = most = rows_in_tile(lanes)
         panel_bytes = 2 * lanes * (1 if small else 4)
         self.lines = max(1, panel_bytes * _UNROLLED // _LINE)
 
@@ -254,6 +263,19 @@ def _each_tile(code: Code, work: _Work, rows: Value, column: Value, tiles: _Tile
     code.position_at_end(after)
 
 
+def _apart(code: Code, table: Value, count: Value) -> Value:
+    """Return how far things lie from each other whose places a table tells, or -1 if not equally far."""
+    some = code.icmp_signed(">", count, whole(1))
+    second = code.load(code.at(table, code.zext(some, WHOLE)))
+    apart = code.sub(second, code.load(table))
+    with code.loop(whole(1), count, carried=[apart]) as each:
+        here = code.load(code.at(table, each.index))
+        before = code.load(code.at(table, each.index, -1))
+        same = code.icmp_signed("==", code.sub(here, before), apart)
+        each.carry([code.select(same, each.values[0], whole(-1))])
+    return each.values[0]
+
+
 def _copy(code: Code, begin: Value, to: Value, length: Value) -> None:
     """Copy numbers."""
     full = code.and_(length, whole(-code.lanes))
@@ -268,14 +290,29 @@ def _tile(
 ) -> Value:
     """Write the product of `rows` rows with some panels of one block, fetching `lines` sequences of lines ahead."""
     kind = BYTES if small else NUMBERS
-    arguments = [NUMBERS, NUMBERS, WHOLES, kind, BYTES, NUMBERS, NUMBERS, WHOLE, WHOLE, WHOLE]
+    arguments = [
+        NUMBERS,
+        WHOLE,
+        NUMBERS,
+        WHOLES,
+        kind,
+        BYTES,
+        NUMBERS,
+        NUMBERS,
+        WHOLE,
+        WHOLE,
+        WHOLE,
+    ]
     code, given = function(module, name, arguments, lanes, inner=True)
-    x, out, to_rows, weights, ahead, scale, more, length, left, fresh = given
+    x, apart_rows, out, to_rows, weights, ahead, scale, more, length, left, fresh = given
     panel, vectors = 2 * lanes, 2 * panels
-    starts = [code.at(x, row * APART) for row in range(rows)]
+    starts = [code.at(x, code.mul(apart_rows, whole(row))) for row in range(rows)]
     panel_starts = [
         code.at(weights, code.mul(length, whole(number * panel))) for number in range(panels)
     ]
+    # The sums of earlier blocks lie far apart; the processor cannot guess where.
+    for row in range(rows):
+        code.prefetch(code.at(out, code.load(code.at(to_rows, row))))
     # A turn uses as many lines of a panel as there are sequences, each as long as there are turns.
     apart = code.mul(length, whole(_LINE // _UNROLLED))
     fetched = [code.at(ahead, code.mul(apart, whole(number))) for number in range(lines)]
