@@ -29,22 +29,22 @@ class Pages:
     def __init__(self) -> None:
         self.large = hasattr(mmap, "MADV_HUGEPAGE")
         self._lock = threading.Lock()
-        self._piece, self._used = torch.empty(0, dtype=torch.uint8), 0
+        self._piece: mmap.mmap | None = None
+        self._start = self._stop = 0
 
     def empty(self, count: int, dtype: torch.dtype) -> Tensor:
         """Return `count` numbers that may hold anything."""
-        if not self.large:
+        if not self.large or not count:
             return torch.empty(count, dtype=dtype)
-        size = max(count * dtype.itemsize, 1)
+        size = -(-count * dtype.itemsize // _BETWEEN) * _BETWEEN
         with self._lock:
-            if self._used + size > len(self._piece):
-                self._piece, self._used = self._asked(size), 0
-            start = self._used
-            self._used += -(-size // _BETWEEN) * _BETWEEN
-            return self._piece[start : start + count * dtype.itemsize].view(dtype)
+            if self._piece is None or self._start + size > self._stop:
+                self._piece, self._start, self._stop = self._asked(size)
+            start, self._start = self._start, self._start + size
+            return torch.frombuffer(self._piece, dtype=dtype, count=count, offset=start)
 
-    def _asked(self, size: int) -> Tensor:
-        """Return a new piece that begins where a large page does."""
+    def _asked(self, size: int) -> tuple[mmap.mmap, int, int]:
+        """Return a new piece, and where in it large pages begin and end."""
         length = -(-max(size, _PIECE) // _PAGE) * _PAGE
         memory = mmap.mmap(-1, length + _PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         try:
@@ -52,9 +52,8 @@ class Pages:
         except OSError:
             # The system was made without them.
             self.large = False
-        found = torch.frombuffer(memory, dtype=torch.uint8)
-        start = -found.data_ptr() % _PAGE
-        return found[start : start + length]
+        start = -torch.frombuffer(memory, dtype=torch.uint8).data_ptr() % _PAGE
+        return memory, start, start + length
 
 
 PAGES: Final = Pages()
