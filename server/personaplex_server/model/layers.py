@@ -69,9 +69,21 @@ def gated(x: Tensor) -> Tensor:
     return out
 
 
+def gelu(x: Tensor) -> Tensor:
+    """Return each number times the share of a normal distribution below it."""
+    made = kernels() if serves(x) else None
+    if made is None:
+        return F.gelu(x)
+    x = x.contiguous()
+    out = torch.empty_like(x)
+    made.gelu(x.data_ptr(), out.data_ptr(), x.numel())
+    return out
+
+
 def attends(memory: Tensor) -> bool:
     """Whether `attend_own` can work on such a memory, [..., width]."""
-    return serves(memory) and memory.shape[-1] % 8 == 0 and kernels() is not None
+    made = kernels() if serves(memory) else None
+    return made is not None and made.attend(memory.shape[-1]) is not None
 
 
 def attend_own(
@@ -89,14 +101,15 @@ def attend_own(
         [rows, count, heads * width].
     """
     made = kernels()
-    if made is None:
-        raise RuntimeError("This computer's own functions are not there.")
     rows, count, _ = joint.shape
     _, _, heads, window, width = memory.shape
+    attend = None if made is None else made.attend(width)
+    if attend is None:
+        raise RuntimeError("This computer's own functions are not there.")
     out = torch.empty(rows, count, heads * width)
     scores = torch.empty(window + 8)
     keys, values = memory.unbind()
-    made.attend(width)(
+    attend(
         joint.data_ptr(),
         keys.data_ptr(),
         values.data_ptr(),
