@@ -42,14 +42,16 @@ class Kernels:
         processor: What they are made for, for people.
         product: See `product.write`.
         product8: The same for weights of 8 bits.
-        norm: See `pointwise`, as `gate` and `elu`.
+        narrow: See `narrow.write`: by how many outputs each has at most, the least first.
+        norm: See `pointwise`, as `gate`, `elu` and `gelu`.
+        extend: See `stream.write`, as `extend_elu`.
     """
 
     def __init__(self, lanes: int | None = None) -> None:
         from llvmlite import binding as llvm
         from llvmlite import ir
 
-        from . import pointwise, product
+        from . import narrow, pointwise, product, stream
 
         require_executable_memory()
         llvm.initialize_native_target()
@@ -69,14 +71,23 @@ class Kernels:
         module = ir.Module("tick")
         for small in (False, True):
             product.write(module, self.lanes, registers, small=small)
+        few = [lanes for lanes in (4, 8, 16) if lanes <= self.lanes]
+        for lanes in few:
+            narrow.write(module, lanes)
         pointwise.write(module, self.lanes)
+        stream.write(module, self.lanes)
         engine = self._compile(module)
         products = [_POINTER] * 5 + [_WHOLE] * 2
         self.product = self._found(engine, "product", products)
+        self.narrow = {each: self._found(engine, f"narrow{each}", products) for each in few}
         self.product8 = self._found(engine, "product8", products)
         self.norm = self._found(engine, "norm", [_POINTER] * 3 + [_WHOLE] * 2 + [_NUMBER] * 2)
         self.gate = self._found(engine, "gate", [_POINTER] * 2 + [_WHOLE] * 2)
         self.elu = self._found(engine, "elu", [_POINTER] * 2 + [_WHOLE] * 4)
+        self.gelu = self._found(engine, "gelu", [_POINTER] * 2 + [_WHOLE])
+        extending = [_POINTER] * 4 + [_WHOLE] * 3
+        self.extend = self._found(engine, "extend", extending)
+        self.extend_elu = self._found(engine, "extend_elu", extending)
 
     def attend(self, width: int) -> Callable[..., None] | None:
         """Return the attention for heads of `width`; see `attention.write`.

@@ -55,6 +55,9 @@ class Weights:
         self.outputs, self.inputs = weight.shape
         self._product = kernels.product if scale is None else kernels.product8
         panel = 2 * kernels.lanes
+        if scale is None and self.outputs <= kernels.lanes:
+            panel = next(each for each in kernels.narrow if each >= self.outputs)
+            self._product = kernels.narrow[panel]
         padded = -(-self.outputs // panel) * panel
         places: list[int] = []
         lengths: list[int] = []
