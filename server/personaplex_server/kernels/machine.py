@@ -77,7 +77,7 @@ class Kernels:
         pointwise.write(module, self.lanes)
         stream.write(module, self.lanes)
         engine = self._compile(module)
-        products = [_POINTER] * 5 + [_WHOLE] * 2
+        products = [_POINTER] * 5 + [_WHOLE] * 2 + [_POINTER]
         self.product = self._found(engine, "product", products)
         self.narrow = {each: self._found(engine, f"narrow{each}", products) for each in few}
         self.product8 = self._found(engine, "product8", products)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
-from .product import BLOCK, PLAN
+from .pages import PAGES
+from .product import APART, BLOCK, PLAN, ROWS_NEAR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +17,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .machine import Kernels
+
+
+class _Room(threading.local):
+    """Where a thread puts inputs together."""
+
+    def __init__(self) -> None:
+        self.numbers = torch.empty(ROWS_NEAR * APART)
+        self.at = self.numbers.data_ptr()
+
+
+_ROOM: Final = _Room()
 
 
 @lru_cache(maxsize=1024)
@@ -72,8 +85,7 @@ class Weights:
                 row[: self.outputs] = values
             return row
 
-        # What is fetched ahead of use may lie behind the end.
-        packed = weight.new_empty(padded * self.inputs)
+        packed = PAGES.empty(padded * self.inputs, weight.dtype)
         start = 0
         for length in lengths:
             block = weight.new_zeros(padded, length)
@@ -125,6 +137,7 @@ class Weights:
             evenly(count, self.outputs).data_ptr(),
             count,
             add,
+            _ROOM.at,
         )
 
     def windows(self, x: Tensor, begins: Tensor, out: Tensor, *, onto: bool = False) -> Tensor:
@@ -145,5 +158,6 @@ class Weights:
             evenly(count, self.outputs).data_ptr(),
             count,
             int(onto),
+            _ROOM.at,
         )
         return out
