@@ -84,8 +84,8 @@ def _compare(name: str, got: Tensor, wanted: Tensor) -> None:
 def _products(made: Kernels, luck: torch.Generator, *, small: bool) -> None:
     name = "the product of 8-bit weights" if small else "the product"
     panel = 2 * made.lanes
-    few = [(14, 270, most - 1) for most in made.narrow]
-    for rows, inputs, outputs in ((1, 1, panel), (2, 300, panel), (14, 270, panel + 3), *few):
+    shapes = [(1, 300, 5 * panel + 3), (2, 1, 3 * panel), (14, 270, panel + 3), (130, 5, panel)]
+    for rows, inputs, outputs in [*shapes, *((14, 270, most - 1) for most in made.narrow)]:
         bias = torch.randn(outputs, generator=luck)
         if small:
             weight = torch.randint(-127, 128, (outputs, inputs), generator=luck).to(torch.int8)
