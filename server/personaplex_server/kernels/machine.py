@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import threading
@@ -12,33 +11,38 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .record import Function
 
+if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger(__name__)
 
+NORM_EPSILON: Final = 1e-8
+"""Keeps the norm of nothing from dividing by nought."""
+SAMPLE_BLOCK: Final = 64
+"""Tokens in a block of `sampling`."""
 SWITCH: Final = "PERSONAPLEX_KERNELS"
 """Environment variable; `off` makes the model use torch's operators."""
-_POINTER, _WHOLE, _NUMBER = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 
 
 class Kernels:
-    """Compiled functions; each takes addresses, and works without Python's lock.
+    """Compiled functions.
 
     Attributes:
         lanes: Numbers in one vector.
         product: See `product.write`.
         product8: The same for weights of 8 bits.
-        norm: See `pointwise`, as `gate` and `elu`.
+        embed: See `pointwise`, as `norm`, `gate` and `elu`.
+        draw: See `sampling.write`.
+        run: See `record.write`.
     """
 
     def __init__(self) -> None:
         from llvmlite import binding as llvm
         from llvmlite import ir
 
-        from . import pointwise, product
+        from . import pointwise, product, record, sampling
 
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -51,21 +55,25 @@ class Kernels:
         )
         self._llvm, self._ir = llvm, ir
         self._engines: list[Any] = []
-        self._attend: dict[int, Callable[..., None]] = {}
+        self._attend: dict[int, Function] = {}
         self._lock = threading.Lock()
         module = ir.Module("tick")
         for small in (False, True):
             product.write(module, self.lanes, registers, small=small)
         pointwise.write(module, self.lanes)
+        sampling.write(module, self.lanes)
+        record.write(module, self.lanes)
         engine = self._compile(module)
-        products = [_POINTER] * 5 + [_WHOLE] * 2
-        self.product = self._found(engine, "product", products)
-        self.product8 = self._found(engine, "product8", products)
-        self.norm = self._found(engine, "norm", [_POINTER] * 3 + [_WHOLE] * 2 + [_NUMBER] * 2)
-        self.gate = self._found(engine, "gate", [_POINTER] * 2 + [_WHOLE] * 2)
-        self.elu = self._found(engine, "elu", [_POINTER] * 2 + [_WHOLE] * 4)
+        self.product = self._found(engine, "product", 7)
+        self.product8 = self._found(engine, "product8", 7)
+        self.embed = self._found(engine, "embed", 10)
+        self.norm = self._found(engine, "norm", 5)
+        self.gate = self._found(engine, "gate", 4)
+        self.elu = self._found(engine, "elu", 6)
+        self.draw = self._found(engine, "draw", 11)
+        self.run = self._found(engine, "run", 2)
 
-    def attend(self, width: int) -> Callable[..., None]:
+    def attend(self, width: int) -> Function:
         """Return the attention for heads of `width`, a multiple of 8; see `attention.write`."""
         with self._lock:
             if width not in self._attend:
@@ -73,8 +81,7 @@ class Kernels:
 
                 module = self._ir.Module(f"attend{width}")
                 attention.write(module, width)
-                given = [_POINTER] * 7 + [_WHOLE] * 4
-                self._attend[width] = self._found(self._compile(module), f"attend{width}", given)
+                self._attend[width] = self._found(self._compile(module), f"attend{width}", 11)
             return self._attend[width]
 
     def _compile(self, module: Any) -> Any:
@@ -86,11 +93,9 @@ class Kernels:
         self._engines.append(engine)
         return engine
 
-    def _found(self, engine: Any, name: str, given: list[Any]) -> Callable[..., None]:
-        made: Callable[..., None] = ctypes.CFUNCTYPE(None, *given)(
-            engine.get_function_address(name)
-        )
-        return made
+    def _found(self, engine: Any, name: str, count: int) -> Function:
+        found = engine.get_function_address
+        return Function(found(name), found(f"{name}.listed"), count)
 
 
 @lru_cache(maxsize=1)

@@ -41,7 +41,7 @@ class Weights:
             all lie in one piece.
     """
 
-    __slots__ = ("_at", "_kept", "_plan", "_product", "inputs", "outputs")
+    __slots__ = ("_kept", "_plan", "_product", "inputs", "outputs")
 
     def __init__(
         self,
@@ -99,7 +99,6 @@ class Weights:
             "outputs": self.outputs,
         }
         self._plan = torch.tensor([found[each] for each in PLAN], dtype=torch.int64)
-        self._at = self._plan.data_ptr()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return [..., out] for `x` [..., in]."""
@@ -114,15 +113,8 @@ class Weights:
 
     def _run(self, x: Tensor, out: Tensor, *, add: int) -> None:
         count = x.numel() // self.inputs
-        self._product(
-            self._at,
-            x.data_ptr(),
-            out.data_ptr(),
-            evenly(count, self.inputs).data_ptr(),
-            evenly(count, self.outputs).data_ptr(),
-            count,
-            add,
-        )
+        begins, ends = evenly(count, self.inputs), evenly(count, self.outputs)
+        self._product(self._plan, x, out, begins, ends, count, add)
 
     def windows(self, x: Tensor, begins: Tensor, out: Tensor, *, onto: bool = False) -> Tensor:
         """Write the products with inputs that lie anywhere to `out`, and return that.
@@ -134,13 +126,6 @@ class Weights:
             onto: Add to what is there.
         """
         count = len(begins)
-        self._product(
-            self._at,
-            x.data_ptr(),
-            out.data_ptr(),
-            begins.data_ptr(),
-            evenly(count, self.outputs).data_ptr(),
-            count,
-            int(onto),
-        )
+        ends = evenly(count, self.outputs)
+        self._product(self._plan, x, out, begins, ends, count, int(onto))
         return out

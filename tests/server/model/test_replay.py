@@ -1,0 +1,80 @@
+"""Work that was written down is done again on other numbers, and anew when there are more rows or fewer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+pytest.importorskip("llvmlite")
+
+from personaplex_server.kernels.machine import kernels
+from personaplex_server.kernels.record import Replay
+from personaplex_server.model.layers import embedded, gated, rms_norm
+from personaplex_server.model.linear import Linear
+from personaplex_server.model.sampling import Draw, choose
+
+LUCK = torch.Generator().manual_seed(1)
+TABLE, ALPHA = torch.randn(10, 24, generator=LUCK), torch.rand(24, generator=LUCK)
+WIDEN, HEAD = (Linear(torch.randn(shape, generator=LUCK) / 5) for shape in ((64, 24), (70, 32)))
+STARTS = torch.tensor([0, 5])
+
+
+def speak(tokens, scale, last, spins):
+    x = rms_norm(embedded(tokens, TABLE, STARTS), ALPHA)
+    logits = HEAD(gated(WIDEN(x)))
+    return logits, choose(logits, Draw(scale, last, spins, None, 1))
+
+
+def given(rows):
+    return (
+        torch.randint(5, (rows, 2), generator=LUCK),
+        torch.full((rows, 1), 1.5),
+        torch.full((rows, 1), 9),
+        torch.rand(rows, 2, generator=LUCK),
+    )
+
+
+def test_a_replay_is_the_work_itself_for_any_rows():
+    written = []
+
+    def work(*tensors):
+        written.append(len(tensors[0]))
+        return speak(*tensors)
+
+    replay = Replay(kernels().run, work)
+    for rows in (3, 3, 3, 1, 1, 4, 4, 3):
+        tensors = given(rows)
+        logits, tokens = replay(*tensors)
+        expected = speak(*tensors)
+        assert torch.equal(logits, expected[0])
+        assert torch.equal(tokens, expected[1])
+    assert written == [3, 1, 4, 3]
+
+
+def test_work_that_fails_is_written_down_the_next_time():
+    broken = True
+
+    def work(*tensors):
+        made = speak(*tensors)
+        if broken:
+            raise RuntimeError("no more")
+        return made
+
+    replay = Replay(kernels().run, work)
+    tensors = given(2)
+    with pytest.raises(RuntimeError):
+        replay(*tensors)
+    broken = False
+    for _ in range(3):
+        tensors = given(2)
+        assert torch.equal(replay(*tensors)[0], speak(*tensors)[0])
+
+
+def test_a_line_is_the_sum_of_its_streams():
+    tokens = torch.randint(5, (7, 2), generator=LUCK)
+    first = torch.randn(7, 3, 24, generator=LUCK)[:, 1]
+    wanted = TABLE[tokens[:, 0]] + TABLE[5 + tokens[:, 1]]
+    assert torch.allclose(embedded(tokens, TABLE, STARTS), wanted, atol=1e-6)
+    assert torch.allclose(embedded(tokens.int(), TABLE, STARTS, first), first + wanted, atol=1e-6)
+    alone = embedded(tokens[:, :1], TABLE, first=first)
+    assert torch.equal(alone, first + TABLE[tokens[:, 0]])
