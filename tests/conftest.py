@@ -46,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give fixtures of a wider scope than a test a home too, which is never the developer's own."""
     folder = tempfile.mkdtemp(prefix="personadesk-tests-")
     os.environ[HOME_VARIABLE] = folder
+    # Nor does the language of the developer's computer change what tests read.
+    os.environ["PERSONADESK_LANGUAGE"] = "en"
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

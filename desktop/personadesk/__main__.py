@@ -11,12 +11,6 @@ from personadesk.store.paths import REHEARSAL_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NO_DISPLAY = """\
-PersonaDesk's window needs a display, and there is none here.
-Without one, this does the main job in the terminal:  personadesk demo
-All commands:  personadesk --help
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run PersonaDesk; returns its exit status."""
@@ -30,11 +24,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(words)
     if not has_display():
-        sys.stderr.write(NO_DISPLAY)
+        _say_no_display()
         return 2
     from personadesk.ui import start
 
     return int(start.run())
+
+
+def _say_no_display() -> None:
+    from personadesk.cli import chosen_language
+    from personadesk.language import tr
+
+    chosen_language.choose(())
+    for sentence in (
+        tr("PersonaDesk's window needs a display, and there is none here."),
+        tr("Without one, this does the main job in the terminal:  personadesk demo"),
+        tr("All commands:  personadesk --help"),
+    ):
+        print(sentence, file=sys.stderr)
 
 
 def has_display() -> bool:

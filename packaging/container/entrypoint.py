@@ -7,9 +7,11 @@ Anything else on the command line goes to `personaplex-server serve`, or is anot
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,6 +23,9 @@ SAGEMAKER_MODEL = Path("/opt/ml/model")
 SAGEMAKER_CHAT = "/invocations-bidirectional-stream"
 FAREWELL_S = 5
 """What the server may take to end beyond that."""
+HEALTHY = "healthy"
+"""The word by which the image's own check asks, beside the server, whether it is up."""
+HEALTH_FILE = "health"
 OTHER_COMMANDS = frozenset({"offline", "make-checkpoint", "bench", "fetch-model", "fleet"})
 
 
@@ -68,6 +73,24 @@ def plan(arguments: Sequence[str], env: Mapping[str, str], token_file: Path | No
     return [*options, "--log-format", env.get("LOG_FORMAT") or "json", *rest]
 
 
+def health_address(options: Sequence[str]) -> str:
+    """Return where a server with these options says that it is up."""
+    told = dict(itertools.pairwise(options))
+    port = told.get("--readiness-port", told["--port"])
+    return f"http://127.0.0.1:{port}{told['--readiness-path']}"
+
+
+def check(state: Path) -> None:
+    """Ask the server that was started with this state folder.
+
+    Raises:
+        OSError: It does not answer, or says that it is not ready, or none was started.
+    """
+    address = (state / HEALTH_FILE).read_text(encoding="utf-8")
+    with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own address
+        return
+
+
 def drain_s(env: Mapping[str, str]) -> int:
     """Return how long calls may go on when the container is told to stop.
 
@@ -113,12 +136,19 @@ def main(arguments: Sequence[str]) -> NoReturn:
         os.execv(sys.executable, [*server, *arguments])  # noqa: S606 - becoming it is the purpose
     state = Path(os.environ.get("STATE_DIR") or tempfile.mkdtemp(prefix="personaplex-"))
     state.mkdir(parents=True, exist_ok=True)
+    if list(arguments) == [HEALTHY]:
+        try:
+            check(state)
+        except OSError as error:
+            sys.exit(f"entrypoint: the server is not up: {error}")
+        sys.exit(0)
     # Whoever starts a program from here must not find the token in its environment.
     token = os.environ.pop("PERSONAPLEX_TOKEN", "").strip()
     try:
         options = plan(arguments, os.environ, keep_token(token, state))
     except SettingError as error:
         sys.exit(f"entrypoint: {error}")
+    (state / HEALTH_FILE).write_text(health_address(options), encoding="utf-8")
     grace = str(drain_s(os.environ) + FAREWELL_S)
     supervisor = [sys.executable, "-m", "personaplex_server.supervise", "--state", str(state)]
     os.execv(  # noqa: S606 - becoming it is the purpose

@@ -112,6 +112,27 @@ def test_sagemaker_s_way_to_start_it(launch: Launch) -> None:
     assert greeted(f"ws://127.0.0.1:{port}/invocations-bidirectional-stream") == 0
 
 
+def test_the_image_s_own_check_asks_where_the_server_listens(launch: Launch) -> None:
+    lines = (HOME / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    (line,) = (line for line in lines if line.startswith("HEALTHCHECK"))
+    program, *words = json.loads(line.partition("CMD")[2])
+    assert program == "entrypoint"
+
+    def healthy() -> int:
+        asked = launch(*words)
+        asked.communicate(timeout=20)
+        return asked.returncode
+
+    assert healthy() == 1
+    port = free_port()
+    server = launch("serve", SAGEMAKER_BIND_TO_PORT=str(port), PORT="1")
+    until_ready(f"http://127.0.0.1:{port}/ping")
+    assert healthy() == 0
+    server.terminate()
+    server.communicate(timeout=20)
+    assert healthy() == 1
+
+
 @pytest.mark.parametrize(
     ("env", "words"),
     [

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command
+from personadesk.cli.words import word
 from personadesk.domain.account import Right
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.text import T
+from personadesk.language import show, tr
 from personadesk.providers import catalog
 from personadesk.providers.accounts import Given
 
@@ -49,7 +51,7 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
         words = "\n".join(f"{each['name']}: {each['provider']}" for each in known)
         _print(
             {"accounts": known},
-            words or "No accounts yet. To add one: personadesk accounts add",
+            words or tr("No accounts yet. To add one: personadesk accounts add"),
             arguments.json,
         )
     elif action == "add":
@@ -57,7 +59,8 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
         given = Given(arguments.name, arguments.provider, values, arguments.base_url)
         account, info = await accounts.add(given)
         result = _account_dict(account) | _info_dict(info)
-        _print(result, f"“{account.name}” is connected. {_in_words(info)}", arguments.json)
+        words = tr("“{name}” is connected.", name=account.name)
+        _print(result, f"{words} {_in_words(info)}", arguments.json)
     elif action == "check":
         info = await accounts.check(arguments.name)
         account = await accounts.store.get(arguments.name)
@@ -67,13 +70,16 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
         values = await asyncio.to_thread(_new_secrets, arguments, provider_id)
         info = await accounts.replace(arguments.name, values)
         account = await accounts.store.get(arguments.name)
-        words = f"“{account.name}” has its new key. {_in_words(info)}"
-        _print(_account_dict(account) | _info_dict(info), words, arguments.json)
+        words = tr("“{name}” has its new key.", name=account.name)
+        result = _account_dict(account) | _info_dict(info)
+        _print(result, f"{words} {_in_words(info)}", arguments.json)
     else:
         await accounts.remove(arguments.name)
         _print(
             {"removed": arguments.name},
-            f"“{arguments.name}” is forgotten. Its machines go on, and go on costing.",
+            tr(
+                "“{name}” is forgotten. Its machines go on, and go on costing.", name=arguments.name
+            ),
             arguments.json,
         )
     return 0
@@ -129,7 +135,7 @@ def _ask(arguments: argparse.Namespace, values: dict[str, str], fields: Iterable
                   page=field.where),
                 cause="missing_field",
             )  # fmt: skip
-        print(f"{field.title}, from {field.where}", file=sys.stderr)
+        print(tr("{field}, from {page}", field=field.title, page=field.where), file=sys.stderr)
         ask = getpass.getpass if field.secret and not field.multiline else input
         values[field.name] = ask("> ")
 
@@ -156,17 +162,18 @@ def _info_dict(info: AccountInfo) -> dict[str, Any]:
 
 
 def _in_words(info: AccountInfo) -> str:
-    parts = [f"It is {info.who}." if info.who else ""]
+    parts = [tr("It is {who}.", who=info.who) if info.who else ""]
     if info.rights:
-        parts.append(f"It may {', '.join(each for each in Right if each in info.rights)}.")
-    parts += [str(each) for each in info.missing]
+        rights = ", ".join(word(each) for each in Right if each in info.rights)
+        parts.append(tr("It may {rights}.", rights=rights))
+    parts += [show(each) for each in info.missing]
     if info.balance is not None:
-        parts.append(f"Balance: ${info.balance:.2f}.")
+        parts.append(tr("Balance: ${amount:.2f}.", amount=float(info.balance)))
         if info.balance <= 0.0:
-            parts.append("Nothing can be rented before money is put in there.")
+            parts.append(tr("Nothing can be rented before money is put in there."))
     elif info.balance_reason:
-        parts.append(f"Balance: {info.balance_reason}")
-    parts += [str(each) for each in info.limits]
+        parts.append(tr("Balance: {reason}", reason=info.balance_reason))
+    parts += [show(each) for each in info.limits]
     return " ".join(part for part in parts if part)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from personadesk.cli.running import print_json
+from personadesk.language import show, tr
 
 if TYPE_CHECKING:
     import argparse
@@ -24,12 +25,13 @@ def run(arguments: argparse.Namespace) -> int:
             | {"reason": str(found.reason)}
         )
         return 0
-    for title, devices in (("Microphones", found.inputs), ("Loudspeakers", found.outputs)):
+    for title, devices in ((tr("Microphones"), found.inputs), (tr("Loudspeakers"), found.outputs)):
         print(f"{title}:")
         for device in devices:
-            print(f"  {device.name}{' (default)' if device.is_default else ''}")
+            usual = tr("(default)") if device.is_default else ""
+            print(f"  {device.name} {usual}".rstrip())
         if not devices:
-            print("  none")
+            print(f"  {tr('none')}")
     if found.reason:
-        print(found.reason)
+        print(show(found.reason))
     return 0

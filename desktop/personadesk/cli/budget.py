@@ -11,6 +11,7 @@ from personadesk.cli.running import print_json, run_command
 from personadesk.domain.budget import ALL, Act, Budget
 from personadesk.domain.errors import NotFound
 from personadesk.domain.text import T
+from personadesk.language import show, tr
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +40,7 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"budgets": [words.standing_dict(each) for each in found]})
         else:
-            print("\n".join(map(words.standing_words, found)) or "No budgets yet.")
+            print("\n".join(map(words.standing_words, found)) or tr("No budgets yet."))
         return 0
     name = arguments.line
     if arguments.action == "clear":
@@ -47,7 +48,7 @@ async def _act(services: Services, arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"cleared": there})
         else:
-            print("That budget is gone." if there else "There was none.")
+            print(tr("That budget is gone.") if there else tr("There was none."))
         return 0
     if arguments.action == "set":
         if name != ALL:
@@ -82,16 +83,16 @@ async def _tell(services: Services, arguments: argparse.Namespace) -> int:
         )
     found = await money.look(ask=True)
     standings = [each for each in found.budgets if each.budget.line == budget.line]
-    stops = [str(each) for each in await money.consequences(budget)]
+    stops = await money.consequences(budget)
     if arguments.json:
         print_json(
             {
                 **words.budget_dict(budget),
                 "standings": [words.standing_dict(each) for each in standings],
-                "would_stop": stops,
+                "would_stop": [str(each) for each in stops],
             }
         )
     else:
-        print("\n".join([*map(words.standing_words, standings), "When it is used up:"]))
-        print("\n".join(f"  {each}" for each in stops))
+        print("\n".join([*map(words.standing_words, standings), tr("When it is used up:")]))
+        print("\n".join(f"  {show(each)}" for each in stops))
     return 0

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
 from personadesk.cli import result, work
-from personadesk.cli.running import FAILED, print_json, run_command, say, tell_error
+from personadesk.cli.running import FAILED, print_json, run_command, say, say_error, tell_error
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.line import LineState
 from personadesk.domain.report import Verdict
+from personadesk.language import tr
 from personadesk.store.journal import Purpose
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ async def _demo(arguments: argparse.Namespace, stop: Stop) -> int:
         services = await open_services()
         try:
             for plan_id in await services.deploys.undo_dead_demos():
-                say(f"Removed what an earlier demo had left behind ({plan_id}).")
+                say(tr("Removed what an earlier demo had left behind ({id}).", id=plan_id))
             view, status = await _run(services, arguments, stop)
         finally:
             await services.close()
@@ -41,7 +42,7 @@ async def _demo(arguments: argparse.Namespace, stop: Stop) -> int:
         if not arguments.json:
             tell_error(error, as_json=False)
         else:
-            say(f"{error.what}\n{error.next}")
+            say_error(error)
             print_json(result.as_dict(view, error))
         return FAILED
     return status
@@ -67,15 +68,20 @@ def _tell(
     view: DeployView, error: PersonaDeskError | None, arguments: argparse.Namespace, stop: Stop
 ) -> int:
     if error is not None:
-        say(f"{error.what}\n{error.next}")
+        say_error(error)
     if arguments.json:
         print_json(result.as_dict(view, error))
     else:
         print(result.in_words(view))
         if error is None and arguments.keep:
-            print(f"The voice is at {view.line_url} and stays there. To end it: personadesk stop")
+            print(
+                tr(
+                    "The voice is at {url} and stays there. To end it: personadesk stop",
+                    url=view.line_url,
+                )
+            )
         elif error is None:
-            print("All that was started is gone again; with --keep it stays up.")
+            print(tr("All that was started is gone again; with --keep it stays up."))
     if stop.signal is not None and error is not None:
         return stop.exit_status
     return 0 if error is None and result.verdict(view) is Verdict.PASS else FAILED

@@ -11,6 +11,7 @@ from personadesk.cli.running import FAILED, print_json, run_command, say, say_er
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.progress import DeployState
 from personadesk.domain.report import Verdict
+from personadesk.language import tr
 
 if TYPE_CHECKING:
     import argparse
@@ -60,7 +61,12 @@ async def _deploy(arguments: argparse.Namespace, stop: Stop) -> int:
         if words:
             print(words)
         if error is None:
-            print(f"“{view.plan.line}” is at {view.line_url}. To stop it: personadesk stop")
+            print(
+                tr(
+                    "“{line}” is at {url}. To stop it: personadesk stop",
+                    line=view.plan.line, url=view.line_url,
+                )
+            )  # fmt: skip
     if stop.signal is not None and error is not None:
         return stop.exit_status
     return 0 if error is None and result.verdict(view) is Verdict.PASS else FAILED
@@ -86,7 +92,7 @@ def _tell_undone(view: DeployView, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(result.as_dict(view) | {"verdict": "undone" if done else "fail"})
     elif done:
-        print(f"What {view.plan.id} had started is gone.")
+        print(tr("What {id} had started is gone.", id=view.plan.id))
     elif view.error is not None:
         say_error(view.error)
     return 0 if done else FAILED

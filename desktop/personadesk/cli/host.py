@@ -15,6 +15,7 @@ from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.host import Fitness, HostRecord, KeySource, Level, SshAddress
 from personadesk.domain.plan import ModelKind
 from personadesk.domain.text import T
+from personadesk.language import show, tr
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +51,9 @@ async def _add(services: Services, arguments: argparse.Namespace) -> int:
     passphrase = _from_env(arguments.passphrase_env)
     password = None
     if arguments.install_key:
-        password = _ask_secret(f"Password of {record.address.user or 'you'} there: ")
+        password = _ask_secret(
+            tr("Password of {user} there: ", user=record.address.user or tr("you"))
+        )
         if password is None:
             raise BadRequest(
                 T("There is nobody to type the password."),
@@ -65,12 +68,12 @@ async def _add(services: Services, arguments: argparse.Namespace) -> int:
             break
         except PersonaDeskError as error:
             if error.cause == "passphrase_needed" and passphrase is None and not arguments.json:
-                passphrase = _ask_secret("Passphrase of the key: ")
+                passphrase = _ask_secret(tr("Passphrase of the key: "))
                 if passphrase is not None:
                     continue
             if error.cause == "host_key_unknown" and not arguments.json:
                 shown = _fingerprint_in(error)
-                if shown not in fingerprints and _confirms(str(error.what)):
+                if shown not in fingerprints and _confirms(show(error.what)):
                     fingerprints.append(shown)
                     continue
             if error.cause == "host_key_unknown":
@@ -81,7 +84,12 @@ async def _add(services: Services, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"added": added.name} | _as_dict(added) | {"fingerprint": pinned.fingerprint})
     else:
-        print(f"“{added.name}” is added; its key {pinned.fingerprint} is remembered.")
+        print(
+            tr(
+                "“{name}” is added; its key {fingerprint} is remembered.",
+                name=added.name, fingerprint=pinned.fingerprint,
+            )
+        )  # fmt: skip
     return 0
 
 
@@ -126,7 +134,7 @@ async def _check(services: Services, arguments: argparse.Namespace) -> int:
         print_json(check_dict(found))
     else:
         for finding in found.findings:
-            print(f"{_MARKS[finding.level]} {finding.what} {finding.next}".rstrip())
+            print(f"{_MARKS[finding.level]} {show(finding.what)} {show(finding.next)}".rstrip())
         print(f"{arguments.name}: {_words(found.verdict)}")
     return FAILED if found.verdict is Fitness.UNFIT else 0
 
@@ -155,20 +163,23 @@ async def _remove(services: Services, arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"removed": name})
         else:
-            print(f"“{name}” is forgotten; nothing was changed there.")
+            print(tr("“{name}” is forgotten; nothing was changed there.", name=name))
         return 0
     done = await services.forget(name)
     if arguments.json:
         print_json({"removed": name, "left_running": list(done.stopped), "lines": list(done.lines)})
         return 0
-    print(f"“{name}” is forgotten.")
+    print(tr("“{name}” is forgotten.", name=name))
     for server_id in done.stopped:
         print(
-            f"Its voice {server_id} was not stopped: if the machine still runs, so may the voice, "
-            "and a rented machine goes on costing money."
+            tr(
+                "Its voice {id} was not stopped: if the machine still runs, so may the voice, "
+                "and a rented machine goes on costing money.",
+                id=server_id,
+            )
         )
     for line in done.lines:
-        print(f"The line “{line}” stays, without a voice.")
+        print(tr("The line “{line}” stays, without a voice.", line=line))
     return 0
 
 
@@ -187,10 +198,10 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
         )
     else:
         lines = [
-            f"{record.name}: {record.address.user or 'you'}@{record.address.place}"
+            f"{record.name}: {record.address.user or tr('you')}@{record.address.place}"
             for record in records
         ]
-        print("\n".join(lines) or "No servers yet. To add one: personadesk host add")
+        print("\n".join(lines) or tr("No servers yet. To add one: personadesk host add"))
     return 0
 
 
@@ -209,9 +220,9 @@ def _as_dict(record: HostRecord) -> dict[str, Any]:
 
 def _words(verdict: Fitness) -> str:
     return {
-        Fitness.FIT: "fit.",
-        Fitness.WARN: "fit, with the warnings above.",
-        Fitness.UNFIT: "not fit.",
+        Fitness.FIT: tr("fit."),
+        Fitness.WARN: tr("fit, with the warnings above."),
+        Fitness.UNFIT: tr("not fit."),
     }[verdict]
 
 
@@ -240,8 +251,9 @@ def _confirms(words: str) -> bool:
     if not _somebody_there():
         return False
     say(words)
-    print("Is that the right machine? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    print(tr("Is that the right machine? [y/N] "), end="", file=sys.stderr, flush=True)
+    # What means yes in the language asked, and in English all the same.
+    return sys.stdin.readline().strip().lower() in {"y", "yes", *tr("y yes").split()}
 
 
 def _somebody_there() -> bool:

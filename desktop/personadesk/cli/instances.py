@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
-from personadesk.cli.money_words import proof_dict, proof_words
-from personadesk.cli.running import FAILED, error_dict, print_json, run_command, say
+from personadesk.cli.money_words import price_words, proof_dict, proof_words
+from personadesk.cli.running import FAILED, error_dict, print_json, run_command, say, say_of
+from personadesk.cli.words import word
 from personadesk.deploy.rented.setup_time import last_setup
 from personadesk.domain.errors import NotFound
 from personadesk.domain.hours import USUAL_START_SECONDS
@@ -16,6 +17,7 @@ from personadesk.domain.machine import Action, MachineState
 from personadesk.domain.money import Kind
 from personadesk.domain.proof import Left
 from personadesk.domain.stopping import stopping
+from personadesk.language import show, tr
 from personadesk.store.rentals import RentalState
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
     accounts = {name: each for name, each in view.accounts.items() if not only or name in only}
     failures = {name: each.error for name, each in accounts.items() if each.error is not None}
     for name, failure in failures.items():
-        say(f"{name}: {failure.what} {failure.next}")
+        say_of(name, failure)
     machines = [m for each in accounts.values() for m in each.machines]
     proofs = [p for p in services.money.proofs(view) if p.account in accounts]
     if arguments.json:
@@ -77,11 +79,16 @@ async def _list(services: Services, arguments: argparse.Namespace) -> int:
             }
         )
     else:
-        print("\n".join(_words(m, view) for m in machines) or "No machines.")
+        print("\n".join(_words(m, view) for m in machines) or tr("No machines."))
         for kept in (m for m in machines if m.key in view.held):
             say(held_words(kept.key, view.held[kept.key]))
         for stray in view.strays:
-            say(f"{stray.key} carries our tag but is not in the record: adopt or terminate it.")
+            say(
+                tr(
+                    "{machine} carries our tag but is not in the record: adopt or terminate it.",
+                    machine=stray.key,
+                )
+            )
         for each in (r for r in view.extras if r.account in accounts and not r.attached):
             say(_leftover_words(each))
         for proof in proofs:
@@ -120,10 +127,11 @@ async def act(services: Services, arguments: argparse.Namespace) -> int:
 def held_words(key: str, until: float) -> str:
     """Return until when a failed deploy's machine is kept, and how it is ended before."""
     clock = time.strftime("%H:%M", time.localtime(until))
-    return (
-        f"{key} is kept for a look until {clock}, then ended. "
-        f"To end it now: personadesk terminate {key}"
-    )
+    return tr(
+        "{machine} is kept for a look until {clock}, then ended. "
+        "To end it now: personadesk terminate {machine}",
+        machine=key, clock=clock,
+    )  # fmt: skip
 
 
 async def prove(services: Services, rentals: Sequence[Rental]) -> tuple[list[dict[str, Any]], bool]:
@@ -164,7 +172,7 @@ async def say_what_stops(services: Services, rental: Rental | None) -> dict[str,
         return None
     facts = (await services.accounts.provider(rental.account)).facts
     setup = await last_setup(services.journal, services.rentals, rental.provider)
-    say(" ".join(str(each).strip() for each in stopping(facts, setup)))
+    say(" ".join(show(each).strip() for each in stopping(facts, setup)))
     if facts.can.stop:
         return {"rents": False, "seconds": None, "measured": False}
     seconds = USUAL_START_SECONDS if setup is None else round(setup, 1)
@@ -192,11 +200,19 @@ async def say_still_billed(services: Services, lines: Iterable[str]) -> None:
         line = await services.lines.need(name)
         rental = await services.rentals.current(line.target.server_id) if line.target else None
         if rental is not None and rental.state is RentalState.MADE:
-            price = "" if rental.price is None else f" ${rental.price:.2f} an hour"
-            say(
-                f"The rented machine behind “{name}” goes on costing{price}. To save that: "
-                f'personadesk line sleep "{name}", or for good: personadesk terminate {rental.tag}'
-            )
+            if rental.price is None:
+                costs = tr("The rented machine behind “{line}” goes on costing.", line=name)
+            else:
+                costs = tr(
+                    "The rented machine behind “{line}” goes on costing ${price:.2f} an hour.",
+                    line=name, price=float(rental.price),
+                )  # fmt: skip
+            saved = tr(
+                'To save that: personadesk line sleep "{line}", '
+                "or for good: personadesk terminate {id}",
+                line=name, id=rental.tag,
+            )  # fmt: skip
+            say(f"{costs} {saved}")
 
 
 async def _say_price(services: Services, machine: Machine, action: Action) -> None:
@@ -205,15 +221,17 @@ async def _say_price(services: Services, machine: Machine, action: Action) -> No
     if action not in machine.actions:
         return
     if action is Action.END:
-        say(f"What goes with it: {facts.end_destroys}")
+        say(tr("What goes with it: {things}", things=facts.end_destroys))
     elif action is Action.STOP:
-        say(f"Calls on it end now. {facts.stop_costs}".rstrip())
+        say(f"{tr('Calls on it end now.')} {show(facts.stop_costs)}".rstrip())
     elif action is Action.RESTART:
         say(
-            "Calls on it end now; it takes some minutes until the voice is back. It costs the same."
+            tr(
+                "Calls on it end now; it takes some minutes until the voice is back. It costs the same."
+            )
         )
     elif machine.running_price is not None:
-        say(f"It costs ${machine.running_price:.2f} an hour again.")
+        say(tr("It costs ${price:.2f} an hour again.", price=float(machine.running_price)))
 
 
 async def _settled(services: Services, machine: Machine, action: Action) -> Machine:
@@ -282,14 +300,22 @@ def _resource_dict(resource: Resource) -> dict[str, Any]:
 
 
 def _leftover_words(resource: Resource) -> str:
-    price = "a price that is not told" if resource.price is None else f"${resource.price:.3f} /h"
-    name = resource.name or resource.id
-    return f"{resource.account}: the {resource.kind} {name} goes on without a machine, for {price}."
+    price = (
+        tr("a price that is not told")
+        if resource.price is None
+        else tr("${price:.3f} /h", price=float(resource.price))
+    )
+    return tr(
+        "{account}: the {kind} {name} goes on without a machine, for {price}.",
+        account=resource.account, kind=word(resource.kind), name=resource.name or resource.id,
+        price=price,
+    )  # fmt: skip
 
 
 def _words(machine: Machine, view: FleetView) -> str:
-    price = "price not told" if machine.price is None else f"${machine.price:.2f} /h"
-    ours = view.lines.get(machine.tag) or ("no line" if machine.tag else "not ours")
-    ours = f"spare of {ours}" if machine.tag in view.spares else ours
+    price = price_words(machine.price)
+    ours = view.lines.get(machine.tag) or (tr("no line") if machine.tag else tr("not ours"))
+    ours = tr("spare of {line}", line=ours) if machine.tag in view.spares else ours
     gpu = f"{machine.count} × {machine.gpu}" if machine.count != 1 else machine.gpu
-    return f"{machine.key}: {machine.state}, {gpu or 'GPU not told'}, {machine.region}, {price}, {ours}"
+    gpu = gpu or tr("GPU not told")
+    return f"{machine.key}: {word(machine.state)}, {gpu}, {machine.region}, {price}, {ours}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from personadesk.cli.running import print_json, run_command
 from personadesk.domain.errors import HostUnfit
 from personadesk.domain.text import T
+from personadesk.language import number, tr
 from personadesk.store import paths
 from personadesk.voice import transcript_files, wav
 from personadesk.voice.sessions import CALLS, Sessions, sound
@@ -35,14 +36,14 @@ async def _once(arguments: argparse.Namespace) -> int:
             _show(sessions.get(arguments.name), as_json=arguments.json)
         case "note":
             kept = sessions.note(arguments.name, arguments.text)
-            _tell({"noted": kept.folder.name}, "Noted.", as_json=arguments.json)
+            _tell({"noted": kept.folder.name}, tr("Noted."), as_json=arguments.json)
         case "export":
             kept = sessions.get(arguments.name)
             to = _export(kept, arguments.file)
             _tell({"file": str(to)}, str(to), as_json=arguments.json)
         case _:
             sessions.delete(arguments.name)
-            _tell({"deleted": arguments.name}, "It is gone.", as_json=arguments.json)
+            _tell({"deleted": arguments.name}, tr("It is gone."), as_json=arguments.json)
     return 0
 
 
@@ -72,7 +73,7 @@ def _list(found: tuple[Kept, ...], *, as_json: bool) -> None:
     for kept in found:
         print(f"{kept.folder.name}  {round(kept.seconds)} s  {kept.notes or kept.words[:60]}")
     if not found:
-        print("No kept calls.")
+        print(tr("No kept calls."))
 
 
 def _show(kept: Kept, *, as_json: bool) -> None:
@@ -84,9 +85,10 @@ def _show(kept: Kept, *, as_json: bool) -> None:
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(kept.started))
     print(f"{kept.line}, {started}, {round(kept.seconds)} s, {kept.folder}")
     if kept.notes:
-        print(f"Notes: {kept.notes}")
+        print(tr("Notes: {notes}", notes=kept.notes))
     for line in lines:
-        print(f"{line.start:8.1f} s  {'You' if line.who == 'you' else 'Voice'}: {line.text}")
+        who = tr("You") if line.who == "you" else tr("Voice")
+        print(f"{number(line.start, '8.1f')} s  {who}: {line.text}")
 
 
 def _dict(kept: Kept) -> dict[str, Any]:

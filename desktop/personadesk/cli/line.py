@@ -20,6 +20,7 @@ from personadesk.cli.status import describe, line_dict
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.line import LineState
 from personadesk.domain.wish import Rest
+from personadesk.language import tr
 from personadesk.lines.service import BACKGROUND
 
 if TYPE_CHECKING:
@@ -58,13 +59,12 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
     more: dict[str, Any] = {}
     sure = True
     if action == "list":
-        found = [line_dict(line) for line in await lines.all()]
+        found = await lines.all()
         if arguments.json:
-            print_json({"lines": found, "served_by": lines.owner()})
+            print_json({"lines": [line_dict(line) for line in found], "served_by": lines.owner()})
         else:
-            print(
-                "\n".join(map(describe, found)) or "No lines yet. To make one: personadesk deploy"
-            )
+            words = "\n".join(map(describe, found))
+            print(words or tr("No lines yet. To make one: personadesk deploy"))
         return 0
     if action in {"remove", "delete"}:
         rentals = await rentals_of(services, arguments.name)
@@ -73,7 +73,7 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
         if arguments.json:
             print_json({"removed": arguments.name} | ({"left": left} if left else {}))
         else:
-            print(f"The line “{arguments.name}” is gone.")
+            print(tr("The line “{line}” is gone.", line=arguments.name))
         return 0 if sure else FAILED
     if action in line_outside.ACTIONS:
         return await line_outside.run(services, arguments)
@@ -95,7 +95,12 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
         line = await services.wanting.set_port(arguments.name, arguments.port)
         await services.hand_over()
         if line.port != before:
-            say(f"Programs that called port {before} must call {line.url} now.")
+            say(
+                tr(
+                    "Programs that called port {port} must call {url} now.",
+                    port=before, url=line.url,
+                )
+            )  # fmt: skip
     elif action == "wish":
         await wishing.change(services, arguments)
     elif action == "move" or (
@@ -114,15 +119,15 @@ async def _act(services: Services, arguments: argparse.Namespace, stop: Stop) ->
 
 
 async def _tell(services: Services, arguments: argparse.Namespace, more: Mapping[str, Any]) -> int:
-    line = line_dict(await services.lines.need(arguments.name))
-    kept = await wishing.told(services, arguments.name)
+    line = await services.lines.need(arguments.name)
+    kept = await wishing.kept(services, line)
     if arguments.json:
-        print_json(line | kept | dict(more))
+        print_json(line_dict(line) | wishing.as_dict(kept) | dict(more))
     else:
         print(describe(line))
         print(wishing.in_words(kept))
     ups = {"start", "wake", "move"}
-    return FAILED if arguments.action in ups and line["state"] != LineState.UP else 0
+    return FAILED if arguments.action in ups and line.state is not LineState.UP else 0
 
 
 async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
@@ -130,12 +135,10 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
     ending: asyncio.Task[None] | None = None
     try:
         if services.lines.serving:
-            say(
-                "Serving: "
-                + (", ".join(line.url for line in services.lines.lines()) or "no lines yet")
-            )
+            urls = ", ".join(line.url for line in services.lines.lines())
+            say(tr("Serving: {urls}", urls=urls or tr("no lines yet")))
         else:
-            say("Another PersonaDesk serves the lines; this one takes over when it ends.")
+            say(tr("Another PersonaDesk serves the lines; this one takes over when it ends."))
         if arguments.background:
             await _wait_for_turn(services, stop)
         services.control.on_end = lambda: stop.tell(0)

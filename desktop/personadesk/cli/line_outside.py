@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.cli.running import print_json, say
 from personadesk.domain.access import Access, Tls, masked
+from personadesk.language import tr
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +29,7 @@ async def run(services: Services, arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"closed": name})
         else:
-            print(f"Only this computer reaches the line “{name}” now.")
+            print(tr("Only this computer reaches the line “{line}” now.", line=name))
         return 0
     if arguments.action == "open":
         _tell(await outside.open(name, await _access(services, arguments)), arguments, show=False)
@@ -65,10 +66,12 @@ def _tell(told: Told, arguments: argparse.Namespace, *, show: bool) -> None:
         )  # fmt: skip
         return
     print("\n".join(told.urls))
-    print(
-        f"  token: {token}" + ("" if show else "   (in full: personadesk line token NAME --show)")
-    )
+    how = "" if show else f"   {tr('(in full: personadesk line token NAME --show)')}"
+    print(f"  {tr('token: {token}', token=token)}{how}")
     if told.fingerprint:
-        print(f"  certificate of this computer, SHA-256 {told.fingerprint}")
+        known = tr(
+            "certificate of this computer, SHA-256 {fingerprint}", fingerprint=told.fingerprint
+        )
+        print(f"  {known}")
     if told.access.tls is Tls.OFF:
-        say("Without a certificate the token and every word can be read on the way.")
+        say(tr("Without a certificate the token and every word can be read on the way."))

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from personadesk.cli.running import FAILED, print_json
+from personadesk.cli.words import word
+from personadesk.language import show, tr
 from personadesk.lines import control
 from personadesk.lines.autostart import Starter
 from personadesk.store import paths
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
     from personadesk.cli.running import Stop
+    from personadesk.lines.autostart import Autostart
 
 
 async def run(arguments: argparse.Namespace, stop: Stop) -> int:
@@ -37,17 +40,30 @@ async def run(arguments: argparse.Namespace, stop: Stop) -> int:
             }
         )
     else:
-        when = {True: "when the computer starts", False: "when you log in", None: ""}[found.at_boot]
-        print(
-            f"This computer starts the lines by itself ({found.keeper}) {when}".rstrip() + "."
-            if found.installed
-            else "This computer does not start the lines by itself."
-        )
+        print(_words(found))
         if found.installed and found.unproven:
-            print(found.unproven)
+            print(show(found.unproven))
         print(
-            f"They are served by process {holder.get('pid')} ({holder.get('kind')})."
+            tr(
+                "They are served by process {pid} ({kind}).",
+                pid=holder.get("pid"), kind=word(str(holder.get("kind"))),
+            )
             if holder is not None
-            else "Nobody serves them now."
-        )
+            else tr("Nobody serves them now.")
+        )  # fmt: skip
     return FAILED if arguments.service == "status" and holder is None else 0
+
+
+def _words(found: Autostart) -> str:
+    if not found.installed:
+        return tr("This computer does not start the lines by itself.")
+    if found.at_boot is None:
+        return tr("This computer starts the lines by itself ({keeper}).", keeper=found.keeper)
+    if found.at_boot:
+        return tr(
+            "This computer starts the lines by itself ({keeper}) when the computer starts.",
+            keeper=found.keeper,
+        )
+    return tr(
+        "This computer starts the lines by itself ({keeper}) when you log in.", keeper=found.keeper
+    )

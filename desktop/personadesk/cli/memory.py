@@ -8,6 +8,7 @@ from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command
 from personadesk.domain.errors import NotFound
 from personadesk.domain.text import T
+from personadesk.language import show, tr
 from personadesk.providers import catalog
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
         print_json({"held_against": [doubt_dict(each, now) for each in doubts]})
         return 0
     words = [f"{_about(each)}: {doubt_words(each, now)}" for each in doubts]
-    print("\n".join(words) or "Nothing is held against any host, offer or region.")
+    print("\n".join(words) or tr("Nothing is held against any host, offer or region."))
     return 0
 
 
@@ -67,7 +68,7 @@ def doubt_dict(doubt: Doubt, now: float) -> dict[str, Any]:
 
 def doubt_words(doubt: Doubt, now: float) -> str:
     """Return the same for a person, with the word by which it can be forgotten."""
-    return f"{doubt.why(now)}  [{doubt.subject.key}]"
+    return f"{show(doubt.why(now))}  [{doubt.subject.key}]"
 
 
 def _about(doubt: Doubt) -> str:

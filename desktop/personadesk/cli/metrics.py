@@ -13,12 +13,13 @@ from personadesk.domain.sample import UNITS, Absent
 from personadesk.hosts.local import port_taken
 from personadesk.hosts.metrics import WAITS
 from personadesk.hosts.proc_figures import FIRST
+from personadesk.language import number, show, tr
 from personadesk.monitor import prometheus, webhook
 from personadesk.store.settings import WEBHOOK
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
@@ -71,18 +72,27 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
         async with watched(services) as monitor:
             await settle(monitor, stop)
             facts = gather(monitor) | {"gaps": await _gaps(monitor)}
+            words = [line for state in monitor.hosts.values() for line in _words(state)]
     finally:
         await services.close()
     if arguments.json:
         print_json(facts)
-        return 0
-    for host in facts["hosts"]:
-        print(host["label"])
-        for figure in host["figures"]:
-            value = figure["value"]
-            shown = f"{value:,.6g} {figure['unit']}" if value is not None else figure["reason"]
-            print(f"  {figure['metric']:<22} {figure['part']:<14} {shown}")
+    else:
+        print("\n".join(words))
     return 0
+
+
+def _words(state: HostState) -> Iterator[str]:
+    """Return the figures of a machine for a person, each with its stable name."""
+    yield show(state.target.label)
+    for sample in state.samples.values():
+        for each in sample.readings:
+            shown = (
+                show(each.value.reason)
+                if isinstance(each.value, Absent)
+                else f"{number(each.value, ',.6g')} {UNITS[each.metric]}"
+            )
+            yield f"  {each.metric!s:<22} {each.part:<14} {shown}"
 
 
 async def _gaps(monitor: Monitor) -> list[dict[str, Any]]:
@@ -141,7 +151,7 @@ async def _serve(arguments: argparse.Namespace, stop: Stop) -> int:
                 raise await asyncio.to_thread(port_taken, arguments.port) from error
             port = server.sockets[0].getsockname()[1]
             url = f"http://127.0.0.1:{port}/metrics"
-            say(f"Serving figures at {url}. End with Ctrl-C.")
+            say(tr("Serving figures at {url}. End with Ctrl-C.", url=url))
             await stop.wait()
             server.close()
     finally:
@@ -176,5 +186,5 @@ async def _webhook(arguments: argparse.Namespace, stop: Stop) -> int:
     if arguments.json:
         print_json({"webhook": there})
     else:
-        print("Alarms go to your webhook." if there else "Alarms go to no webhook.")
+        print(tr("Alarms go to your webhook.") if there else tr("Alarms go to no webhook."))
     return 0

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from personadesk.app import open_services
 from personadesk.cli import money_words as words
-from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.cli.running import FAILED, print_json, run_command, say_of
 from personadesk.domain import money, money_csv
 from personadesk.domain.errors import BadRequest, ProviderFault
 from personadesk.domain.proof import Left
 from personadesk.domain.text import T
+from personadesk.language import tr, trn
 
 if TYPE_CHECKING:
     import argparse
@@ -53,7 +54,7 @@ async def _elsewhere(services: Services, arguments: argparse.Namespace) -> int:
     await services.fleet.refresh()
     found = await services.money.elsewhere(arguments.line)
     for name, failure in found.failures.items():
-        say(f"{name}: {failure.what} {failure.next}")
+        say_of(name, failure)
     if arguments.json:
         print_json(
             {
@@ -63,7 +64,11 @@ async def _elsewhere(services: Services, arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    here = "Nothing is rented now." if found.here is None else f"Now it costs ${found.here:.2f} /h."
+    here = (
+        tr("Nothing is rented now.")
+        if found.here is None
+        else tr("Now it costs ${price:.2f} /h.", price=float(found.here))
+    )
     now = time.time()
     print("\n".join([here, *(words.alternative_words(each, now) for each in found.places)]))
     return 0
@@ -97,7 +102,7 @@ async def _export(services: Services, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"rows": rows, "file": arguments.out})
     else:
-        print(f"{arguments.out}: {rows} rows.")
+        print(trn("{file}: {n} row.", "{file}: {n} rows.", rows, file=arguments.out))
     return 0
 
 
@@ -111,7 +116,7 @@ async def _check(services: Services, arguments: argparse.Namespace) -> int:
     else:
         print(
             "\n".join(words.proof_words(each) for each in proofs)
-            or "No accounts, so nothing is rented."
+            or tr("No accounts, so nothing is rented.")
         )
     return 0 if all(each.left in {Left.NOTHING, Left.KEPT} for each in proofs) else FAILED
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from personadesk.cli.words import word
 from personadesk.domain.budget import ALL, Level
 from personadesk.domain.quantity import duration
+from personadesk.language import number, show, tr
 
 if TYPE_CHECKING:
     from personadesk.domain.budget import Budget, Standing
@@ -16,69 +18,96 @@ if TYPE_CHECKING:
     from personadesk.domain.statement import Money, Share
 
 
+def price_words(price: float | None) -> str:
+    """Return a price for a person: `$0.75 /h`, or that it is not told."""
+    if price is None:
+        return tr("price not told")
+    return tr("${price:.2f} /h", price=float(price))
+
+
 def amount_words(amount: Amount) -> str:
     """Return an amount for a person: `≈ $1.20 + 2 h not told`."""
-    known = f"{'≈ ' if amount.guessed else ''}${amount.dollars:.2f}"
+    known = f"{'≈ ' if amount.guessed else ''}${number(amount.dollars, '.2f')}"
     if not amount.untold:
         return known
-    untold = f"{duration(amount.untold)} whose price is not told"
+    untold = tr("{time} whose price is not told", time=duration(amount.untold))
     return f"{known} + {untold}" if amount.dollars else untold
 
 
 def rate_words(rate: Rate) -> str:
     """Return a rate for a person: `$0.75 /h + 1 not told`."""
-    known = f"{'≈ ' if rate.guessed else ''}${rate.dollars:.3f} /h"
-    return f"{known} + {rate.untold} whose price is not told" if rate.untold else known
+    price = tr("${price:.3f} /h", price=float(rate.dollars))
+    known = f"{'≈ ' if rate.guessed else ''}{price}"
+    if not rate.untold:
+        return known
+    return tr("{price} + {count} whose price is not told", price=known, count=rate.untold)
 
 
 def proof_words(proof: Proof) -> str:
     """Return what is left at an account, with the time of the provider's answer."""
     if proof.seen is None:
-        return str(proof.text)
+        return show(proof.text)
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(proof.seen))
-    return f"{proof.text} ({at})"
+    return f"{show(proof.text)} ({at})"
 
 
 def standing_words(standing: Standing) -> str:
     """Return how a limit stands."""
-    name = f"“{standing.budget.line}”" if standing.budget.line != ALL else "everything"
+    name = f"“{standing.budget.line}”" if standing.budget.line != ALL else tr("everything")
     state = {
-        Level.FINE: "", Level.NEAR: " NEAR", Level.REACHED: " USED UP",
+        Level.FINE: "", Level.NEAR: f" {tr('NEAR')}", Level.REACHED: f" {tr('USED UP')}",
     }[standing.level]  # fmt: skip
-    return (
-        f"  {name}: {amount_words(standing.spent)} of ${standing.limit:.2f} a {standing.period} "
-        f"({standing.share:.0%}){state}; then {standing.budget.act}"
-    )
+    told = tr(
+        "{name}: {spent} of ${limit:.2f} a {period} ({share:.0%}){state}; then {deed}",
+        name=name, spent=amount_words(standing.spent), limit=float(standing.limit),
+        period=word(standing.period), share=standing.share, state=state,
+        deed=word(standing.budget.act),
+    )  # fmt: skip
+    return f"  {told}"
 
 
 def alternative_words(each: Alternative, now: float) -> str:
     """Return what the same would cost at one place."""
-    price = f"{'≈ ' if each.estimated else ''}${each.price:.2f} /h"
-    age = f"table of {each.date}" if each.date else f"asked {duration(now - each.asked)} ago"
-    parts = [part for part in (each.account or "no account", each.gpu, each.place) if part]
+    price = f"{'≈ ' if each.estimated else ''}{price_words(each.price)}"
+    age = (
+        tr("table of {date}", date=each.date)
+        if each.date
+        else tr("asked {time} ago", time=duration(now - each.asked))
+    )
+    parts = [part for part in (each.account or tr("no account"), each.gpu, each.place) if part]
     text = f"  {each.provider} ({', '.join(parts)}): {price}, {age}"
     if each.per_hour is None or each.per_month is None:
         return text
-    return f"{text}; {each.per_hour:+.2f} an hour, {each.per_month:+.0f} a month"
+    more = tr(
+        "{hour:+.2f} an hour, {month:+.0f} a month",
+        hour=float(each.per_hour), month=float(each.per_month),
+    )  # fmt: skip
+    return f"{text}; {more}"
 
 
 def money_lines(found: Money) -> list[str]:
     """Return everything about money for a person."""
     whole = found.all
     lines = [
-        f"Now {rate_words(whole.rate)}, today {amount_words(whole.today)}, this month "
-        f"{amount_words(whole.month)}",
-        f"At the end of the month {amount_words(found.forecast.amount)}. {found.forecast.how}",
-    ]
+        tr(
+            "Now {rate}, today {today}, this month {month}",
+            rate=rate_words(whole.rate), today=amount_words(whole.today),
+            month=amount_words(whole.month),
+        ),
+        tr(
+            "At the end of the month {amount}. {how}",
+            amount=amount_words(found.forecast.amount), how=found.forecast.how,
+        ),
+    ]  # fmt: skip
     for title, shares in (
-        ("By kind", found.kinds),
-        ("By line", found.lines),
-        ("By account", found.accounts),
+        (tr("By kind:"), found.kinds),
+        (tr("By line:"), found.lines),
+        (tr("By account:"), found.accounts),
     ):
         if shares:
-            lines += [f"{title}:", *(_share(share) for share in shares)]
+            lines += [title, *(_share(share) for share in shares)]
     if found.budgets:
-        lines += ["Budgets:", *(standing_words(each) for each in found.budgets)]
+        lines += [tr("Budgets:"), *(standing_words(each) for each in found.budgets)]
     return [*lines, *(proof_words(each) for each in found.proofs)]
 
 
@@ -163,7 +192,9 @@ def alternative_dict(each: Alternative) -> dict[str, Any]:
 
 
 def _share(share: Share) -> str:
-    return (
-        f"  {share.name or 'no line'}: {rate_words(share.rate)}, today {amount_words(share.today)}, "
-        f"this month {amount_words(share.month)}"
-    )
+    told = tr(
+        "{name}: {rate}, today {today}, this month {month}",
+        name=share.name or tr("no line"), rate=rate_words(share.rate),
+        today=amount_words(share.today), month=amount_words(share.month),
+    )  # fmt: skip
+    return f"  {told}"

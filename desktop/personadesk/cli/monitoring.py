@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from personadesk.language import tr
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
@@ -13,24 +15,30 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Commands, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
     """Add `top` and `metrics`."""
-    top = commands.add_parser("top", help="machines, GPUs, voices and money, live")
+    top = commands.add_parser("top", help=tr("machines, GPUs, voices and money, live"))
     top.set_defaults(module="top")
     top.add_argument(
-        "--every", type=float, default=1.0, metavar="S", help="seconds between pictures (1)"
+        "--every", type=float, default=1.0, metavar="S", help=tr("seconds between pictures (1)")
     )
-    top.add_argument("--once", action="store_true", help="print one picture and end")
+    top.add_argument("--once", action="store_true", help=tr("print one picture and end"))
 
-    metrics = commands.add_parser("metrics", help="one sample of everything, for programs")
+    metrics = commands.add_parser("metrics", help=tr("one sample of everything, for programs"))
     metrics.set_defaults(module="metrics", action="once")
     add_json(metrics)
     actions = metrics.add_subparsers(metavar="action")
-    serve = actions.add_parser("serve", help="serve all figures to Prometheus, on this computer")
-    serve.add_argument("--port", type=int, default=9464, metavar="N", help="loopback port (9464)")
-    webhook = actions.add_parser("webhook", help="where alarms are told, besides in the window")
-    webhook.add_argument(
-        "url", nargs="?", help="an https:// address; without it, tell whether there is one"
+    serve = actions.add_parser(
+        "serve", help=tr("serve all figures to Prometheus, on this computer")
     )
-    webhook.add_argument("--remove", action="store_true", help="tell them nowhere else any more")
+    serve.add_argument(
+        "--port", type=int, default=9464, metavar="N", help=tr("loopback port (9464)")
+    )
+    webhook = actions.add_parser("webhook", help=tr("where alarms are told, besides in the window"))
+    webhook.add_argument(
+        "url", nargs="?", help=tr("an https:// address; without it, tell whether there is one")
+    )
+    webhook.add_argument(
+        "--remove", action="store_true", help=tr("tell them nowhere else any more")
+    )
     for name, action in (("serve", serve), ("webhook", webhook)):
         action.set_defaults(module="metrics", action=name)
         add_json(action)

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli.memory import doubt_dict, doubt_words
-from personadesk.cli.running import print_json, run_command, say
+from personadesk.cli.money_words import price_words
+from personadesk.cli.running import print_json, run_command, say_of
+from personadesk.cli.words import word
 from personadesk.domain.offer import BF16_GB, Need
+from personadesk.language import tr
 
 if TYPE_CHECKING:
     import argparse
@@ -40,14 +43,14 @@ async def _once(arguments: argparse.Namespace, stop: Stop) -> int:
     if found.failures and not found.offers:
         raise next(iter(found.failures.values()))
     for name, failure in found.failures.items():
-        say(f"{name}: {failure.what} {failure.next}")
+        say_of(name, failure)
     if arguments.json:
         failures = {name: failure.as_dict() for name, failure in found.failures.items()}
         offers = [_dict(each, found.reputation) for each in found.offers]
         print_json({"offers": offers, "failures": failures})
     else:
         words = [_words(each, found.reputation) for each in found.offers]
-        print("\n".join(words) or "Nothing that fits is offered now.")
+        print("\n".join(words) or tr("Nothing that fits is offered now."))
     return 0
 
 
@@ -75,12 +78,14 @@ def _dict(offer: Offer, reputation: Reputation) -> dict[str, Any]:
 
 
 def _words(offer: Offer, reputation: Reputation) -> str:
-    price = "price not told" if offer.price is None else f"${offer.price:.2f} /h"
+    price = price_words(offer.price)
     price = f"≈ {price} ({offer.price_date})" if offer.estimated else price
-    spot = ", may be taken back" if offer.spot else ""
-    line = (
-        f"{offer.gpu}, {offer.memory_gb:g} GB, {offer.place or offer.region}: {price}, "
-        f"stock {offer.stock}{spot}  [{offer.key}]"
-    )
+    spot = f", {tr('may be taken back')}" if offer.spot else ""
+    told = tr(
+        "{gpu}, {memory:g} GB, {place}: {price}, stock {stock}",
+        gpu=offer.gpu, memory=float(offer.memory_gb), place=offer.place or offer.region,
+        price=price, stock=word(offer.stock),
+    )  # fmt: skip
+    line = f"{told}{spot}  [{offer.key}]"
     held = [doubt_words(each, reputation.now) for each in reputation.against(offer)]
     return "\n    ".join([line, *held])

@@ -13,6 +13,7 @@ from personadesk.cli.running import print_json, run_command
 from personadesk.domain.errors import NotFound
 from personadesk.domain.persona import BUILT_IN, Persona, Sampling, checked
 from personadesk.domain.text import T
+from personadesk.language import tr
 from personadesk.store.personas import PersonaStore, read_shared, write_shared
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ async def _personas(store: PersonaStore, arguments: argparse.Namespace) -> int:
             if arguments.json:
                 print_json({"removed": arguments.name})
             else:
-                print(f"{arguments.name} is gone.")
+                print(tr("{name} is gone.", name=arguments.name))
     return 0
 
 
@@ -127,15 +128,15 @@ async def _voices(services: Services, arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"added": asdict(made)})
         else:
-            print(f"{made.name} can be spoken with.")
+            print(tr("{name} can be spoken with.", name=made.name))
         return 0
     found = await voices.of_server(url, token)
     if arguments.json:
         print_json({"voices": [asdict(each) for each in found.voices], "default": found.default})
     else:
         for each in found.voices:
-            usual = " (the usual one)" if each.name == found.default else ""
-            print(f"{each.name}: {each.label}{usual}")
+            usual = tr("(the usual one)") if each.name == found.default else ""
+            print(f"{each.name}: {each.label} {usual}".rstrip())
     return 0
 
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from personadesk.domain.progress import StepState
+from personadesk.language import number, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ _STYLES = {
 _ENDED = {StepState.DONE, StepState.SKIPPED, StepState.FAILED, StepState.CANCELLED}
 
 
-def show(deployment: Deployment) -> Callable[[], None]:
+def follow(deployment: Deployment) -> Callable[[], None]:
     """Show a deploy as it goes; returns a function that ends the showing."""
     shown = _Live(deployment) if sys.stderr.isatty() else _Lines(deployment)
     return shown.end
@@ -107,7 +108,7 @@ class _Live:
 
         steps = self._deployment.view.steps
         table = Table.grid(padding=(0, 1), expand=True)
-        table.add_column(no_wrap=True, min_width=2 + max(len(str(step.title)) for step in steps))
+        table.add_column(no_wrap=True, min_width=2 + max(len(show(step.title)) for step in steps))
         table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
         table.add_column(no_wrap=True, min_width=BAR_CELLS)
         table.add_column(justify="right", no_wrap=True, min_width=6)
@@ -123,8 +124,8 @@ class _Live:
                     pulse=total is None,
                 )
             table.add_row(
-                Styled(f"{SIGNS[step.state]} {step.title}", style=style),
-                Styled(str(step.doing), style="dim"),
+                Styled(f"{SIGNS[step.state]} {show(step.title)}", style=style),
+                Styled(show(step.doing), style="dim"),
                 bar,
                 Styled(_time(step), style="dim"),
             )
@@ -133,11 +134,11 @@ class _Live:
 
 def describe(step: StepView) -> str:
     """Return one ended step as a line."""
-    doing = f": {step.doing}" if step.doing else ""
-    return f"{step.title}{doing} ({step.seconds:.1f} s)"
+    doing = f": {show(step.doing)}" if step.doing else ""
+    return f"{show(step.title)}{doing} ({number(step.seconds, '.1f')} s)"
 
 
 def _time(step: StepView) -> str:
     if step.state is StepState.WAITING:
         return f"≈ {step.expected:.0f} s" if step.expected and step.expected >= 1 else ""
-    return f"{step.seconds:.1f} s"
+    return f"{number(step.seconds, '.1f')} s"

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command
+from personadesk.cli.words import word
 from personadesk.domain.errors import NotFound
 from personadesk.domain.text import T
+from personadesk.language import tr, trn
 from personadesk.rehearsal import running
 from personadesk.rehearsal.faults import Fault, Rule
 from personadesk.store import paths
@@ -38,16 +40,17 @@ async def _act(arguments: argparse.Namespace, stop: Stop) -> int:
         found = await _there()
         names = [account.name for account in accounts]
         result = {"running": True, "pid": found.pid, "accounts": names}
-        words = f"The pretend providers run. Accounts: {', '.join(names)}"
+        words = tr("The pretend providers run. Accounts: {names}", names=", ".join(names))
         _print(result, words, arguments.json)
     elif action == "stop":
         ended = await running.stop(paths.folders())
-        words = "All pretend machines are gone." if ended else "Nothing was running."
+        words = tr("All pretend machines are gone.") if ended else tr("Nothing was running.")
         _print({"running": False, "ended": ended}, words, arguments.json)
     elif action == "status":
         there = await asyncio.to_thread(running.find, running.folder_of(paths.folders()))
         if there is None:
-            _print({"running": False}, "The pretend providers do not run.", arguments.json)
+            words = tr("The pretend providers do not run.")
+            _print({"running": False}, words, arguments.json)
         else:
             told = await asyncio.to_thread(there.ask, "GET", "/status")
             _print({"running": True, "pid": there.pid, **told}, _status(told), arguments.json)
@@ -68,7 +71,9 @@ async def _act(arguments: argparse.Namespace, stop: Stop) -> int:
     else:
         path = f"/machines/{arguments.provider}/{arguments.id}/{arguments.deed}"
         told = await asyncio.to_thread((await _there()).ask, "POST", path)
-        _print(told, f"{told['id']} is {told['state']}.", arguments.json)
+        _print(
+            told, tr("{id} is {state}.", id=told["id"], state=word(told["state"])), arguments.json
+        )
     return 0
 
 
@@ -76,12 +81,12 @@ async def _fault(arguments: argparse.Namespace) -> None:
     found = await _there()
     if arguments.what == "list":
         rules = (await asyncio.to_thread(found.ask, "GET", "/status"))["faults"]
-        words = "\n".join(_rule(rule) for rule in rules) or "Nothing goes wrong on purpose."
+        words = "\n".join(_rule(rule) for rule in rules) or tr("Nothing goes wrong on purpose.")
         _print({"faults": rules}, words, arguments.json)
     elif arguments.what == "clear":
         path = "/faults" if arguments.id is None else f"/faults/{arguments.id}"
         await asyncio.to_thread(found.ask, "DELETE", path)
-        _print({"cleared": True}, "Cleared.", arguments.json)
+        _print({"cleared": True}, tr("Cleared."), arguments.json)
     else:
         rule = Rule(
             Fault(arguments.fault), arguments.provider, arguments.calls, arguments.probability,
@@ -106,14 +111,15 @@ def _status(told: dict[str, Any]) -> str:
     lines = []
     for name, provider in told["providers"].items():
         balances = [b for b in provider["balances"].values() if b is not None]
-        balance = f", balance ${balances[0]:.2f}" if balances else ""
-        lines.append(f"{name}: {len(provider['machines'])} machines{balance}")
+        balance = f", {_balance(balances[0])}" if balances else ""
+        count = len(provider["machines"])
+        lines.append(trn("{name}: {n} machine", "{name}: {n} machines", count, name=name) + balance)
         lines += [
-            f"  {each['id']}  {each['name']}  {each['kind']}  {each['state']}  {each['host']}"
+            f"  {each['id']}  {each['name']}  {each['kind']}  {word(each['state'])}  {each['host']}"
             for each in provider["machines"]
         ]
         lines += [f"  {each['kind']} {each['id']}  {each['name']}" for each in provider["things"]]
-    lines += [f"fault {_rule(rule)}" for rule in told["faults"]]
+    lines += [tr("fault {rule}", rule=_rule(rule)) for rule in told["faults"]]
     return "\n".join(lines)
 
 
@@ -126,28 +132,33 @@ def _ledger(told: dict[str, Any]) -> str:
 
 
 def _account(told: dict[str, Any]) -> str:
-    parts = [f"{told['provider']}: its key may {', '.join(told['rights']) or 'do nothing'}"]
+    rights = ", ".join(map(word, told["rights"])) or tr("do nothing")
+    parts = [tr("{provider}: its key may {rights}", provider=told["provider"], rights=rights)]
     if told["expired"]:
-        parts.append("it has expired")
+        parts.append(tr("it has expired"))
     if told["balance"] is not None:
-        parts.append(f"balance ${told['balance']:.2f}")
+        parts.append(_balance(told["balance"]))
     if told["quota"] is not None:
-        parts.append(f"at most {told['quota']} GPUs")
+        parts.append(tr("at most {count} GPUs", count=told["quota"]))
     return ", ".join(parts)
+
+
+def _balance(amount: float) -> str:
+    return tr("balance ${amount:.2f}", amount=float(amount))
 
 
 def _rule(rule: dict[str, Any]) -> str:
     parts = [f"{rule['id']}: {rule['fault']}"]
     if rule["provider"]:
-        parts.append(f"at {rule['provider']}")
+        parts.append(tr("at {provider}", provider=rule["provider"]))
     if rule["where"]:
-        parts.append(f"in {rule['where']}")
+        parts.append(tr("in {place}", place=rule["where"]))
     if rule["calls"]:
-        parts.append(f"for calls like {rule['calls']}")
+        parts.append(tr("for calls like {calls}", calls=rule["calls"]))
     if rule["probability"] < 1:
-        parts.append(f"with a chance of {rule['probability']:g}")
+        parts.append(tr("with a chance of {chance:g}", chance=float(rule["probability"])))
     if rule["times"] is not None:
-        parts.append(f"{rule['times']} times")
+        parts.append(tr("{count} times", count=rule["times"]))
     return " ".join(parts)
 
 

@@ -10,6 +10,7 @@ from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command, say
 from personadesk.hosts import bundle
 from personadesk.hosts.remote.care import Care
+from personadesk.language import show, tr
 
 if TYPE_CHECKING:
     import argparse
@@ -38,27 +39,32 @@ async def _run(arguments: argparse.Namespace, stop: Stop) -> int:
 async def _do(services: Services, care: Care, arguments: argparse.Namespace) -> int:
     name = arguments.host
     if arguments.action == "uninstall":
-        done = await services.uninstall(name, lambda doing: say(str(doing)))
+        done = await services.uninstall(name, lambda doing: say(show(doing)))
         if arguments.json:
             print_json(
                 {"uninstalled": name, "stopped": list(done.stopped), "lines": list(done.lines)}
             )
         else:
-            print(f"Nothing of PersonaDesk is left on “{name}”.")
+            print(tr("Nothing of PersonaDesk is left on “{name}”.", name=name))
             for line in done.lines:
-                print(f"The line “{line}” stays, without a voice.")
+                print(tr("The line “{line}” stays, without a voice.", line=line))
         return 0
     if arguments.action == "upgrade":
         package = await asyncio.to_thread(bundle.load, resources.root() / "server")
-        before, now = await care.upgrade(name, package, say)
+        before, now = await care.upgrade(name, package, lambda doing: say(show(doing)))
     else:
-        before, now = await care.rollback(name, say)
+        before, now = await care.rollback(name, lambda doing: say(show(doing)))
     if arguments.json:
         print_json({"host": name, "before": before, "version": now, "changed": before != now})
     elif before == now:
-        print(f"“{name}” has {now} already.")
+        print(tr("“{name}” has {version} already.", name=name, version=now))
     else:
-        print(f"“{name}” runs {now} now; before it was {before}.")
+        print(
+            tr(
+                "“{name}” runs {version} now; before it was {before}.",
+                name=name, version=now, before=before,
+            )
+        )  # fmt: skip
     return 0
 
 

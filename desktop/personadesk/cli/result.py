@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import personadesk
 from personadesk.cli.running import error_dict
+from personadesk.cli.words import word
 from personadesk.domain.progress import DeployState
-from personadesk.domain.report import Verdict, format_value
+from personadesk.domain.report import Verdict, figure_text
+from personadesk.language import show, tr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,10 +64,10 @@ def in_words(view: DeployView) -> str:
     """Return the result for a person, for stdout."""
     lines = []
     if view.report is not None:
-        lines += [str(view.report.sentence), str(view.report.explanation)]
+        lines += [show(view.report.sentence), show(view.report.explanation)]
         lines += _figures(view.report)
     if view.report_dir:
-        lines.append(f"Report: {view.report_dir}")
+        lines.append(tr("Report: {folder}", folder=view.report_dir))
     return "\n".join(line for line in lines if line)
 
 
@@ -76,22 +78,22 @@ def rounded(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _figures(report: VoiceReport) -> list[str]:
     return [
-        f"  {figure.limit.title}: {_value(figure.value, figure.limit.unit)}"
-        + ("" if figure.verdict is Verdict.PASS else f"  ({figure.verdict})")
+        f"  {show(figure.limit.title)}: {_value(figure.value, figure.limit.unit)}"
+        + ("" if figure.verdict is Verdict.PASS else f"  ({word(figure.verdict)})")
         for figure in report.figures
     ]
 
 
 def _value(value: float | None, unit: str) -> str:
-    return "—" if value is None else format_value(value, unit)
+    return "—" if value is None else show(figure_text(value, unit))
 
 
 def _turn(check: TurnCheck) -> str:
-    told = str(check.note)
+    told = show(check.note)
     if check.figure is not None:
         value = _value(check.figure.value, check.figure.limit.unit)
-        told = f"{value}{told and f' {told}'}  ({check.figure.verdict})"
-    return f"  {check.number}. {check.title}: {told}"
+        told = f"{value}{told and f' {told}'}  ({word(check.figure.verdict)})"
+    return f"  {check.number}. {show(check.title)}: {told}"
 
 
 def voice_dict(report: VoiceReport, folder: Path | None) -> dict[str, Any]:
@@ -118,9 +120,9 @@ def voice_error(error: PersonaDeskError) -> dict[str, Any]:
 
 def voice_words(report: VoiceReport, folder: Path | None) -> str:
     """Return a voice test's result for a person, for stdout."""
-    lines = [str(report.sentence), str(report.explanation), *_figures(report)]
+    lines = [show(report.sentence), show(report.explanation), *_figures(report)]
     lines += [_turn(check) for check in report.turns]
-    lines += [f"  {reason}" for reason in report.reasons]
+    lines += [f"  {show(reason)}" for reason in report.reasons]
     if folder is not None:
-        lines.append(f"Report: {folder}")
+        lines.append(tr("Report: {folder}", folder=folder))
     return "\n".join(line for line in lines if line)

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from personadesk.domain.errors import PersonaDeskError
+from personadesk.language import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -67,10 +68,20 @@ def tell_error(error: PersonaDeskError, *, as_json: bool, **more: Any) -> None:
 
 def say_error(error: PersonaDeskError) -> None:
     """Say on stderr what happened, what it means for the bill, and what to do."""
-    say("\n".join(str(each) for each in (error.what, error.money, error.next) if str(each)))
+    say("\n".join(show(each) for each in (error.what, error.money, error.next) if each))
 
 
 ALWAYS_TOLD = frozenset({"type", "message", "next", "provider_status", "request_id"})
+
+
+def say_of(name: str, error: PersonaDeskError) -> None:
+    """Say on stderr what went wrong with one of several."""
+    say(of(name, error))
+
+
+def of(name: str, error: PersonaDeskError) -> str:
+    """Return in one line what went wrong with one of several, and what to do."""
+    return f"{name}: {show(error.what)} {show(error.next)}"
 
 
 def error_dict(error: PersonaDeskError) -> dict[str, Any]:

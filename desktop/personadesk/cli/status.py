@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from personadesk.app import open_services
 from personadesk.cli.running import print_json, run_command
+from personadesk.cli.words import word
+from personadesk.language import show, tr
 from personadesk.lines.why_down import cause_of
 
 if TYPE_CHECKING:
@@ -26,25 +28,32 @@ async def _status(arguments: argparse.Namespace, stop: Stop) -> int:
     services = await open_services(serve_lines=False)
     try:
         facts = await gather(services)
+        lines = await services.lines.all()
     finally:
         await services.close()
     if arguments.json:
         print_json(facts)
         return 0
-    for line in facts["lines"]:
+    for line in lines:
         print(describe(line))
-    if facts["lines"] and facts["served_by"] is None:
-        print("Nobody serves these addresses now. Open the window, or run: personadesk line serve")
-    if not facts["lines"]:
-        print("No lines yet. To make one: personadesk deploy")
+    if lines and facts["served_by"] is None:
+        print(
+            tr("Nobody serves these addresses now. Open the window, or run: personadesk line serve")
+        )
+    if not lines:
+        print(tr("No lines yet. To make one: personadesk deploy"))
     for server in facts["servers"]:
-        print(f"  server {server['id']}: {server['state']}, {server['url']}, {server['model']}")
+        state = word(server["state"])
+        told = tr("server {id}: {state}, {url}, {model}", **{**server, "state": state})
+        print(f"  {told}")
     for deploy in facts["interrupted"]:
         print(
-            f"Interrupted: {deploy['id']} for “{deploy['line']}”. "
-            f"Go on with: personadesk deploy --resume {deploy['id']}   "
-            f"or remove it with: personadesk deploy --undo {deploy['id']}"
-        )
+            tr(
+                "Interrupted: {id} for “{line}”. Go on with: personadesk deploy --resume {id}   "
+                "or remove it with: personadesk deploy --undo {id}",
+                id=deploy["id"], line=deploy["line"],
+            )
+        )  # fmt: skip
     return 0
 
 
@@ -103,8 +112,11 @@ def line_dict(line: Line) -> dict[str, Any]:
     }
 
 
-def describe(line: dict[str, Any]) -> str:
+def describe(line: Line) -> str:
     """Return a line in words."""
-    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(line["since"]))
-    reason = f" {line['reason']}" if line["reason"] else ""
-    return f"{line['name']}: {line['state']} since {since}, {line['url']}{reason}"
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.since))
+    told = tr(
+        "{name}: {state} since {since}, {url}",
+        name=line.name, state=word(line.state), since=since, url=line.url,
+    )  # fmt: skip
+    return f"{told} {show(line.reason)}".rstrip()

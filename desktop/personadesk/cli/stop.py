@@ -10,6 +10,7 @@ from personadesk.cli.instances import say_still_billed
 from personadesk.cli.running import print_json, run_command
 from personadesk.domain.errors import PersonaDeskError
 from personadesk.domain.line import LineState
+from personadesk.language import tr
 from personadesk.store.instance import deploy_lock
 
 if TYPE_CHECKING:
@@ -50,12 +51,10 @@ async def _stop(arguments: argparse.Namespace, stop: Stop) -> int:
     if arguments.json:
         print_json({"stopped": lines, "servers": servers, "background_ended": ended})
     elif lines or servers or ended:
-        print(
-            "Stopped: "
-            + ", ".join([*lines, *servers, *(["the background process"] if ended else [])])
-        )
+        gone = [*lines, *servers, *([tr("the background process")] if ended else [])]
+        print(tr("Stopped: {names}", names=", ".join(gone)))
     elif not failed:
-        print("Nothing was running.")
+        print(tr("Nothing was running."))
     if failed:
         raise failed[0]
     return 0

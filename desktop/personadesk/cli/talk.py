@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.voice_test import opened, token_of
+from personadesk.cli.words import word
+from personadesk.language import number, show, tr
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from personadesk.cli.running import Stop
     from personadesk.voice.sessions import Sessions
     from personadesk.voice.talk import TalkSession, TalkSnapshot
+    from personadesk.voice.transcript import Line
 
 _LOOK_SECONDS: Final = 0.1
 
@@ -56,7 +59,7 @@ async def _talk(arguments: argparse.Namespace, stop: Stop) -> int:
     elif view.keeping.folder is not None:
         print(view.keeping.folder)
     if view.state == "failed":
-        say(f"{view.reason}\n{view.next}")
+        say(f"{show(view.reason)}\n{show(view.next)}")
         return FAILED
     return 0
 
@@ -84,7 +87,7 @@ async def _follow(
                 kept = True
             # The last line may still grow.
             for line in view.transcript[said:-1]:
-                say(f"{line.at:7.1f}  {line.who:5}  {line.text}")
+                _say_line(line)
             said = max(said, len(view.transcript) - 1)
             words = _words(view)
             if words != news:
@@ -95,14 +98,18 @@ async def _follow(
     finally:
         stopped.cancel()
     for line in view.transcript[said:]:
-        say(f"{line.at:7.1f}  {line.who:5}  {line.text}")
+        _say_line(line)
+
+
+def _say_line(line: Line) -> None:
+    say(f"{number(line.at, '7.1f')}  {word(line.who):5}  {show(line.text)}")
 
 
 def _words(view: TalkSnapshot) -> str:
     if view.link.reconnecting:
-        return "The connection broke; trying again…"
+        return tr("The connection broke; trying again…")
     blame = view.lag.blame or view.sound.advice or view.keeping.fault or view.notice
-    return f"{view.state}{f'. {blame}' if blame else ''}"
+    return f"{word(view.state)}{f'. {show(blame)}' if blame else ''}"
 
 
 def told(view: TalkSnapshot) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from personadesk.domain.alarm import Severity
 from personadesk.domain.quantity import size
 from personadesk.domain.sample import DASH, Metric, Source
 from personadesk.domain.throttle import reasons
+from personadesk.language import mark, show, tr, trn
+from personadesk.language import number as amount
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +45,7 @@ LEAST_GRAPH = 16
 TICK_LIMIT_MS = 80.0
 WARM, HOT = 75.0, 85.0
 ALARMS_SHOWN = 3
-KEYS = "q end   s sort: {order}   p {pause}   ↑ ↓ scroll"
+KEYS = mark("q end   s sort: {order}   p {pause}   ↑ ↓ scroll")
 
 
 @dataclass(slots=True)
@@ -89,10 +91,10 @@ class Card:
 
 
 ORDERS: tuple[tuple[str, Callable[[Card], float] | None], ...] = (
-    ("machine", None),
-    ("use", lambda card: card.figure(Metric.GPU_USE) or 0.0),
-    ("memory", lambda card: card.figure(Metric.GPU_MEMORY_USED) or 0.0),
-    ("temperature", lambda card: card.figure(Metric.GPU_TEMPERATURE) or 0.0),
+    (mark("machine"), None),
+    (mark("use"), lambda card: card.figure(Metric.GPU_USE) or 0.0),
+    (mark("memory"), lambda card: card.figure(Metric.GPU_MEMORY_USED) or 0.0),
+    (mark("temperature"), lambda card: card.figure(Metric.GPU_TEMPERATURE) or 0.0),
 )
 
 
@@ -188,9 +190,31 @@ def picture(
     rooms = _rooms([len(cards), len(voices), len(machines)], left)
     wide = width >= WIDE
     heads: tuple[tuple[str, ...], ...] = (
-        ("GPU", "Use", "Memory", "Temp", "Power", *(("Clock", "PCIe") if wide else ())),
-        ("Voice", "Calls", "Queue", "p50", "p99", *(("Lag p99", "Answers", "Up") if wide else ())),
-        ("Machine", "CPU", "Memory", "Load", "Disk", *(("In", "Out") if wide else ()), "$/h"),
+        (
+            "GPU",
+            tr("Use"),
+            tr("Memory"),
+            tr("Temp"),
+            tr("Power"),
+            *((tr("Clock"), "PCIe") if wide else ()),
+        ),
+        (
+            tr("Voice"),
+            tr("Calls"),
+            tr("Queue"),
+            "p50",
+            "p99",
+            *((tr("Lag p99"), tr("Answers"), tr("Up")) if wide else ()),
+        ),
+        (
+            tr("Machine"),
+            "CPU",
+            tr("Memory"),
+            tr("Load"),
+            tr("Disk"),
+            *((tr("In"), tr("Out")) if wide else ()),
+            tr("$/h"),
+        ),
     )
     rows = ([_card(each, width) for each in cards], voices, machines)
     for titles, each, room in zip(heads, rows, rooms, strict=True):
@@ -225,7 +249,10 @@ def _cut(
     if len(rows) <= room:
         return [table(heads, rows, 14)]
     first = min(view.offset, len(rows) - room)
-    shown = f"{heads[0]} {first + 1}–{first + room} of {len(rows)}"
+    shown = tr(
+        "{title} {first}–{last} of {count}",
+        title=heads[0], first=first + 1, last=first + room, count=len(rows),
+    )  # fmt: skip
     return [table((shown, *heads[1:]), rows[first : first + room], 14)]
 
 
@@ -237,28 +264,28 @@ def _head(monitor: Monitor) -> Styled:
     gpus = sum(len(state.gpus) for state in states)
     head = Styled.assemble(
         ("PersonaDesk top", "bold cyan"), f"  {time.strftime('%H:%M:%S')}  ",
-        _count(len(states), "machine"), ", ", _count(gpus, "GPU"), no_wrap=True,
+        trn("{n} machine", "{n} machines", len(states)), ", ", trn("{n} GPU", "{n} GPUs", gpus),
+        no_wrap=True,
     )  # fmt: skip
     if any(each is not None for each in prices):
-        head.append(f"  ${price:.2f}/h, ${spent:.2f} so far", "yellow")
+        told = tr("${price:.2f}/h, ${spent:.2f} so far", price=float(price), spent=float(spent))
+        head.append(f"  {told}", "yellow")
     return head
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _alarms(monitor: Monitor) -> list[Styled]:
     styles = {Severity.ERROR: "bold white on red", Severity.WARNING: "yellow"}
     return [
-        Styled(f"! {alarm.text}", styles[alarm.rule.severity], no_wrap=True, overflow="ellipsis")
+        Styled(
+            f"! {show(alarm.text)}", styles[alarm.rule.severity], no_wrap=True, overflow="ellipsis"
+        )
         for alarm in monitor.alarms.active[-ALARMS_SHOWN:]
     ]
 
 
 def _foot(view: View) -> Styled:
-    pause = "go on" if view.paused else "pause"
-    words = KEYS.format(order=ORDERS[view.order][0], pause=pause)
+    pause = tr("go on") if view.paused else tr("pause")
+    words = tr(KEYS, order=tr(ORDERS[view.order][0]), pause=pause)
     return Styled(words, "black on white" if view.paused else "dim", no_wrap=True)
 
 
@@ -269,7 +296,7 @@ def _graphs(monitor: Monitor, cards: Sequence[Card], width: int, lines: int) -> 
     drawn = []
     for card in cards:
         use = monitor.series(card.host, Metric.GPU_USE, card.index).mean
-        label = f"{card.state.target.label} {card.index}, use"
+        label = tr("{machine} {index}, use", machine=card.state.target.label, index=card.index)
         head = Styled(label, "bold", no_wrap=True, overflow="ellipsis")
         drawn.append(Group(head, *graph(use, each, lines, BUSY)))
         grid.add_column(width=each)
@@ -286,17 +313,17 @@ def _card(card: Card, width: int) -> tuple[Styled, ...]:
     gpu = state.gpus[index]
     wide = width >= WIDE
     room = 30 if wide else 13
-    title = Styled(f"{state.target.label} {index}  {gpu.name.removeprefix('NVIDIA ')}")
+    title = Styled(f"{show(state.target.label)} {index}  {gpu.name.removeprefix('NVIDIA ')}")
     if index in state.lost:
-        title = Styled.assemble((f"GONE  {title.plain}", "bold white on red"))
+        title = Styled.assemble((f"{tr('GONE')}  {title.plain}", "bold white on red"))
     use = state.value(Metric.GPU_USE, index)
     used, total = (
         state.value(metric, index) for metric in (Metric.GPU_MEMORY_USED, Metric.GPU_MEMORY_TOTAL)
     )
     known, whole = number(used), number(total)
-    filled = DASH if known is None else size(known)
+    filled = DASH if known is None else show(size(known))
     if wide and known is not None and whole is not None:
-        filled = f"{filled} of {size(whole)}"
+        filled = tr("{used} of {total}", used=filled, total=size(whole))
     busy = number(use)
     power = text(state.value(Metric.GPU_POWER, index), lambda v: f"{v:.0f}")
     limit = card.figure(Metric.GPU_POWER_LIMIT)
@@ -316,7 +343,7 @@ def _clock(card: Card) -> Styled:
     held = reasons(card.figure(Metric.GPU_THROTTLE_REASONS) or 0.0)
     if held:
         clock.stylize("yellow")
-        clock.append(f" {str(held[0]).lower()}", "yellow")
+        clock.append(f" {show(held[0]).lower()}", "yellow")
     return clock
 
 
@@ -336,22 +363,22 @@ def _machine(state: HostState, width: int) -> tuple[Styled, ...]:
     used, total = state.value(Metric.MEMORY_USED), state.value(Metric.MEMORY_TOTAL)
     known = number(used)
     disk = share(state.value(Metric.DISK_USED, "/"), state.value(Metric.DISK_TOTAL, "/"))
-    title = Styled(str(state.target.label))
-    reason = next((str(s.gpu_reason) for s in state.of(Source.HOST) if s.gpu_reason), "")
+    title = Styled(show(state.target.label))
+    reason = next((show(s.gpu_reason) for s in state.of(Source.HOST) if s.gpu_reason), "")
     if reason and known is None:
         title.append(f"  {reason}", "dim")
     net = (
-        text(state.value(metric), lambda v: f"{size(v)}/s")
+        text(state.value(metric), lambda v: f"{show(size(v))}/s")
         for metric in (Metric.NET_RECEIVED, Metric.NET_SENT)
     )
     return (
         title,
         bar(cpu, room, DASH if cpu is None else f"{cpu:.0f}%"),
-        bar(share(used, total), room, DASH if known is None else size(known)),
-        text(state.value(Metric.LOAD), lambda v: f"{v:.2f}"),
+        bar(share(used, total), room, DASH if known is None else show(size(known))),
+        text(state.value(Metric.LOAD), lambda v: amount(v, ".2f")),
         Styled(DASH if disk is None else f"{disk:.0f}%", style(disk, PERCENT)),
         *(net if wide else ()),
-        text(state.value(Metric.MONEY_PRICE), lambda v: f"{v:.2f}"),
+        text(state.value(Metric.MONEY_PRICE), lambda v: amount(v, ".2f")),
     )
 
 
@@ -363,9 +390,9 @@ def _voices(state: HostState, width: int) -> Iterator[tuple[Styled, ...]]:
         figures = {m: sample.value(m, key.origin) for m in Metric if m.startswith("server.")}
         slots = number(figures[Metric.SERVER_SLOTS])
         calls = text(figures[Metric.SERVER_SESSIONS], lambda v: f"{v:.0f}")
-        calls.append(f" of {slots:.0f}" if slots is not None else "")
+        calls.append(f" {tr('of {count:.0f}', count=float(slots))}" if slots is not None else "")
         row = (
-            Styled(f"{key.origin} on {state.target.label}"), calls,
+            Styled(tr("{voice} on {machine}", voice=key.origin, machine=state.target.label)), calls,
             text(figures[Metric.SERVER_QUEUE], lambda v: f"{v:.0f}"),
             text(figures[Metric.SERVER_TICK_P50], _ms, limits),
             text(figures[Metric.SERVER_TICK_P99], _ms, limits),
@@ -373,7 +400,9 @@ def _voices(state: HostState, width: int) -> Iterator[tuple[Styled, ...]]:
         more = (
             text(figures[Metric.SERVER_LAG_P99], _ms),
             text(figures[Metric.SERVER_ANSWER], _ms),
-            text(figures[Metric.SERVER_UPTIME], lambda v: f"{v / 3600:.1f} h"),
+            text(
+                figures[Metric.SERVER_UPTIME], lambda v: tr("{hours:.1f} h", hours=float(v / 3600))
+            ),
         )
         yield (*row, *more) if width >= WIDE else row
 

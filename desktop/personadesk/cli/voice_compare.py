@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from personadesk.cli.result import seconds
-from personadesk.cli.running import FAILED, print_json, run_command
+from personadesk.cli.running import FAILED, of, print_json, run_command
 from personadesk.cli.voice_test import opened, teller, token_of, until_stopped
+from personadesk.language import show, tr
 
 if TYPE_CHECKING:
     import argparse
@@ -34,13 +35,17 @@ async def _compare(arguments: argparse.Namespace) -> int:
         )
     folder = None
     if arguments.save:
-        page = await asyncio.to_thread(compare_report.save, found, arguments.save)
+        page = await asyncio.to_thread(compare_report.save, found, arguments.save, translate=show)
         folder = str(page.parent)
     if arguments.json:
         told: dict[str, Any] = compare_report.as_dict(found)
         print_json({"seconds": seconds(), "report": folder, **told})
     else:
-        print("\n".join([*_words(found), *([f"Report: {folder}"] if folder else [])]))
+        print(
+            "\n".join(
+                [*_words(found), *([tr("Report: {folder}", folder=folder)] if folder else [])]
+            )
+        )
     return FAILED if any(side.error is not None for side in found.sides) else 0
 
 
@@ -50,21 +55,17 @@ def _words(found: Comparison) -> list[str]:
     names = [side.callee.name for side in found.sides]
     cells = [
         [
-            shown(row, value) + (" best" if row.best == index else "")
+            show(shown(row, value)) + (f" {tr('best')}" if row.best == index else "")
             for index, value in enumerate(row.values)
         ]
         for row in found.rows
     ]
-    titles = [str(row.title) for row in found.rows]
+    titles = [show(row.title) for row in found.rows]
     first = max(map(len, titles), default=0)
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    lines = [str(found.sentence), ""]
+    lines = [show(found.sentence), ""]
     for title, row in zip(["", *titles], [names, *cells], strict=True):
         told = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append(f"{title.ljust(first)}  {told}".rstrip())
-    lines += [
-        f"{side.callee.name}: {side.error.what} {side.error.next}"
-        for side in found.sides
-        if side.error is not None
-    ]
+    lines += [of(side.callee.name, side.error) for side in found.sides if side.error is not None]
     return lines

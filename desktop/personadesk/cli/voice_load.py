@@ -9,6 +9,7 @@ from personadesk.cli.result import seconds
 from personadesk.cli.running import FAILED, print_json, run_command, say
 from personadesk.cli.voice_test import opened
 from personadesk.domain.load import LINE_MS, Outcome, as_dict
+from personadesk.language import show, tr
 
 if TYPE_CHECKING:
     import argparse
@@ -43,12 +44,16 @@ async def _load(arguments: argparse.Namespace, stop: Stop) -> int:
         await asyncio.gather(told, return_exceptions=True)
     folder = None
     if arguments.save:
-        page = await asyncio.to_thread(load_report.save, report, arguments.save)
+        page = await asyncio.to_thread(load_report.save, report, arguments.save, translate=show)
         folder = str(page.parent)
     if arguments.json:
         print_json({"seconds": seconds(), "report": folder, **as_dict(report)})
     else:
-        lines = [str(report.sentence), str(report.advice), f"Report: {folder}" if folder else ""]
+        lines = [
+            show(report.sentence),
+            show(report.advice),
+            tr("Report: {folder}", folder=folder) if folder else "",
+        ]
         print("\n".join(line for line in lines if line))
     if report.outcome is Outcome.STOPPED:
         return stop.exit_status
@@ -64,11 +69,18 @@ class _Teller:
     def tell(self, report: LoadReport, callers: int) -> None:
         for step in report.steps[self._steps :]:
             bar = "█" * min(40, round(20 * step.p95_ms / LINE_MS))
-            mark = "late" if step.late else "this computer" if step.own_fault else "in time"
-            say(
-                f"{step.callers:3d}  p95 {step.p95_ms:6.1f} ms  late {step.late_percent:5.1f} %  "
-                f"{bar.ljust(20)}| 80 ms  {mark}"
+            how = (
+                tr("late")
+                if step.late
+                else tr("this computer")
+                if step.own_fault
+                else tr("in time")
             )
+            told = tr(
+                "{callers:3d}  p95 {p95:6.1f} ms  late {late:5.1f} %",
+                callers=step.callers, p95=float(step.p95_ms), late=float(step.late_percent),
+            )  # fmt: skip
+            say(f"{told}  {bar.ljust(20)}| 80 ms  {how}")
         if len(report.steps) == self._steps and report.outcome is None:
-            say(f"{callers:3d} at once…")
+            say(tr("{callers:3d} at once…", callers=callers))
         self._steps = len(report.steps)

@@ -8,11 +8,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from personadesk.cli import result
-from personadesk.cli.running import FAILED, print_json, run_command, say
+from personadesk.cli.running import FAILED, print_json, run_command, say, say_error
 from personadesk.domain.callee import Callee
 from personadesk.domain.errors import BadRequest, PersonaDeskError
 from personadesk.domain.report import Verdict
 from personadesk.domain.text import T
+from personadesk.language import show, tr
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +36,7 @@ async def _test(arguments: argparse.Namespace) -> int:
     try:
         report, folder = await _call(arguments)
     except PersonaDeskError as error:
-        say(f"{error.what}\n{error.next}")
+        say_error(error)
         if arguments.json:
             print_json(result.voice_error(error))
         return FAILED
@@ -55,7 +56,7 @@ async def until_stopped(work: Coroutine[Any, Any, int], stop: Stop) -> int:
         return doing.result()
     doing.cancel()
     await asyncio.gather(doing, return_exceptions=True)
-    say("Stopped.")
+    say(tr("Stopped."))
     return stop.exit_status
 
 
@@ -65,8 +66,8 @@ def teller() -> Callable[[float, Text], None]:
 
     def tell(_fraction: float, doing: Text) -> None:
         nonlocal last
-        if str(doing) != last:
-            last = str(doing)
+        if show(doing) != last:
+            last = show(doing)
             say(f"{last}…")
 
     return tell
@@ -87,7 +88,9 @@ async def _call(arguments: argparse.Namespace) -> tuple[VoiceReport, Path | None
         )  # fmt: skip
     if not arguments.save:
         return report, None
-    page = await asyncio.to_thread(test_report.save, report, recording, arguments.save)
+    page = await asyncio.to_thread(
+        test_report.save, report, recording, arguments.save, translate=show
+    )
     return report, page.parent
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from personadesk.cli import work
 from personadesk.cli.running import say
+from personadesk.cli.words import word
 from personadesk.domain import hours as calendar
 from personadesk.domain.errors import BadRequest
 from personadesk.domain.guarding import Deed
@@ -16,14 +17,19 @@ from personadesk.domain.plan import LOCAL, ModelChoice
 from personadesk.domain.text import T
 from personadesk.domain.wish import ANY_SPARE, Place, Rest, Wish, with_idle
 from personadesk.hosts import local
+from personadesk.language import show, tr
 from personadesk.lines.wanting import place_of
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from personadesk.app import Services
     from personadesk.cli.running import Stop
     from personadesk.deploy.rented.standby import Quote
+    from personadesk.domain.line import Line
+    from personadesk.lines.spares import Standing
+    from personadesk.store.wishes import Entry
 
 SHOWN = 10
 
@@ -71,9 +77,19 @@ async def put(services: Services, arguments: argparse.Namespace, stop: Stop) -> 
             record is not None
             and Place(record.plan.place, record.plan.rent).key == place.key != LOCAL
         ):
-            say(f"It is at {place.key} already; a new one is put there beside the old.")
+            say(
+                tr(
+                    "It is at {place} already; a new one is put there beside the old.",
+                    place=place.key,
+                )
+            )
         elif await services.spares.move(line, place.key):
-            say(f"Its spare stood at {place.key} already; the voice before stands by now.")
+            say(
+                tr(
+                    "Its spare stood at {place} already; the voice before stands by now.",
+                    place=place.key,
+                )
+            )
             await services.guardian.wish(await services.lines.need(line.name))
             return
     plan = await services.wanting.plan(line.name, place)
@@ -84,12 +100,31 @@ async def put(services: Services, arguments: argparse.Namespace, stop: Stop) -> 
     await services.guardian.wish(await services.lines.need(line.name))
 
 
-async def told(services: Services, name: str) -> dict[str, Any]:
-    """Return a line's wish and the guardian's last decisions, as `--json` tells them."""
-    line = await services.lines.need(name)
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a line besides its address.
+
+    Attributes:
+        wish: What it shall be; None before its first finished deploy.
+        spare: Its second voice; None where there is none.
+        entries: The guardian's last decisions, the newest first.
+    """
+
+    wish: Wish | None
+    spare: Standing | None
+    entries: Sequence[Entry]
+
+
+async def kept(services: Services, line: Line) -> Kept:
+    """Return a line's wish, its spare and the guardian's last decisions."""
     wish = await services.guardian.wish(line)
     spare = await services.spares.standing(line)
-    entries = await services.wishes.log(name, SHOWN)
+    return Kept(wish, spare, await services.wishes.log(line.name, SHOWN))
+
+
+def as_dict(found: Kept) -> dict[str, Any]:
+    """Return them as `--json` tells them."""
+    wish = found.wish
     facts = None
     if wish is not None:
         facts = asdict(wish) | {
@@ -99,60 +134,75 @@ async def told(services: Services, name: str) -> dict[str, Any]:
         }
     return {
         "wish": facts,
-        "spare": asdict(spare) if spare is not None else None,
+        "spare": asdict(found.spare) if found.spare is not None else None,
         "decisions": [
             {
                 "at": entry.at, "deed": str(entry.deed), "place": entry.place, "why": str(entry.why),
                 "worked": entry.worked, "outcome": entry.outcome, "deploy": entry.plan_id,
                 "seconds": round(entry.seconds, 1),
             }
-            for entry in entries
+            for entry in found.entries
         ],
     }  # fmt: skip
 
 
-def in_words(kept: dict[str, Any]) -> str:
+def in_words(found: Kept) -> str:
     """Return the same for a person."""
-    wish = kept["wish"]
+    wish = found.wish
     if wish is None:
-        return "It has no wish yet; its first finished deploy makes one."
-    price = f", up to ${wish['max_price']:.2f} an hour" if wish["max_price"] is not None else ""
-    words = [
-        f"  shall be {wish['rest']} at {', '.join(wish['places'])}{price}"
-        + ("" if wish["guarded"] else "; not guarded")
-    ]
-    if wish["zone"] is not None:
-        words.append(f"  hours: {wish['hours']} ({wish['zone']})")
-    if wish["spare"]:
-        best = "" if wish["spare"] == ANY_SPARE else f", best at {wish['spare']}"
-        words.append(f"  with a spare{best}: {_spare_words(kept['spare'])}")
-    for entry in kept["decisions"]:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"]))
-        deed = "up again" if entry["deed"] == Deed.NOTHING else entry["deed"]
-        failed = f" It failed: {entry['outcome']}" if entry["outcome"] else ""
-        words.append(f"  {at} {deed} {entry['place']}: {entry['why']}{failed}")
+        return tr("It has no wish yet; its first finished deploy makes one.")
+    shall = tr(
+        "shall be {state} at {places}",
+        state=word(wish.rest), places=", ".join(place.key for place in wish.places),
+    )  # fmt: skip
+    if wish.max_price is not None:
+        shall += f", {tr('up to ${price:.2f} an hour', price=float(wish.max_price))}"
+    if not wish.guarded:
+        shall += f"; {tr('not guarded')}"
+    words = [f"  {shall}"]
+    if wish.hours is not None and wish.hours.zone is not None:
+        hours = tr(
+            "hours: {week} ({zone})", week=calendar.written(wish.hours), zone=wish.hours.zone
+        )
+        words.append(f"  {hours}")
+    if wish.spare:
+        best = "" if wish.spare == ANY_SPARE else f", {tr('best at {place}', place=wish.spare)}"
+        words.append(f"  {tr('with a spare')}{best}: {_spare_words(found.spare)}")
+    for entry in found.entries:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at))
+        deed = tr("up again") if entry.deed == Deed.NOTHING else word(entry.deed)
+        # Kept as a plain sentence; it has a translation where nothing was filled in.
+        why = tr("It failed: {outcome}", outcome=tr(entry.outcome)) if entry.outcome else ""
+        words.append(f"  {at} {deed} {entry.place}: {show(entry.why)} {why}".rstrip())
     return "\n".join(words)
 
 
 def _quoted(quote: Quote) -> str:
     if quote.place is None:
-        return "There is no other place for a spare."
+        return tr("There is no other place for a spare.")
     if quote.most is None:
-        return "No price limit was set, so no spare is rented: give --max-price."
+        return tr("No price limit was set, so no spare is rented: give --max-price.")
     if quote.price == 0.0:
-        return f"The spare stands at {quote.place.key}, which costs no rent."
-    price = f"up to ${quote.most:.2f}" if quote.price is None else f"about ${quote.price:.2f}"
-    return f"While the line is up its spare costs {price} an hour more, at {quote.place.key}."
-
-
-def _spare_words(spare: dict[str, Any] | None) -> str:
-    if spare is None:
-        return "there is none now"
-    if spare["making"]:
-        return f"it is being made at {spare['place']}"
-    return f"it stands by at {spare['place']}" + (
-        "" if spare["answers"] else " and does not answer"
+        return tr("The spare stands at {place}, which costs no rent.", place=quote.place.key)
+    price = (
+        tr("up to ${price:.2f}", price=float(quote.most))
+        if quote.price is None
+        else tr("about ${price:.2f}", price=float(quote.price))
     )
+    return tr(
+        "While the line is up its spare costs {price} an hour more, at {place}.",
+        price=price, place=quote.place.key,
+    )  # fmt: skip
+
+
+def _spare_words(spare: Standing | None) -> str:
+    if spare is None:
+        return tr("there is none now")
+    if spare.making:
+        return tr("it is being made at {place}", place=spare.place)
+    if spare.answers:
+        return tr("it stands by at {place}", place=spare.place)
+    return tr("it stands by at {place} and does not answer", place=spare.place)
 
 
 async def _changed(wish: Wish, arguments: argparse.Namespace) -> Wish:

@@ -23,6 +23,7 @@ from personadesk.domain.plan import (
 from personadesk.domain.progress import DeployState
 from personadesk.domain.text import T
 from personadesk.hosts import local
+from personadesk.language import tr
 from personadesk.providers.access import WORKSPACE
 from personadesk.store.instance import deploy_lock
 
@@ -157,13 +158,13 @@ def _check_folder(folder: str) -> None:
 
 async def watch(deployment: Deployment, stop: Stop) -> DeployView:
     """Show a deploy until it has ended; a signal cancels it and waits for its undo."""
-    end = progress.show(deployment)
+    end = progress.follow(deployment)
     ended = asyncio.create_task(deployment.wait())
     told = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((ended, told), return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():
-            say("Stopping; what was started is being removed…")
+            say(tr("Stopping; what was started is being removed…"))
             deployment.cancel()
         return await ended
     finally:
@@ -214,10 +215,13 @@ async def free_port(services: Services, line: str) -> int:
 
 async def _tell_taken(*, lines_have: bool, port: int) -> None:
     owner = (
-        "another line"
+        tr("another line")
         if lines_have
         else await asyncio.to_thread(local.port_owner, DEFAULT_LINE_PORT)
     )
     say(
-        f"Port {DEFAULT_LINE_PORT} is taken by {owner or 'another program'}; port {port} is used instead."
-    )
+        tr(
+            "Port {usual} is taken by {owner}; port {port} is used instead.",
+            usual=DEFAULT_LINE_PORT, owner=owner or tr("another program"), port=port,
+        )
+    )  # fmt: skip

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from personadesk.domain.text import T, Text
 
-def size(count: float) -> str:
-    """Return a number of bytes as `3.4 GB` (decimal, as disks are sold)."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if abs(count) >= factor:
-            digits = 1 if abs(count) < 100 * factor and unit != "MB" else 0
-            return f"{count / factor:.{digits}f} {unit}"
-    return f"{max(0, round(count / 1e3))} kB"
+
+def size(count: float) -> Text:
+    """Return a number of bytes as `3.4 GB` (decimal, as disks are sold); each language writes the number its way."""
+    amount = abs(count)
+    if amount >= 100e12:
+        return T("{count:.0f} TB", count=count / 1e12)
+    if amount >= 1e12:
+        return T("{count:.1f} TB", count=count / 1e12)
+    if amount >= 100e9:
+        return T("{count:.0f} GB", count=count / 1e9)
+    if amount >= 1e9:
+        return T("{count:.1f} GB", count=count / 1e9)
+    if amount >= 1e6:
+        return T("{count:.0f} MB", count=count / 1e6)
+    return T("{count} kB", count=max(0, round(count / 1e3)))
 
 
 def duration(seconds: float) -> str:

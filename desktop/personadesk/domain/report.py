@@ -252,15 +252,24 @@ def _named(figure: Figure) -> dict[str, str | Text]:
     bound = limit.most if limit.most is not None else limit.least
     return {
         "figure": limit.title,
-        "value": "—" if figure.value is None else format_value(figure.value, limit.unit),
-        "limit": "—" if bound is None else format_value(bound, limit.unit),
+        "value": "—" if figure.value is None else figure_text(figure.value, limit.unit),
+        "limit": "—" if bound is None else figure_text(bound, limit.unit),
     }
 
 
 def format_value(value: float, unit: str) -> str:
-    """Format a figure as people read it: `0.39 s`, `6 ms`, `0.0 %`."""
+    """Format a figure as English-speaking people read it: `0.39 s`, `6 ms`, `0.0 %`."""
+    return str(figure_text(value, unit))
+
+
+def figure_text(value: float, unit: str) -> Text:
+    """Return a figure as a sentence of its own, so that each language writes the number its way."""
     if unit == "yes/no":
-        return "yes" if value else "no"
-    digits = {"s": 2, "ms": 0, "%": 1, "x": 2, "dB": 0}.get(unit, 2)
-    number = f"{value:.{digits}f}"
-    return f"{number} {unit}" if unit and unit != "x" else number
+        return T("yes") if value else T("no")
+    return {
+        "s": T("{value:.2f} s", value=float(value)),
+        "ms": T("{value:.0f} ms", value=float(value)),
+        "%": T("{value:.1f} %", value=float(value)),
+        "dB": T("{value:.0f} dB", value=float(value)),
+        "$/h": T("${value:.2f}", value=float(value)),
+    }.get(unit, T("{value:.2f}", value=float(value)))

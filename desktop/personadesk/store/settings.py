@@ -51,7 +51,7 @@ class Setting(Generic[V]):
 
 
 LANGUAGE: Setting[str] = Setting(
-    "language", "system", T("Language"), T("The language of the window."), "0.1",
+    "language", "system", T("Language"), T("The language of the window and the terminal."), "0.1",
     ("system", "en", "nl"),
 )  # fmt: skip
 LOOK: Setting[str] = Setting(
@@ -103,6 +103,24 @@ SETTINGS: tuple[Setting[str] | Setting[int] | Setting[bool], ...] = (
     LANGUAGE, LOOK, TEXT_SIZE, REDUCED_MOTION, CLOSING, WEBHOOK, MICROPHONE, SPEAKER, VOLUME,
     HEADPHONES, HALF_DUPLEX, PUSH_TO_TALK,
 )  # fmt: skip
+
+
+def peek(path: Path, setting: Setting[V]) -> V:
+    """Return one chosen value of a file, or the default where there is none.
+
+    A file that cannot be read is left as it is: whoever opens the settings sets it aside, and tells so.
+    """
+    try:
+        written = path.read_bytes()
+    except OSError:
+        return setting.default
+    import tomllib
+
+    try:
+        value = tomllib.loads(written.decode()).get(setting.key)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return setting.default
+    return cast("V", value) if setting.fits(value) else setting.default
 
 
 class Settings:

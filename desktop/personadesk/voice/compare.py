@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from personadesk.domain.errors import BadRequest, PersonaDeskError
-from personadesk.domain.report import Verdict, format_value
+from personadesk.domain.report import Verdict, figure_text
 from personadesk.domain.text import T, Text
 from personadesk.voice.measure import gap_excess, response_waits
 from personadesk.voice.test import SECONDS_AFTER, run_voice_test
@@ -255,13 +255,9 @@ def curve(values: Sequence[float]) -> list[tuple[float, float]]:
     ]
 
 
-def shown(row: Row, value: float | None) -> str:
+def shown(row: Row, value: float | None) -> Text:
     """Return a value of a row as people read it."""
-    if value is None:
-        return "—"
-    if row.unit == "$/h":
-        return f"${value:.2f}"
-    return format_value(value, row.unit)
+    return T("—") if value is None else figure_text(value, row.unit)
 
 
 def _figures(side: Side) -> dict[str, float | None]:

@@ -112,7 +112,7 @@ def _places(sides: Sequence[Side], say: Translate) -> str:
 
 def _row(row: Row, say: Translate) -> str:
     cells = "".join(
-        f'<td class="n{" best" if row.best == index else ""}">{escape(shown(row, value))}'
+        f'<td class="n{" best" if row.best == index else ""}">{say(shown(row, value))}'
         f"{'<small>' + say(T('best')) + '</small>' if row.best == index else ''}</td>"
         for index, value in enumerate(row.values)
     )

@@ -9,7 +9,7 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from personadesk.domain.report import Figure, Verdict, format_value
+from personadesk.domain.report import Figure, Verdict, figure_text
 from personadesk.domain.text import T, Text
 from personadesk.voice import report_waves
 from personadesk.voice.faults import ABNORMAL
@@ -144,18 +144,16 @@ def _bound(figure: Figure, say: Translate) -> str:
     if limit.unit == "yes/no":
         return ""
     if limit.most is not None:
-        return say(T("at most {limit}", limit=format_value(limit.most, limit.unit)))
+        return say(T("at most {limit}", limit=figure_text(limit.most, limit.unit)))
     if limit.least is not None:
-        return say(T("at least {limit}", limit=format_value(limit.least, limit.unit)))
+        return say(T("at least {limit}", limit=figure_text(limit.least, limit.unit)))
     return ""
 
 
 def _value(figure: Figure, say: Translate) -> str:
     if figure.value is None:
         return "—"
-    if figure.limit.unit == "yes/no":
-        return say(T("yes") if figure.value else T("no"))
-    return escape(format_value(figure.value, figure.limit.unit))
+    return say(figure_text(figure.value, figure.limit.unit))
 
 
 def _card(figure: Figure, say: Translate) -> str:

@@ -109,7 +109,7 @@ async def test_progress_shows_steps_and_warnings(
     monkeypatch.setenv("TERM", "xterm")
     waiting = tuple(replace(step, state=StepState.WAITING, doing=T("")) for step in STEPS)
     deployment = Deployment(DeployView(Plan("pd-1"), DeployState.RUNNING, waiting, 0.0))
-    end = progress.show(deployment)
+    end = progress.follow(deployment)
     deployment.set_step(StepName.CHECK, StepState.RUNNING)
     deployment.progress(StepName.CHECK, doing=T("looking"), fraction=0.5)
     deployment.add_line("check", "quite old", True)

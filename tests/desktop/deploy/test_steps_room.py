@@ -21,7 +21,7 @@ Open = Callable[..., Awaitable[Services]]
      (120_000_000_000, "120 GB"), (2_500_000_000_000, "2.5 TB")],
 )  # fmt: skip
 def test_sizes_are_written_as_disks_are_sold(count: int, words: str) -> None:
-    assert size(count) == words
+    assert str(size(count)) == words
 
 
 def _steps(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from personadesk import language
 from personadesk.domain.callee import Callee
 from personadesk.domain.errors import BadRequest, Unreachable
 from personadesk.voice import compare, compare_report
@@ -49,6 +50,21 @@ def test_the_one_that_answers_sooner_is_best_and_money_decides_nothing() -> None
     assert rows["first_audio_s"].best == 1
     assert rows["price"].best == 0
     assert rows["level_dbfs"].best is None
+
+
+def test_the_sentence_has_the_decimals_of_its_language(tmp_path: Path) -> None:
+    found = compare.conclude("tone", 0.0, 1, _sides(_call(0.6), _call(0.3)))
+    language.use("nl")
+    try:
+        told = "Line 1 is het best: Eerste geluid na 0,30 s tegen 0,60 s."
+        assert language.show(found.sentence) == told
+        page = compare_report.save(found, tmp_path, translate=language.show).read_text("utf-8")
+        assert told in page
+        assert ">0,30 s" in page
+        assert "0.30 s" not in page
+    finally:
+        language.use("en")
+    assert str(found.sentence) == "Line 1 is best: First sound after 0.30 s against 0.60 s."
 
 
 def test_a_difference_that_nobody_hears_is_none() -> None:

@@ -67,7 +67,7 @@ class Care:
         return host, Layout(folder)
 
     async def upgrade(
-        self, host_name: str, package: Bundle, tell: Callable[[str], None]
+        self, host_name: str, package: Bundle, tell: Callable[[Text | str], None]
     ) -> tuple[str, str]:
         """Install this package there and restart what runs; a version that does not become ready is taken back.
 
@@ -89,13 +89,13 @@ class Care:
             await install.push(host, layout, package)
 
             def step(words: Text, fraction: float) -> None:
-                tell(str(words))
+                tell(words)
 
             key = await install.install(host, layout, package, facts, on_line=tell, on_step=step)
         await self._restart_or_go_back(host, layout, before, tell)
         return before, key
 
-    async def rollback(self, host_name: str, tell: Callable[[str], None]) -> tuple[str, str]:
+    async def rollback(self, host_name: str, tell: Callable[[Text | str], None]) -> tuple[str, str]:
         """Go back to the version before and restart what runs.
 
         Returns:
@@ -212,14 +212,14 @@ class Care:
             return
 
     async def _restart_or_go_back(
-        self, host: SshHost, layout: Layout, before: str, tell: Callable[[str], None]
+        self, host: SshHost, layout: Layout, before: str, tell: Callable[[Text | str], None]
     ) -> None:
         placements = await self._hosts.store.placements_on(host.name)
         try:
             for placement in placements:
                 await self._restart(host, placement, tell)
         except PersonaDeskError:
-            tell(f"Going back to {before}.")
+            tell(T("Going back to {version}.", version=before))
             async with lock.held(host, layout.folder):
                 await install.switch(host, layout, before)
             for placement in placements:
@@ -227,10 +227,10 @@ class Care:
             raise
 
     async def _restart(
-        self, host: SshHost, placement: Placement, tell: Callable[[str], None]
+        self, host: SshHost, placement: Placement, tell: Callable[[Text | str], None]
     ) -> None:
         layout = layout_of(placement)
-        tell(f"Restarting {placement.server_id}.")
+        tell(T("Restarting {id}.", id=placement.server_id))
         keeper = await service.keeper_of(host, layout, placement.server_id)
         await service.restart(host, layout, placement.server_id, keeper)
         tunnel = await host.forward(placement.port)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.domain.plan import ModelChoice, ModelKind, host_of
 from personadesk.domain.progress import DeployState, StepName, StepState, StepView
-from personadesk.domain.report import Figure, Verdict, format_value
+from personadesk.domain.report import Figure, Verdict, figure_text
 from personadesk.domain.text import Text
 from personadesk.ui.i18n import language, mark, show, tr, trn
 from personadesk.ui.widgets import LogEntry, Shape, StepRow
@@ -251,7 +251,7 @@ def figure_value(figure: Figure) -> str:
     """Return a measured value with its unit; a dash when it could not be measured."""
     if figure.value is None:
         return "–"
-    return localised(format_value(figure.value, figure.limit.unit))
+    return show(figure_text(figure.value, figure.limit.unit))
 
 
 def sentence(text: Text) -> str:

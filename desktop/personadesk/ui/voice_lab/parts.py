@@ -9,7 +9,6 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from personadesk.ui.deploy import words
 from personadesk.ui.i18n import show, tr
 from personadesk.ui.theme import theme
 from personadesk.ui.widgets import (
@@ -109,7 +108,7 @@ def figure(row: Row, index: int) -> str:
     """Return what one side of a comparison has in a row, and whether that is best, in the user's language."""
     from personadesk.voice.compare import shown
 
-    told = words.localised(shown(row, row.values[index]))
+    told = show(shown(row, row.values[index]))
     return f"{told}  {tr('best')}" if row.best == index else told
 
 
