@@ -87,16 +87,16 @@ class Replay(Generic[T]):
             self._run(self._lines, len(self._lines))
             return self._made
         self._given = []
-        mine = [each.clone() for each in given]
+        fixed = [each.clone() for each in given]
         calls: list[tuple[int, list[int], tuple[Any, ...]]] = []
         _now.calls = calls
         try:
-            self._made = self._work(*mine)
+            self._made = self._work(*fixed)
         finally:
             _now.calls = None
         lines = [[listed, *words] for listed, words, _ in calls]
         self._lines = torch.tensor([line + [0] * (_LINE - len(line)) for line in lines])
-        self._given = mine
+        self._given = fixed
         # What is read and written must stay where it is.
         self._kept = [kept for _, _, kept in calls]
         return self._made
