@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from personadesk.deploy.deployment import Deployment
-    from personadesk.domain.progress import StepName, StepView
+    from personadesk.domain.progress import LogLine, StepName, StepView
 
 BAR_CELLS = 12
 SIGNS = {
@@ -62,7 +62,7 @@ class _Lines:
     def _changed(self) -> None:
         for line in self._deployment.log_since(self._seen):
             if line.warning:
-                self._print(f"  ! {line.source}: {line.text}")
+                self._print(f"  ! {line.source}: {told(line)}")
         self._seen = self._deployment.logged
         for step in self._deployment.view.steps:
             if step.state in _ENDED and step.name not in self._told:
@@ -98,7 +98,8 @@ class _Live:
     def _changed(self) -> None:
         for line in self._deployment.log_since(self._seen):
             if line.warning:
-                self._console.print(f"! {line.source}: {line.text}", style="yellow", markup=False)
+                words = f"! {line.source}: {told(line)}"
+                self._console.print(words, style="yellow", markup=False)
         self._seen = self._deployment.logged
 
     def _draw(self) -> Any:
@@ -130,6 +131,11 @@ class _Live:
                 Styled(_time(step), style="dim"),
             )
         return table
+
+
+def told(line: LogLine) -> str:
+    """Return a line of the log in the user's language; the words of a tool stay as they are."""
+    return show(line.sentence) if line.sentence else line.text
 
 
 def describe(step: StepView) -> str:

@@ -10,12 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from personadesk.domain.progress import DeployState, DeployView, LogLine, StepState, StepView
+from personadesk.domain.text import NOTHING, Text
 from personadesk.store.logs import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from personadesk.domain.progress import StepName
+    from personadesk.domain.text import Value
 
 LOG_LINES = 5000
 QUIET_SECONDS = 0.05
@@ -137,9 +139,10 @@ class Deployment:
         self._put(replace(self.step(name), **changes))  # type: ignore[arg-type] # fields of StepView
         self._announce_soon()
 
-    def add_line(self, source: str, text: str, warning: bool) -> LogLine:
+    def add_line(self, source: str, text: Text | str, warning: bool) -> LogLine:
         """Take one line into the log; announced soon."""
-        line = LogLine(time.time(), source, redact(text), warning)
+        sentence = _redacted(text) if isinstance(text, Text) else NOTHING
+        line = LogLine(time.time(), source, redact(str(text)), warning, sentence)
         self._log.append(line)
         self._logged += 1
         self._announce_soon()
@@ -164,3 +167,13 @@ class Deployment:
             self._pending = None
         for watcher in tuple(self._watchers):
             watcher()
+
+
+def _redacted(text: Text) -> Text:
+    return Text(text.template, {name: _redacted_value(each) for name, each in text.values.items()})
+
+
+def _redacted_value(value: Value) -> Value:
+    if isinstance(value, Text):
+        return _redacted(value)
+    return redact(value) if isinstance(value, str) else value

@@ -29,7 +29,7 @@ from personadesk.domain.errors import (
     Unreachable,
 )
 from personadesk.domain.progress import DeployState, DeployView, StepState, StepView
-from personadesk.domain.text import T
+from personadesk.domain.text import T, Text
 from personadesk.store.instance import deploy_lock
 from personadesk.store.journal import DeployRecord, Purpose, StepRecord
 
@@ -292,7 +292,9 @@ class DeployEngine:
         except Exception as trouble:
             known = trouble if isinstance(trouble, PersonaDeskError) else _our_fault(trouble)
             log.warning("The deploy %s could not be undone: %s", plan_id, trouble, exc_info=True)
-            deployment.add_line("deploy", f"{known.what} {known.next}", True)
+            deployment.add_line(
+                "deploy", T("{what} {next}", what=known.what, next=known.next), True
+            )
             # On record it stays unfinished, so that the next start tries again.
             state, error = DeployState.INTERRUPTED, error or known
         finally:
@@ -369,14 +371,16 @@ class DeployEngine:
             if running is not None:
                 deployment.progress(running.name, doing=text, fraction=fraction)
 
-        def take(source: str, text: str, warning: bool) -> None:
+        def take(source: str, text: Text | str, warning: bool) -> None:
             self._log_line(deployment, source, text, warning)
 
         return Context(
             plan, self._folders, self._journal, self._servers, self._lines, facts, tell, take
         )
 
-    def _log_line(self, deployment: Deployment, source: str, text: str, warning: bool) -> None:
+    def _log_line(
+        self, deployment: Deployment, source: str, text: Text | str, warning: bool
+    ) -> None:
         line = deployment.add_line(source, text, warning)
         # Warnings of a deploy are part of its story; they are not warnings of this program.
         log.info("%s %s: %s", deployment.raw.plan.id, source, line.text)

@@ -62,7 +62,7 @@ class Context:
         lines: The addresses.
         facts: What earlier steps found out (JSON values).
         tell: Takes what is being done and how far it is (0..1 or None).
-        log: Takes one line: source, text, whether it is a warning.
+        log: Takes one line: source, a sentence or the words of a tool, whether it is a warning.
         computer: Facts about this computer, once the check has them.
         report: The voice test's result, once there is one.
         ending: While steps are undone: how the deploy ended; None when it is undone later, on request.
@@ -76,7 +76,7 @@ class Context:
     lines: Lines
     facts: dict[str, Any]
     tell: Callable[[Text, float | None], None]
-    log: Callable[[str, str, bool], None]
+    log: Callable[[str, Text | str, bool], None]
     computer: Computer | None = None
     report: VoiceReport | None = None
     ending: DeployState | None = None

@@ -92,12 +92,14 @@ class LogLine:
         source: Step name or `server`.
         text: The line, English, secrets removed.
         warning: Whether the "Warnings" filter keeps it.
+        sentence: The same to translate; NOTHING for the words of a tool.
     """
 
     at: float
     source: str
     text: str
     warning: bool = False
+    sentence: Text = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,15 @@ def size(count: float) -> Text:
     return T("{count} kB", count=max(0, round(count / 1e3)))
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float) -> Text:
     """Return a time as `40 s`, `12 min` or `1 h 20 min`."""
     whole = max(0, round(seconds))
     if whole < 60:
-        return f"{whole} s"
+        return T("{count} s", count=whole)
     minutes = round(whole / 60)
     if minutes < 60:
-        return f"{minutes} min"
+        return T("{count} min", count=minutes)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if not minutes:
+        return T("{count} h", count=hours)
+    return T("{hours} h {minutes} min", hours=hours, minutes=minutes)

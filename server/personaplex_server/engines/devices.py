@@ -64,10 +64,7 @@ def held_bytes(*things: object) -> int:
         if id(thing) in seen:
             continue
         seen.add(id(thing))
-        if isinstance(thing, torch.Tensor) and thing.is_mkldnn:
-            # Packed weights do not show their memory.
-            memories[id(thing)] = thing.numel() * thing.element_size()
-        elif isinstance(thing, torch.Tensor):
+        if isinstance(thing, torch.Tensor):
             memory = thing.untyped_storage()
             memories[memory.data_ptr()] = memory.nbytes()
         elif isinstance(thing, dict):

@@ -172,15 +172,32 @@ class Code(ir.IRBuilder):  # type: ignore[misc]  # llvmlite is untyped
             [self.bitcast(where, BYTES), *hint],
         )
 
-    def exp(self, x: Value) -> Value:
-        """Return e to the power of a number or vector, to about one unit in the last place.
+    def least(self, x: Value, bound: float) -> Value:
+        """Return x, or `bound` where that is smaller; what is not a number stays so."""
+        limit = self.like(bound, x)
+        return self.select(self.fcmp_ordered("<", limit, x), limit, x)
 
-        2^n * e^r with |r| <= ln(2) / 2, and the polynomial of Cephes' `expf` for e^r. Below -87 it is 0 or near
-        it, above 88 it stays at e^88.
+    def exp(self, x: Value) -> Value:
+        """Return e to the power of a number or vector up to 88.5, within two units in the last place.
+
+        Below -87.3 it stays at the smallest normal number, above 88.37 it is infinite. What is not a number stays so.
         """
-        x = self.intrinsic("maxnum", x, self.like(-87.33654, x))
-        x = self.intrinsic("minnum", x, self.like(88.3762, x))
-        n = self.intrinsic("rint", self.fmul(x, self.like(1.4426950408889634, x)))
+        power, rest = self._power(x)
+        return self.fmul(self.fadd(rest, self.like(1.0, x)), power)
+
+    def expm1(self, x: Value) -> Value:
+        """Return e^x - 1 for x <= 0, as exact near zero as elsewhere; what is not a number stays so."""
+        power, rest = self._power(x)
+        return self.fma(power, rest, self.fsub(power, self.like(1.0, x)))
+
+    def _power(self, x: Value) -> tuple[Value, Value]:
+        """Return 2^n and e^r - 1 with n * ln(2) + r = x and |r| <= ln(2) / 2: the polynomial of Cephes' `expf`."""
+        low = self.like(-87.33654, x)
+        x = self.select(self.fcmp_ordered("<", x, low), low, x)
+        # Adding 1.5 * 2^23 rounds to a whole, which then lies in the lowest bits.
+        shift = self.like(12582912.0, x)
+        shifted = self.fma(x, self.like(1.4426950408889634, x), shift)
+        n = self.fsub(shifted, shift)
         r = self.fma(n, self.like(-0.693359375, x), x)
         r = self.fma(n, self.like(2.12194440e-4, x), r)
         p = self.like(1.9875691500e-4, x)
@@ -192,18 +209,15 @@ class Code(ir.IRBuilder):  # type: ignore[misc]  # llvmlite is untyped
             5.0000001201e-1,
         ):
             p = self.fma(p, r, self.like(each, x))
-        p = self.fadd(self.fma(self.fmul(p, r), r, r), self.like(1.0, x))
-        whole_type = SHORT if x.type == NUMBER else ir.VectorType(SHORT, self.lanes)
-        shift, bias = (
-            (ir.Constant(SHORT, 23), ir.Constant(SHORT, 127))
-            if x.type == NUMBER
-            else (
-                ir.Constant(whole_type, [23] * self.lanes),
-                ir.Constant(whole_type, [127] * self.lanes),
-            )
-        )
-        power = self.shl(self.add(self.fptosi(n, whole_type), bias), shift)
-        return self.fmul(p, self.bitcast(power, x.type))
+        one = x.type == NUMBER
+        kind = SHORT if one else ir.VectorType(SHORT, self.lanes)
+
+        def same(value: int) -> Value:
+            return ir.Constant(kind, value if one else [value] * self.lanes)
+
+        bits = self.shl(self.bitcast(shifted, kind), same(23))
+        power = self.bitcast(self.add(bits, same(127 << 23)), x.type)
+        return power, self.fma(self.fmul(p, r), r, r)
 
 
 def declared(module: Value, name: str, signature: Value) -> Value:

@@ -104,6 +104,11 @@ def kernels() -> Kernels | None:
     if os.environ.get(SWITCH) == "off":
         log.info("own CPU functions are switched off (%s)", SWITCH)
         return None
+    return _made()
+
+
+@lru_cache(maxsize=1)
+def _made() -> Kernels | None:
     began = time.perf_counter()
     try:
         made = Kernels()

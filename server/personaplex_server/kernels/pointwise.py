@@ -127,7 +127,7 @@ def _gate(module: Value, lanes: int) -> None:
         def gated(index: Value, get: Callable[..., Value], mine: Value = mine) -> Value:
             value = get(mine)
             one = code.like(1.0, value)
-            low = code.fadd(one, code.exp(code.fneg(value)))
+            low = code.fadd(one, code.exp(code.least(code.fneg(value), 88.5)))
             return code.fmul(code.fdiv(value, low), get(mine, width))
 
         _each(code, width, gated, code.at(out, offset))
@@ -143,9 +143,8 @@ def _elu(module: Value, lanes: int) -> None:
 
         def bent(index: Value, get: Callable[..., Value], mine: Value = mine) -> Value:
             value = get(mine)
-            zero, one = code.like(0.0, value), code.like(1.0, value)
-            below = code.fsub(code.exp(code.intrinsic("minnum", value, zero)), one)
-            return code.intrinsic("maxnum", value, below)
+            above = code.fcmp_ordered(">", value, code.like(0.0, value))
+            return code.select(above, value, code.expm1(code.least(value, 0.0)))
 
         _each(code, width, bent, code.at(out, code.mul(row.index, out_apart)))
     code.ret_void()

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from personadesk import language
 from personadesk.cli import progress, result
 from personadesk.deploy.deployment import Deployment
-from personadesk.domain.errors import BadRequest
+from personadesk.deploy.words import size, with_details
+from personadesk.domain.errors import BadRequest, Unreachable
 from personadesk.domain.plan import Plan
 from personadesk.domain.progress import DeployState, DeployView, StepName, StepState, StepView
 from personadesk.domain.report import Verdict, VoiceReport, judge
@@ -123,3 +125,34 @@ async def test_progress_shows_steps_and_warnings(
     assert "check: quite old" in said
     assert "a plain line" not in said
     assert "✗" in said
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+async def test_progress_is_shown_in_the_language_that_is_spoken(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    stream = _Stream(terminal=terminal)
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    waiting = tuple(replace(step, state=StepState.WAITING, doing=T("")) for step in STEPS)
+    deployment = Deployment(DeployView(Plan("pd-1"), DeployState.RUNNING, waiting, 0.0))
+    language.use("nl")
+    try:
+        end = progress.follow(deployment)
+        error = Unreachable(
+            T("{what} It is tried again.", what="token=abcdefgh1234"), details="no route"
+        )
+        once = T("{sentence} It is tested once more.", sentence=T("It works. You can talk."))
+        deployment.add_line("check", with_details(error), True)
+        deployment.add_line("check", once, True)
+        deployment.add_line("check", "a tool's own words", True)
+        deployment.set_step(StepName.CHECK, StepState.DONE, doing=T("{size}", size=size(2.5e9)))
+        end()
+    finally:
+        language.use("en")
+    said = stream.getvalue()
+    for told in ("Computer nakijken", "2,5 GB", "Er wordt nog één keer getest.", "own words"):
+        assert told in said
+    assert "abcdefgh1234" not in said
+    english = deployment.log[1].text
+    assert english == "It works. You can talk. It is tested once more."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from personaplex_server.checkpoint import config_json
+from personaplex_server.kernels import machine
 from personaplex_server.model.codec import Codec
 from personaplex_server.model.config import load_config
 from personaplex_server.model.lm import Lm, Snapshot
@@ -22,6 +24,7 @@ from personaplex_server.model.weights import CODEC_FILE, LM_FILE, TEXT_FILE, Ten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -41,6 +44,42 @@ def _one_thread() -> None:
 def _inference(request: pytest.FixtureRequest) -> Iterator[None]:
     with torch.inference_mode():
         yield
+
+
+@pytest.fixture(scope="session")
+def without_kernels() -> Callable[[], AbstractContextManager[None]]:
+    """Have torch's operators compute, as they do where no functions can be made for the processor."""
+
+    @contextmanager
+    def switched_off() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(machine.SWITCH, "off")
+            machine.kernels.cache_clear()
+            yield
+        machine.kernels.cache_clear()
+
+    return switched_off
+
+
+@pytest.fixture
+def torch_only(without_kernels: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Torch's operators compute in this test."""
+    with without_kernels():
+        yield
+
+
+@pytest.fixture(params=["own functions", "torch"])
+def computed_by(
+    request: pytest.FixtureRequest, without_kernels: Callable[[], AbstractContextManager[None]]
+) -> Iterator[str]:
+    """Have what is tested computed by both: functions made for this processor, and torch's operators."""
+    if request.param == "torch":
+        with without_kernels():
+            yield request.param
+    elif machine.kernels() is None:
+        pytest.skip("no functions can be made for this processor")
+    else:
+        yield request.param
 
 
 @dataclass(frozen=True)

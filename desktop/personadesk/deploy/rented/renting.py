@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from personadesk.deploy.rented import market
+from personadesk.deploy.words import with_details
 from personadesk.domain.errors import (
     AuthFailed,
     BadRequest,
@@ -136,7 +137,8 @@ class Renting:
             self.rentals.memory,
         )
         for name, failure in found.failures.items():
-            context.log("rent", f"{name}: {failure.what} {failure.next}", True)
+            told = T("{account}: {what} {next}", account=name, what=failure.what, next=failure.next)
+            context.log("rent", told, True)
         tried = list(refused)
         barred: set[tuple[str, str]] = {(each.offer.key, "") for each in refused}
         for offer in market.in_order(found, wish):
@@ -176,13 +178,14 @@ class Renting:
                 keys_tried = {each.offer.key for each in tried}
                 over = market.passed_over(found, wish, offer, keys_tried)
                 if over:
-                    context.log("rent", str(over), True)
+                    context.log("rent", over, True)
                 await context.remember(
                     machine=rental.machine_id, account=rental.account, price=rental.price,
                     passed_over=text_to_json(over),
                 )  # fmt: skip
                 return rental
-            context.log("rent", f"{market.named(offer)}: {tried[-1].error.what}", True)
+            told = T("{offer}: {what}", offer=market.named(offer), what=tried[-1].error.what)
+            context.log("rent", told, True)
         if tried and all(each.error.cause == "budget" for each in tried):
             raise tried[0].error
         raise _nothing_left(tried, found.failures)
@@ -207,7 +210,7 @@ class Renting:
             except (ProviderFault, RateLimited, Unreachable) as error:
                 # One look that fails says nothing of the machine, which is paid for already.
                 machine = None
-                context.log("boot", f"{error.what} {error.details}".rstrip(), True)
+                context.log("boot", with_details(error), True)
                 last = error
                 await asyncio.sleep(error.retry_after_s or manners.poll_s)
                 continue
@@ -295,7 +298,8 @@ class Renting:
                 if each.id == volume and not each.attached:
                     await provider.remove(each)
         except PersonaDeskError as error:
-            context.log("rent", f"The empty volume {volume} stays: {error.what}", True)
+            told = T("The empty volume {volume} stays: {what}", volume=volume, what=error.what)
+            context.log("rent", told, True)
 
     async def _order(self, context: Context, offer: Offer, wish: RentWish, volume: str) -> Order:
         provider = await self.rentals.accounts.provider(offer.account)
@@ -320,7 +324,8 @@ class Renting:
                 # The provider cannot be given a key: what we see at the first connect is what we made a moment ago.
                 key = (await self._hosts.show_keys(machine.ssh))[0]
                 await context.remember(host_key=_plain(key))
-                context.log("boot", f"Its key, seen first: {key.fingerprint}", False)
+                told = T("Its key, seen first: {fingerprint}", fingerprint=key.fingerprint)
+                context.log("boot", told, False)
             await self._hosts.know_rented(context.plan.id, machine.ssh, key, machine.account)
             host = await self._hosts.host(context.plan.id)
             await host.home()

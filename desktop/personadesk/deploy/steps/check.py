@@ -61,10 +61,11 @@ class CheckStep(Step):
         _check_memory(computer, model_bytes, gpu is not None)
         await context.remember(gpu=gpu is not None, model_bytes=model_bytes)
         cores, memory = computer.cores, size(computer.memory_free_bytes)
-        facts = (
-            f"{computer.system} on {computer.machine}, Python {computer.python}, "
-            f"{memory} of {size(computer.memory_bytes)} of memory free"
-        )
+        facts = T(
+            "{system} on {machine}, Python {version}, {free} of {total} of memory free",
+            system=computer.system, machine=computer.machine, version=computer.python,
+            free=memory, total=size(computer.memory_bytes),
+        )  # fmt: skip
         context.log(self.name, facts, False)
         for line in [each.name for each in computer.gpus] or [computer.gpu_reason]:
             if line:

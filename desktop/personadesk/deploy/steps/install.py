@@ -46,7 +46,8 @@ class InstallStep(Step):
         await self._remember(context, made, package)
         in_use = {Path(server.command[0]) for server in await context.servers.store.all()}
         for folder in await self._environments.prune(in_use):
-            context.log(self.name, f"removed {folder.name}, unused for two weeks", False)
+            told = T("removed {folder}, unused for two weeks", folder=folder.name)
+            context.log(self.name, told, False)
         if made.borrows_torch:
             return T(
                 "version {version}, with the torch {torch} of this computer",
@@ -59,7 +60,8 @@ class InstallStep(Step):
         try:
             package = await asyncio.to_thread(bundle.load, self._bundle_folder)
         except PersonaDeskError as error:
-            context.log(self.name, f"no package, so nothing of it is torn: {error}", False)
+            told = T("no package, so nothing of it is torn: {what}", what=error.what)
+            context.log(self.name, told, False)
             return False
         await self._environments.clear_torn(package)
         return False

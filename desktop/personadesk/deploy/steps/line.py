@@ -61,14 +61,19 @@ class LineStep(Step):
             return
         try:
             if await context.servers.dispose(replaced):
-                context.log(self.name, f"stopped {replaced}, which this one replaces", False)
+                told = T("stopped {replaced}, which this one replaces", replaced=replaced)
+                context.log(self.name, told, False)
         except PersonaDeskError as error:
             # The new voice is up and proven; an old machine that is not reached, or whose provider refuses its end, is
             # no reason to take it down again. What must go is on record, and tried again.
             await context.servers.leave(replaced)
             context.log(
                 self.name,
-                f"{replaced}, which this one replaces, is not gone yet and is removed later: {error.what}",
+                T(
+                    "{replaced}, which this one replaces, is not gone yet and is removed later: {what}",
+                    replaced=replaced,
+                    what=error.what,
+                ),
                 True,
             )
 
@@ -122,7 +127,8 @@ class LineStep(Step):
                 ):
                     raise
                 port += 1
-                context.log(self.name, f"{error.what} Port {port} is tried instead.", True)
+                told = T("{what} Port {port} is tried instead.", what=error.what, port=port)
+                context.log(self.name, told, True)
             else:
                 return line
 

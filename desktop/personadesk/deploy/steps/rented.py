@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from personadesk.deploy.rented.renting import END_SECONDS, Tried
 from personadesk.deploy.step import Context, Step
+from personadesk.deploy.words import with_details
 from personadesk.domain.errors import PersonaDeskError, ProviderFault, Unreachable
 from personadesk.domain.machine import MachineState
 from personadesk.domain.plan import RENT
@@ -65,12 +66,12 @@ class RentStep(Step):
         # Whoever stops a deploy may have asked for the same a moment ago; going on takes that back.
         stopped = context.ending in {DeployState.FAILED, DeployState.CANCELLED}
         if stopped and current is not None and current.hold_until is not None:
-            context.log(self.name, "The machine is kept for 30 minutes, then ended.", True)
+            context.log(self.name, T("The machine is kept for 30 minutes, then ended."), True)
             return False
         if not await rentals.wait_until_ended(tag, END_SECONDS):
             context.log(
                 self.name,
-                "The provider has not confirmed yet that it is gone; it is asked until it does.",
+                T("The provider has not confirmed yet that it is gone; it is asked until it does."),
                 True,
             )
         return True
@@ -90,7 +91,8 @@ class RentStep(Step):
         try:
             machine = await self._renting.rentals.find(rental)
         except PersonaDeskError as failure:
-            context.log(self.name, f"How the machine is cannot be told: {failure.what}", False)
+            told = T("How the machine is cannot be told: {what}", what=failure.what)
+            context.log(self.name, told, False)
             return None
         return trouble_seen(machine) if machine is not None else Kind.VANISHED
 
@@ -120,8 +122,8 @@ class BootStep(Step):
             except (ProviderFault, Unreachable) as error:
                 if error.cause not in {"hopeless", "boot_timeout"}:
                     raise
-                more = "" if error.details in str(error.what) else f" {error.details}"
-                context.log(self.name, f"{error.what}{more}", True)
+                known = error.details in str(error.what)
+                context.log(self.name, error.what if known else with_details(error), True)
                 wish = context.plan.rent
                 if wish is not None and wish.hold_failed and await self._is_there(rental):
                     # The next offer would be a second bill; undoing keeps this machine.

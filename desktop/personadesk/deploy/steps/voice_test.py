@@ -64,7 +64,8 @@ class VoiceTestStep(Step):
         report = context.report = await self._tester(url, context.plan.clip, folder, progress)
         if report.verdict is not Verdict.PASS and report.values.get("heard_anything"):
             # It talks. One test of six seconds may have met a moment at which the computer was busy elsewhere.
-            context.log(self.name, f"{report.sentence} It is tested once more.", True)
+            told = T("{sentence} It is tested once more.", sentence=report.sentence)
+            context.log(self.name, told, True)
             second = folder.with_name(f"{folder.name}-2")
             again = await self._tester(url, context.plan.clip, second, progress)
             if _BEST_FIRST.index(again.verdict) <= _BEST_FIRST.index(report.verdict):
@@ -72,7 +73,7 @@ class VoiceTestStep(Step):
             context.report = report
         await context.remember(report_dir=str(folder), verdict=str(report.verdict))
         for reason in report.reasons:
-            context.log(self.name, str(reason), report.verdict is not Verdict.PASS)
+            context.log(self.name, reason, report.verdict is not Verdict.PASS)
         if report.verdict is Verdict.FAIL:
             raise _failed(report, folder)
         return report.sentence

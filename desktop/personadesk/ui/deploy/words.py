@@ -280,7 +280,8 @@ def figure_limit(figure: Figure) -> str:
 def log_entry(line: LogLine) -> LogEntry:
     """Return a log line as the view shows it."""
     clock = time.strftime("%H:%M:%S", time.localtime(line.at))
-    return LogEntry(clock, line.source, " ".join(line.text.splitlines()), warning=line.warning)
+    told = sentence(line.sentence) if line.sentence else line.text
+    return LogEntry(clock, line.source, " ".join(told.splitlines()), warning=line.warning)
 
 
 def _short(value: float, unit: str) -> str:

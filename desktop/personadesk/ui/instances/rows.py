@@ -314,7 +314,7 @@ def _age(row: Row, now: float) -> Cell:
     if row.machine.state is MachineState.ENDED:
         return Cell(NOTHING)
     begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(created))
-    return Cell(duration(max(0.0, now - created)), tip=tr("since {time}", time=begun))
+    return Cell(show(duration(max(0.0, now - created))), tip=tr("since {time}", time=begun))
 
 
 def _seen(row: Row, now: float) -> Cell:

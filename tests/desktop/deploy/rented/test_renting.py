@@ -25,7 +25,7 @@ from personadesk.domain.offer import Stock
 from personadesk.domain.plan import RENT, Plan, RentWish
 from personadesk.domain.progress import DeployState
 from personadesk.domain.provider import Ability
-from personadesk.domain.text import T
+from personadesk.domain.text import T, Text
 from personadesk.store import paths
 from personadesk.store.journal import Journal, Purpose
 from personadesk.store.rentals import RentalState
@@ -46,8 +46,8 @@ async def make_context(world):
         plan = Plan("pd-1", place=RENT, rent=RentWish(**wish))
         await journal.begin(plan, Purpose.DEPLOY, 0.0)
 
-        def log(source: str, text: str, warning: bool) -> None:
-            said.append(text)
+        def log(source: str, text: Text | str, warning: bool) -> None:
+            said.append(str(text))
 
         return Context(plan, paths.folders(), journal, None, None, {}, lambda text, part: None, log)
 

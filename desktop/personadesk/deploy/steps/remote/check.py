@@ -45,7 +45,9 @@ class RemoteCheckStep(CheckStep):
         found = fitness.judge(site.facts, plan.model.kind)
         context.log(self.name, f"{site.facts}", False)
         for finding in found.findings:
-            line = f"{finding.what} {finding.next}".rstrip()
+            line = finding.what
+            if finding.next:
+                line = T("{what} {next}", what=finding.what, next=finding.next)
             context.log(self.name, line, finding.level is not Level.GOOD)
         if found.verdict is Fitness.UNFIT:
             raise unfit(found)

@@ -49,7 +49,7 @@ class RemoteReadyStep(Step):
         await context.remember(proved=context.plan.id)
         proof = RestartProof(str(keeper), context.clock())
         await self._sites.hosts.store.prove(site.host.name, proof)
-        context.log(self.name, "It came back after a restart of its service.", False)
+        context.log(self.name, T("It came back after a restart of its service."), False)
         return words
 
     async def _ready(self, context: Context, site: Site) -> Text:
