@@ -23,6 +23,7 @@ from personaplex_server.engines.devices import (
 )
 from personaplex_server.engines.parts import Parts, Row
 from personaplex_server.engines.prompts import Prompts
+from personaplex_server.kernels.machine import described
 from personaplex_server.model.codec import Codec
 from personaplex_server.model.config import FRAME_SAMPLES, CheckpointError, load_config
 from personaplex_server.model.foreign import open_weights, weight_bytes
@@ -182,6 +183,7 @@ class PersonaPlexEngine:
             "device": str(self._device),
             "dtype": str(self._lm.dtype).removeprefix("torch."),
             "quant": str(self._lm.quant),
+            "kernels": described() if self._device.type == "cpu" else "torch",
             "threads": torch.get_num_threads(),
             "rows": self.rows,
             "exact": self._parts.exact,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import mmap
 import os
+import platform
+import sys
 import threading
 import time
 from functools import lru_cache
@@ -11,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from . import trial
 from .record import Function
 
 if TYPE_CHECKING:
@@ -18,84 +23,140 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NORM_EPSILON: Final = 1e-8
-"""Keeps the norm of nothing from dividing by nought."""
-SAMPLE_BLOCK: Final = 64
-"""Tokens in a block of `sampling`."""
 SWITCH: Final = "PERSONAPLEX_KERNELS"
 """Environment variable; `off` makes the model use torch's operators."""
+_FAULTS: Final = (AttributeError, OSError, RuntimeError, ValueError)
+"""What llvmlite raises where it does not know the processor, is of another version, or cannot be loaded."""
 
 
 class Kernels:
     """Compiled functions.
 
+    Args:
+        lanes: Numbers in one vector; None takes what the processor has.
+
     Attributes:
         lanes: Numbers in one vector.
+        processor: What they are made for, for people.
         product: See `product.write`.
         product8: The same for weights of 8 bits.
-        embed: See `pointwise`, as `norm`, `gate` and `elu`.
+        narrow: See `narrow.write`: by how many outputs each has at most, the least first.
+        embed: See `pointwise`, as `norm`, `gate`, `elu` and `gelu`.
+        extend: See `stream.write`, as `extend_elu`.
         draw: See `sampling.write`.
         run: See `record.write`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int | None = None) -> None:
         from llvmlite import binding as llvm
         from llvmlite import ir
 
-        from . import pointwise, product, record, sampling
+        from . import narrow, pointwise, product, record, sampling, stream
 
+        require_executable_memory()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        features = llvm.get_host_cpu_features()
-        wide = bool(features.get("avx512f"))
-        self.lanes = 16 if wide else 8 if features.get("avx2") else 4
-        registers = 32 if wide or not features.get("avx2") else 16
-        self._machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=3
-        )
+        name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features()
+        if platform.machine() in ("x86_64", "AMD64") and not features.get("fma"):
+            raise RuntimeError(f"{name} cannot multiply and add at once, which is slow to imitate")
+        has = 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
+        self.lanes = lanes or has
+        registers = 16 if self.lanes == 8 else 32
+        self.processor = f"{name}, {self.lanes} lanes"
+        self._target = {"cpu": name, "features": features.flatten(), "opt": 3}
         self._llvm, self._ir = llvm, ir
         self._engines: list[Any] = []
-        self._attend: dict[int, Function] = {}
+        self._attend: dict[int, Function | None] = {}
         self._lock = threading.Lock()
         module = ir.Module("tick")
         for small in (False, True):
             product.write(module, self.lanes, registers, small=small)
+        few = [lanes for lanes in (4, 8, 16) if lanes <= self.lanes]
+        for lanes in few:
+            narrow.write(module, lanes)
         pointwise.write(module, self.lanes)
+        stream.write(module, self.lanes)
         sampling.write(module, self.lanes)
         record.write(module, self.lanes)
         engine = self._compile(module)
         self.product = self._found(engine, "product", 7)
+        self.narrow = {each: self._found(engine, f"narrow{each}", 7) for each in few}
         self.product8 = self._found(engine, "product8", 7)
         self.embed = self._found(engine, "embed", 10)
         self.norm = self._found(engine, "norm", 5)
         self.gate = self._found(engine, "gate", 4)
         self.elu = self._found(engine, "elu", 6)
+        self.gelu = self._found(engine, "gelu", 3)
+        self.extend = self._found(engine, "extend", 7)
+        self.extend_elu = self._found(engine, "extend_elu", 7)
         self.draw = self._found(engine, "draw", 11)
         self.run = self._found(engine, "run", 2)
 
-    def attend(self, width: int) -> Function:
-        """Return the attention for heads of `width`, a multiple of 8; see `attention.write`."""
-        with self._lock:
-            if width not in self._attend:
-                from . import attention
+    def attend(self, width: int) -> Function | None:
+        """Return the attention for heads of `width`; see `attention.write`.
 
-                module = self._ir.Module(f"attend{width}")
-                attention.write(module, width)
-                self._attend[width] = self._found(self._compile(module), f"attend{width}", 11)
-            return self._attend[width]
+        Returns:
+            None where there is none: `width` is no multiple of 8, or what was made did not come out right.
+        """
+        if width not in self._attend:
+            with self._lock:
+                if width not in self._attend:
+                    self._attend[width] = self._made_attention(width)
+        return self._attend[width]
+
+    def _made_attention(self, width: int) -> Function | None:
+        from . import attention
+
+        if width % attention.LANES:
+            return None
+        try:
+            module = self._ir.Module(f"attend{width}")
+            attention.write(module, width)
+            made = self._found(self._compile(module), f"attend{width}", 11)
+            trial.check_attention(made, width)
+        except _FAULTS as error:
+            log.warning("attention over heads of %d is torch's (%s)", width, error)
+            return None
+        return made
 
     def _compile(self, module: Any) -> Any:
         module.triple = self._llvm.get_default_triple()
         parsed = self._llvm.parse_assembly(str(module))
         parsed.verify()
-        engine = self._llvm.create_mcjit_compiler(parsed, self._machine)
+        # Each engine takes the machine it is given for its own, and gives it back when it ends.
+        target = self._llvm.Target.from_default_triple().create_target_machine(**self._target)
+        engine = self._llvm.create_mcjit_compiler(parsed, target)
         engine.finalize_object()
         self._engines.append(engine)
         return engine
 
     def _found(self, engine: Any, name: str, count: int) -> Function:
-        found = engine.get_function_address
-        return Function(found(name), found(f"{name}.listed"), count)
+        addresses = [engine.get_function_address(each) for each in (name, f"{name}.listed")]
+        if not all(addresses):
+            raise RuntimeError(f"{name} was not compiled")
+        address, listed = addresses
+        return Function(address, listed, count)
+
+
+def require_executable_memory() -> None:
+    """Make sure that memory which was written may be executed.
+
+    Raises:
+        OSError: The system forbids it. The compiler would not notice, and the first call would end the process.
+    """
+    if sys.platform == "win32":
+        return
+    size = mmap.PAGESIZE
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as page:
+        there = ctypes.c_char.from_buffer(page)
+        protect = ctypes.CDLL(None, use_errno=True).mprotect
+        protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        failed = protect(ctypes.addressof(there), size, mmap.PROT_READ | mmap.PROT_EXEC)
+        why = ctypes.get_errno()
+        # The page cannot be given back while something points to it.
+        del there
+    if failed:
+        raise OSError(why, f"memory cannot be made executable here: {os.strerror(why)}")
 
 
 @lru_cache(maxsize=1)
@@ -112,11 +173,28 @@ def _made() -> Kernels | None:
     began = time.perf_counter()
     try:
         made = Kernels()
+        began_trial = time.perf_counter()
+        trial.check(made)
     except ImportError as error:
         log.info("products are torch's: llvmlite is not there to make quicker ones (%s)", error)
         return None
-    log.info("CPU functions were made in %.2f s", time.perf_counter() - began)
+    except _FAULTS as error:
+        log.warning("products are torch's: no functions for this processor (%s)", error)
+        return None
+    now = time.perf_counter()
+    log.info(
+        "CPU functions for %s were made in %.2f s and tried in %.3f s",
+        made.processor,
+        began_trial - began,
+        now - began_trial,
+    )
     return made
+
+
+def described() -> str:
+    """Return who computes on a CPU, for people: `own (znver3, 8 lanes)`, or `torch`."""
+    made = kernels()
+    return "torch" if made is None else f"own ({made.processor})"
 
 
 def serves(x: Tensor) -> bool:

@@ -14,20 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 from llvmlite import ir
 
 from .build import BYTE, BYTES, NUMBER, NUMBERS, SHORT, WHOLE, WHOLES, Code, function, whole
+from .weights import PLAN
 
 if TYPE_CHECKING:
     from .build import Value
 
-BLOCK: Final = 256
-"""Inputs in a block at most."""
 _UNROLLED: Final = 4
 _AHEAD: Final = 1024
 """Weights are fetched so many numbers ahead of use."""
 _ROWS_NEAR: Final = 96
 """Rows that pass one block of weights together."""
-
-PLAN: Final = ("weights", "scale", "bias", "blocks", "places", "lengths", "outputs")
-"""What describes fixed weights, each a 64-bit whole: pointers but for `blocks` and `outputs`."""
 
 
 def rows_in_tile(lanes: int, registers: int) -> int:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .build import Value
 
 T = TypeVar("T")
+NORM_EPSILON: Final = 1e-8
+"""Keeps the norm of nothing from dividing by nought."""
+SAMPLE_BLOCK: Final = 64
+"""Tokens in a block of `sampling`."""
 _LINE: Final = 16
 """Words of one call: where the function is, and its arguments."""
 _now = threading.local()

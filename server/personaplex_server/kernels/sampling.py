@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from llvmlite import ir
 
 from .build import NUMBER, NUMBERS, SHORT, WHOLE, WHOLES, Code, function, whole
-from .machine import SAMPLE_BLOCK as BLOCK
+from .record import SAMPLE_BLOCK as BLOCK
 
 if TYPE_CHECKING:
     from .build import Value

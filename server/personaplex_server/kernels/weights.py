@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
-
-from .product import BLOCK, PLAN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +13,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .machine import Kernels
+
+BLOCK: Final = 256
+"""Inputs in a block at most."""
+PLAN: Final = ("weights", "scale", "bias", "blocks", "places", "lengths", "outputs")
+"""What describes fixed weights, each a 64-bit whole: pointers but for `blocks` and `outputs`."""
 
 
 @lru_cache(maxsize=1024)
@@ -55,6 +58,9 @@ class Weights:
         self.outputs, self.inputs = weight.shape
         self._product = kernels.product if scale is None else kernels.product8
         panel = 2 * kernels.lanes
+        if scale is None and self.outputs <= kernels.lanes:
+            panel = next(each for each in kernels.narrow if each >= self.outputs)
+            self._product = kernels.narrow[panel]
         padded = -(-self.outputs // panel) * panel
         places: list[int] = []
         lengths: list[int] = []

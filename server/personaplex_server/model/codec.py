@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .config import FRAME_SAMPLES
-from .layers import attend, attend_own, attends, rotary_frequencies, rotate_, rotation
+from .layers import attend, attend_own, attends, gelu, rotary_frequencies, rotate_, rotation
 from .linear import Linear
 from .seanet import Conv, Decoder, DepthwiseUpsample, Encoder
 from .streams import StreamState
@@ -168,7 +168,7 @@ class _Transformer:
             )
             x = layer.attend_out.onto(x, mixed)
             normed = F.layer_norm(x, (self.dim,), gain2, bias2, _NORM_EPSILON)
-            x = layer.narrow.onto(x, F.gelu(layer.widen(normed)))
+            x = layer.narrow.onto(x, gelu(layer.widen(normed)))
         state.position[:rows].add_(count if active is None else active * count)
         return x if self.leave is None else self.leave(x)
 
@@ -181,7 +181,7 @@ class _Transformer:
             joint = layer.attend_in(F.layer_norm(x, (self.dim,), gain1, bias1, _NORM_EPSILON))
             x = layer.attend_out.onto(x, attend_own(joint, memory, positions, turn))
             normed = F.layer_norm(x, (self.dim,), gain2, bias2, _NORM_EPSILON)
-            x = layer.narrow.onto(x, F.gelu(layer.widen(normed)))
+            x = layer.narrow.onto(x, gelu(layer.widen(normed)))
         return x if self.leave is None else self.leave(x)
 
     def _slots(self, position: Tensor, state: _AttentionState) -> Tensor:

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
-from personaplex_server.kernels.machine import NORM_EPSILON, kernels, serves
+from personaplex_server.kernels.machine import kernels, serves
+from personaplex_server.kernels.record import NORM_EPSILON
 
 _NOUGHT: Final = torch.zeros(1, dtype=torch.int64)
 
@@ -87,9 +88,21 @@ def gated(x: Tensor) -> Tensor:
     return out
 
 
+def gelu(x: Tensor) -> Tensor:
+    """Return each number times the share of a normal distribution below it."""
+    made = kernels() if serves(x) else None
+    if made is None:
+        return F.gelu(x)
+    x = x.contiguous()
+    out = torch.empty_like(x)
+    made.gelu(x, out, x.numel())
+    return out
+
+
 def attends(memory: Tensor) -> bool:
     """Whether `attend_own` can work on such a memory, [..., width]."""
-    return serves(memory) and memory.shape[-1] % 8 == 0 and kernels() is not None
+    made = kernels() if serves(memory) else None
+    return made is not None and made.attend(memory.shape[-1]) is not None
 
 
 def attend_own(
@@ -107,16 +120,15 @@ def attend_own(
         [rows, count, heads * width].
     """
     made = kernels()
-    if made is None:
-        raise RuntimeError("This computer's own functions are not there.")
     rows, count, _ = joint.shape
     _, _, heads, window, width = memory.shape
+    attend = None if made is None else made.attend(width)
+    if attend is None:
+        raise RuntimeError("This computer's own functions are not there.")
     out = torch.empty(rows, count, heads * width)
     scores = torch.empty(window + 8)
     keys, values = memory.unbind()
-    made.attend(width)(
-        joint, keys, values, turns, positions, scores, out, rows, count, heads, window
-    )
+    attend(joint, keys, values, turns, positions, scores, out, rows, count, heads, window)
     return out
 
 

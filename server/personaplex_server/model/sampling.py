@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from personaplex_server.kernels.machine import SAMPLE_BLOCK, kernels, serves
+from personaplex_server.kernels.machine import kernels, serves
+from personaplex_server.kernels.record import SAMPLE_BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

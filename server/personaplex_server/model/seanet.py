@@ -5,9 +5,9 @@ flat weight, several times quicker than torch's own, which re-lays its weights o
 convolution whose kernel is twice its stride is a convolution over two inputs that yields `stride` outputs: no overlap
 to keep, and its memory is the last input.
 
-Near the samples time is long and weights are small: on a CPU rows go through that part one after the other, so that
+Near the samples time is long and weights are small: on a CPU few rows at a time go through that part, so that
 what lies between two convolutions stays in the processor's nearest memory. The deep part, whose weights
-are the larger share, takes all rows at once. A codec with few channels works that part otherwise (`along`).
+are the larger share, takes all rows at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from torch import Tensor
 from personaplex_server.kernels.machine import serves
 from personaplex_server.kernels.weights import spots
 
-from . import along
 from .linear import Linear
 from .streams import Memory, StreamState, elu_, transposed_taps
 
@@ -30,8 +29,10 @@ if TYPE_CHECKING:
     from .config import CodecConfig
     from .weights import TensorFile
 
-ROW_BY_ROW_FROM: Final = 256
-"""Time steps per row from which rows are computed one by one on a CPU."""
+NEAR_FROM: Final = 256
+"""Time steps per row from which few rows are computed at a time on a CPU."""
+NEAR: Final = 1 << 17
+"""Numbers between two convolutions that stay in the processor's near memory."""
 
 
 class _Part(Protocol):
@@ -207,7 +208,6 @@ class _Residual:
 
     def __init__(
         self,
-        conv: type[Conv] | type[along.Conv],
         file: TensorFile,
         name: str,
         config: CodecConfig,
@@ -216,7 +216,7 @@ class _Residual:
         shapes: list[tuple[int, int]],
     ) -> None:
         narrow = width // config.compress
-        self.wide = conv(
+        self.wide = Conv(
             file,
             f"{name}.block.1.conv.conv",
             (width, narrow),
@@ -225,11 +225,11 @@ class _Residual:
             dilation=dilation,
             elu=True,
         )
-        self.point = conv(file, f"{name}.block.3.conv.conv", (narrow, width), 1, shapes)
+        self.point = Conv(file, f"{name}.block.3.conv.conv", (narrow, width), 1, shapes)
         self.skip = (
             None
             if config.true_skip
-            else conv(file, f"{name}.shortcut.conv.conv", (width, width), 1, shapes)
+            else Conv(file, f"{name}.shortcut.conv.conv", (width, width), 1, shapes)
         )
 
     def __call__(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
@@ -247,12 +247,10 @@ def residuals(
     config: CodecConfig,
     width: int,
     shapes: list[tuple[int, int]],
-    conv: type[Conv] | type[along.Conv],
 ) -> list[_Residual]:
     """Return the residual blocks of one stage; `index` is the first one's place in the file."""
     return [
         _Residual(
-            conv,
             file,
             f"{side}.model.{index + j}",
             config,
@@ -267,27 +265,16 @@ def residuals(
 class _Chain:
     """Convolutions and blocks one behind the other, those near the samples a few rows at a time on a CPU."""
 
-    def __init__(self, file: TensorFile, config: CodecConfig) -> None:
-        self._narrow = file.device.type == "cpu" and config.n_filters <= along.FEW_FILTERS
+    def __init__(self, width: int) -> None:
+        # So many numbers a row are what the outermost convolution makes, and no other makes many more.
+        self._few = max(1, NEAR // width)
         self._deep: list[_Part] = []
         self._near: list[_Part] = []
         self._near_first = False
 
-    def near(self, time: int) -> bool:
-        """Whether a part that takes in `time` steps a row lies near the samples."""
-        return time >= (along.FROM if self._narrow else ROW_BY_ROW_FROM)
-
-    def rows_inside(self, time: int) -> bool:
-        """Whether a part that takes in `time` steps a row has the rows innermost."""
-        return self._narrow and self.near(time)
-
-    def conv(self, time: int) -> type[Conv] | type[along.Conv]:
-        """Return what makes the convolutions that take in `time` steps a row."""
-        return along.Conv if self.rows_inside(time) else Conv
-
     def add(self, part: _Part, time: int) -> None:
         """Append a part that takes in `time` steps a row."""
-        near = self.near(time)
+        near = time >= NEAR_FROM
         # Time only gets shorter (encoding) or only longer (decoding), so one kind comes first.
         if not self._deep and not self._near:
             self._near_first = near
@@ -300,19 +287,13 @@ class _Chain:
         return self._rows(_run(self._deep, x, state, active), state, active)
 
     def _rows(self, x: Tensor, state: StreamState, active: Tensor | None) -> Tensor:
-        rows = x.shape[0]
-        if not self._narrow and (rows == 1 or not serves(x)):
+        rows, few = x.shape[0], self._few
+        if rows <= few or not serves(x):
             return _run(self._near, x, state, active)
-        size = along.ROWS if self._narrow else 1
         done: list[Tensor] = []
-        for row, group in zip(range(0, rows, size), state.groups(size), strict=False):
-            some = x[row : row + size]
-            who = None if active is None else active[row : row + size]
-            if self._narrow:
-                inner = _run(self._near, some.permute(2, 1, 0).contiguous(), group, who)
-                done.append(inner.permute(2, 1, 0))
-            else:
-                done.append(_run(self._near, some, group, who))
+        for row, group in zip(range(0, rows, few), state.groups(few), strict=False):
+            who = None if active is None else active[row : row + few]
+            done.append(_run(self._near, x[row : row + few], group, who))
         return torch.cat(done)
 
 
@@ -340,18 +321,16 @@ class Encoder(_Chain):
         *,
         samples: int,
     ) -> None:
-        super().__init__(file, config)
+        super().__init__(config.n_filters * samples)
         width, time, index = config.n_filters, samples, 1
         name = "encoder.model.{}.conv.conv".format
         first, last = config.kernel_size, config.last_kernel_size
-        conv = self.conv(time)
-        self.add(conv(file, name(0), (1, width), first, shapes), time)
+        self.add(Conv(file, name(0), (1, width), first, shapes), time)
         for ratio in reversed(config.ratios):
-            conv = self.conv(time)
-            for block in residuals(file, "encoder", index, config, width, shapes, conv):
+            for block in residuals(file, "encoder", index, config, width, shapes):
                 self.add(block, time)
             index += config.n_residual_layers + 1
-            down = conv(
+            down = Conv(
                 file,
                 name(index),
                 (width, 2 * width),
@@ -362,8 +341,8 @@ class Encoder(_Chain):
             )
             self.add(down, time)
             index, width, time = index + 1, 2 * width, time // ratio
-        out, conv = (width, config.dimension), self.conv(time)
-        self.add(conv(file, name(index + 1), out, last, shapes, elu=True), time)
+        out = (width, config.dimension)
+        self.add(Conv(file, name(index + 1), out, last, shapes, elu=True), time)
 
 
 class Decoder(_Chain):
@@ -377,24 +356,19 @@ class Decoder(_Chain):
         *,
         samples: int,
     ) -> None:
-        super().__init__(file, config)
+        super().__init__(config.n_filters * samples)
         width, time, index = config.n_filters << len(config.ratios), samples // config.hop, 1
         first, last = config.kernel_size, config.last_kernel_size
         name = "decoder.model.0.conv.conv"
-        conv = self.conv(time)
-        self.add(conv(file, name, (config.dimension, width), first, shapes), time)
+        self.add(Conv(file, name, (config.dimension, width), first, shapes), time)
         for ratio in config.ratios:
             index += 1
             name = f"decoder.model.{index}.convtr.convtr"
             channels = (width, width // 2)
-            widen = along.TransposedConv if self.rows_inside(time) else TransposedConv
-            self.add(widen(file, name, channels, ratio, shapes), time)
+            self.add(TransposedConv(file, name, channels, ratio, shapes), time)
             width, time = width // 2, time * ratio
-            conv = self.conv(time)
-            blocks = residuals(file, "decoder", index + 1, config, width, shapes, conv)
-            for block in blocks:
+            for block in residuals(file, "decoder", index + 1, config, width, shapes):
                 self.add(block, time)
             index += config.n_residual_layers + 1
         name = f"decoder.model.{index + 1}.conv.conv"
-        end = along.ToSamples if self.rows_inside(time) else ToSamples
-        self.add(end(file, name, width, last, shapes), time)
+        self.add(ToSamples(file, name, width, last, shapes), time)

@@ -21,7 +21,7 @@ def elu_(x: Tensor, out: Tensor) -> None:
         out.copy_(F.elu(x))
         return
     rows = x.shape[0]
-    made.elu(x, out, rows, x.numel() // rows, x.stride(0), out.stride(0))
+    made.elu(x, out, rows, x.numel() // (rows or 1), x.stride(0), out.stride(0))
 
 
 def transposed_taps(
@@ -110,6 +110,20 @@ class Memory:
         """Return `x` [rows, time, channels], or its ELU, behind what came before it, and remember its end."""
         rows, time, channels = x.shape
         joined = x.new_empty(rows, self.steps + time, channels)
+        made = None if replicate or not serves(x) else kernels()
+        if made is not None:
+            work = made.extend_elu if elu else made.extend
+            past = state.past[self.index] if self.steps else None
+            work(
+                x.contiguous().data_ptr(),
+                None if past is None else past.data_ptr(),
+                joined.data_ptr(),
+                None if active is None else active.data_ptr(),
+                rows,
+                time * channels,
+                self.steps * channels,
+            )
+            return joined
         fresh = joined[:, self.steps :]
         if elu:
             elu_(x.contiguous(), fresh)
@@ -125,28 +139,3 @@ class Memory:
         end = joined[:, time:]
         past.copy_(end if active is None else torch.where(active.view(-1, 1, 1), end, past))
         return joined
-
-    def extend_along(
-        self, x: Tensor, state: StreamState, active: Tensor | None, *, elu: bool, stride: int = 1
-    ) -> Tensor:
-        """Return `x` [channels, time, rows] as `extend` does, with every `stride`-th step side by side.
-
-        Returns:
-            [stride * channels, (steps + time) / stride * rows].
-        """
-        channels, time, rows = x.shape
-        before, count = self.steps // stride, time // stride
-        joined = x.new_empty(stride, channels, before + count, rows)
-        source = x.view(channels, count, stride, rows).permute(2, 0, 1, 3)
-        fresh = joined[:, :, before:]
-        fresh.copy_(source)
-        if elu:
-            flat = fresh.flatten(0, 1)
-            elu_(flat, flat)
-        if before:
-            past = state.past[self.index][:rows].view(rows, before, stride, channels)
-            past = past.permute(2, 3, 1, 0)
-            joined[:, :, :before] = past
-            end = joined[:, :, count:]
-            past.copy_(end if active is None else torch.where(active, end, past))
-        return joined.view(stride * channels, -1)

@@ -109,6 +109,7 @@ def test_quality_on_the_recorded_conversation(parity, parity_model, computed_by)
 def test_an_engine_of_eight_bits_answers(parity, computed_by):
     engine = PersonaPlexEngine.load(parity.checkpoint, device="cpu", quant="int8", rows=2)
     assert engine.describe()["quant"] == "int8"
+    assert engine.describe()["kernels"].split()[0] == computed_by.split()[0]
     engine.open(0, Persona(text="Be brief.", sampling=Sampling.greedy()))
     frame = np.zeros(1920, np.float32)
     answers = [engine.tick({0: frame})[0] for _ in range(4)]

@@ -5,9 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-pytest.importorskip("llvmlite")
-
-from personaplex_server.kernels.machine import kernels
 from personaplex_server.kernels.record import Replay
 from personaplex_server.model.layers import embedded, gated, rms_norm
 from personaplex_server.model.linear import Linear
@@ -15,14 +12,20 @@ from personaplex_server.model.sampling import Draw, choose
 
 LUCK = torch.Generator().manual_seed(1)
 TABLE, ALPHA = torch.randn(10, 24, generator=LUCK), torch.rand(24, generator=LUCK)
-WIDEN, HEAD = (Linear(torch.randn(shape, generator=LUCK) / 5) for shape in ((64, 24), (70, 32)))
+WIDEN, HEAD = (torch.randn(shape, generator=LUCK) / 5 for shape in ((64, 24), (70, 32)))
 STARTS = torch.tensor([0, 5])
 
 
-def speak(tokens, scale, last, spins):
-    x = rms_norm(embedded(tokens, TABLE, STARTS), ALPHA)
-    logits = HEAD(gated(WIDEN(x)))
-    return logits, choose(logits, Draw(scale, last, spins, None, 1))
+@pytest.fixture
+def speak(made):
+    widen, head = Linear(WIDEN), Linear(HEAD)
+
+    def work(tokens, scale, last, spins):
+        x = rms_norm(embedded(tokens, TABLE, STARTS), ALPHA)
+        logits = head(gated(widen(x)))
+        return logits, choose(logits, Draw(scale, last, spins, None, 1))
+
+    return work
 
 
 def given(rows):
@@ -34,14 +37,14 @@ def given(rows):
     )
 
 
-def test_a_replay_is_the_work_itself_for_any_rows():
+def test_a_replay_is_the_work_itself_for_any_rows(made, speak):
     written = []
 
     def work(*tensors):
         written.append(len(tensors[0]))
         return speak(*tensors)
 
-    replay = Replay(kernels().run, work)
+    replay = Replay(made.run, work)
     for rows in (3, 3, 3, 1, 1, 4, 4, 3):
         tensors = given(rows)
         logits, tokens = replay(*tensors)
@@ -51,16 +54,16 @@ def test_a_replay_is_the_work_itself_for_any_rows():
     assert written == [3, 1, 4, 3]
 
 
-def test_work_that_fails_is_written_down_the_next_time():
+def test_work_that_fails_is_written_down_the_next_time(made, speak):
     broken = True
 
     def work(*tensors):
-        made = speak(*tensors)
+        spoken = speak(*tensors)
         if broken:
             raise RuntimeError("no more")
-        return made
+        return spoken
 
-    replay = Replay(kernels().run, work)
+    replay = Replay(made.run, work)
     tensors = given(2)
     with pytest.raises(RuntimeError):
         replay(*tensors)
@@ -70,7 +73,7 @@ def test_work_that_fails_is_written_down_the_next_time():
         assert torch.equal(replay(*tensors)[0], speak(*tensors)[0])
 
 
-def test_a_line_is_the_sum_of_its_streams():
+def test_a_line_is_the_sum_of_its_streams(made):
     tokens = torch.randint(5, (7, 2), generator=LUCK)
     first = torch.randn(7, 3, 24, generator=LUCK)[:, 1]
     wanted = TABLE[tokens[:, 0]] + TABLE[5 + tokens[:, 1]]
@@ -78,3 +81,18 @@ def test_a_line_is_the_sum_of_its_streams():
     assert torch.allclose(embedded(tokens.int(), TABLE, STARTS, first), first + wanted, atol=1e-6)
     alone = embedded(tokens[:, :1], TABLE, first=first)
     assert torch.equal(alone, first + TABLE[tokens[:, 0]])
+
+
+@pytest.mark.parametrize("tokens", [5, 64, 650, 2048])
+def test_tokens_are_drawn_from_the_likeliest(made, tokens):
+    rows = 60
+    logits = 0.3 * torch.randn(rows, tokens, generator=LUCK)
+    ks = torch.tensor([1 + row % min(30, tokens) for row in range(rows)]).unsqueeze(1)
+    scale = torch.full((rows, 1), 1.25)
+    scale[::7] = 0.0
+    drawn = choose(
+        logits, Draw(scale, ks - 1, torch.rand(rows, 2, generator=LUCK), None, 30)
+    ).unsqueeze(1)
+    rank = (logits > logits.gather(1, drawn)).sum(1, keepdim=True)
+    assert (rank < ks).all()
+    assert (rank[::7] == 0).all()
