@@ -45,9 +45,9 @@ class Loop:
     """
 
     def __init__(
-        self, code: Code, start: Value, stop: Value, step: int, carried: Sequence[Value] = ()
+        self, code: Code, start: Value, stop: Value, step: Value, carried: Sequence[Value] = ()
     ) -> None:
-        self._code, self._step = code, step
+        self._code, self._step = code, whole(step) if isinstance(step, int) else step
         before = code.block
         self._head = code.append_basic_block("turn")
         body = code.append_basic_block("body")
@@ -81,7 +81,7 @@ class Loop:
     ) -> None:
         """Close the loop and go on behind it."""
         code, last = self._code, self._code.block
-        self.index.add_incoming(code.add(self.index, whole(self._step)), last)
+        self.index.add_incoming(code.add(self.index, self._step), last)
         for value, then in zip(self.values, self._next, strict=True):
             value.add_incoming(then, last)
         code.branch(self._head)
@@ -101,8 +101,10 @@ class Code(ir.IRBuilder):  # type: ignore[misc]  # llvmlite is untyped
         self.lanes = lanes
         self.vector = ir.VectorType(NUMBER, lanes)
 
-    def loop(self, start: Value, stop: Value, step: int = 1, carried: Sequence[Value] = ()) -> Loop:
-        """Begin a loop; to be used with `with`."""
+    def loop(
+        self, start: Value, stop: Value, step: Value = 1, carried: Sequence[Value] = ()
+    ) -> Loop:
+        """Begin a loop; to be used with `with`. A step is a number, or a value in the code."""
         return Loop(self, start, stop, step, carried)
 
     def at(self, base: Value, *offsets: Value) -> Value:

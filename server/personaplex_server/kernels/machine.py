@@ -79,9 +79,9 @@ class Kernels:
         sampling.write(module, self.lanes)
         record.write(module, self.lanes)
         engine = self._compile(module)
-        self.product = self._found(engine, "product", 7)
-        self.narrow = {each: self._found(engine, f"narrow{each}", 7) for each in few}
-        self.product8 = self._found(engine, "product8", 7)
+        self.product = self._found(engine, "product", 8)
+        self.narrow = {each: self._found(engine, f"narrow{each}", 8) for each in few}
+        self.product8 = self._found(engine, "product8", 8)
         self.embed = self._found(engine, "embed", 10)
         self.norm = self._found(engine, "norm", 5)
         self.gate = self._found(engine, "gate", 4)

@@ -26,8 +26,24 @@ SAMPLE_BLOCK: Final = 64
 """Tokens in a block of `sampling`."""
 _LINE: Final = 16
 """Words of one call: where the function is, and its arguments."""
-_now = threading.local()
-"""`calls` are those that this thread writes down."""
+
+
+class _Now(threading.local):
+    """What a thread works with: the calls that it writes down, and room for what lasts no longer than a call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, list[int], tuple[Any, ...]]] | None = None
+        self.room = torch.empty(0)
+
+
+_now = _Now()
+
+
+def room(count: int) -> Tensor:
+    """Return memory for `count` numbers, which the next call of any function may overwrite."""
+    if _now.room.numel() < count:
+        _now.room = torch.empty(count)
+    return _now.room
 
 
 def write(module: Value, lanes: int) -> None:
@@ -62,9 +78,8 @@ class Function:
     def __call__(self, *given: Tensor | int | None) -> None:
         """Call it with tensors, of which it gets the address, and whole numbers."""
         words = [each.data_ptr() if isinstance(each, Tensor) else each or 0 for each in given]
-        calls = getattr(_now, "calls", None)
-        if calls is not None:
-            calls.append((self._listed, words, given))
+        if _now.calls is not None:
+            _now.calls.append((self._listed, words, given))
         self._call(*words)
 
 
@@ -93,11 +108,12 @@ class Replay(Generic[T]):
         self._given = []
         fixed = [each.clone() for each in given]
         calls: list[tuple[int, list[int], tuple[Any, ...]]] = []
-        _now.calls = calls
+        # Another thread may do all of this again: it does so in a room that is this one's own.
+        _now.calls, _now.room = calls, torch.empty(0)
         try:
             self._made = self._work(*fixed)
         finally:
-            _now.calls = None
+            _now.calls, _now.room = None, torch.empty(0)
         lines = [[listed, *words] for listed, words, _ in calls]
         self._lines = torch.tensor([line + [0] * (_LINE - len(line)) for line in lines])
         self._given = fixed

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from .pages import PAGES
+from .record import room
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
 
 BLOCK: Final = 256
 """Inputs in a block at most."""
+ROWS_NEAR: Final = 128
+"""Rows that pass one block of weights together at most."""
+APART: Final = BLOCK + 16
+"""Numbers from one row to the next in the room where inputs are put together: not a multiple of a page's."""
 PLAN: Final = ("weights", "scale", "bias", "blocks", "places", "lengths", "outputs")
 """What describes fixed weights, each a 64-bit whole: pointers but for `blocks` and `outputs`."""
 
@@ -75,8 +82,7 @@ class Weights:
                 row[: self.outputs] = values
             return row
 
-        # What is fetched ahead of use may lie behind the end.
-        packed = weight.new_empty(padded * self.inputs)
+        packed = PAGES.empty(padded * self.inputs, weight.dtype)
         start = 0
         for length in lengths:
             block = weight.new_zeros(padded, length)
@@ -120,7 +126,7 @@ class Weights:
     def _run(self, x: Tensor, out: Tensor, *, add: int) -> None:
         count = x.numel() // self.inputs
         begins, ends = evenly(count, self.inputs), evenly(count, self.outputs)
-        self._product(self._plan, x, out, begins, ends, count, add)
+        self._product(self._plan, x, out, begins, ends, count, add, room(ROWS_NEAR * APART))
 
     def windows(self, x: Tensor, begins: Tensor, out: Tensor, *, onto: bool = False) -> Tensor:
         """Write the products with inputs that lie anywhere to `out`, and return that.
@@ -132,6 +138,6 @@ class Weights:
             onto: Add to what is there.
         """
         count = len(begins)
-        ends = evenly(count, self.outputs)
-        self._product(self._plan, x, out, begins, ends, count, int(onto))
+        ends, gathered = evenly(count, self.outputs), room(ROWS_NEAR * APART)
+        self._product(self._plan, x, out, begins, ends, count, int(onto), gathered)
         return out

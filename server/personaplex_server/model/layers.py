@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
 from personaplex_server.kernels.machine import kernels, serves
-from personaplex_server.kernels.record import NORM_EPSILON
+from personaplex_server.kernels.record import NORM_EPSILON, room
 
 _NOUGHT: Final = torch.zeros(1, dtype=torch.int64)
 
@@ -126,7 +126,7 @@ def attend_own(
     if attend is None:
         raise RuntimeError("This computer's own functions are not there.")
     out = torch.empty(rows, count, heads * width)
-    scores = torch.empty(window + 8)
+    scores = room(window + 8)
     keys, values = memory.unbind()
     attend(joint, keys, values, turns, positions, scores, out, rows, count, heads, window)
     return out

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from personaplex_server.kernels.machine import kernels, serves
-from personaplex_server.kernels.record import SAMPLE_BLOCK
+from personaplex_server.kernels.record import SAMPLE_BLOCK, room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,7 +199,7 @@ def choose(logits: Tensor, draw: Draw | None, kept: Tensor | None = None) -> Ten
     rows, tokens = logits.shape
     draw = (draw or nothing_drawn(rows)).coldest()
     out = torch.empty(rows, dtype=torch.int64)
-    room = torch.empty(-(-tokens // SAMPLE_BLOCK) * (2 * SAMPLE_BLOCK + 3) + 2 * SAMPLE_BLOCK)
+    needed = -(-tokens // SAMPLE_BLOCK) * (2 * SAMPLE_BLOCK + 3) + 2 * SAMPLE_BLOCK
     made.draw(
         logits.contiguous(),
         draw.scale,
@@ -209,7 +209,7 @@ def choose(logits: Tensor, draw: Draw | None, kept: Tensor | None = None) -> Ten
         kept,
         0 if kept is None else kept.stride(0),
         out,
-        room,
+        room(needed),
         rows,
         tokens,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -52,6 +54,23 @@ def test_a_replay_is_the_work_itself_for_any_rows(made, speak):
         assert torch.equal(logits, expected[0])
         assert torch.equal(tokens, expected[1])
     assert written == [3, 1, 4, 3]
+
+
+def test_replays_written_down_by_one_thread_are_done_by_others_at_once(made, speak):
+    replays = [Replay(made.run, speak) for _ in range(2)]
+    tensors = [given(8) for _ in replays]
+    expected = [replay(*each)[0].clone() for replay, each in zip(replays, tensors, strict=True)]
+
+    def again(which):
+        return [
+            torch.equal(replays[which](*tensors[which])[0], expected[which])
+            and replays[which](*tensors[which])[1].tolist() == tokens[which]
+            for _ in range(300)
+        ]
+
+    tokens = [replay(*each)[1].tolist() for replay, each in zip(replays, tensors, strict=True)]
+    with ThreadPoolExecutor(2) as pool:
+        assert all(map(all, pool.map(again, range(2))))
 
 
 def test_work_that_fails_is_written_down_the_next_time(made, speak):
