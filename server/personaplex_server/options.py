@@ -42,8 +42,6 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         help="int8 keeps the language model's matrices in 8 bits (default: %(default)s)")  # fmt: skip
     add("--rows", type=number_or_auto, default=1, metavar="N",
         help="calls at a time; auto measures what this machine can hold (default: %(default)s)")  # fmt: skip
-    add("--exact", action="store_true",
-        help="answer a call the same to the last bit, whoever else calls; each costs as much as one")  # fmt: skip
     add("--voices", type=Path, metavar="DIR", help="a folder of further voices, .pt or wav")
     add("--threads", type=int, metavar="N",
         help="CPU threads of the model (default: half of the processors)")  # fmt: skip

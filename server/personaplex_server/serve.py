@@ -191,7 +191,6 @@ def engines_of(options: argparse.Namespace, on_broken: Callable[[], None]) -> di
             dtype=options.dtype,
             quant=options.quant,
             rows=rows,
-            exact=options.exact,
             voices_dir=options.voices,
             threads=_threads(options),
             progress=report,

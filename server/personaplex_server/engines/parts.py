@@ -6,8 +6,8 @@ there are enough of them; a GPU has one part.
 
 Inside a part the rows in use lie packed at the front of its state, so that a tick costs what its callers cost.
 
-How a sum is made depends on how many rows share it, so that sound differs in its last bits with the number of callers.
-Where it must not (`exact`), every caller is a part: the same work, in one thread, whoever else is there.
+A row's numbers are the same in any part and any company, to the last bit, where this computer's own functions make
+them (`kernels`); elsewhere how a sum is made depends on how many rows share it.
 """
 
 from __future__ import annotations
@@ -241,15 +241,11 @@ class Parts:
         codec: The codec.
         rows: Callers at once.
         threads: Threads of the model on a CPU; there is a part for each if there are rows enough.
-        exact: Make every row a part of its own.
     """
 
-    def __init__(
-        self, lm: Lm, codec: Codec, rows: int, threads: int, *, exact: bool = False
-    ) -> None:
-        self.exact = exact
+    def __init__(self, lm: Lm, codec: Codec, rows: int, threads: int) -> None:
         on_cpu = lm.device.type == "cpu"
-        count = rows if exact else max(1, min(threads, rows // FEW)) if on_cpu else 1
+        count = max(1, min(threads, rows // FEW)) if on_cpu else 1
         each = -(-rows // count)
         self.all = [Part(lm, codec, each) for _ in range(count)]
         self._workers = min(threads, count) if on_cpu else 1
@@ -279,8 +275,8 @@ class Parts:
         def work(part: Part) -> dict[int, FrameOut]:
             return part.tick(frames, renew=renew)
 
-        # One part alone is ticked here, by all threads; but they sum in another order than one does.
-        pool = self._pool if self.exact or len(busy) > 1 else None
+        # One part alone is ticked here, by all threads.
+        pool = self._pool if len(busy) > 1 else None
         told = map(work, busy) if pool is None else pool.map(work, busy)
         answers: dict[int, FrameOut] = {}
         for each in told:

@@ -67,14 +67,12 @@ class PersonaPlexEngine:
         library: VoiceLibrary,
         rows: int,
         threads: int = 1,
-        *,
-        exact: bool = False,
     ) -> None:
         self.config, self.rows = config, rows
         self.library, self.tokenizer = library, tokenizer
         self._lm, self._device = lm, lm.device
         self._prompts = Prompts(lm, codec)
-        self._parts = Parts(lm, codec, rows, threads, exact=exact)
+        self._parts = Parts(lm, codec, rows, threads)
         weights = held_bytes(lm, codec)
         self._memory = {
             "weights_bytes": weights,
@@ -92,7 +90,6 @@ class PersonaPlexEngine:
         dtype: str = "auto",
         quant: str = "none",
         rows: int = 1,
-        exact: bool = False,
         voices_dir: Path | None = None,
         threads: int | None = None,
         progress: Callable[[float, str], None] | None = None,
@@ -106,8 +103,6 @@ class PersonaPlexEngine:
                 always float32.
             quant: none, or int8 to keep the language model's matrices in 8 bits.
             rows: Callers at once.
-            exact: Give each caller the very same answer, to the last bit, whoever else calls; each then costs what one
-                alone costs.
             voices_dir: One more folder of voices.
             threads: CPU threads of torch; None leaves torch's own choice.
             progress: Called now and then with 0..1 and what is being done.
@@ -150,7 +145,7 @@ class PersonaPlexEngine:
                 lm = Lm(lm_file, config.lm, matrices)
                 library = VoiceLibrary(folder, voices_dir)
                 threads = torch.get_num_threads()
-                engine = cls(config, lm, codec, tokenizer, library, rows, threads, exact=exact)
+                engine = cls(config, lm, codec, tokenizer, library, rows, threads)
                 report(0.95, "warming up")
                 engine._warm_up()
                 if where.type == "cuda":
@@ -186,7 +181,7 @@ class PersonaPlexEngine:
             "kernels": described() if self._device.type == "cpu" else "torch",
             "threads": torch.get_num_threads(),
             "rows": self.rows,
-            "exact": self._parts.exact,
+            "exact": self._parts.all[0].model.exact,
             "parts": len(self._parts.all),
             "graphs": all(part.replays is not None for part in self._parts.all),
             "dim": lm.dim,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from . import trial
+from . import cache, trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +48,8 @@ class Kernels:
     """
 
     def __init__(self, lanes: int | None = None) -> None:
+        from llvmlite import __version__, ir
         from llvmlite import binding as llvm
-        from llvmlite import ir
 
         from . import narrow, pointwise, product, stream
 
@@ -64,19 +64,21 @@ class Kernels:
         registers = 16 if self.lanes == 8 else 32
         self.processor = f"{name}, {self.lanes} lanes"
         self._target = {"cpu": name, "features": features.flatten(), "opt": 3}
-        self._llvm, self._ir = llvm, ir
+        self._llvm, self._ir, self._compiler = llvm, ir, __version__
         self._engines: list[Any] = []
         self._attend: dict[int, Callable[..., None] | None] = {}
         self._lock = threading.Lock()
-        module = ir.Module("tick")
-        for small in (False, True):
-            product.write(module, self.lanes, registers, small=small)
         few = [lanes for lanes in (4, 8, 16) if lanes <= self.lanes]
-        for lanes in few:
-            narrow.write(module, lanes)
-        pointwise.write(module, self.lanes)
-        stream.write(module, self.lanes)
-        engine = self._compile(module)
+
+        def write(module: Any) -> None:
+            for small in (False, True):
+                product.write(module, self.lanes, registers, small=small)
+            for lanes in few:
+                narrow.write(module, lanes)
+            pointwise.write(module, self.lanes)
+            stream.write(module, self.lanes)
+
+        engine = self._compile("tick", write)
         products = [_POINTER] * 5 + [_WHOLE] * 2 + [_POINTER]
         self.product = self._found(engine, "product", products)
         self.narrow = {each: self._found(engine, f"narrow{each}", products) for each in few}
@@ -107,26 +109,37 @@ class Kernels:
         if width % attention.LANES:
             return None
         try:
-            module = self._ir.Module(f"attend{width}")
-            attention.write(module, width)
-            given = [_POINTER] * 7 + [_WHOLE] * 4
-            made = self._found(self._compile(module), f"attend{width}", given)
+            name, given = f"attend{width}", [_POINTER] * 7 + [_WHOLE] * 4
+            engine = self._compile(name, lambda module: attention.write(module, width))
+            made = self._found(engine, name, given)
             trial.check_attention(made, width)
         except _FAULTS as error:
             log.warning("attention over heads of %d is torch's (%s)", width, error)
             return None
         return made
 
-    def _compile(self, module: Any) -> Any:
-        module.triple = self._llvm.get_default_triple()
-        parsed = self._llvm.parse_assembly(str(module))
-        parsed.verify()
+    def _compile(self, name: str, write: Callable[[Any], None]) -> Any:
+        """Return what runs the functions that `write` writes into a module, made now or at an earlier start."""
+        llvm = self._llvm
+        kept = cache.place(name, self._compiler, self._target, self.lanes)
+        code = cache.read(kept)
+        if code is None:
+            module = self._ir.Module(name)
+            module.triple = llvm.get_default_triple()
+            write(module)
+            parsed = llvm.parse_assembly(str(module))
+            parsed.verify()
+            code = self._target_machine().emit_object(parsed)
+            cache.write(kept, code)
         # Each engine takes the machine it is given for its own, and gives it back when it ends.
-        target = self._llvm.Target.from_default_triple().create_target_machine(**self._target)
-        engine = self._llvm.create_mcjit_compiler(parsed, target)
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), self._target_machine())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         self._engines.append(engine)
         return engine
+
+    def _target_machine(self) -> Any:
+        return self._llvm.Target.from_default_triple().create_target_machine(**self._target)
 
     def _found(self, engine: Any, name: str, given: list[Any]) -> Callable[..., None]:
         address = engine.get_function_address(name)

@@ -27,10 +27,10 @@ def write(module: Value, lanes: int) -> None:
         module: Where to.
         lanes: Numbers in one vector; outputs at most.
     """
-    arguments = [WHOLES, NUMBERS, NUMBERS, WHOLES, WHOLES, WHOLE, WHOLE]
+    arguments = [WHOLES, NUMBERS, NUMBERS, WHOLES, WHOLES, WHOLE, WHOLE, NUMBERS]
     tiles = {rows: _tile(module, f"narrow{lanes}_{rows}", rows, lanes) for rows in (1, _ROWS)}
     code, given = function(module, f"narrow{lanes}", arguments, lanes)
-    plan, x, out, from_rows, to_rows, rows, add = given
+    plan, x, out, from_rows, to_rows, rows, add, _ = given
     most = code.sub(rows, code.srem(rows, whole(_ROWS)))
     for start, stop, count in ((whole(0), most, _ROWS), (most, rows, 1)):
         with code.loop(start, stop, count) as row:

@@ -65,6 +65,9 @@ def write(module: Value, lanes: int, registers: int, *, small: bool) -> None:
     arguments = [WHOLES, NUMBERS, NUMBERS, WHOLES, WHOLES, WHOLE, WHOLE, NUMBERS]
     code, given = function(module, name, arguments, lanes)
     plan, x, out, from_rows, to_rows, rows, add, room = given
+    with code.if_then(code.icmp_signed("<=", rows, whole(0))):
+        # Where there are no rows there are no tables of them.
+        code.ret_void()
     tiles = _Tiles(module, name, lanes, registers, small)
     panel = 2 * lanes
 
@@ -84,8 +87,7 @@ def write(module: Value, lanes: int, registers: int, *, small: bool) -> None:
     wide = code.icmp_signed(">", outputs, whole(_NARROW))
     together = code.or_(wide, code.icmp_signed("<", apart, whole(0)))
     # Spans of about equal size.
-    some = code.select(code.icmp_signed(">", rows, whole(0)), rows, whole(1))
-    span = _share(code, some, ROWS_NEAR)
+    span = _share(code, rows, ROWS_NEAR)
     with code.loop(whole(0), planned("blocks"), carried=[weights]) as block:
         length = code.load(code.at(lengths, block.index))
         inputs = code.at(x, code.load(code.at(places, block.index)))

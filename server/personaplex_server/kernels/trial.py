@@ -84,7 +84,8 @@ def _compare(name: str, got: Tensor, wanted: Tensor) -> None:
 def _products(made: Kernels, luck: torch.Generator, *, small: bool) -> None:
     name = "the product of 8-bit weights" if small else "the product"
     panel = 2 * made.lanes
-    for rows, inputs, outputs in ((1, 1, 1), (2, 300, panel), (7, 5, panel + 3), (14, 270, 5)):
+    shapes = [(1, 300, 5 * panel + 3), (2, 1, 3 * panel), (14, 270, panel + 3), (130, 5, panel)]
+    for rows, inputs, outputs in [*shapes, *((14, 270, most - 1) for most in made.narrow)]:
         bias = torch.randn(outputs, generator=luck)
         if small:
             weight = torch.randint(-127, 128, (outputs, inputs), generator=luck).to(torch.int8)
@@ -128,7 +129,27 @@ def _pointwise(made: Kernels, luck: torch.Generator) -> None:
     made.gate(both.data_ptr(), out.data_ptr(), 1, width)
     _compare("the gate", out, F.silu(numbers.double()))
     made.elu(numbers.data_ptr(), out.data_ptr(), 1, width, width, width)
-    _compare("ELU", out, F.elu(numbers.double()))
+    bent = F.elu(numbers.double())
+    _compare("ELU", out, bent)
+    made.gelu(numbers.data_ptr(), out.data_ptr(), width)
+    _compare("GELU", out, F.gelu(numbers.double()))
+    active = torch.tensor([True, False])
+    for extend, wanted in ((made.extend, numbers.double()), (made.extend_elu, bent)):
+        past, joined = torch.randn(2, 3, generator=luck), torch.empty(2, 3 + width)
+        joint = torch.cat([past.double(), wanted.expand(2, width)], 1)
+        after = torch.stack([joint[0, -3:], joint[1, :3]])
+        both = numbers.repeat(2)
+        extend(
+            both.data_ptr(),
+            past.data_ptr(),
+            joined.data_ptr(),
+            active.data_ptr(),
+            2,
+            width,
+            3,
+        )
+        _compare("what a convolution remembers", joined, joint)
+        _compare("what a convolution remembers", past, after)
 
 
 def _attention(joint: Tensor, memory: Tensor, positions: Tensor, turns: Tensor | None) -> Tensor:

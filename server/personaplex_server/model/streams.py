@@ -116,8 +116,9 @@ class Memory:
         if made is not None:
             work = made.extend_elu if elu else made.extend
             past = state.past[self.index] if self.steps else None
+            x = x.contiguous()
             work(
-                x.contiguous().data_ptr(),
+                x.data_ptr(),
                 None if past is None else past.data_ptr(),
                 joined.data_ptr(),
                 None if active is None else active.data_ptr(),

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .layers import attends
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -75,6 +77,12 @@ class Tick:
         self.state = lm.state(rows)
         self.hearing, self.speaking = codec.encoding(rows), codec.decoding(rows)
         self.stage_s: dict[str, float] = {}
+
+    @property
+    def exact(self) -> bool:
+        """Whether a row's answer is the same in any company, to the last bit: this computer's own functions make it."""
+        depth = self.state.memory.new_empty(0, self.lm.depth.width)
+        return all(map(attends, (self.state.memory, self.hearing.attention.memory, depth)))
 
     def __call__(self, asked: Asked, sight: Sight) -> tuple[Tensor, Tensor]:
         """Advance the first `len(asked.pcm)` rows by a frame.

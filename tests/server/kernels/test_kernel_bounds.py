@@ -54,7 +54,7 @@ def fenced(weights, end):
 made = kernels()
 for end in (True, False):
     for rows in (1, 2, 6, 7, 13):
-        for inputs, outputs in ((1, 1), (5, 7), (300, 17), (256, 16), (9, 33)):
+        for inputs, outputs in ((1, 1), (5, 7), (300, 17), (256, 16), (9, 33), (20, 130)):
             for small in (False, True):
                 weight = torch.randn(outputs, inputs)
                 if small:

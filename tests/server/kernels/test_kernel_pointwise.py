@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from personaplex_server.model.layers import NORM_EPSILON, gated, rms_norm
-from personaplex_server.model.streams import elu_
+from personaplex_server.model.layers import NORM_EPSILON, gated, gelu, rms_norm
+from personaplex_server.model.streams import Memory, StreamState, elu_
 
 NAN, INF = float("nan"), float("inf")
 
@@ -44,6 +44,14 @@ def test_silu_is_exact_to_three_units_in_the_last_place(made):
     for x in (numbers(1e-30, 80.0), torch.linspace(-87.0, 90.0, 40_001)):
         exact = x.numpy().astype(np.float64)
         assert places(silu(x), exact / (1 + np.exp(-exact))) < 3.0
+
+
+def test_gelu_is_right_to_a_millionth(made):
+    for x in (numbers(1e-30, 30.0), torch.linspace(-9.0, 9.0, 40_003)):
+        exact = torch.nn.functional.gelu(x.double())
+        assert ((gelu(x) - exact).abs() <= 1e-6 * exact.abs().clamp(max=1.0) + 4e-7).all()
+    odd = gelu(torch.tensor([NAN, INF, 3e38, -3e38, 0.0, -20.0]))
+    torch.testing.assert_close(odd, torch.tensor([NAN, INF, 3e38, 0.0, 0.0, 0.0]), equal_nan=True)
 
 
 @pytest.mark.parametrize("lonely", [False, True], ids=["in vectors", "one by one"])
@@ -115,3 +123,27 @@ def test_elu_in_its_own_place_and_between_gaps(made):
     torch.testing.assert_close(room[:, 3:40], wanted)
     assert torch.equal(room[:, :3], before[:, :3])
     assert torch.equal(room[:, 40:], before[:, 40:])
+
+
+@pytest.mark.parametrize("elu_first", [False, True])
+@pytest.mark.parametrize("everybody", [False, True])
+def test_a_convolution_remembers_what_came_before(made, everybody, elu_first):
+    """Against the same, done by cutting and joining; rows that sit a step out remember what they did."""
+    for steps, channels, time in ((0, 3, 4), (1, 1, 1), (2, 5, 3), (6, 7, 2), (3, 16, 8)):
+        shapes = []
+        memory = Memory(shapes, steps, channels)
+        state = StreamState.fresh(shapes, 4, torch.device("cpu"))
+        past = torch.zeros(4, steps, channels)
+        for moment in range(4):
+            x = torch.randn(3, time, channels)
+            x[0, 0, 0] = NAN if moment == 2 else 1.0
+            active = None if everybody else torch.tensor([True, moment % 2 == 0, False])
+            joined = memory.extend(x, state, active, elu=elu_first)
+            fresh = torch.nn.functional.elu(x.double()).float() if elu_first else x
+            wanted = torch.cat([past[:3], fresh], 1)
+            torch.testing.assert_close(joined, wanted, equal_nan=True)
+            for row in range(3):
+                if steps and (active is None or active[row]):
+                    past[row] = wanted[row, -steps:]
+            if steps:
+                torch.testing.assert_close(state.past[0], past, equal_nan=True)

@@ -18,6 +18,7 @@ SHAPES = [
     *itertools.product((1, 5, 13), INPUTS, (1, 17, 33)),
     *itertools.product((1, 6, 7), (3, 300), OUTPUTS),
     *itertools.product(ROWS, (5, 300), (9, 40)),
+    *itertools.product((1, 2, 3, 5, 14), (7, 300), (127, 140, 300)),
 ]
 
 
@@ -55,7 +56,7 @@ def test_products_of_all_shapes(made, bias, small):
 
 @pytest.mark.parametrize("small", [False, True], ids=["float32", "8 bits"])
 def test_a_row_is_the_same_to_the_last_bit_alone_and_in_any_company(made, small):
-    for inputs, outputs in ((1, 1), (5, 9), (300, 33), (600, 40)):
+    for inputs, outputs in ((1, 1), (5, 9), (300, 33), (600, 40), (260, 150)):
         ours, _, _ = weights(made, outputs, inputs, bias=True, small=small)
         x, total = torch.randn(max(ROWS), inputs), torch.randn(max(ROWS), outputs)
         alone = torch.cat([ours(row[None]) for row in x])

@@ -59,7 +59,8 @@ def test_what_was_made_passes(anew, one_compilation, caplog):
 @pytest.mark.parametrize(
     ("name", "place", "told"),
     [("product", 2, "the product"), ("product8", 2, "8-bit"), ("norm", 2, "norm"),
-     ("gate", 1, "gate"), ("elu", 1, "ELU")],
+     ("gate", 1, "gate"), ("elu", 1, "ELU"), ("gelu", 1, "GELU"), ("extend", 2, "remembers"),
+     ("extend_elu", 1, "remembers")],
 )  # fmt: skip
 def test_a_function_that_errs_is_found_out(anew, one_compilation, caplog, name, place, told):
     setattr(one_compilation, name, spoiled(getattr(one_compilation, name), place))
@@ -73,6 +74,14 @@ def test_a_function_that_errs_is_found_out(anew, one_compilation, caplog, name, 
     linear = Linear(torch.randn(4, 3))
     assert linear.own is None
     assert linear(torch.randn(2, 3)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("most", [4, 8])
+def test_a_narrow_product_that_errs_is_found_out(one_compilation, most):
+    narrow = one_compilation.narrow
+    one_compilation.narrow = narrow | {most: spoiled(narrow[most], 2)}
+    with pytest.raises(TrialError, match="the product"):
+        trial.check(one_compilation)
 
 
 @pytest.mark.logs_warnings

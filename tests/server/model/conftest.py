@@ -61,6 +61,13 @@ def without_kernels() -> Callable[[], AbstractContextManager[None]]:
     return switched_off
 
 
+@pytest.fixture(scope="session")
+def own_functions() -> None:
+    """Only where functions can be made for this processor."""
+    if machine.kernels() is None:
+        pytest.skip("no functions can be made for this processor")
+
+
 @pytest.fixture
 def torch_only(without_kernels: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
     """Torch's operators compute in this test."""

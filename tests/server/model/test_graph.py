@@ -90,10 +90,8 @@ def _as_on_a_gpu(without_kernels):
         yield
 
 
-def load(parity, recorder, rows=3, *, exact=False):
-    engine = PersonaPlexEngine.load(
-        parity.checkpoint, device="cpu", dtype="float32", rows=rows, exact=exact
-    )
+def load(parity, recorder, rows=3):
+    engine = PersonaPlexEngine.load(parity.checkpoint, device="cpu", dtype="float32", rows=rows)
     with torch.inference_mode():
         engine.record(recorder)
     return engine
@@ -173,28 +171,6 @@ def test_every_shape_serves_a_row_as_it_is_served_alone(replaying, speech):
     for row, persona in enumerate(PERSONAS):
         alone = talk(replaying, speech[row:], [persona])
         same(together[row], alone[0])
-
-
-def test_replays_of_rows_by_themselves_are_the_same_to_the_last_bit(parity, speech):
-    engine = load(parity, CpuRecorder(), rows=2, exact=True)
-    assert engine.describe()["graphs"] is True
-    wanted = []
-    for row in range(2):
-        engine.open(0, PERSONAS[row])
-        wanted.append([engine.tick({0: frame})[0] for frame in speech[row]])
-        engine.close(0)
-    for row in range(2):
-        engine.open(row, PERSONAS[row])
-    heard = [[], []]
-    for moment in range(2 * COUNT):
-        # The second is late at every third moment, so that the first is alone now and then.
-        here = [row for row in range(2) if len(heard[row]) < COUNT and (row == 0 or moment % 3)]
-        for row, answer in engine.tick({row: speech[row][len(heard[row])] for row in here}).items():
-            heard[row].append(answer)
-    for mine, theirs in zip(heard, wanted, strict=True):
-        for here, there in zip(mine, theirs, strict=True):
-            assert (here.tokens, here.text) == (there.tokens, there.text)
-            assert here.pcm.tobytes() == there.pcm.tobytes()
 
 
 def test_every_bucket_gives_each_row_the_same(replaying):

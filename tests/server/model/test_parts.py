@@ -67,13 +67,15 @@ def test_each_is_answered_as_alone_and_parts_fill_evenly(engine, speech):
     for mine, alone in zip(heard, expected, strict=True):
         assert [each.tokens for each in mine] == [each.tokens for each in alone]
         for here, there in zip(mine, alone, strict=True):
-            # Products of another width are summed in another order.
+            # Where torch multiplies, products of another width are summed in another order.
             np.testing.assert_allclose(here.pcm, there.pcm, atol=1e-5)
     assert engine.stage_s["depformer"] > 0
     for row in range(0, ROWS, 2):
         engine.close(row)
     assert sum(sizes(engine)) == ROWS // 2
     assert sorted(engine.tick({1: speech[1][0], ROWS - 1: speech[2][0]})) == [1, ROWS - 1]
+    engine.tick({1: speech[1][1]})
+    assert engine.stage_s == engine._parts[1].stage_s, "times of those who took part alone"
     for row in range(ROWS):
         engine.close(row)
 
