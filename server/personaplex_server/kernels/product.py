@@ -179,7 +179,12 @@ class _Tiles:
             )
 
         counts = {rows: panels_in_tile(rows, registers) for rows in range(1, most + 1)}
-        self.wide = {rows: (many, tile(rows, many, 0)) for rows, many in counts.items() if many > 1}
+        # To unpack weights of 8 bits takes longer than to fetch them, and registers, with several rows.
+        self.wide = {
+            rows: (many, tile(rows, many, 0))
+            for rows, many in counts.items()
+            if many > 1 and (rows == 1 or not small)
+        }
         self.alone = {rows: tile(rows, 1, self.lines) for rows in counts}
         half = max(1, self.lines // 2)
         # Nine rows are five and four.
