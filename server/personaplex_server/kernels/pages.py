@@ -6,6 +6,7 @@ hold 4 kB; Linux gives pages of 2 MB to who asks (`/sys/kernel/mm/transparent_hu
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import threading
 from typing import Final
@@ -45,6 +46,10 @@ class Pages:
 
     def _asked(self, size: int) -> tuple[mmap.mmap, int, int]:
         """Return a new piece, and where in it large pages begin and end."""
+        # What the last piece was filled from was freed meanwhile; the C library would keep it for itself.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
         length = -(-max(size, _PIECE) // _PAGE) * _PAGE
         memory = mmap.mmap(-1, length + _PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         try:

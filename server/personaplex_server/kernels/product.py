@@ -16,16 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from llvmlite import ir
 
 from .build import BYTE, BYTES, NUMBER, NUMBERS, SHORT, WHOLE, WHOLES, Code, function, whole
+from .weights import APART, PLAN, ROWS_NEAR
 
 if TYPE_CHECKING:
     from .build import Value
 
-BLOCK: Final = 256
-"""Inputs in a block at most."""
-ROWS_NEAR: Final = 128
-"""Rows that pass one block of weights together at most."""
-APART: Final = BLOCK + 16
-"""Numbers from one row to the next in the room where inputs are put together: not a multiple of a page's."""
 _NARROW: Final = 128
 """Outputs up to which putting inputs together would cost more than it saves."""
 _UNROLLED: Final = 4
@@ -33,9 +28,6 @@ _LINE: Final = 64
 """Bytes that come from memory together."""
 _MOST_PANELS: Final = 4
 """Panels that are read side by side at most; memory answers several sequences quicker than one."""
-
-PLAN: Final = ("weights", "scale", "bias", "blocks", "places", "lengths", "outputs")
-"""What describes fixed weights, each a 64-bit whole: pointers but for `blocks` and `outputs`."""
 
 
 def rows_in_tile(lanes: int) -> int:
@@ -187,7 +179,12 @@ class _Tiles:
             )
 
         counts = {rows: panels_in_tile(rows, registers) for rows in range(1, most + 1)}
-        self.wide = {rows: (many, tile(rows, many, 0)) for rows, many in counts.items() if many > 1}
+        # To unpack weights of 8 bits takes longer than to fetch them, and registers, with several rows.
+        self.wide = {
+            rows: (many, tile(rows, many, 0))
+            for rows, many in counts.items()
+            if many > 1 and (rows == 1 or not small)
+        }
         self.alone = {rows: tile(rows, 1, self.lines) for rows in counts}
         half = max(1, self.lines // 2)
         # Nine rows are five and four.

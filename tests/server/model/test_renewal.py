@@ -197,3 +197,35 @@ def test_there_is_time_enough(prompt):
         call += 1
     assert call <= window
     assert not due(window, prompt, prompt + filled + 1)
+
+
+def test_a_renewed_call_is_the_same_to_the_last_bit_in_company(engine):
+    """While no other call is renewed, which would have to wait or be waited for."""
+    if not engine.describe()["exact"]:
+        pytest.skip("no functions can be made for this processor")
+    spoken, others = sound(CONTEXT + 40), sound(40, seed=2)
+
+    def call(row, company):
+        engine.open(row, ROLE)
+        heard = []
+        for moment, frame in enumerate(spoken):
+            here = {row: frame}
+            # They come and go before their own memory is full, and some are late.
+            for other in company:
+                if moment % 40 == other:
+                    engine.close(other)
+                    engine.open(other, Persona(sampling=Sampling(seed=moment)))
+                if moment >= other and (moment + other) % 3:
+                    here[other] = others[moment % 40]
+            answer = engine.tick(here)[row]
+            heard.append(
+                (answer.tokens, answer.text, None if answer.pcm is None else answer.pcm.tobytes())
+            )
+        for each in (row, *company):
+            engine.close(each)
+        return heard
+
+    alone, often = call(0, []), engine.renewals
+    assert often > 1
+    assert call(2, [0, 1]) == alone
+    assert engine.renewals == 2 * often, "the others were renewed, too"
