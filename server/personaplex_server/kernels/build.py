@@ -20,6 +20,8 @@ NUMBER: Final = ir.FloatType()
 NUMBERS: Final = ir.PointerType(NUMBER)
 WHOLES: Final = ir.PointerType(WHOLE)
 BYTES: Final = ir.PointerType(BYTE)
+LISTED: Final = ir.FunctionType(ir.VoidType(), [WHOLES])
+"""What takes its arguments in a list."""
 
 
 def whole(value: int) -> Value:
@@ -227,9 +229,18 @@ def declared(module: Value, name: str, signature: Value) -> Value:
 
 
 def function(
-    module: Value, name: str, arguments: Sequence[Value], lanes: int, *, inner: bool = False
+    module: Value,
+    name: str,
+    arguments: Sequence[Value],
+    lanes: int,
+    *,
+    inner: bool = False,
+    result: Value | None = None,
 ) -> tuple[Code, list[Value]]:
-    """Begin a function that returns nothing; give its body and its arguments.
+    """Begin a function; give its body and its arguments.
+
+    One that can be called from outside is written once more, as `{name}.listed`, for `record`: that one takes a
+    pointer to its arguments, each in 64 bits.
 
     Args:
         module: Where it belongs.
@@ -237,8 +248,23 @@ def function(
         arguments: Their types.
         lanes: Numbers in one vector.
         inner: Nobody outside calls it.
+        result: Type of what it returns; None for nothing.
     """
-    made = ir.Function(module, ir.FunctionType(ir.VoidType(), list(arguments)), name)
+    kind = ir.FunctionType(result or ir.VoidType(), list(arguments))
+    made = ir.Function(module, kind, name)
     if inner:
         made.linkage = "internal"
+    else:
+        made.attributes.add("noinline")
+        listed = ir.Function(module, LISTED, f"{name}.listed")
+        code = Code(listed, lanes)
+        words = [code.load(code.at(listed.args[0], at)) for at in range(len(arguments))]
+        code.call(
+            made,
+            [
+                word if kind == WHOLE else code.inttoptr(word, kind)
+                for word, kind in zip(words, arguments, strict=True)
+            ],
+        )
+        code.ret_void()
     return Code(made, lanes), list(made.args)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from . import cache, trial
+from .record import Function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,11 +29,10 @@ SWITCH: Final = "PERSONAPLEX_KERNELS"
 """Environment variable; `off` makes the model use torch's operators."""
 _FAULTS: Final = (AttributeError, OSError, RuntimeError, ValueError)
 """What llvmlite raises where it does not know the processor, is of another version, or cannot be loaded."""
-_POINTER, _WHOLE, _NUMBER = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 
 
 class Kernels:
-    """Compiled functions; each takes addresses, and works without Python's lock.
+    """Compiled functions.
 
     Args:
         lanes: Numbers in one vector; None takes what the processor has.
@@ -43,15 +43,17 @@ class Kernels:
         product: See `product.write`.
         product8: The same for weights of 8 bits.
         narrow: See `narrow.write`: by how many outputs each has at most, the least first.
-        norm: See `pointwise`, as `gate`, `elu` and `gelu`.
+        embed: See `pointwise`, as `norm`, `gate`, `elu` and `gelu`.
         extend: See `stream.write`, as `extend_elu`.
+        draw: See `sampling.write`.
+        run: See `record.write`.
     """
 
     def __init__(self, lanes: int | None = None) -> None:
         from llvmlite import __version__, ir
         from llvmlite import binding as llvm
 
-        from . import narrow, pointwise, product, stream
+        from . import narrow, pointwise, product, record, sampling, stream
 
         require_executable_memory()
         llvm.initialize_native_target()
@@ -66,7 +68,7 @@ class Kernels:
         self._target = {"cpu": name, "features": features.flatten(), "opt": 3}
         self._llvm, self._ir, self._compiler = llvm, ir, __version__
         self._engines: list[Any] = []
-        self._attend: dict[int, Callable[..., None] | None] = {}
+        self._attend: dict[int, Function | None] = {}
         self._lock = threading.Lock()
         few = [lanes for lanes in (4, 8, 16) if lanes <= self.lanes]
 
@@ -75,23 +77,24 @@ class Kernels:
                 product.write(module, self.lanes, registers, small=small)
             for lanes in few:
                 narrow.write(module, lanes)
-            pointwise.write(module, self.lanes)
-            stream.write(module, self.lanes)
+            for each in (pointwise, stream, sampling, record):
+                each.write(module, self.lanes)
 
         engine = self._compile("tick", write)
-        products = [_POINTER] * 5 + [_WHOLE] * 2 + [_POINTER]
-        self.product = self._found(engine, "product", products)
-        self.narrow = {each: self._found(engine, f"narrow{each}", products) for each in few}
-        self.product8 = self._found(engine, "product8", products)
-        self.norm = self._found(engine, "norm", [_POINTER] * 3 + [_WHOLE] * 2 + [_NUMBER] * 2)
-        self.gate = self._found(engine, "gate", [_POINTER] * 2 + [_WHOLE] * 2)
-        self.elu = self._found(engine, "elu", [_POINTER] * 2 + [_WHOLE] * 4)
-        self.gelu = self._found(engine, "gelu", [_POINTER] * 2 + [_WHOLE])
-        extending = [_POINTER] * 4 + [_WHOLE] * 3
-        self.extend = self._found(engine, "extend", extending)
-        self.extend_elu = self._found(engine, "extend_elu", extending)
+        self.product = self._found(engine, "product", 8)
+        self.narrow = {each: self._found(engine, f"narrow{each}", 8) for each in few}
+        self.product8 = self._found(engine, "product8", 8)
+        self.embed = self._found(engine, "embed", 10)
+        self.norm = self._found(engine, "norm", 5)
+        self.gate = self._found(engine, "gate", 4)
+        self.elu = self._found(engine, "elu", 6)
+        self.gelu = self._found(engine, "gelu", 3)
+        self.extend = self._found(engine, "extend", 7)
+        self.extend_elu = self._found(engine, "extend_elu", 7)
+        self.draw = self._found(engine, "draw", 11)
+        self.run = self._found(engine, "run", 2)
 
-    def attend(self, width: int) -> Callable[..., None] | None:
+    def attend(self, width: int) -> Function | None:
         """Return the attention for heads of `width`; see `attention.write`.
 
         Returns:
@@ -103,15 +106,15 @@ class Kernels:
                     self._attend[width] = self._made_attention(width)
         return self._attend[width]
 
-    def _made_attention(self, width: int) -> Callable[..., None] | None:
+    def _made_attention(self, width: int) -> Function | None:
         from . import attention
 
         if width % attention.LANES:
             return None
         try:
-            name, given = f"attend{width}", [_POINTER] * 7 + [_WHOLE] * 4
+            name = f"attend{width}"
             engine = self._compile(name, lambda module: attention.write(module, width))
-            made = self._found(engine, name, given)
+            made = self._found(engine, name, 11)
             trial.check_attention(made, width)
         except _FAULTS as error:
             log.warning("attention over heads of %d is torch's (%s)", width, error)
@@ -141,12 +144,12 @@ class Kernels:
     def _target_machine(self) -> Any:
         return self._llvm.Target.from_default_triple().create_target_machine(**self._target)
 
-    def _found(self, engine: Any, name: str, given: list[Any]) -> Callable[..., None]:
-        address = engine.get_function_address(name)
-        if not address:
+    def _found(self, engine: Any, name: str, count: int) -> Function:
+        addresses = [engine.get_function_address(each) for each in (name, f"{name}.listed")]
+        if not all(addresses):
             raise RuntimeError(f"{name} was not compiled")
-        made: Callable[..., None] = ctypes.CFUNCTYPE(None, *given)(address)
-        return made
+        address, listed = addresses
+        return Function(address, listed, count)
 
 
 def require_executable_memory() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from llvmlite import ir
 
 from .build import NUMBER, NUMBERS, WHOLE, WHOLES, function, whole
-from .product import PLAN
+from .weights import PLAN
 
 if TYPE_CHECKING:
     from .build import Code, Value

@@ -1,10 +1,13 @@
-"""What lies between the products: norms, gates, ELU and GELU, each in one pass."""
+"""What lies between the products: embeddings, norms, gates, ELU and GELU, each in one pass."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .build import NUMBER, NUMBERS, WHOLE, Code, function, whole
+from llvmlite import ir
+
+from .build import NUMBER, NUMBERS, WHOLE, WHOLES, Code, function, whole
+from .record import NORM_EPSILON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,20 +35,60 @@ def each(
 
 
 def write(module: Value, lanes: int) -> None:
-    """Write `norm`, `gate`, `elu` and `gelu` into a module."""
+    """Write `embed`, `norm`, `gate`, `elu` and `gelu` into a module."""
+    _embed(module, lanes)
     _norm(module, lanes)
     _gate(module, lanes)
     _elu(module, lanes)
     _gelu(module, lanes)
 
 
+def _embed(module: Value, lanes: int) -> None:
+    """`embed(tokens, apart, starts, streams, table, first, first apart, out, rows, width)`: sums of a table's lines.
+
+    Each row's lines are `tokens[row, stream] + starts[stream]`, its tokens lie `apart` from the next row's; they are
+    added to the row of `first`, unless that is null.
+    """
+    arguments = [WHOLES, WHOLE, WHOLES, WHOLE, NUMBERS, NUMBERS, WHOLE, NUMBERS, WHOLE, WHOLE]
+    code, given = function(module, "embed", arguments, lanes)
+    tokens, apart, starts, streams, table, first, first_apart, out, rows, width = given
+    has_first = code.icmp_signed("!=", code.ptrtoint(first, WHOLE), whole(0))
+    # Without a beginning the first stream's line is one.
+    skipped = code.select(has_first, whole(0), whole(1))
+    with code.loop(whole(0), rows) as row:
+        mine = code.at(tokens, code.mul(row.index, apart))
+
+        def line(stream: Value, mine: Value = mine) -> Value:
+            token = code.add(code.load(code.at(mine, stream)), code.load(code.at(starts, stream)))
+            return code.at(table, code.mul(token, width))
+
+        begin = code.at(first, code.mul(row.index, first_apart))
+        begin = code.select(has_first, begin, line(whole(0)))
+
+        def summed(
+            index: Value,
+            get: Callable[..., Value],
+            begin: Value = begin,
+            line: Callable[[Value], Value] = line,
+        ) -> Value:
+            with code.loop(skipped, streams, 1, [get(begin)]) as stream:
+                stream.carry([code.fadd(stream.values[0], get(line(stream.index)))])
+            return stream.values[0]
+
+        each(code, width, summed, code.at(out, code.mul(row.index, width)))
+    code.ret_void()
+
+
 def _norm(module: Value, lanes: int) -> None:
-    """`norm(x, gain, out, rows, width, epsilon * width, root of width)`: root-mean-square norm of each row.
+    """`norm(x, gain, out, rows, width)`: root-mean-square norm of each row.
 
     x / sqrt(mean of squares + epsilon) * gain.
     """
-    arguments = [NUMBERS] * 3 + [WHOLE] * 2 + [NUMBER] * 2
-    code, (x, gain, out, rows, width, floor, root) = function(module, "norm", arguments, lanes)
+    arguments = [NUMBERS] * 3 + [WHOLE] * 2
+    code, (x, gain, out, rows, width) = function(module, "norm", arguments, lanes)
+    numbers = code.sitofp(width, NUMBER)
+    floor = code.fmul(numbers, ir.Constant(NUMBER, NORM_EPSILON))
+    root = code.intrinsic("sqrt", numbers)
     full = code.and_(width, whole(-lanes))
     with code.loop(whole(0), rows) as row:
         offset = code.mul(row.index, width)

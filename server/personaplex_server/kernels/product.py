@@ -16,16 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from llvmlite import ir
 
 from .build import BYTE, BYTES, NUMBER, NUMBERS, SHORT, WHOLE, WHOLES, Code, function, whole
+from .weights import APART, PLAN, ROWS_NEAR
 
 if TYPE_CHECKING:
     from .build import Value
 
-BLOCK: Final = 256
-"""Inputs in a block at most."""
-ROWS_NEAR: Final = 128
-"""Rows that pass one block of weights together at most."""
-APART: Final = BLOCK + 16
-"""Numbers from one row to the next in the room where inputs are put together: not a multiple of a page's."""
 _NARROW: Final = 128
 """Outputs up to which putting inputs together would cost more than it saves."""
 _UNROLLED: Final = 4
@@ -33,9 +28,6 @@ _LINE: Final = 64
 """Bytes that come from memory together."""
 _MOST_PANELS: Final = 4
 """Panels that are read side by side at most; memory answers several sequences quicker than one."""
-
-PLAN: Final = ("weights", "scale", "bias", "blocks", "places", "lengths", "outputs")
-"""What describes fixed weights, each a 64-bit whole: pointers but for `blocks` and `outputs`."""
 
 
 def rows_in_tile(lanes: int) -> int:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
+from .record import SAMPLE_BLOCK
 from .weights import Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from .machine import Kernels
+    from .record import Function
 
 _NEAR: Final = 1e-5
 """By how much a result may differ, as a share of the largest of its kind."""
@@ -40,9 +40,10 @@ def check(made: Kernels) -> None:
     for small in (False, True):
         _products(made, luck, small=small)
     _pointwise(made, luck)
+    _draws(made, luck)
 
 
-def check_attention(attend: Callable[..., None], width: int) -> None:
+def check_attention(attend: Function, width: int) -> None:
     """Try the attention of heads of `width`.
 
     Raises:
@@ -57,19 +58,10 @@ def check_attention(attend: Callable[..., None], width: int) -> None:
         turns = torch.stack([angles.cos(), angles.sin()], -1)
         wanted = _attention(joint, memory, positions, turns if turned else None)
         out, scores = torch.empty(3, count, heads, width), torch.empty(_WINDOW + 8)
-        attend(
-            joint.data_ptr(),
-            memory[0].data_ptr(),
-            memory[1].data_ptr(),
-            turns.data_ptr() if turned else None,
-            positions.data_ptr(),
-            scores.data_ptr(),
-            out.data_ptr(),
-            3,
-            count,
-            heads,
-            _WINDOW,
-        )
+        keys, values = memory
+        shape = (3, count, heads, _WINDOW)
+        turning = turns if turned else None
+        attend(joint, keys, values, turning, positions, scores, out, *shape)
         _compare(f"attention over heads of {width}", out, wanted)
 
 
@@ -116,22 +108,56 @@ def _products(made: Kernels, luck: torch.Generator, *, small: bool) -> None:
             _compare("the product of windows", got, F.linear(windows, exact, bias.double()))
 
 
+def _draws(made: Kernels, luck: torch.Generator) -> None:
+    tokens, few = 10 * SAMPLE_BLOCK - 3, 80
+    logits = torch.randn(6, tokens, generator=luck)
+    likeliest = logits.argmax(1)
+    most = torch.full((6, 1), tokens - 1)
+    most[0], most[4:] = 0, few - 1
+    scale = torch.tensor([[2.0], [0.0], [0.5], [0.5], [0.5], [0.5]])
+    chances = (logits.double() * scale).softmax(1)
+    among = chances * (logits >= logits.topk(few).values[:, -1:])
+
+    def spin(chances: Tensor, token: int) -> float:
+        """Return what draws a token from the middle of its share."""
+        before = chances[:token].sum() + chances[token] / 2
+        return float(before / chances.sum())
+
+    first, low = int(among[4].nonzero()[few // 2]), int(logits[5].argmin())
+    second = int(among[5].nonzero()[few // 3])
+    spins = torch.tensor([0.9, 0.9, 0.9, spin(chances[3], 300), spin(chances[4], first), 0.0])
+    spins = torch.stack([spins, torch.zeros(6)], 1)
+    spins[0, 1] = 0.9
+    # This row's first draw is none of the few; its second one is.
+    spins[5, 0], spins[5, 1] = spin(chances[5], low), spin(among[5], second)
+    kept = torch.tensor([-1, -1, 7, -1, -1, -1])
+    got = torch.empty(6, dtype=torch.int64)
+    room = torch.empty(10 * (2 * SAMPLE_BLOCK + 3) + 2 * SAMPLE_BLOCK)
+    made.draw(logits, scale, most, spins, 2, kept, 1, got, room, 6, tokens)
+    if got.tolist() != [int(likeliest[0]), int(likeliest[1]), 7, 300, first, second]:
+        raise TrialError("the draw of a token came out wrong")
+
+
 def _pointwise(made: Kernels, luck: torch.Generator) -> None:
     width = 2 * made.lanes + 5
     x, gain = torch.randn(2, width, generator=luck), torch.randn(width, generator=luck)
     out = torch.empty_like(x)
-    made.norm(x.data_ptr(), gain.data_ptr(), out.data_ptr(), 2, width, width * 1e-8, width**0.5)
+    made.norm(x, gain, out, 2, width)
     _compare("the norm", out, F.rms_norm(x.double(), (width,), gain.double(), 1e-8))
+    table, starts = torch.randn(9, width, generator=luck), torch.tensor([0, 4])
+    lines = torch.tensor([[3, 1], [0, 4]])
+    made.embed(lines, 2, starts, 2, table, x, width, out, 2, width)
+    _compare("the sum of embeddings", out, x.double() + table.double()[lines + starts].sum(1))
     numbers = torch.tensor([*_SPECIAL, *torch.linspace(-20.0, 20.0, 2 * made.lanes).tolist()])
     width = len(numbers)
     out = torch.empty(width)
     both = torch.cat([numbers, torch.ones(width)])
-    made.gate(both.data_ptr(), out.data_ptr(), 1, width)
+    made.gate(both, out, 1, width)
     _compare("the gate", out, F.silu(numbers.double()))
-    made.elu(numbers.data_ptr(), out.data_ptr(), 1, width, width, width)
+    made.elu(numbers, out, 1, width, width, width)
     bent = F.elu(numbers.double())
     _compare("ELU", out, bent)
-    made.gelu(numbers.data_ptr(), out.data_ptr(), width)
+    made.gelu(numbers, out, width)
     _compare("GELU", out, F.gelu(numbers.double()))
     active = torch.tensor([True, False])
     for extend, wanted in ((made.extend, numbers.double()), (made.extend_elu, bent)):
@@ -139,15 +165,7 @@ def _pointwise(made: Kernels, luck: torch.Generator) -> None:
         joint = torch.cat([past.double(), wanted.expand(2, width)], 1)
         after = torch.stack([joint[0, -3:], joint[1, :3]])
         both = numbers.repeat(2)
-        extend(
-            both.data_ptr(),
-            past.data_ptr(),
-            joined.data_ptr(),
-            active.data_ptr(),
-            2,
-            width,
-            3,
-        )
+        extend(both, past, joined, active, 2, width, 3)
         _compare("what a convolution remembers", joined, joint)
         _compare("what a convolution remembers", past, after)
 

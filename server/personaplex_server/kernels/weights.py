@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import torch
 
 from .pages import PAGES
-from .product import APART, BLOCK, PLAN, ROWS_NEAR
+from .record import room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,16 +17,14 @@ if TYPE_CHECKING:
 
     from .machine import Kernels
 
-
-class _Room(threading.local):
-    """Where a thread puts inputs together."""
-
-    def __init__(self) -> None:
-        self.numbers = torch.empty(ROWS_NEAR * APART)
-        self.at = self.numbers.data_ptr()
-
-
-_ROOM: Final = _Room()
+BLOCK: Final = 256
+"""Inputs in a block at most."""
+ROWS_NEAR: Final = 128
+"""Rows that pass one block of weights together at most."""
+APART: Final = BLOCK + 16
+"""Numbers from one row to the next in the room where inputs are put together: not a multiple of a page's."""
+PLAN: Final = ("weights", "scale", "bias", "blocks", "places", "lengths", "outputs")
+"""What describes fixed weights, each a 64-bit whole: pointers but for `blocks` and `outputs`."""
 
 
 @lru_cache(maxsize=1024)
@@ -54,7 +51,7 @@ class Weights:
             all lie in one piece.
     """
 
-    __slots__ = ("_at", "_kept", "_plan", "_product", "inputs", "outputs")
+    __slots__ = ("_kept", "_plan", "_product", "inputs", "outputs")
 
     def __init__(
         self,
@@ -114,7 +111,6 @@ class Weights:
             "outputs": self.outputs,
         }
         self._plan = torch.tensor([found[each] for each in PLAN], dtype=torch.int64)
-        self._at = self._plan.data_ptr()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return [..., out] for `x` [..., in]."""
@@ -129,16 +125,8 @@ class Weights:
 
     def _run(self, x: Tensor, out: Tensor, *, add: int) -> None:
         count = x.numel() // self.inputs
-        self._product(
-            self._at,
-            x.data_ptr(),
-            out.data_ptr(),
-            evenly(count, self.inputs).data_ptr(),
-            evenly(count, self.outputs).data_ptr(),
-            count,
-            add,
-            _ROOM.at,
-        )
+        begins, ends = evenly(count, self.inputs), evenly(count, self.outputs)
+        self._product(self._plan, x, out, begins, ends, count, add, room(ROWS_NEAR * APART))
 
     def windows(self, x: Tensor, begins: Tensor, out: Tensor, *, onto: bool = False) -> Tensor:
         """Write the products with inputs that lie anywhere to `out`, and return that.
@@ -150,14 +138,6 @@ class Weights:
             onto: Add to what is there.
         """
         count = len(begins)
-        self._product(
-            self._at,
-            x.data_ptr(),
-            out.data_ptr(),
-            begins.data_ptr(),
-            evenly(count, self.outputs).data_ptr(),
-            count,
-            int(onto),
-            _ROOM.at,
-        )
+        ends, gathered = evenly(count, self.outputs), room(ROWS_NEAR * APART)
+        self._product(self._plan, x, out, begins, ends, count, int(onto), gathered)
         return out

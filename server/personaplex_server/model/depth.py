@@ -6,8 +6,6 @@ caller's audio, which a server always overrides; leaving them out saves half of 
 
 from __future__ import annotations
 
-import threading
-import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,9 +13,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
 from .config import CheckpointError
-from .layers import attend_own, attends, gated, rms_norm
+from .layers import attend_own, attends, embedded, gated, rms_norm
 from .quant import Quant, maker
-from .sampling import AnyDraw, choose
+from .sampling import Draw, choose
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,7 +81,6 @@ class Depth:
 
     def __init__(self, file: TensorFile, config: LmConfig, quant: Quant = Quant.NONE) -> None:
         make = maker(quant)
-        self._times = threading.local()
         self.steps, self.dim = config.own_codebooks, config.depth_dim
         self.heads = config.depth_heads
         self.width = self.dim // self.heads
@@ -111,47 +108,39 @@ class Depth:
         self,
         thought: Tensor,
         text: Tensor,
-        draw: AnyDraw | None,
-        given: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
+        draw: Draw | None,
+        kept: Tensor | None = None,
+    ) -> list[Tensor]:
         """Speak one frame.
 
         Args:
             thought: Output of the temporal transformer, [rows, dim].
             text: Text token of the frame, int64 [rows].
             draw: How audio tokens are drawn, with random numbers for each step; None is greedy.
-            given: Tokens [rows, steps] and mask [rows, steps] of codebooks that are not to be drawn.
+            kept: Tokens of codebooks that are not to be drawn, int64 [rows, steps]; -1 where one is.
 
         Returns:
-            int64 [rows, steps].
+            The token of each codebook, int64 [rows].
         """
-        began = time.perf_counter()
         rows = thought.shape[0]
         inputs = self.inputs(thought).view(rows, self.steps, self.dim)
         cache = thought.new_empty(len(self.layers), 2, rows, self.heads, self.steps, self.width)
         previous = text
         tokens: list[Tensor] = []
         for step in range(self.steps):
-            x = inputs[:, step] + F.embedding(previous, self.embeddings[step])
+            x = embedded(previous.unsqueeze(1), self.embeddings[step], first=inputs[:, step])
             for index, layer in enumerate(self.layers):
                 mixed = self._attend(layer, step, cache[index], rms_norm(x, layer.norm1))
                 x = layer.attend_out[step].onto(x, mixed)
                 gates = gated(layer.gate_in[step](rms_norm(x, layer.norm2)))
                 x = layer.gate_out[step].onto(x, gates)
-            logits = self.heads_out[step](x).float()
-            previous = choose(logits, None if draw is None else draw.at(step))
-            if given is not None:
-                previous = torch.where(given[1][:, step], given[0][:, step], previous)
+            previous = choose(
+                self.heads_out[step](x).float(),
+                None if draw is None else draw.at(step),
+                None if kept is None else kept[:, step],
+            )
             tokens.append(previous)
-        out = torch.stack(tokens, 1)
-        self._times.took_s = time.perf_counter() - began
-        return out
-
-    @property
-    def took_s(self) -> float:
-        """How long this thread's last frame took to be worked out on a CPU, or to be launched on a GPU."""
-        took: float = self._times.took_s
-        return took
+        return tokens
 
     def _attend(self, layer: _Layer, step: int, cache: Tensor, x: Tensor) -> Tensor:
         rows = x.shape[0]

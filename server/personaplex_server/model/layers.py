@@ -10,8 +10,35 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 from torch import Tensor
 
 from personaplex_server.kernels.machine import kernels, serves
+from personaplex_server.kernels.record import NORM_EPSILON, room
 
-NORM_EPSILON: Final = 1e-8
+_NOUGHT: Final = torch.zeros(1, dtype=torch.int64)
+
+
+def embedded(
+    tokens: Tensor, table: Tensor, starts: Tensor | None = None, first: Tensor | None = None
+) -> Tensor:
+    """Return the sum of several lines of a table for each row.
+
+    Args:
+        tokens: Which line of each stream, whole numbers [rows, streams].
+        table: [lines, width].
+        starts: Where each stream's lines begin, int64 [streams]; None where there is one stream.
+        first: Added to them, [rows, width].
+    """
+    made = kernels() if serves(table) else None
+    if made is None:
+        found = F.embedding(tokens if starts is None else tokens + starts, table)
+        total = found.squeeze(1) if starts is None else found.sum(1)
+        return total if first is None else first + total
+    tokens = tokens.to(torch.int64).contiguous()
+    rows, streams = tokens.shape
+    width = table.shape[1]
+    out = torch.empty(rows, width)
+    apart = 0 if first is None else first.stride(0)
+    starts = _NOUGHT if starts is None else starts
+    made.embed(tokens, tokens.stride(0), starts, streams, table, first, apart, out, rows, width)
+    return out
 
 
 def rms_norm(x: Tensor, alpha: Tensor) -> Tensor:
@@ -21,15 +48,7 @@ def rms_norm(x: Tensor, alpha: Tensor) -> Tensor:
         return F.rms_norm(x.float(), alpha.shape, alpha, NORM_EPSILON).to(x.dtype)
     x, width = x.contiguous(), x.shape[-1]
     out = torch.empty_like(x)
-    made.norm(
-        x.data_ptr(),
-        alpha.data_ptr(),
-        out.data_ptr(),
-        x.numel() // width,
-        width,
-        width * NORM_EPSILON,
-        math.sqrt(width),
-    )
+    made.norm(x, alpha, out, x.numel() // width, width)
     return out
 
 
@@ -65,7 +84,7 @@ def gated(x: Tensor) -> Tensor:
         return F.silu(gate) * value
     x, width = x.contiguous(), x.shape[-1] // 2
     out = torch.empty(*x.shape[:-1], width)
-    made.gate(x.data_ptr(), out.data_ptr(), x.numel() // (2 * width), width)
+    made.gate(x, out, x.numel() // (2 * width), width)
     return out
 
 
@@ -76,7 +95,7 @@ def gelu(x: Tensor) -> Tensor:
         return F.gelu(x)
     x = x.contiguous()
     out = torch.empty_like(x)
-    made.gelu(x.data_ptr(), out.data_ptr(), x.numel())
+    made.gelu(x, out, x.numel())
     return out
 
 
@@ -107,21 +126,9 @@ def attend_own(
     if attend is None:
         raise RuntimeError("This computer's own functions are not there.")
     out = torch.empty(rows, count, heads * width)
-    scores = torch.empty(window + 8)
+    scores = room(window + 8)
     keys, values = memory.unbind()
-    attend(
-        joint.data_ptr(),
-        keys.data_ptr(),
-        values.data_ptr(),
-        None if turns is None else turns.data_ptr(),
-        positions.data_ptr(),
-        scores.data_ptr(),
-        out.data_ptr(),
-        rows,
-        count,
-        heads,
-        window,
-    )
+    attend(joint, keys, values, turns, positions, scores, out, rows, count, heads, window)
     return out
 
 

@@ -7,17 +7,24 @@ how far back they look, whether any token is forced) is passed in as plain Pytho
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import Tensor
+
+from personaplex_server.kernels.machine import kernels
+from personaplex_server.kernels.record import Replay
 
 from .depth import Depth
 from .layers import (
     attend,
     attend_own,
     attends,
+    embedded,
     gated,
     rms_norm,
     rotary_frequencies,
@@ -25,12 +32,10 @@ from .layers import (
     rotation,
 )
 from .quant import Quant, maker
-from .sampling import AnyDraw, choose
+from .sampling import Draw, choose, nothing_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from torch import Tensor
 
     from .config import LmConfig
     from .prompt import PromptCalls
@@ -40,6 +45,9 @@ PREFILL_CHUNK: Final = 128
 """Prompt positions computed at once; bounds memory, and the time that other rows wait."""
 PREFIX_STEP: Final = 128
 """Attention looks at a prefix of the ring, rounded up to this."""
+
+
+_Replays = tuple[Replay[tuple[Tensor, Tensor, Tensor]], Replay[list[Tensor]]]
 
 
 class _Layer:
@@ -66,11 +74,13 @@ class LmState:
         forced: Which tokens of text and own audio are given rather than drawn, bool [rows, 1 + own, slots].
         history: What each position was given, int32 [rows, streams, window]; slot = position % window. For
             `renewal`, which thinks the recent ones through once more.
+        replays: What a step thinks and what it speaks, written down for the CPU's own functions; None elsewhere.
     """
 
     def __init__(
         self, config: LmConfig, rows: int, dtype: torch.dtype, device: torch.device
     ) -> None:
+        self.replays: _Replays | None = None
         # One slot less than the context: the reference hides the oldest slot of its full ring.
         self.window = config.context - 1
         self.slots = config.max_delay + 3
@@ -132,11 +142,13 @@ class StepResult:
     Attributes:
         tokens: Text and own audio of one whole frame, int64 [rows, 1 + own]; meaningless for a row whose
             call does not exceed the largest delay.
-        text_logits: float32 [rows, text tokens].
+        text_logits: float32 [rows, text tokens], until the next step.
+        depth_s: How long the depth transformer took to be worked out on a CPU, or to be launched on a GPU.
     """
 
     tokens: Tensor
     text_logits: Tensor
+    depth_s: float
 
 
 class Lm:
@@ -184,11 +196,37 @@ class Lm:
 
     def state(self, rows: int) -> LmState:
         """Return empty memory for `rows` rows; fill each with `install` before use."""
-        return LmState(self.config, rows, self.dtype, self.device)
+        state = LmState(self.config, rows, self.dtype, self.device)
+        state.replays = self._replays(state.memory)
+        return state
+
+    def _replays(self, memory: Tensor) -> _Replays | None:
+        made = kernels() if attends(memory) and self.depth.width % 8 == 0 else None
+        if made is None:
+            return None
+
+        def think(
+            tokens: Tensor,
+            position: Tensor,
+            turn: Tensor,
+            kept: Tensor,
+            scale: Tensor,
+            last: Tensor,
+            spins: Tensor,
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            thought = self._think_own(memory, tokens, position, turn)
+            return thought, *self._say(thought, Draw(scale, last, spins, None, 1), kept)
+
+        def speak(
+            thought: Tensor, text: Tensor, kept: Tensor, scale: Tensor, last: Tensor, spins: Tensor
+        ) -> list[Tensor]:
+            return self.depth(thought, text, Draw(scale, last, spins, None, 1), kept)
+
+        return Replay(made.run, think), Replay(made.run, speak)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Return the summed embeddings of `tokens` [..., streams]: [..., dim]."""
-        return F.embedding(tokens + self._row_of, self.embedding).sum(-2)
+        """Return the summed embeddings of `tokens` [rows, streams]: [rows, dim]."""
+        return embedded(tokens, self.embedding, self._row_of)
 
     def prefix(self, furthest: int) -> int:
         """Return how many slots a step must look at whose largest call is `furthest`."""
@@ -204,8 +242,8 @@ class Lm:
         prefix: int,
         full: bool,
         forcing: bool,
-        text_draw: AnyDraw | None,
-        audio_draw: AnyDraw | None,
+        text_draw: Draw | None,
+        audio_draw: Draw | None,
     ) -> StepResult:
         """Think once for the first rows of `state`.
 
@@ -230,23 +268,34 @@ class Lm:
         given_now = ring.gather(2, before)
         then = ((column - 1) % self.window).unsqueeze(1).expand(rows, ring.shape[1], 1)
         state.history[:rows].scatter_(2, then, given_now.to(torch.int32))
-        thought = self._think(state, given_now.squeeze(2), call - 1, prefix, full)
-        logits = self.text_head(thought).float()
-        text = choose(logits, text_draw)
         target = (column % slots).unsqueeze(1).expand(rows, self._own, 1)
-        given = None
+        kept = None
         if forcing:
             forced = state.forced[:rows]
-            kept = ring[:, : self._own].gather(2, target).squeeze(2)
-            is_kept = forced.gather(2, target).squeeze(2)
-            text = torch.where(is_kept[:, 0], kept[:, 0], text)
-            given = (kept[:, 1:], is_kept[:, 1:])
-            left = (
-                is_kept & ~active.unsqueeze(1) if active is not None else torch.zeros_like(is_kept)
+            is_kept = forced.gather(2, target)
+            kept = ring[:, : self._own].gather(2, target).where(is_kept, -1).squeeze(2)
+            left = torch.zeros_like(is_kept) if active is None else is_kept & ~active.view(-1, 1, 1)
+            forced.scatter_(2, target, left)
+        tokens, position = given_now.squeeze(2), call - 1
+        turn = rotation(position, self._frequencies)
+        if state.replays is not None:
+            think, speak = state.replays
+            text_by = (text_draw or nothing_drawn(rows)).coldest()
+            audio_by = (audio_draw or nothing_drawn(rows, self._own - 1)).coldest()
+            if kept is None:
+                kept = _nothing_kept(rows, self._own)
+            thought, logits, text = think(
+                tokens, position, turn, kept[:, 0], text_by.scale, text_by.last, text_by.spins
             )
-            forced.scatter_(2, target, left.unsqueeze(2))
-        audio = self.depth(thought, text, audio_draw, given)
-        frame = torch.cat([text.unsqueeze(1), audio], 1)
+            thought_at = time.perf_counter()
+            audio = speak(thought, text, kept[:, 1:], audio_by.scale, audio_by.last, audio_by.spins)
+        else:
+            thought = self._think(state, tokens, position, turn, prefix, full)
+            logits, text = self._say(thought, text_draw, None if kept is None else kept[:, 0])
+            thought_at = time.perf_counter()
+            audio = self.depth(thought, text, audio_draw, None if kept is None else kept[:, 1:])
+        depth_s = time.perf_counter() - thought_at
+        frame = torch.stack([text, *audio], 1)
         ring[:, : self._own].scatter_(2, target, frame.unsqueeze(2))
         heard = (column - self.config.max_delay + self.delays[: self._own]) % slots
         tokens = ring[:, : self._own].gather(2, heard.unsqueeze(2)).squeeze(2)
@@ -254,20 +303,35 @@ class Lm:
             call.add_(1)
         else:
             call.add_(active)
-        return StepResult(tokens, logits)
+        return StepResult(tokens, logits, depth_s)
+
+    def _say(
+        self, thought: Tensor, draw: Draw | None, kept: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        logits = self.text_head(thought).float()
+        return logits, choose(logits, draw, kept)
+
+    def _think_own(self, memory: Tensor, tokens: Tensor, position: Tensor, turn: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        for layer, layer_memory in zip(self.layers, memory.unbind(), strict=True):
+            joint = layer.attend_in(rms_norm(x, layer.norm1)).unsqueeze(1)
+            mixed = attend_own(joint, layer_memory, position, turn)
+            x = layer.attend_out.onto(x, mixed.squeeze(1))
+            x = layer.gate_out.onto(x, gated(layer.gate_in(rms_norm(x, layer.norm2))))
+        return rms_norm(x, self.out_norm)
 
     def _think(
-        self, state: LmState, tokens: Tensor, position: Tensor, prefix: int, full: bool
+        self,
+        state: LmState,
+        tokens: Tensor,
+        position: Tensor,
+        turn: Tensor,
+        prefix: int,
+        full: bool,
     ) -> Tensor:
-        x = self.embed(tokens)
-        turn = rotation(position, self._frequencies)
         if attends(state.memory):
-            for layer, memory in zip(self.layers, state.memory.unbind(), strict=True):
-                joint = layer.attend_in(rms_norm(x, layer.norm1)).unsqueeze(1)
-                mixed = attend_own(joint, memory, position, turn)
-                x = layer.attend_out.onto(x, mixed.squeeze(1))
-                x = layer.gate_out.onto(x, gated(layer.gate_in(rms_norm(x, layer.norm2))))
-            return rms_norm(x, self.out_norm)
+            return self._think_own(state.memory, tokens, position, turn)
+        x = self.embed(tokens)
         rows, heads, window = tokens.shape[0], self.heads, self.window
         all_rows = state.memory.shape[2]
         turn = turn.view(rows, 1, 1, -1)
@@ -403,3 +467,8 @@ class Lm:
         state.forced[row] = snapshot.forced
         # Call 0 runs no model step, so a row without a prompt begins at call 1.
         state.call[row] = max(snapshot.calls, 1)
+
+
+@lru_cache(maxsize=64)
+def _nothing_kept(rows: int, count: int) -> Tensor:
+    return torch.full((rows, count), -1)

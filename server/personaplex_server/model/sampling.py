@@ -1,18 +1,20 @@
 """How a token is drawn: temperature, top-k, or simply the likeliest; randomness belongs to the row it serves.
 
 Random numbers are drawn outside the model's step, by one generator a row, and handed in as tensors. So a
-row's conversation never depends on its neighbours, and the step itself stays free of generator calls. On a CPU
-the drawing is done by `host`, which is several times quicker there; on a GPU by a few operators of fixed shape.
+row's conversation never depends on its neighbours, and the step itself stays free of generator calls. On a CPU a
+function of `kernels.sampling` draws; elsewhere a few operators of fixed shape do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import torch
 
-from .host import HostDraw
+from personaplex_server.kernels.machine import kernels, serves
+from personaplex_server.kernels.record import SAMPLE_BLOCK, room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +89,7 @@ class RowSampler:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """How all rows of one batch draw one kind of token in one tick, by operators of fixed shape.
+    """How all rows of one batch draw one kind of token in one tick.
 
     Attributes:
         scale: 1 / temperature, [rows, 1].
@@ -107,20 +109,30 @@ class Draw:
         """Return the draw of one codebook, for random numbers that have a codebook axis."""
         return Draw(self.scale, self.last, self.spins[:, codebook], self.greedy, self.most)
 
+    def coldest(self) -> Draw:
+        """Return the same draw with a scale of 0 where a row takes the likeliest, instead of `greedy`."""
+        if self.greedy is None:
+            return self
+        scale = self.scale.masked_fill(self.greedy.unsqueeze(1), 0.0)
+        return Draw(scale, self.last, self.spins, None, self.most)
 
-AnyDraw = Draw | HostDraw
+
+@lru_cache(maxsize=64)
+def nothing_drawn(rows: int, codebooks: int = 0) -> Draw:
+    """Return a draw, as `coldest` does, in which every row takes the likeliest."""
+    shape = (rows, codebooks, _SPINS) if codebooks else (rows, _SPINS)
+    last = torch.zeros(rows, 1, dtype=torch.int64)
+    return Draw(torch.zeros(rows, 1), last, torch.zeros(shape), None, 1)
 
 
 def _join(
     temperatures: Sequence[float], ks: Sequence[int], spins: Tensor, device: torch.device
-) -> AnyDraw | None:
+) -> Draw | None:
     """Return the draw of rows of which some may be greedy; None where all are."""
     drawing = [t > 0 for t in temperatures]
     if not any(drawing):
         return None
     scales = [1.0 / t if t > 0 else 1.0 for t in temperatures]
-    if device.type == "cpu":
-        return HostDraw.of(scales, ks, spins.numpy(), drawing)
     greedy = None if all(drawing) else torch.tensor([not each for each in drawing], device=device)
     return Draw(
         torch.tensor(scales, device=device).unsqueeze(1),
@@ -133,7 +145,7 @@ def _join(
 
 def draws(
     samplers: Sequence[RowSampler], active: Sequence[bool], device: torch.device
-) -> tuple[AnyDraw | None, AnyDraw | None]:
+) -> tuple[Draw | None, Draw | None]:
     """Return how a batch of rows draws text and audio in the next tick; None where every row is greedy."""
     spins = torch.stack(
         [sampler.spins(advance=on) for sampler, on in zip(samplers, active, strict=True)]
@@ -169,24 +181,43 @@ def likeliest(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return top, which
 
 
-def choose(logits: Tensor, draw: AnyDraw | None) -> Tensor:
+def choose(logits: Tensor, draw: Draw | None, kept: Tensor | None = None) -> Tensor:
     """Return one token a row.
 
     Args:
         logits: float32 [rows, tokens].
         draw: How to draw; None takes the likeliest everywhere.
+        kept: Tokens that are not to be drawn, int64 [rows]; -1 where one is. None draws all.
 
     Returns:
         int64 [rows].
     """
-    if draw is None:
-        return logits.argmax(-1)
-    if isinstance(draw, HostDraw):
-        if logits.shape[1] >= _WIDE and draw.most <= _BLOCK_WIDTH:
-            top, tokens = likeliest(logits, draw.most)
-            rank = torch.from_numpy(draw.ranked(top.numpy()))
-            return tokens.gather(1, rank.unsqueeze(1)).squeeze(1)
-        return torch.from_numpy(draw.choose(logits.numpy()))
+    made = kernels() if serves(logits) else None
+    if made is None:
+        drawn = logits.argmax(-1) if draw is None else by_operators(logits, draw)
+        return drawn if kept is None else torch.where(kept >= 0, kept, drawn)
+    rows, tokens = logits.shape
+    draw = (draw or nothing_drawn(rows)).coldest()
+    out = torch.empty(rows, dtype=torch.int64)
+    needed = -(-tokens // SAMPLE_BLOCK) * (2 * SAMPLE_BLOCK + 3) + 2 * SAMPLE_BLOCK
+    made.draw(
+        logits.contiguous(),
+        draw.scale,
+        draw.last,
+        draw.spins,
+        draw.spins.stride(0),
+        kept,
+        0 if kept is None else kept.stride(0),
+        out,
+        room(needed),
+        rows,
+        tokens,
+    )
+    return out
+
+
+def by_operators(logits: Tensor, draw: Draw) -> Tensor:
+    """Return one token a row, int64 [rows], by operators of fixed shape."""
     top, tokens = likeliest(logits, draw.most)
     within = torch.arange(draw.most, device=logits.device) <= draw.last
     chances = ((top * draw.scale).softmax(-1) * within).cumsum(-1)

@@ -21,9 +21,7 @@ def elu_(x: Tensor, out: Tensor) -> None:
         out.copy_(F.elu(x))
         return
     rows = x.shape[0]
-    made.elu(
-        x.data_ptr(), out.data_ptr(), rows, x.numel() // (rows or 1), x.stride(0), out.stride(0)
-    )
+    made.elu(x, out, rows, x.numel() // (rows or 1), x.stride(0), out.stride(0))
 
 
 def transposed_taps(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .codec import Codec
     from .lm import Lm, Snapshot
-    from .sampling import AnyDraw
+    from .sampling import Draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Asked:
     heard: Tensor | None
     thinks: Tensor | None
     speaks: Tensor | None
-    text_draw: AnyDraw | None
-    audio_draw: AnyDraw | None
+    text_draw: Draw | None
+    audio_draw: Draw | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Tick:
         began = time.perf_counter()
         codes = self.codec.encode(asked.pcm, self.hearing, asked.heard, prefix=sight.hearing)
         heard = time.perf_counter()
-        tokens = self.lm.step(
+        thinking = self.lm.step(
             self.state,
             codes,
             asked.thinks,
@@ -102,12 +102,12 @@ class Tick:
             forcing=sight.forcing,
             text_draw=asked.text_draw,
             audio_draw=asked.audio_draw,
-        ).tokens
+        )
+        tokens, depth = thinking.tokens, thinking.depth_s
         thought = time.perf_counter()
         # A row that does not speak may hold tokens that are no codes.
         said = tokens[:, 1:].clamp(max=self.codec.config.bins - 1)
         pcm = self.codec.decode(said, self.speaking, asked.speaks, prefix=sight.speaking)
-        depth = self.lm.depth.took_s
         self.stage_s = {
             "encode": heard - began,
             "lm": thought - heard - depth,

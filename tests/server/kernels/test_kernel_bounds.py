@@ -14,6 +14,7 @@ import pytest
 GUARDED = """
 import ctypes, math, mmap, sys, torch
 from personaplex_server.kernels.machine import kernels
+from personaplex_server.kernels.record import SAMPLE_BLOCK
 from personaplex_server.kernels.weights import Weights
 
 torch.set_num_threads(1)
@@ -48,7 +49,6 @@ def fenced(weights, end):
             if int(plan[index]) == old.data_ptr():
                 plan[index] = new.data_ptr()
     weights._kept, weights._plan = whole, between(plan, end=end)
-    weights._at = weights._plan.data_ptr()
     return weights
 
 made = kernels()
@@ -69,7 +69,7 @@ for end in (True, False):
                 assert torch.equal(ours.onto(out, between(x, end=end)), wanted + 0.0)
                 begins = between(torch.arange(rows) * inputs, end=end)
                 assert torch.equal(ours.windows(between(x, end=end), begins, out), wanted)
-from personaplex_server.model.layers import attend_own, gated, rms_norm
+from personaplex_server.model.layers import attend_own, embedded, gated, rms_norm
 from personaplex_server.model.streams import elu_
 for end in (True, False):
     for width in (1, 7, 8, 9, 16, 33):
@@ -94,6 +94,26 @@ for end in (True, False):
                 *(between(each, end=end) for each in (joint, memory, positions, turns))
             )
             assert torch.equal(got, wanted)
+    for tokens in (1, 5, 64, 65, 650, 4200):
+        logits, spins = torch.randn(3, tokens), torch.rand(3, 2)
+        scale, last = torch.tensor([0.7, 0.0, 1.2]), torch.tensor([0, 0, min(30, tokens - 1)])
+        room = torch.empty(-(-tokens // SAMPLE_BLOCK) * (2 * SAMPLE_BLOCK + 3) + 2 * SAMPLE_BLOCK)
+        for held in (None, torch.tensor([-1, 0, -1])):
+            drawn = []
+            for place in (lambda each: each, lambda each: between(each, end=end)):
+                mine = None if held is None else place(held)
+                out = place(torch.zeros(3, dtype=torch.int64))
+                given = [place(each) for each in (logits, scale, last, spins)]
+                made.draw(*given, 2, mine, 1, out, place(room), 3, tokens)
+                drawn.append(out.tolist())
+            assert drawn[0] == drawn[1]
+    for width in (1, 7, 8, 33):
+        table, first = torch.randn(9, width), torch.randn(3, width)
+        tokens = torch.tensor([[0, 5], [3, 8], [2, 6]])
+        starts = torch.zeros(2, dtype=torch.int64)
+        wanted = embedded(tokens, table, starts, first)
+        given = [between(each, end=end) for each in (tokens, table, starts, first)]
+        assert torch.equal(embedded(*given), wanted)
 print("kept to it")
 """
 

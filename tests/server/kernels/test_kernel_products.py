@@ -8,8 +8,7 @@ import threading
 import pytest
 import torch
 
-from personaplex_server.kernels.product import BLOCK
-from personaplex_server.kernels.weights import Weights
+from personaplex_server.kernels.weights import BLOCK, Weights
 
 OUTPUTS = (1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 70)
 INPUTS = (1, 2, 3, 4, 5, 31, 64, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 600)

@@ -195,7 +195,7 @@ def converse() -> Callable[..., Conversation]:
                     text_draw=None,
                     audio_draw=None,
                 )
-                logits.append(result.text_logits[0].numpy())
+                logits.append(result.text_logits[0].numpy().copy())
             silent = call <= delay
             tokens.append(
                 [-1] * (1 + lm.config.own_codebooks) if silent else result.tokens[0].tolist()

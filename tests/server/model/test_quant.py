@@ -78,7 +78,9 @@ def judge(parity, sizes, dtype, quant):
     thoughts = rms_norm(thoughts[prompt.calls :], lm.out_norm)
     text = torch.from_numpy(said[1:, 0])
     logits = lm.text_head(thoughts).float()
-    return Judged(logits.log_softmax(-1), logits.argmax(-1), lm.depth(thoughts, text, None))
+    return Judged(
+        logits.log_softmax(-1), logits.argmax(-1), torch.stack(lm.depth(thoughts, text, None), 1)
+    )
 
 
 def agreement(one, other):

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from personaplex_server.model import host, sampling
-from personaplex_server.model.host import HostDraw
-from personaplex_server.model.sampling import Draw, RowSampler, choose, draws, likeliest
+from personaplex_server.model.sampling import (
+    Draw,
+    RowSampler,
+    by_operators,
+    choose,
+    draws,
+    likeliest,
+)
 
 CPU = torch.device("cpu")
 
 
-def for_gpu(draw):
-    """The draw that a GPU would be given."""
+def drawing(temperatures, ks, spins, greedy=None):
     return Draw(
-        torch.from_numpy(draw.scale),
-        torch.from_numpy(draw.k).unsqueeze(1) - 1,
-        torch.from_numpy(draw.spins),
-        None if draw.greedy is None else torch.from_numpy(draw.greedy),
-        draw.most,
+        1 / torch.tensor(temperatures).unsqueeze(1),
+        torch.tensor(ks).unsqueeze(1) - 1,
+        spins,
+        greedy,
+        max(ks),
     )
 
 
@@ -28,24 +31,22 @@ def sampler(seed=1, text=(1.0, 0), audio=(1.0, 0), text_card=6, card=5, codebook
     return RowSampler(text, audio, text_card=text_card, card=card, codebooks=codebooks, seed=seed)
 
 
-@pytest.mark.parametrize("way", ["cpu", "gpu", "wide"])
+@pytest.mark.parametrize("way", [choose, by_operators])
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize(
     ("temperature", "top_k"), [(1.0, 0), (0.5, 0), (1.0, 3), (2.0, 4), (0.7, 1)]
 )
-def test_frequencies_are_the_probabilities(temperature, top_k, way, monkeypatch):
+def test_frequencies_are_the_probabilities(temperature, top_k, wide, way):
     count = 20_000
-    if way == "wide":
-        monkeypatch.setattr(sampling, "_WIDE", 6)
     logits = torch.tensor([0.3, 2.0, -1.0, 1.1, 1.9, 0.0])
-    generator = np.random.default_rng(5)
-    draw = HostDraw.of(
-        [1 / temperature] * count,
-        [top_k or 6] * count,
-        generator.random((count, 2), np.float32),
-        [True] * count,
-    )
-    rows = for_gpu(draw) if way == "gpu" else draw
-    drawn = torch.bincount(choose(logits.repeat(count, 1), rows), minlength=6) / count
+    if wide:
+        # Spread over several blocks, among tokens that are never drawn.
+        places = torch.tensor([3, 64, 70, 127, 128, 200])
+        logits = torch.full((201,), float("-inf")).index_copy(0, places, logits)
+    luck = torch.rand(count, 2, generator=torch.Generator().manual_seed(5))
+    draw = drawing([temperature] * count, [top_k or 6] * count, luck)
+    tokens = way(logits.repeat(count, 1), draw)
+    drawn = torch.bincount(tokens, minlength=len(logits)) / count
     wanted = (logits / temperature).softmax(0)
     if top_k:
         wanted[wanted < wanted.topk(top_k).values[-1]] = 0.0
@@ -55,18 +56,58 @@ def test_frequencies_are_the_probabilities(temperature, top_k, way, monkeypatch)
     assert torch.equal(drawn > 0, wanted > 0)
 
 
-@pytest.mark.parametrize("tokens", [2048, 2049, 32000])
-def test_the_most_extreme_luck_stays_among_the_likeliest(tokens):
-    logits = 4 * torch.randn(3, tokens, generator=torch.Generator().manual_seed(1))
-    logits[1, 100:] = -1e30
-    for spin in (0.0, 1.0 - 2.0**-24):
-        draw = HostDraw.of(
-            [1.25, 1.25, 50.0], [25, 25, 3], np.full((3, 2), spin, np.float32), [True] * 3
-        )
-        for each in (draw, for_gpu(draw)):
-            for row, token in enumerate(choose(logits, each).tolist()):
-                k = int(draw.k[row])
-                assert token in logits[row].topk(k).indices.tolist()
+@pytest.mark.parametrize("way", [choose, by_operators])
+@pytest.mark.parametrize("tokens", [5, 64, 2048, 2049, 32000])
+def test_the_most_extreme_luck_stays_among_the_likeliest(tokens, way):
+    logits = 4 * torch.randn(4, tokens, generator=torch.Generator().manual_seed(1))
+    logits[1, 4:] = -1e30
+    logits[2] -= 1e6
+    logits[3, 1:] = float("-inf")
+    ks = [min(k, tokens) for k in (25, 25, 3, 1)]
+    for spin in (0.0, 0.5, 1.0 - 2.0**-24):
+        draw = drawing([0.8, 0.8, 0.02, 1.0], ks, torch.full((4, 2), spin))
+        for row, token in enumerate(way(logits, draw).tolist()):
+            assert token in logits[row].topk(ks[row]).indices.tolist()
+
+
+@pytest.mark.parametrize("tokens", [64, 2048, 2500])
+def test_the_exact_draw_is_from_the_likeliest_alone(tokens):
+    luck = torch.Generator().manual_seed(tokens)
+    rows = 200
+    # Almost even chances: the first draw is hardly ever among the few likeliest.
+    logits = 0.1 * torch.randn(rows, tokens, generator=luck) - 0.05
+    ks = [1 + row % 30 for row in range(rows)]
+    spins = torch.rand(rows, 2, generator=luck)
+    for row, token in enumerate(choose(logits, drawing([1.0] * rows, ks, spins)).tolist()):
+        assert logits[row].gt(logits[row, token]).sum() < ks[row]
+
+
+def test_tokens_that_are_equally_likely_are_drawn_alike():
+    logits = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0]).repeat(3000, 1)
+    luck = torch.rand(3000, 2, generator=torch.Generator().manual_seed(6))
+    counts = torch.bincount(choose(logits, drawing([1.0] * 3000, [3] * 3000, luck)), minlength=5)
+    assert counts.tolist()[::3] == [0, 0]
+    assert (counts[[1, 2, 4]] - 1000).abs().max() < 4 * 26
+
+
+def test_numbers_that_are_none_give_a_token():
+    logits = torch.randn(3, 100)
+    logits[0] = float("nan")
+    logits[1, 7] = float("inf")
+    logits[2, 50:] = float("nan")
+    drawn = choose(logits, drawing([1.0] * 3, [25] * 3, torch.rand(3, 2)))
+    assert ((drawn >= 0) & (drawn < 100)).all()
+
+
+@pytest.mark.parametrize("tokens", [5, 64, 2048])
+def test_a_token_that_is_given_is_not_drawn(tokens):
+    logits = torch.randn(4, tokens)
+    kept = torch.tensor([[3, -1], [-1, 3], [4, -1], [-1, 0]])
+    draw = drawing([0.5] * 4, [3] * 4, torch.rand(4, 2))
+    free = choose(logits, draw).tolist()
+    assert choose(logits, draw, kept[:, 0]).tolist() == [3, free[1], 4, free[3]]
+    likeliest = logits.argmax(1).tolist()
+    assert choose(logits, None, kept[:, 1]).tolist() == [likeliest[0], 3, likeliest[2], 0]
 
 
 def test_the_likeliest_are_found_in_blocks():
@@ -115,17 +156,17 @@ def test_a_row_draws_the_same_among_neighbours_of_any_kind():
     assert run([sampler(1, text=(0.0, 0)), sampler(2, text=(3.0, 6), audio=(1.0, 1))]) == expected
 
 
-@pytest.mark.parametrize("tokens", [5, 64, 2048])
-def test_a_row_alone_is_spun_by_the_same_sums(tokens):
-    luck = np.random.default_rng(tokens)
-    chances = luck.random((300, tokens), np.float32)
-    chances[luck.random(chances.shape) < 0.6] = 0.0
-    chances[:, 0] += np.float32(1e-3)
-    spins = luck.random(300, np.float32)
-    spins[:4] = 0.0, 1.0 - 2**-24, 0.5, 2**-24
-    alone = [int(host._spin(chances[row : row + 1], spins[row : row + 1])[0]) for row in range(300)]
-    assert host._spin(chances, spins).tolist() == alone
-    assert (chances[np.arange(300), alone] > 0).all()
+@pytest.mark.parametrize("tokens", [5, 64, 2048, 32000])
+def test_a_row_draws_the_same_alone_and_among_others(tokens):
+    luck = torch.Generator().manual_seed(tokens)
+    logits = 2 * torch.randn(64, tokens, generator=luck)
+    ks = [min(tokens, 1 + 7 * row) for row in range(64)]
+    draw = drawing([0.3 + 0.02 * row for row in range(64)], ks, torch.rand(64, 2, generator=luck))
+    together = choose(logits, draw).tolist()
+    for row in range(64):
+        alone = slice(row, row + 1)
+        own = Draw(draw.scale[alone], draw.last[alone], draw.spins[alone], None, ks[row])
+        assert choose(logits[alone], own).tolist() == together[alone]
 
 
 def test_a_row_that_sits_out_keeps_its_luck():
@@ -135,7 +176,7 @@ def test_a_row_that_sits_out_keeps_its_luck():
             active = tick not in pauses
             text, _ = draws([one], [active], CPU)
             if active:
-                out.append(torch.from_numpy(text.spins))
+                out.append(text.spins)
         return torch.stack(out)
 
     assert torch.equal(run({3, 4, 17}), run(set())[:37])
