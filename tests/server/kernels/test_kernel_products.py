@@ -18,6 +18,7 @@ SHAPES = [
     *itertools.product((1, 6, 7), (3, 300), OUTPUTS),
     *itertools.product(ROWS, (5, 300), (9, 40)),
     *itertools.product((1, 2, 3, 5, 14), (7, 300), (127, 140, 300)),
+    *itertools.product((128, 131, 259), (5, 300), (128, 131)),
 ]
 
 
@@ -139,3 +140,19 @@ def test_many_threads_call_at_once(native):
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
     assert not wrong
+
+
+@pytest.mark.parametrize("outputs", [20, 128, 129])
+@pytest.mark.parametrize("rows", [1, 2, 3, 13, 140])
+def test_rows_may_lie_anywhere(made, outputs, rows):
+    """Few outputs read rows that are equally far apart where they lie; all others put them together first."""
+    ours, _, _ = weights(made, outputs, 70, bias=False, small=False)
+    x = torch.randn(5000)
+    equally = torch.arange(rows) * 11
+    anywhere = torch.randint(0, 4900, (rows,))
+    back = equally.flip(0).contiguous()
+    for begins in (equally, anywhere, back, torch.zeros(rows, dtype=torch.int64)):
+        found = ours.windows(x, begins, torch.empty(rows, outputs))
+        for row, begin in enumerate(begins.tolist()):
+            alone = ours(x[begin : begin + 70].unsqueeze(0))[0]
+            assert torch.equal(found[row], alone)
