@@ -264,9 +264,10 @@ class Lm:
         # A row that sits out writes too; its real call writes the same slots before anything reads them.
         user_slot = (column + self.delays[self._own :]) % slots
         ring[:, self._own :].scatter_(2, user_slot.unsqueeze(2), user.unsqueeze(2))
-        before = ((column - 1) % slots).unsqueeze(1).expand(rows, ring.shape[1], 1)
-        given_now = ring.gather(2, before)
-        then = ((column - 1) % self.window).unsqueeze(1).expand(rows, ring.shape[1], 1)
+        position, shape = call - 1, (rows, ring.shape[1], 1)
+        earlier = position.view(rows, 1, 1)
+        given_now = ring.gather(2, (earlier % slots).expand(shape))
+        then = (earlier % self.window).expand(shape)
         state.history[:rows].scatter_(2, then, given_now.to(torch.int32))
         target = (column % slots).unsqueeze(1).expand(rows, self._own, 1)
         kept = None
@@ -276,7 +277,7 @@ class Lm:
             kept = ring[:, : self._own].gather(2, target).where(is_kept, -1).squeeze(2)
             left = torch.zeros_like(is_kept) if active is None else is_kept & ~active.view(-1, 1, 1)
             forced.scatter_(2, target, left)
-        tokens, position = given_now.squeeze(2), call - 1
+        tokens = given_now.squeeze(2)
         turn = rotation(position, self._frequencies)
         if state.replays is not None:
             think, speak = state.replays

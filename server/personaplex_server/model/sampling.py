@@ -125,22 +125,33 @@ def nothing_drawn(rows: int, codebooks: int = 0) -> Draw:
     return Draw(torch.zeros(rows, 1), last, torch.zeros(shape), None, 1)
 
 
-def _join(
-    temperatures: Sequence[float], ks: Sequence[int], spins: Tensor, device: torch.device
-) -> Draw | None:
-    """Return the draw of rows of which some may be greedy; None where all are."""
+@lru_cache(maxsize=64)
+def _ways(
+    temperatures: tuple[float, ...], ks: tuple[int, ...], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor | None, int] | None:
+    """Return scale, last, greedy rows and largest top-k of a `Draw`; they stay the same over many ticks."""
     drawing = [t > 0 for t in temperatures]
     if not any(drawing):
         return None
     scales = [1.0 / t if t > 0 else 1.0 for t in temperatures]
     greedy = None if all(drawing) else torch.tensor([not each for each in drawing], device=device)
-    return Draw(
+    return (
         torch.tensor(scales, device=device).unsqueeze(1),
         torch.tensor(ks, device=device).unsqueeze(1) - 1,
-        spins.to(device),
         greedy,
         max(k for k, draws in zip(ks, drawing, strict=True) if draws),
     )
+
+
+def _join(
+    temperatures: tuple[float, ...], ks: tuple[int, ...], spins: Tensor, device: torch.device
+) -> Draw | None:
+    """Return the draw of rows of which some may be greedy; None where all are."""
+    ways = _ways(temperatures, ks, device)
+    if ways is None:
+        return None
+    scale, last, greedy, most = ways
+    return Draw(scale, last, spins.to(device), greedy, most)
 
 
 def draws(
@@ -152,14 +163,14 @@ def draws(
     )
     return (
         _join(
-            [s.text_temperature for s in samplers],
-            [s.text_k for s in samplers],
+            tuple(s.text_temperature for s in samplers),
+            tuple(s.text_k for s in samplers),
             spins[:, 0],
             device,
         ),
         _join(
-            [s.audio_temperature for s in samplers],
-            [s.audio_k for s in samplers],
+            tuple(s.audio_temperature for s in samplers),
+            tuple(s.audio_k for s in samplers),
             spins[:, 1:],
             device,
         ),
