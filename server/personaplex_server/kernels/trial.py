@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody uses
 
-from .record import SAMPLE_BLOCK
+from .record import SAMPLE_BLOCK, Replay
 from .weights import Weights
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def check(made: Kernels) -> None:
         _products(made, luck, small=small)
     _pointwise(made, luck)
     _draws(made, luck)
+    _replays(made, luck)
 
 
 def check_attention(attend: Function, width: int) -> None:
@@ -136,6 +137,15 @@ def _draws(made: Kernels, luck: torch.Generator) -> None:
     made.draw(logits, scale, most, spins, 2, kept, 1, got, room, 6, tokens)
     if got.tolist() != [int(likeliest[0]), int(likeliest[1]), 7, 300, first, second]:
         raise TrialError("the draw of a token came out wrong")
+
+
+def _replays(made: Kernels, luck: torch.Generator) -> None:
+    ours = Weights(made, torch.randn(5, 9, generator=luck), torch.randn(5, generator=luck))
+    replay = Replay(made.run, ours)
+    first, second = torch.randn(2, 3, 9, generator=luck)
+    replay(first)
+    if not torch.equal(replay(second), ours(second)):
+        raise TrialError("a call that is done again came out wrong")
 
 
 def _pointwise(made: Kernels, luck: torch.Generator) -> None:

@@ -28,9 +28,7 @@ def test_nothing_is_written_beside_few_outputs(made):
 
 @pytest.mark.parametrize("elu", [False, True])
 @pytest.mark.parametrize(("steps", "time", "channels"), [(2, 7, 3), (5, 2, 1), (0, 4, 5)])
-def test_a_stream_remembers_its_end_where_the_row_took_part(
-    made, monkeypatch, elu, steps, time, channels
-):
+def test_a_stream_remembers_its_end_where_the_row_took_part(made, elu, steps, time, channels):
     def run():
         shapes = []
         memory = Memory(shapes, steps, channels)
@@ -43,9 +41,11 @@ def test_a_stream_remembers_its_end_where_the_row_took_part(
         return seen, state.past
 
     mine, past = run()
-    monkeypatch.setattr(machine, "_made", lambda: None)
-    machine.kernels.cache_clear()
-    wanted, wanted_past = run()
+    # The test's own `monkeypatch` is undone after `made`, and would undo what that did.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "_made", lambda: None)
+        machine.kernels.cache_clear()
+        wanted, wanted_past = run()
     for got, each in zip([*mine, *past], [*wanted, *wanted_past], strict=True):
         torch.testing.assert_close(got, each, atol=1e-6, rtol=1e-6)
     if steps:

@@ -76,6 +76,12 @@ def test_a_function_that_errs_is_found_out(anew, one_compilation, caplog, name, 
     assert linear(torch.randn(2, 3)).shape == (2, 4)
 
 
+def test_a_call_that_is_not_done_again_is_found_out(one_compilation):
+    one_compilation.run = lambda *given: None
+    with pytest.raises(TrialError, match="done again"):
+        trial.check(one_compilation)
+
+
 @pytest.mark.parametrize("most", [4, 8])
 def test_a_narrow_product_that_errs_is_found_out(one_compilation, most):
     narrow = one_compilation.narrow
