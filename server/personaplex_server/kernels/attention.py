@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LANES: Final = 8
 """Slots whose scores are made at once."""
+STREAMS: Final = 2
+"""Stretches of a ring that are read side by side: more than one gets more out of memory."""
 
 
 def write(module: Value, width: int) -> None:
@@ -126,9 +128,9 @@ def _score(code: Code, query: Value, keys: Value, scores: Value, seen: Value, wi
     kind = ir.VectorType(SHORT, LANES)
     even = ir.Constant(kind, list(range(0, 2 * LANES, 2)))
     odd = ir.Constant(kind, list(range(1, 2 * LANES, 2)))
-    with code.loop(whole(0), full, LANES) as slot:
-        where = code.at(keys, code.mul(slot.index, whole(width)))
-        code.prefetch(code.at(where, 2 * LANES * width))
+
+    def several(slot: Value) -> None:
+        where = code.at(keys, code.mul(slot, whole(width)))
         sums = [dot(code.at(where, each * width)) for each in range(LANES)]
         # Eight sums over lanes at once: neighbours are added until each lane holds one of them.
         while len(sums) > 1:
@@ -136,7 +138,14 @@ def _score(code: Code, query: Value, keys: Value, scores: Value, seen: Value, wi
                 code.fadd(code.shuffle_vector(a, b, even), code.shuffle_vector(a, b, odd))
                 for a, b in zip(sums[::2], sums[1::2], strict=True)
             ]
-        code.store_vector(code.fmul(sums[0], code.same(scale)), code.at(scores, slot.index))
+        code.store_vector(code.fmul(sums[0], code.same(scale)), code.at(scores, slot))
+
+    share = code.mul(code.udiv(full, whole(STREAMS * LANES)), whole(LANES))
+    with code.loop(whole(0), share, LANES) as slot:
+        for stream in range(STREAMS):
+            several(code.add(slot.index, code.mul(share, whole(stream))))
+    with code.loop(code.mul(share, whole(STREAMS)), full, LANES) as slot:
+        several(slot.index)
     with code.loop(full, seen) as slot:
         one = code.fold(dot(code.at(keys, code.mul(slot.index, whole(width)))), "fadd")
         code.store(code.fmul(one, ir.Constant(NUMBER, scale)), code.at(scores, slot.index))
@@ -159,16 +168,23 @@ def _mix(code: Code, values: Value, scores: Value, seen: Value, out: Value, widt
         code.store_vector(chance, where)
         slot.carry([code.fadd(slot.values[0], chance)])
     share = code.splat(code.fdiv(ir.Constant(NUMBER, 1.0), code.fold(slot.values[0], "fadd")))
+
+    def added(slot: Value, totals: list[Value]) -> list[Value]:
+        weight = code.splat(code.load(code.at(scores, slot)))
+        where = code.at(values, code.mul(slot, whole(width)))
+        return [
+            code.fma(weight, code.load_vector(code.at(where, index * LANES)), total)
+            for index, total in enumerate(totals)
+        ]
+
     nothing = [code.same(0.0)] * (width // LANES)
-    with code.loop(whole(0), seen, 1, nothing) as slot:
-        weight = code.splat(code.load(code.at(scores, slot.index)))
-        where = code.at(values, code.mul(slot.index, whole(width)))
-        code.prefetch(code.at(where, 16 * LANES))
-        slot.carry(
-            [
-                code.fma(weight, code.load_vector(code.at(where, index * LANES)), total)
-                for index, total in enumerate(slot.values)
-            ]
-        )
+    part = code.udiv(seen, whole(STREAMS))
+    with code.loop(whole(0), part, 1, nothing) as slot:
+        totals = slot.values
+        for stream in range(STREAMS):
+            totals = added(code.add(slot.index, code.mul(part, whole(stream))), totals)
+        slot.carry(totals)
+    with code.loop(code.mul(part, whole(STREAMS)), seen, 1, slot.values) as slot:
+        slot.carry(added(slot.index, slot.values))
     for index, total in enumerate(slot.values):
         code.store_vector(code.fmul(total, share), code.at(out, index * LANES))
