@@ -140,9 +140,11 @@ class DeployView:
     def facts(self) -> dict[str, object]:
         """Return how far it is, as programs that wait for its voice are told (JSON values).
 
-        `left_s` is what the rest usually takes, in seconds; None where that is known of no step.
+        Between two steps it is at the next one. `left_s` is what the rest usually takes, in seconds; None where that
+        is known of no step.
         """
-        step = self.current
+        waiting = (each for each in self.steps if each.state is StepState.WAITING)
+        step = self.current or next(waiting, None)
         rest = [each for each in self.steps if each.state in {StepState.RUNNING, StepState.WAITING}]
         known = [each for each in rest if each.expected is not None]
         left = sum(max(0.0, (each.expected or 0.0) - each.seconds) for each in known)

@@ -38,3 +38,14 @@ def test_nothing_is_made_up_where_nothing_is_known() -> None:
         "step": None, "title": "", "doing": "", "fraction": None, "number": 0, "of": 0,
         "seconds": 0.0, "left_s": None,
     }  # fmt: skip
+
+
+def test_between_two_steps_it_is_at_the_next() -> None:
+    steps = (
+        StepView(StepName.CHECK, T("Check"), StepState.DONE, seconds=2.0),
+        StepView(StepName.INSTALL, T("Install"), StepState.SKIPPED),
+        StepView(StepName.START, T("Start")),
+        StepView(StepName.LINE, T("Line")),
+    )
+    view = DeployView(Plan("pd-1"), DeployState.RUNNING, steps, 0.0)
+    assert (view.facts()["step"], view.facts()["number"]) == ("start", 3)

@@ -271,9 +271,8 @@ class SshHost:
 
     async def _end(self, connection: asyncssh.SSHClientConnection, running: _Running) -> None:
         """End a command and all of its group there, kindly first; never waits long, and a cancel waits with it."""
-        if running.group is not None and connection is self.link.connection:
-            framed = framing.script(framing.ENDING, [running.group])
-            ending = asyncio.ensure_future(_tell(connection, framed))
+        if connection is self.link.connection:
+            ending = asyncio.ensure_future(_stop(connection, running))
             while not ending.done():
                 try:
                     await asyncio.shield(ending)
@@ -297,6 +296,20 @@ class _Running:
         self._seen = (self._seen + chunk)[-65536:]
         for line in self._seen.split(b"\n")[:-1]:
             self.group = self.group or framing.group_in(line.decode("latin-1"), self._mark)
+
+
+async def _stop(connection: asyncssh.SSHClientConnection, running: _Running) -> None:
+    """End a command's group, which may have begun a moment ago, so that it has not been read yet which one that is."""
+    import asyncssh
+
+    try:
+        async with asyncio.timeout(_END_SECONDS):
+            while running.group is None and (chunk := await running.process.stdout.read(65536)):
+                running.look(chunk)
+    except (asyncssh.Error, OSError, TimeoutError) as error:
+        log.info("A command did not tell its group: %s", error)
+    if running.group is not None:
+        await _tell(connection, framing.script(framing.ENDING, [running.group]))
 
 
 async def _tell(connection: asyncssh.SSHClientConnection, framed: Framed) -> None:

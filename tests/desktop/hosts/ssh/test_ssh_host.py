@@ -9,6 +9,7 @@ import pytest
 from peers.tcp_proxy import TcpProxy
 from personadesk.domain.errors import HostUnfit, PersonaDeskError, Unreachable
 from personadesk.hosts.commands import CommandTimeout
+from personadesk.hosts.ssh import host as module
 from personadesk.hosts.ssh.connection import LinkState
 
 
@@ -94,6 +95,24 @@ async def test_a_cancel_ends_the_command_too(shared_sshd, reach):
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
+    assert await _gone(nap)
+
+
+async def test_a_cancel_ends_also_what_has_only_just_begun(shared_sshd, reach, monkeypatch):
+    host = await reach.trusted(shared_sshd)
+    nap = f"30.{os.getpid():07d}3"
+
+    async def too_early(self, running, text, take):
+        await module._feed(running.process, text)
+        while not _running(nap):
+            await asyncio.sleep(0.02)
+        # Not a word of the command has been read.
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(type(host), "_converse", too_early)
+    with pytest.raises(asyncio.CancelledError):
+        await host.run(["sleep", nap], limit_s=60)
+    monkeypatch.undo()
     assert await _gone(nap)
 
 
