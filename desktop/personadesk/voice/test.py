@@ -346,7 +346,7 @@ def _explain(
         )
     if broken:
         return broken[0].limit.broken or broken[0].limit.why
-    seconds = f"{first:.2f}"
+    seconds = round(first, 2)
     if who.rehearsal:
         return T(
             "The test clip was spoken, and the rehearsal model answered after {seconds} seconds. It is "
