@@ -51,14 +51,11 @@ def write(module: Value, width: int) -> None:
         first = code.mul(row.index, count)
         with code.loop(whole(0), heads) as head:
             lane = code.mul(code.add(code.mul(row.index, heads), head.index), ring)
+            mine = code.mul(head.index, whole(width))
             my_keys, my_values = code.at(keys, lane), code.at(values, lane)
             with code.loop(whole(0), count) as new:
                 at = code.add(first, new.index)
-                query = code.at(
-                    joint,
-                    code.mul(code.mul(at, line), whole(3)),
-                    code.mul(head.index, whole(width)),
-                )
+                query = code.at(joint, code.mul(code.mul(at, line), whole(3)), mine)
                 key, value = code.at(query, line), code.at(query, line, line)
                 slot = code.mul(code.srem(code.add(start, new.index), window), whole(width))
                 turn = code.at(turns, code.mul(at, whole(width)))
@@ -71,18 +68,14 @@ def write(module: Value, width: int) -> None:
                 _copy(code, value, code.at(my_values, slot), width)
             with code.loop(whole(0), count) as new:
                 at = code.add(first, new.index)
-                query = code.at(
-                    joint,
-                    code.mul(code.mul(at, line), whole(3)),
-                    code.mul(head.index, whole(width)),
-                )
+                query = code.at(joint, code.mul(code.mul(at, line), whole(3)), mine)
                 _score(code, query, my_keys, scores, seen, width)
                 # Positions that come later in this very step are not heard yet.
                 later = code.add(new.index, whole(1))
                 with code.loop(later, count) as hidden:
                     slot = code.srem(code.add(start, hidden.index), window)
                     code.store(ir.Constant(NUMBER, float("-inf")), code.at(scores, slot))
-                to = code.at(out, code.mul(at, line), code.mul(head.index, whole(width)))
+                to = code.at(out, code.mul(at, line), mine)
                 _mix(code, my_values, scores, seen, to, width)
     code.ret_void()
 

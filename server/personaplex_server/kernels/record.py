@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -81,6 +81,24 @@ class Function:
         if _now.calls is not None:
             _now.calls.append((self._listed, words, given))
         self._call(*words)
+
+
+class Functions(Protocol):
+    """The compiled functions; `machine.Kernels` are some, and tell what each does."""
+
+    lanes: int
+    product: Function
+    product8: Function
+    narrow: dict[int, Function]
+    embed: Function
+    norm: Function
+    gate: Function
+    elu: Function
+    gelu: Function
+    extend: Function
+    extend_elu: Function
+    draw: Function
+    run: Function
 
 
 class Replay(Generic[T]):

@@ -16,8 +16,7 @@ from .weights import Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .machine import Kernels
-    from .record import Function
+    from .record import Function, Functions
 
 _NEAR: Final = 1e-5
 """By how much a result may differ, as a share of the largest of its kind."""
@@ -30,7 +29,7 @@ class TrialError(RuntimeError):
     """A function's result is wrong on this computer."""
 
 
-def check(made: Kernels) -> None:
+def check(made: Functions) -> None:
     """Try all functions but attention.
 
     Raises:
@@ -74,7 +73,7 @@ def _compare(name: str, got: Tensor, wanted: Tensor) -> None:
         raise TrialError(f"{name} came out wrong")
 
 
-def _products(made: Kernels, luck: torch.Generator, *, small: bool) -> None:
+def _products(made: Functions, luck: torch.Generator, *, small: bool) -> None:
     name = "the product of 8-bit weights" if small else "the product"
     panel = 2 * made.lanes
     shapes = [(1, 300, 5 * panel + 3), (2, 1, 3 * panel), (14, 270, panel + 3), (130, 5, panel)]
@@ -109,7 +108,7 @@ def _products(made: Kernels, luck: torch.Generator, *, small: bool) -> None:
             _compare("the product of windows", got, F.linear(windows, exact, bias.double()))
 
 
-def _draws(made: Kernels, luck: torch.Generator) -> None:
+def _draws(made: Functions, luck: torch.Generator) -> None:
     tokens, few = 10 * SAMPLE_BLOCK - 3, 80
     logits = torch.randn(6, tokens, generator=luck)
     likeliest = logits.argmax(1)
@@ -139,7 +138,7 @@ def _draws(made: Kernels, luck: torch.Generator) -> None:
         raise TrialError("the draw of a token came out wrong")
 
 
-def _replays(made: Kernels, luck: torch.Generator) -> None:
+def _replays(made: Functions, luck: torch.Generator) -> None:
     ours = Weights(made, torch.randn(5, 9, generator=luck), torch.randn(5, generator=luck))
     replay = Replay(made.run, ours)
     first, second = torch.randn(2, 3, 9, generator=luck)
@@ -148,7 +147,7 @@ def _replays(made: Kernels, luck: torch.Generator) -> None:
         raise TrialError("a call that is done again came out wrong")
 
 
-def _pointwise(made: Kernels, luck: torch.Generator) -> None:
+def _pointwise(made: Functions, luck: torch.Generator) -> None:
     width = 2 * made.lanes + 5
     x, gain = torch.randn(2, width, generator=luck), torch.randn(width, generator=luck)
     out = torch.empty_like(x)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from .machine import Kernels
+    from .record import Functions
 
 BLOCK: Final = 256
 """Inputs in a block at most."""
@@ -55,7 +55,7 @@ class Weights:
 
     def __init__(
         self,
-        kernels: Kernels,
+        kernels: Functions,
         weight: Tensor,
         bias: Tensor | None = None,
         *,
